@@ -1,0 +1,24 @@
+// The layers of docs/architecture.md: imports point down. Checked on the built code, since types do not count.
+/** Each layer may import itself and those after it. */
+const layers = ["main/cli", "main/rpc", "main/lifecycle", "main/subscriptions", "main/pipeline", "main/state", "main/wsdaemon", "main/kube"];
+const upward = layers.map((layer, i) => ({
+  name: `no-upward-from-${layer.replace("main/", "")}`,
+  severity: "error",
+  from: { path: `^dist/${layer}/` },
+  to: { path: [...layers.slice(0, i).map((l) => `^dist/${l}/`), "^dist/main/(app|index)\\.js$"].filter((p) => layer !== "main/cli" || !p.includes("(app")) },
+})).filter((rule) => rule.to.path.length > 0);
+
+module.exports = {
+  forbidden: [
+    { name: "no-circular", severity: "error", from: { path: "^dist" }, to: { circular: true } },
+    ...upward,
+    { name: "domain-imports-nothing-of-ours", severity: "error", from: { path: "^dist/domain/" }, to: { path: "^dist/(?!domain/|gen/)" } },
+    { name: "workers-import-domain-only", severity: "error", from: { path: "^dist/workers/" }, to: { path: "^dist/(?!workers/|domain/|gen/)" } },
+    { name: "workers-do-no-io", severity: "error", from: { path: "^dist/workers/" }, to: { dependencyTypes: ["core"], path: "^(node:)?(fs|net|http|https|http2|tls|child_process|dns|dgram)" } },
+    { name: "metrics-stand-below", severity: "error", from: { path: "^dist/metrics/" }, to: { path: "^dist/(main|embedded|workers)/" } },
+    { name: "embedded-stands-alone", severity: "error", from: { path: "^dist/embedded/" }, to: { path: "^dist/(main|workers|metrics)/" } },
+    { name: "only-the-wiring-knows-embedded", severity: "error", from: { path: "^dist/main/(?!app|cli/|index)" }, to: { path: "^dist/embedded/" } },
+    { name: "no-dev-dependencies", severity: "error", from: { path: "^dist" }, to: { dependencyTypes: ["npm-dev", "npm-no-pkg"] } },
+  ],
+  options: { doNotFollow: { path: "node_modules" } },
+};

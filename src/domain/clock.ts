@@ -1,0 +1,36 @@
+/** Time as a parameter: whatever waits or reads the clock takes this, so that tests and simulations bring their own. */
+
+/** A clock with timers. */
+export interface Clock {
+  /** Wall clock, Unix milliseconds. */
+  now(): number;
+  /** Monotonic milliseconds, for measuring. */
+  monotonic(): number;
+  /** Calls back once after `ms`; gives the way to cancel. Does not keep the process alive. */
+  timer(ms: number, callback: () => void): () => void;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  timer(ms, callback) {
+    const handle = setTimeout(callback, Math.min(ms, 2 ** 31 - 1));
+    handle.unref();
+    return () => clearTimeout(handle);
+  },
+};
+
+/** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
+export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.timer(ms, done);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

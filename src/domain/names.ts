@@ -1,0 +1,64 @@
+/** The labels, annotations and other names on Kubernetes objects that we share with the rest of an installation. */
+
+/** Label that marks a pod as a workspace of ours; the watch selects by it. */
+export const markerLabel = "gpwsman";
+/** Label selector of the pods we watch. */
+export const workspaceSelector = `${markerLabel}=true`;
+
+/** Label keys on workspace pods. */
+export const labels = {
+  workspaceId: "workspaceID",
+  owner: "owner",
+  metaId: "metaID",
+  project: "project",
+  team: "team",
+  type: "workspaceType",
+  headless: "headless",
+  workspaceClass: "gitpod.io/workspaceClass",
+  networkPolicy: "gitpod.io/networkpolicy",
+  pvcFeature: "gitpod.io/pvcFeature",
+} as const;
+
+/** Annotation keys on workspace pods. */
+export const annotations = {
+  id: "gitpod/id",
+  servicePrefix: "gitpod/servicePrefix",
+  url: "gitpod/url",
+  ownerToken: "gitpod/ownerToken",
+  admission: "gitpod/admission",
+  imageSpec: "gitpod/imageSpec",
+  contentInitializer: "gitpod/contentInitializer",
+  exposedPorts: "gitpod/exposedPorts",
+  sshPublicKeys: "gitpod.io/sshPublicKeys",
+  neverReady: "gitpod/never-ready",
+  timedOut: "gitpod/timedout",
+  closed: "gitpod/closed",
+  explicitFail: "gitpod/explicitFail",
+  failedBeforeStopping: "gitpod/failedBeforeStopping",
+  snapshot: "gitpod/snapshot",
+  customTimeout: "gitpod/customTimeout",
+  firstUserActivity: "gitpod/firstUserActivity",
+  lastActivity: "gitpod.io/lastActivity",
+  fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",
+  volumeSnapshot: "gitpod.io/volumeSnapshotName",
+  startedDisposal: "gitpod.io/startedDisposal",
+  disposalStatus: "gitpod.io/disposalStatus",
+  nodeName: "gitpod.io/nodeName",
+  stoppedByRequest: "gitpod.io/stoppedByRequest",
+  attemptingToCreate: "gitpod.io/attemptingToCreate",
+  cpuLimit: "gitpod.io/cpuLimit",
+  containerIsGone: "gitpod.io/containerIsGone",
+} as const;
+
+/** Prefix of the annotations that carry a start request's own metadata annotations. */
+export const userAnnotationPrefix = "gitpod.io/annotation.";
+
+/** Finalizer that keeps a pod until its content is safe. */
+export const finalizer = "gitpod.io/finalizer";
+/** Name of the container that every workspace pod has. */
+export const workspaceContainer = "workspace";
+
+/** Reasons of Kubernetes Events that the status depends on. */
+export const eventReasons = ["FailedMount", "NetworkNotReady"] as const;
+/** One of {@link eventReasons}. */
+export type EventReason = (typeof eventReasons)[number];

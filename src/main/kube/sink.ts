@@ -1,0 +1,24 @@
+/** Where a reflector puts what it reads; the pod pipeline and the event store are such sinks. */
+
+/**
+ * Takes the objects of a list and the lines of a watch as bytes, in the order in which they came.
+ * Bytes are only valid during the call: a sink copies what it keeps. A returned promise means "full": the reflector
+ * stops reading until it resolves.
+ */
+export interface ReflectorSink {
+  /** A complete list begins: its items follow, then listFinished or listAborted. */
+  listStarted(): void;
+  /** One item of the list: the object's JSON. */
+  item(bytes: Uint8Array): void | Promise<void>;
+  /** The list is complete, as of this resourceVersion: what was known and was not among the items is gone. */
+  listFinished(resourceVersion: string): void;
+  /** The list broke off: nothing follows from what was not among the items. */
+  listAborted(): void;
+  /** An ADDED, MODIFIED or DELETED line of a watch, without the line break. */
+  line(bytes: Uint8Array): void | Promise<void>;
+  /**
+   * Resolves when all that was handed over has taken effect, with the resourceVersion of the last object among it;
+   * undefined if there was none since the last listFinished.
+   */
+  settled(): Promise<string | undefined>;
+}
