@@ -3,9 +3,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-const sources = readdirSync("proto", { recursive: true }).filter((f) => f.endsWith(".proto")).map((f) => join("proto", f)).sort();
+const sources = readdirSync("proto", { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".proto")).map((f) => join("proto", f)).sort();
 const out = "src/gen/proto.js";
-const newest = Math.max(...[...sources, "scripts/generate-proto.js"].map((f) => statSync(f).mtimeMs));
+const newest = Math.max(...[...sources, "scripts/generate-proto.ts"].map((f) => statSync(f).mtimeMs));
 const made = statSync(out, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (made < newest) {
   mkdirSync("src/gen", { recursive: true });
