@@ -1,4 +1,5 @@
 /** What main thread and workers say to each other: a batch of JSON lines out, encoded statuses and facts back. */
+import type { wsman } from "../gen/proto.js";
 import type { EventReason } from "./names.ts";
 
 /** A Kubernetes Event of a pod, reduced to what the status depends on. */
@@ -39,10 +40,8 @@ export interface WorkspaceFacts {
   readonly metaId: string;
   /** The request's metadata annotations, undefined if there are none. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
-  /** wsman.WorkspacePhase. */
-  readonly phase: number;
-  /** wsman.WorkspaceType. */
-  readonly type: number;
+  readonly phase: wsman.WorkspacePhase;
+  readonly type: wsman.WorkspaceType;
   readonly headless: boolean;
   readonly workspaceClass: string;
   readonly nodeName: string;

@@ -1,0 +1,65 @@
+/** Gathers lines into a buffer that main thread and worker share, so that a line is copied once on its way. */
+import type { BatchTask, PodEvent, TaskLine } from "../../domain/messages.ts";
+
+/** Bytes of a usual batch's buffer; a longer line gets a buffer of its own size. */
+const usualBytes = 512 * 1024;
+/** Lines in a batch: more would not be cheaper per line, but delay the first. */
+const maxLines = 64;
+/** Buffers kept for reuse. */
+const maxSpare = 8;
+
+/** Called when a line was applied (with the frame it led to) or was given up. */
+export type LineDone = (frame: Buffer | undefined) => void;
+
+/** Lines on their way to a worker. */
+export class Batch implements BatchTask {
+  readonly buffer: SharedArrayBuffer;
+  readonly lines: TaskLine[] = [];
+  /** When each line arrived; monotonic ms. */
+  readonly arrivals: number[] = [];
+  /** Who waits for a line, by its index. */
+  readonly waiters = new Map<number, LineDone>();
+  readonly #view: Uint8Array;
+  #used = 0;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#view = new Uint8Array(buffer);
+  }
+
+  get bytes(): number {
+    return this.#used;
+  }
+
+  /** Whether a line of this length still fits. */
+  fits(length: number): boolean {
+    return this.lines.length < maxLines && this.#used + length <= this.buffer.byteLength;
+  }
+
+  add(source: TaskLine["source"], bytes: Uint8Array, events: readonly PodEvent[] | undefined, now: number): void {
+    this.#view.set(bytes, this.#used);
+    this.lines.push({ source, start: this.#used, length: bytes.length, events });
+    this.arrivals.push(now);
+    this.#used += bytes.length;
+  }
+
+  /** One of its lines, as a task. */
+  only(index: number): BatchTask {
+    return { buffer: this.buffer, lines: this.lines.slice(index, index + 1) };
+  }
+}
+
+/** Hands out batches over reused buffers. */
+export class BatchBuffers {
+  readonly #spare: SharedArrayBuffer[] = [];
+
+  batchFor(length: number): Batch {
+    const buffer = length > usualBytes ? new SharedArrayBuffer(length) : (this.#spare.pop() ?? new SharedArrayBuffer(usualBytes));
+    return new Batch(buffer);
+  }
+
+  /** The batch is done with, and no worker has its buffer any more. */
+  recycle(batch: Batch): void {
+    if (batch.buffer.byteLength === usualBytes && this.#spare.length < maxSpare) this.#spare.push(batch.buffer);
+  }
+}

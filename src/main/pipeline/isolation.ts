@@ -1,0 +1,122 @@
+/**
+ * Does a batch again whose worker failed: line by line, nothing else running, so that the blame is certain. A line that fails
+ * twice while the pool is proved to work is set aside; all others get their results, each once.
+ */
+import { sleep, type Clock } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
+import type { BatchResult, BatchTask, LineResult, SkippedResult } from "../../domain/messages.ts";
+import type { Batch } from "./batch.ts";
+import { peekUid } from "./peek.ts";
+import { emptyTask, type WorkerPool } from "./pool.ts";
+
+const tries = 2;
+/** Between attempts while not even an empty batch succeeds. */
+const poolDownMs = 1000;
+
+/** Runs one suspect batch at a time. */
+export class Isolation {
+  readonly #pool: WorkerPool;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #watchdogMs: number;
+  readonly #closed: AbortSignal;
+  #queue: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(pool: WorkerPool, clock: Clock, log: Log, watchdogMs: number, closed: AbortSignal) {
+    this.#pool = pool;
+    this.#clock = clock;
+    this.#log = log;
+    this.#watchdogMs = watchdogMs;
+    this.#closed = closed;
+  }
+
+  /** While true, nothing else is to be sent to the pool. */
+  get busy(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /**
+   * One result per line, as if the batch had succeeded. Rejects only when the pipeline is closed.
+   * @param alone resolves when nothing else runs in the pool any more.
+   */
+  async run(batch: Batch, alone: () => Promise<void>): Promise<BatchResult> {
+    this.#waiting++;
+    const mine = this.#queue.then(alone).then(() => this.#each(batch));
+    this.#queue = mine.catch(() => {});
+    try {
+      return await mine;
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  async #each(batch: Batch): Promise<BatchResult> {
+    const results: LineResult[] = [];
+    const parts: Uint8Array[] = [];
+    let offset = 0;
+    let busyMicros = 0;
+    for (let index = 0; index < batch.lines.length; index++) {
+      const done = await this.#one(batch.only(index));
+      if (!done) {
+        results.push(this.#setAside(batch, index));
+        continue;
+      }
+      for (const result of done.results) results.push(shifted(result, offset));
+      parts.push(done.bytes);
+      offset += done.bytes.length;
+      busyMicros += done.busyMicros;
+    }
+    return { results, bytes: new Uint8Array(Buffer.concat(parts)), busyMicros };
+  }
+
+  /** The result of a single line; undefined if it fails every time although the pool works. */
+  async #one(task: BatchTask): Promise<BatchResult | undefined> {
+    for (let failures = 0; failures < tries; ) {
+      try {
+        return await this.#attempt(task);
+      } catch {
+        this.#closed.throwIfAborted();
+        failures++;
+        while (!(await this.#poolWorks())) await sleep(this.#clock, poolDownMs, this.#closed);
+      }
+    }
+    return undefined;
+  }
+
+  async #poolWorks(): Promise<boolean> {
+    this.#closed.throwIfAborted();
+    try {
+      await this.#attempt(emptyTask());
+      return true;
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, "the worker pool does not work");
+      return false;
+    }
+  }
+
+  async #attempt(task: BatchTask): Promise<BatchResult> {
+    const watchdog = new AbortController();
+    const cancel = this.#clock.timer(this.#watchdogMs, () => watchdog.abort());
+    try {
+      return await this.#pool.run(task, AbortSignal.any([watchdog.signal, this.#closed]));
+    } finally {
+      cancel();
+    }
+  }
+
+  #setAside(batch: Batch, index: number): SkippedResult {
+    const line = batch.lines[index];
+    const bytes = line ? new Uint8Array(batch.buffer, line.start, line.length) : new Uint8Array();
+    const uid = peekUid(bytes) ?? "";
+    const removed = line?.source === "watch" && Buffer.from(batch.buffer, line.start, line.length).toString("latin1", 0, 24).startsWith('{"type":"DELETED"');
+    return { kind: "skipped", reason: "poisoned", message: "makes workers fail; set aside", uid, podName: "", resourceVersion: "", removed };
+  }
+}
+
+function shifted(result: LineResult, offset: number): LineResult {
+  if (result.kind === "skipped" || offset === 0) return result;
+  const held = result.held && { start: result.held.start + offset, length: result.held.length };
+  return { ...result, start: result.start + offset, held };
+}

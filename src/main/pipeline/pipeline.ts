@@ -1,0 +1,300 @@
+/**
+ * The pipeline: lines in, ordered results out. Batches run on any worker; results take effect strictly in the order in which
+ * the lines came (docs/architecture.md). Bounded by bytes: above, whoever brings lines is asked to wait.
+ */
+import type { Clock } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
+import type { BatchResult, LineResult, PodEvent } from "../../domain/messages.ts";
+import type { ReflectorSink } from "../kube/sink.ts";
+import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
+import { Isolation } from "./isolation.ts";
+import { peekUid } from "./peek.ts";
+import type { WorkerPool } from "./pool.ts";
+
+/** Where results take effect. */
+export interface PipelineTarget {
+  apply(result: LineResult, bytes: Uint8Array): Buffer | undefined;
+  listStarted(): void;
+  listFinished(): void;
+}
+
+/** Told about by the pipeline, for metrics. */
+export interface PipelineHooks {
+  /** A batch was sent off. */
+  batch(lines: number): void;
+  /** A batch came back: worker time, microseconds. */
+  worked(micros: number): void;
+  /** A line took effect, so long (ms) after it arrived. */
+  applied(ms: number): void;
+  /** A worker died or hung, and its batch is done again. */
+  retried(): void;
+}
+
+/** Bounds of the pipeline. */
+export interface PipelineLimits {
+  /** Bytes of lines that may be under way; above, sources wait. */
+  readonly maxBytes: number;
+  /** A batch that takes longer (ms) has hung: its worker is replaced. */
+  readonly watchdogMs: number;
+  /** Time (ms) for which results are applied before the event loop gets its turn. */
+  readonly sliceMs: number;
+}
+
+/** Bounds that suit any size. */
+export const defaultPipelineLimits: PipelineLimits = { maxBytes: 16 * 1024 * 1024, watchdogMs: 5000, sliceMs: 5 };
+
+/** What the pipeline needs. */
+export interface PipelineOptions {
+  readonly pool: WorkerPool;
+  readonly target: PipelineTarget;
+  /** Events known of a pod; `size` says whether there are any at all. */
+  readonly events: { readonly size: number; eventsOf(uid: string): readonly PodEvent[] | undefined };
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hooks: PipelineHooks;
+  readonly limits?: PipelineLimits;
+}
+
+type Entry = { readonly kind: "batch"; readonly batch: Batch; result: BatchResult | undefined; next: number } | { readonly kind: "control"; readonly run: () => void };
+
+/** Takes lines from a reflector and from whoever has a pod to be derived again. */
+export class Pipeline implements ReflectorSink {
+  readonly #options: PipelineOptions;
+  readonly #limits: PipelineLimits;
+  readonly #buffers = new BatchBuffers();
+  readonly #isolation: Isolation;
+  /** In the order of arrival; a batch stays at the head until it was applied. Bounded by maxBytes. */
+  readonly #order: Entry[] = [];
+  /** Batches that wait for a free worker. */
+  readonly #ready: Batch[] = [];
+  #open: Batch | undefined;
+  #bytes = 0;
+  /** Batches sent and not finished, and those of them that a worker of the pool still has. */
+  #running = 0;
+  #inPool = 0;
+  readonly #onLeft: (() => void)[] = [];
+  #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  #sendPlanned = false;
+  #applyPlanned = false;
+  #lastVersion: string | undefined;
+  readonly #closed = new AbortController();
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? defaultPipelineLimits;
+    this.#isolation = new Isolation(options.pool, options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
+  }
+
+  /** Lines that did not take effect yet. */
+  get depth(): number {
+    let lines = 0;
+    for (const entry of this.#order) if (entry.kind === "batch") lines += entry.batch.lines.length;
+    return lines;
+  }
+
+  line(bytes: Uint8Array): void | Promise<void> {
+    this.#add("watch", bytes, undefined);
+    return this.#wait();
+  }
+
+  item(bytes: Uint8Array): void | Promise<void> {
+    this.#add("object", bytes, undefined);
+    return this.#wait();
+  }
+
+  /** Has a pod's status derived again. Resolves with its frame once it took effect; undefined if there is none. */
+  submit(bytes: Uint8Array): Promise<Buffer | undefined> {
+    return new Promise((resolve) => this.#add("object", bytes, resolve));
+  }
+
+  listStarted(): void {
+    this.#control(() => {
+      this.#lastVersion = undefined;
+      this.#options.target.listStarted();
+    });
+  }
+
+  listFinished(): void {
+    this.#control(() => {
+      this.#lastVersion = undefined;
+      this.#options.target.listFinished();
+    });
+  }
+
+  /** Nothing follows from an incomplete list. */
+  listAborted(): void {}
+
+  settled(): Promise<string | undefined> {
+    return new Promise((resolve) => this.#control(() => resolve(this.#lastVersion)));
+  }
+
+  /** Stops: what is under way is dropped. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  #add(source: "watch" | "object", bytes: Uint8Array, done: LineDone | undefined): void {
+    const { clock, events } = this.#options;
+    if (!this.#open?.fits(bytes.length)) this.#openBatch(bytes.length);
+    const batch = this.#open;
+    if (!batch) return;
+    const uid = events.size > 0 ? peekUid(bytes) : undefined;
+    if (done) batch.waiters.set(batch.lines.length, done);
+    batch.add(source, bytes, uid === undefined ? undefined : events.eventsOf(uid), clock.monotonic());
+    this.#bytes += bytes.length;
+    this.#planSend();
+  }
+
+  #openBatch(length: number): void {
+    const batch = this.#buffers.batchFor(length);
+    this.#open = batch;
+    this.#ready.push(batch);
+    this.#order.push({ kind: "batch", batch, result: undefined, next: 0 });
+  }
+
+  #control(run: () => void): void {
+    // Lines that come later must not end up in a batch that stands before this.
+    this.#open = undefined;
+    this.#order.push({ kind: "control", run });
+    this.#planApply();
+  }
+
+  #wait(): void | Promise<void> {
+    if (this.#bytes <= this.#limits.maxBytes) return undefined;
+    this.#room ??= deferred();
+    return this.#room.promise;
+  }
+
+  /** After the lines of one chunk, not after each: they travel together. */
+  #planSend(): void {
+    if (this.#sendPlanned) return;
+    this.#sendPlanned = true;
+    queueMicrotask(() => {
+      this.#sendPlanned = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    while (this.#running < this.#options.pool.capacity && !this.#isolation.busy) {
+      const batch = this.#ready.shift();
+      if (!batch) return;
+      if (batch === this.#open) this.#open = undefined;
+      this.#running++;
+      this.#options.hooks.batch(batch.lines.length);
+      this.#run(batch).then(
+        (result) => this.#finish(batch, result),
+        // Only a closed pipeline gives a batch up.
+        () => this.#finish(batch, undefined),
+      );
+    }
+  }
+
+  async #run(batch: Batch): Promise<BatchResult> {
+    const watchdog = new AbortController();
+    const cancel = this.#options.clock.timer(this.#limits.watchdogMs, () => watchdog.abort());
+    this.#inPool++;
+    try {
+      const result = await this.#options.pool.run(batch, AbortSignal.any([watchdog.signal, this.#closed.signal]));
+      this.#left();
+      return result;
+    } catch (error) {
+      if (this.#closed.signal.aborted) throw error;
+      this.#options.hooks.retried();
+      this.#options.log.warn({ lines: batch.lines.length, error: messageOf(error) }, "a worker failed, its batch is done again line by line");
+      this.#left();
+      return await this.#isolation.run(batch, () => this.#alone());
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Resolves once no batch runs in the pool but those that are done again one by one. */
+  async #alone(): Promise<void> {
+    while (this.#inPool > 0) await new Promise<void>((resolve) => this.#onLeft.push(resolve));
+  }
+
+  #left(): void {
+    this.#inPool--;
+    for (const resolve of this.#onLeft.splice(0)) resolve();
+  }
+
+  #finish(batch: Batch, result: BatchResult | undefined): void {
+    this.#running--;
+    if (!result || this.#closed.signal.aborted) {
+      for (const done of batch.waiters.values()) done(undefined);
+      return;
+    }
+    this.#options.hooks.worked(result.busyMicros);
+    const entry = this.#order.find((candidate) => candidate.kind === "batch" && candidate.batch === batch);
+    if (entry?.kind === "batch") entry.result = result;
+    this.#send();
+    this.#apply();
+  }
+
+  #planApply(): void {
+    if (this.#applyPlanned) return;
+    this.#applyPlanned = true;
+    setImmediate(() => {
+      this.#applyPlanned = false;
+      this.#apply();
+    });
+  }
+
+  /** Applies what is ready at the head; gives the event loop its turn when that takes long. */
+  #apply(): void {
+    const until = this.#options.clock.monotonic() + this.#limits.sliceMs;
+    for (let entry = this.#order[0]; entry && !this.#closed.signal.aborted; entry = this.#order[0]) {
+      if (entry.kind === "control") entry.run();
+      else if (!this.#applyBatch(entry, until)) return;
+      this.#order.shift();
+    }
+  }
+
+  /** False if the batch is not done: not back from its worker, or out of time. */
+  #applyBatch(entry: Extract<Entry, { kind: "batch" }>, until: number): boolean {
+    const { result, batch } = entry;
+    if (!result) return false;
+    const { clock, target, hooks } = this.#options;
+    while (entry.next < batch.lines.length) {
+      if (clock.monotonic() > until) {
+        this.#planApply();
+        return false;
+      }
+      const index = entry.next++;
+      const line = result.results[index];
+      if (!line) continue;
+      const frame = this.#applyLine(target, line, result.bytes);
+      if (line.resourceVersion !== "") this.#lastVersion = line.resourceVersion;
+      hooks.applied(clock.monotonic() - (batch.arrivals[index] ?? 0));
+      batch.waiters.get(index)?.(frame);
+    }
+    this.#release(batch);
+    return true;
+  }
+
+  /** One pod's trouble stays its own, even if it is a bug of ours. */
+  #applyLine(target: PipelineTarget, line: LineResult, bytes: Uint8Array): Buffer | undefined {
+    try {
+      return target.apply(line, bytes);
+    } catch (error) {
+      this.#options.log.error({ error: messageOf(error), uid: line.uid }, "a result could not be applied");
+      return undefined;
+    }
+  }
+
+  #release(batch: Batch): void {
+    this.#bytes -= batch.bytes;
+    this.#buffers.recycle(batch);
+    if (this.#room && this.#bytes <= this.#limits.maxBytes / 2) {
+      this.#room.resolve();
+      this.#room = undefined;
+    }
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { promise, resolve };
+}

@@ -1,0 +1,60 @@
+/** The status cache: frames by workspace ID, in an LRU bounded by entries and bytes. What is evicted is rebuilt on demand. */
+import { LRUCache } from "lru-cache";
+
+/** Bounds of the cache. */
+export interface CacheLimits {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+/** Counters of the cache, for metrics. */
+export interface CacheStats {
+  hits: number;
+  misses: number;
+  evictions: number;
+}
+
+/** What an entry costs beside the frame's bytes: key, list node, map slot. A measured guess that keeps small frames honest. */
+const overhead = 200;
+
+/** Encoded statuses, newest per workspace; live ones and, until they are pushed out, stopped ones. */
+export class StatusCache {
+  readonly #frames: LRUCache<string, Buffer>;
+  readonly stats: CacheStats = { hits: 0, misses: 0, evictions: 0 };
+
+  constructor(limits: CacheLimits) {
+    this.#frames = new LRUCache<string, Buffer>({
+      max: limits.maxEntries,
+      maxSize: limits.maxBytes,
+      sizeCalculation: (frame, key) => frame.byteLength + key.length + overhead,
+      dispose: (_frame, _key, reason) => {
+        if (reason === "evict") this.stats.evictions++;
+      },
+    });
+  }
+
+  get bytes(): number {
+    return this.#frames.calculatedSize;
+  }
+
+  get entries(): number {
+    return this.#frames.size;
+  }
+
+  /** A frame larger than the whole cache is not kept; the older one of the same workspace goes all the same. */
+  set(id: string, frame: Buffer): void {
+    this.#frames.set(id, frame);
+  }
+
+  get(id: string): Buffer | undefined {
+    const frame = this.#frames.get(id);
+    if (frame) this.stats.hits++;
+    else this.stats.misses++;
+    return frame;
+  }
+
+  /** Reads without counting as a use: for reads of everything, which would only turn the order around. */
+  peek(id: string): Buffer | undefined {
+    return this.#frames.peek(id);
+  }
+}

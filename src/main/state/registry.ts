@@ -1,0 +1,84 @@
+/** The registry: one small record per workspace pod that exists, and the memory of those that were and must not come back. */
+import { LRUCache } from "lru-cache";
+import type { WorkspaceFacts } from "../../domain/messages.ts";
+import type { Version } from "./version.ts";
+
+/** What we know of one workspace pod. Only the state's commit writes it. */
+export interface WorkspaceRecord {
+  readonly uid: string;
+  /** metadata.resourceVersion that the facts are from. */
+  resourceVersion: string;
+  facts: WorkspaceFacts;
+  /** Names the content of the published status; see commit. */
+  digest: string;
+  /** Version of the published status. */
+  version: Version;
+  /** Place of the published status among all that this process published. */
+  sequence: number;
+  /** STOPPED was published: nothing may follow. */
+  stopped: boolean;
+  /** The list in which the pod was seen last. */
+  listGeneration: number;
+  /** Shortened pod, kept while an Event could change the status. */
+  held: Uint8Array | undefined;
+}
+
+/**
+ * Compares two resourceVersions as the decimal integers they are, without bounds on their size.
+ * @returns negative, zero or positive, as a sort wants it; zero also where one is not a number, so that nothing is taken for outdated.
+ */
+export function compareResourceVersions(a: string, b: string): number {
+  if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return 0;
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : Number(a > b);
+}
+
+/** Live workspaces by pod and by ID. */
+export class Registry {
+  readonly #byUid = new Map<string, WorkspaceRecord>();
+  readonly #byId = new Map<string, WorkspaceRecord>();
+  /** Pods that are gone: late lines about them are dropped. At the bound the oldest is forgotten. */
+  readonly #gone: LRUCache<string, true>;
+
+  /** @param tombstones how many gone pods are remembered. */
+  constructor(tombstones = 20_000) {
+    this.#gone = new LRUCache<string, true>({ max: tombstones });
+  }
+
+  get size(): number {
+    return this.#byUid.size;
+  }
+
+  byUid(uid: string): WorkspaceRecord | undefined {
+    return this.#byUid.get(uid);
+  }
+
+  byId(id: string): WorkspaceRecord | undefined {
+    return this.#byId.get(id);
+  }
+
+  isGone(uid: string): boolean {
+    return this.#gone.has(uid);
+  }
+
+  /** All records, live: ones added while iterating are visited too, ones removed are not. */
+  records(): MapIterator<WorkspaceRecord> {
+    return this.#byUid.values();
+  }
+
+  add(record: WorkspaceRecord): void {
+    this.#byUid.set(record.uid, record);
+    this.#byId.set(record.facts.id, record);
+  }
+
+  remove(record: WorkspaceRecord): void {
+    this.#byUid.delete(record.uid);
+    if (this.#byId.get(record.facts.id) === record) this.#byId.delete(record.facts.id);
+    this.bury(record.uid);
+  }
+
+  /** Remembers a pod as gone. */
+  bury(uid: string): void {
+    if (uid !== "") this.#gone.set(uid, true);
+  }
+}

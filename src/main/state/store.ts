@@ -1,0 +1,226 @@
+/** The state of all workspaces, and the one place that changes it: results of the pipeline come in, in order, and updates go out. */
+import type { LineResult, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
+import { wsman } from "../../gen/proto.js";
+import type { StatusCache } from "./cache.ts";
+import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
+import { compareResourceVersions, type Registry, type WorkspaceRecord } from "./registry.ts";
+import { amendDigest, amendFacts, amendmentFor, amendStatus, statusFromFacts, stoppedStatus } from "./rules.ts";
+import type { VersionClock } from "./version.ts";
+
+const { STOPPED } = wsman.WorkspacePhase;
+
+/** A status that was published just now. */
+export interface Update {
+  readonly facts: WorkspaceFacts;
+  readonly frame: Buffer;
+  /** A slow reader must get this one even if a newer one follows: STOPPED, or `failed` told for the first time. */
+  readonly keep: boolean;
+}
+
+/** What others do when the state changes. None may throw. */
+export interface StateHooks {
+  /** A status was published: hand it to the subscribers. */
+  published(update: Update): void;
+  /** A status was derived that says nothing new. */
+  suppressed(): void;
+  /** Facts of a workspace were replaced; `before` is undefined for a new one, `after` for one whose pod is gone. */
+  changed(before: WorkspaceFacts | undefined, after: WorkspaceFacts | undefined): void;
+  /** A line brought no status: counted and logged. */
+  skipped(result: SkippedResult): void;
+  /** A pod claims the ID of another pod that is alive; it is left aside until that one is gone. */
+  conflict(id: string, podName: string): void;
+  /** A pod should be read again from the API server: its turn has come, or it may have gone unseen. */
+  reread(podName: string, uid: string): void;
+}
+
+/** At the bound, the pod that waits for an ID is found by its next change instead. */
+const maxWaiting = 1000;
+
+/** Applies results. Every method is synchronous: what it did is visible when it returns. */
+export class StateStore {
+  readonly registry: Registry;
+  readonly cache: StatusCache;
+  readonly #versions: VersionClock;
+  readonly #hooks: StateHooks;
+  /** Pods that wait for their ID to become free: ID to pod name. */
+  readonly #waiting = new Map<string, string>();
+  #sequence = 0;
+  #generation = 0;
+  /** Pods of the current list that could not be told apart: while there are any, absence proves nothing. */
+  #unknownInList = 0;
+  #synced = false;
+
+  constructor(registry: Registry, cache: StatusCache, versions: VersionClock, hooks: StateHooks) {
+    this.registry = registry;
+    this.cache = cache;
+    this.#versions = versions;
+    this.#hooks = hooks;
+  }
+
+  /** Whether a complete list was applied. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Count of publications so far; a record's `sequence` is compared with it. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** A complete list begins. */
+  listStarted(): void {
+    this.#generation++;
+    this.#unknownInList = 0;
+  }
+
+  /** The list is complete: whoever was not in it is gone. */
+  listFinished(): void {
+    for (const record of this.registry.records()) {
+      if (record.listGeneration === this.#generation) continue;
+      if (this.#unknownInList > 0) this.#hooks.reread(record.facts.podName, record.uid);
+      else this.#end(record);
+    }
+    this.#synced = true;
+  }
+
+  /**
+   * Applies one result.
+   * @param bytes what the result's offsets point into.
+   * @returns the workspace's current frame, if the result has one.
+   */
+  apply(result: LineResult, bytes: Uint8Array): Buffer | undefined {
+    if (result.kind === "skipped") {
+      this.#applySkipped(result);
+      return undefined;
+    }
+    const known = this.registry.byUid(result.uid);
+    if (known) known.listGeneration = this.#generation;
+    if (known) return this.#applyKnown(known, result, bytes);
+    return this.#applyNew(result, bytes);
+  }
+
+  /** The pod with this uid does not exist any more (a read said so). */
+  gone(uid: string): void {
+    const record = this.registry.byUid(uid);
+    if (record) this.#end(record);
+  }
+
+  #applySkipped(result: SkippedResult): void {
+    this.#hooks.skipped(result);
+    const record = result.uid === "" ? undefined : this.registry.byUid(result.uid);
+    if (record && result.removed) this.#end(record);
+    else if (record) record.listGeneration = this.#generation;
+    else if (result.uid === "") this.#unknownInList++;
+  }
+
+  #applyNew(result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
+    if (this.registry.isGone(result.uid)) return undefined;
+    const other = this.registry.byId(result.facts.id);
+    if (other && other.facts.podName !== result.facts.podName) {
+      this.#wait(result);
+      return undefined;
+    }
+    // A pod of the same name has taken the other's place, so that one is gone, whether or not we were told.
+    if (other) this.#end(other);
+    const frame = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
+    const record: WorkspaceRecord = {
+      uid: result.uid,
+      resourceVersion: result.resourceVersion,
+      facts: result.facts,
+      digest: result.digest,
+      version: frame.version,
+      sequence: this.#sequence,
+      stopped: result.facts.phase === STOPPED,
+      listGeneration: this.#generation,
+      held: undefined,
+    };
+    this.registry.add(record);
+    this.#hold(record, result, bytes);
+    this.#hooks.changed(undefined, result.facts);
+    if (result.removed) this.#forget(record);
+    return frame.frame;
+  }
+
+  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
+    if (compareResourceVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return undefined;
+    record.resourceVersion = result.resourceVersion;
+    this.#hold(record, result, bytes);
+    const frame = record.stopped ? this.cache.get(record.facts.id) : this.#update(record, result, bytes);
+    if (result.removed) this.#forget(record);
+    return frame;
+  }
+
+  /** Publishes what the result says, if it says something new. */
+  #update(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer {
+    const amendment = amendmentFor(record.facts, result.facts);
+    const before = record.facts;
+    const digest = amendment ? amendDigest(result.digest, amendment) : result.digest;
+    const encoded = (): Uint8Array => (amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes));
+    record.facts = amendment ? amendFacts(result.facts, amendment) : result.facts;
+    this.#hooks.changed(before, record.facts);
+    if (digest === record.digest) {
+      this.#hooks.suppressed();
+      return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded());
+    }
+    const { frame, version } = this.#publish(record.facts, encoded(), before.failed !== record.facts.failed);
+    record.digest = digest;
+    record.version = version;
+    record.sequence = this.#sequence;
+    record.stopped = record.facts.phase === STOPPED;
+    return frame;
+  }
+
+  /** An evicted frame is made again, with the version that it was published with. */
+  #rebuild(record: WorkspaceRecord, encoded: Uint8Array): Buffer {
+    const frame = buildFrame(encoded, record.version);
+    this.cache.set(record.facts.id, frame);
+    return frame;
+  }
+
+  #publish(facts: WorkspaceFacts, encoded: Uint8Array, failedNews: boolean): { frame: Buffer; version: WorkspaceRecord["version"] } {
+    const version = this.#versions.tick();
+    const frame = buildFrame(encoded, version);
+    this.#sequence++;
+    this.cache.set(facts.id, frame);
+    this.#hooks.published({ facts, frame, keep: failedNews || facts.phase === STOPPED });
+    return { frame, version };
+  }
+
+  /** The pod is gone; STOPPED is published if it was not yet. */
+  #end(record: WorkspaceRecord): void {
+    if (!record.stopped) {
+      const last = this.cache.peek(record.facts.id);
+      const status = stoppedStatus(last ? decodeFrame(last) : statusFromFacts(record.facts));
+      const before = record.facts;
+      record.facts = { ...record.facts, phase: STOPPED };
+      record.stopped = true;
+      this.#publish(record.facts, encodeStatus(status), false);
+      this.#hooks.changed(before, record.facts);
+    }
+    this.#forget(record);
+  }
+
+  #forget(record: WorkspaceRecord): void {
+    this.registry.remove(record);
+    this.#hooks.changed(record.facts, undefined);
+    const next = this.#waiting.get(record.facts.id);
+    if (next === undefined) return;
+    this.#waiting.delete(record.facts.id);
+    this.#hooks.reread(next, "");
+  }
+
+  #wait(result: WorkspaceResult): void {
+    const { id, podName } = result.facts;
+    if (result.removed) this.#waiting.delete(id);
+    else if (this.#waiting.size < maxWaiting) this.#waiting.set(id, podName);
+    this.#hooks.conflict(id, podName);
+  }
+
+  #hold(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): void {
+    record.held = result.held ? bytes.slice(result.held.start, result.held.start + result.held.length) : undefined;
+  }
+}
+
+function encodedOf(result: WorkspaceResult, bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(result.start, result.start + result.length);
+}
