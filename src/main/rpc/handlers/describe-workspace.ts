@@ -1,0 +1,18 @@
+/** DescribeWorkspace: one workspace, live or lately stopped, from memory (spec: api). */
+import { workspaceNotFound } from "../../../domain/errors.ts";
+import type { WorkspaceReader } from "../../state/reader.ts";
+import type { UnaryHandler } from "../calls.ts";
+import { decodeDescribeWorkspace } from "../requests.ts";
+import { describeResponse } from "../responses.ts";
+import { requireSynced } from "./get-workspaces.ts";
+
+/** Answers with the workspace's status and last activity. */
+export function describeWorkspace(reader: WorkspaceReader): UnaryHandler {
+  return async (request, signal) => {
+    const id = decodeDescribeWorkspace(request);
+    requireSynced(reader);
+    const found = await reader.describe(id, signal);
+    if (!found) throw workspaceNotFound(id);
+    return describeResponse(found.frame, found.lastActivity);
+  };
+}

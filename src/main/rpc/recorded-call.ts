@@ -1,0 +1,97 @@
+/** The grpc_server_* metrics of every call of every service, taken where calls enter and leave the server. */
+import { ServerInterceptingCall, status } from "@grpc/grpc-js";
+import type { Metadata, ServerInterceptor, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import type { Clock } from "../../domain/clock.ts";
+import type { GrpcType, MethodMetrics, RpcMetrics } from "../../metrics/rpc.ts";
+
+type InnerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
+type InnerStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+
+/** Passes everything on and counts it. Per message that is one more method call and one addition. */
+class RecordedCall extends ServerInterceptingCall {
+  readonly #inner: ServerInterceptingCallInterface;
+  readonly #metrics: MethodMetrics;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  #done = false;
+
+  constructor(inner: ServerInterceptingCallInterface, metrics: MethodMetrics, clock: Clock) {
+    super(inner);
+    this.#inner = inner;
+    this.#metrics = metrics;
+    this.#clock = clock;
+    this.#startedAt = clock.monotonic();
+    metrics.started.add();
+  }
+
+  override start(listener: InnerListener): void {
+    this.#inner.start({
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message: unknown) => {
+        this.#metrics.received.add();
+        listener.onReceiveMessage(message);
+      },
+      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+      onCancel: () => {
+        this.#finish(this.#pastDeadline() ? status.DEADLINE_EXCEEDED : status.CANCELLED);
+        listener.onCancel();
+      },
+    });
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    this.#inner.sendMetadata(metadata);
+  }
+
+  override sendMessage(message: unknown, callback: () => void): void {
+    this.#metrics.sent.add();
+    this.#inner.sendMessage(message, callback);
+  }
+
+  override sendStatus(sent: InnerStatus): void {
+    this.#finish(sent.code ?? status.UNKNOWN);
+    this.#inner.sendStatus(sent);
+  }
+
+  /** onCancel also comes after a status was sent: only the first end counts. */
+  #finish(code: number): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#metrics.handled(code, (this.#clock.monotonic() - this.#startedAt) / 1000);
+  }
+
+  #pastDeadline(): boolean {
+    return Number(this.#inner.getDeadline()) <= this.#clock.now();
+  }
+}
+
+/** An interceptor that records every call. Only methods that are served get here, so the number of recorders is bounded. */
+export function recordCalls(metrics: RpcMetrics, clock: Clock): ServerInterceptor {
+  const recorders = new Map<string, MethodMetrics>();
+  return (method, call) => {
+    let recorder = recorders.get(method.path);
+    if (!recorder) {
+      recorder = methodMetrics(metrics, method);
+      recorders.set(method.path, recorder);
+    }
+    return new RecordedCall(call, recorder, clock);
+  };
+}
+
+/** What of a method's definition its metrics need. */
+export interface MethodShape {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+/** The recorder of a method. */
+export function methodMetrics(metrics: RpcMetrics, method: MethodShape): MethodMetrics {
+  const [, service = "", name = ""] = method.path.split("/");
+  return metrics.method(typeOf(method), service, name);
+}
+
+function typeOf(method: MethodShape): GrpcType {
+  if (method.requestStream) return method.responseStream ? "bidi_stream" : "client_stream";
+  return method.responseStream ? "server_stream" : "unary";
+}

@@ -1,0 +1,41 @@
+/** Decoding of requests: random bytes become INVALID_ARGUMENT with a clear text, hostile maps become plain Maps. */
+import { WsmanError, messageOf } from "../../domain/errors.ts";
+import { wsman } from "../../gen/proto.js";
+import type { Filter } from "../subscriptions/filter.ts";
+
+/** A decoder of the generated code. */
+interface MessageType<T> {
+  decode(bytes: Uint8Array): T;
+}
+
+/** Decodes a request; throws INVALID_ARGUMENT if the bytes are no such message. */
+function decode<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
+  try {
+    return type.decode(bytes);
+  } catch (error) {
+    throw new WsmanError("INVALID_ARGUMENT", `cannot decode the request as wsman.${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The filter of a GetWorkspacesRequest. */
+export function decodeGetWorkspaces(bytes: Uint8Array): Filter {
+  return filterOf(decode(wsman.GetWorkspacesRequest, "GetWorkspacesRequest", bytes).mustMatch);
+}
+
+/** The filter of a SubscribeRequest. */
+export function decodeSubscribe(bytes: Uint8Array): Filter {
+  return filterOf(decode(wsman.SubscribeRequest, "SubscribeRequest", bytes).mustMatch);
+}
+
+/** The ID of a DescribeWorkspaceRequest. */
+export function decodeDescribeWorkspace(bytes: Uint8Array): string {
+  return decode(wsman.DescribeWorkspaceRequest, "DescribeWorkspaceRequest", bytes).id ?? "";
+}
+
+function filterOf(filter: wsman.MetadataFilter.$Properties | null | undefined): Filter {
+  return {
+    owner: filter?.owner ?? "",
+    metaId: filter?.metaId ?? "",
+    annotations: new Map(Object.entries(filter?.annotations ?? {})),
+  };
+}

@@ -1,0 +1,18 @@
+/** Addresses to listen on, as Go writes them: ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:0". */
+
+/** Where to listen. */
+export interface ListenAddress {
+  /** Undefined: on all interfaces. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+/** Parses an address; undefined if it is none. Port 0 lets the system choose. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(text);
+  if (!match) return undefined;
+  const port = Number(match[3]);
+  if (port > 65535) return undefined;
+  const host = match[1] ?? match[2] ?? "";
+  return { host: host === "" ? undefined : host, port };
+}

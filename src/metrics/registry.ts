@@ -1,0 +1,54 @@
+/** Every metric of the daemon, in a registry of its own; the other parts record through the plain methods given here. */
+import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { createKubeMetrics } from "./kube.ts";
+import type { KubeMetrics } from "./kube.ts";
+import { createCacheMetrics, createPipelineMetrics, createSubscriptionMetrics } from "./pipeline.ts";
+import type { CacheMetrics, PipelineMetrics, SubscriptionMetrics } from "./pipeline.ts";
+import { createRpcMetrics } from "./rpc.ts";
+import type { RpcMetrics } from "./rpc.ts";
+import { createWorkspaceMetrics } from "./workspaces.ts";
+import type { WorkspaceMetrics } from "./workspaces.ts";
+
+/** All metrics (spec: metrics). Recording never throws and never waits. */
+export interface Metrics {
+  readonly rpc: RpcMetrics;
+  readonly workspaces: WorkspaceMetrics;
+  readonly pipeline: PipelineMetrics;
+  readonly cache: CacheMetrics;
+  readonly subscriptions: SubscriptionMetrics;
+  readonly kube: KubeMetrics;
+  /** Whether this replica leads; followers report no workspaces. True until told otherwise. */
+  leader(leads: boolean): void;
+  /** The metrics in Prometheus' text format. */
+  render(): Promise<string>;
+  /** The text format's content type. */
+  readonly contentType: string;
+}
+
+/** Makes the metrics. `options.process` adds Node's own ones (memory, CPU, event loop, garbage collection), default true. */
+export function createMetrics(options: { process?: boolean } = {}): Metrics {
+  const registry = new Registry();
+  if (options.process ?? true) collectDefaultMetrics({ register: registry });
+  let leads = true;
+  registry.registerMetric(new Gauge({
+    name: "wsmand_leader",
+    help: "Whether this replica leads.",
+    registers: [],
+    collect() {
+      this.set(leads ? 1 : 0);
+    },
+  }));
+  return {
+    rpc: createRpcMetrics(registry),
+    workspaces: createWorkspaceMetrics(registry, () => leads),
+    pipeline: createPipelineMetrics(registry),
+    cache: createCacheMetrics(registry),
+    subscriptions: createSubscriptionMetrics(registry),
+    kube: createKubeMetrics(registry),
+    leader(now) {
+      leads = now;
+    },
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,69 @@
+/** Metrics of gRPC calls, with the names, labels and codes that Go servers have (spec: metrics). */
+import { Histogram } from "prom-client";
+import type { Registry } from "prom-client";
+import type { Tally } from "./tally.ts";
+import { tallyCounters } from "./tally.ts";
+
+/** Kinds of calls as Go's metrics name them. */
+export type GrpcType = "unary" | "client_stream" | "server_stream" | "bidi_stream";
+
+/** Recorder of one method's calls. */
+export interface MethodMetrics {
+  /** A call began. */
+  readonly started: Tally;
+  /** Messages from clients. */
+  readonly received: Tally;
+  /** Messages to clients. */
+  readonly sent: Tally;
+  /** A call ended with this gRPC status code, after so many seconds. */
+  handled(code: number, seconds: number): void;
+}
+
+/** Metrics of the gRPC server. */
+export interface RpcMetrics {
+  /** The recorder of a method; always the same one for the same method, with its series present at zero from then on. */
+  method(type: GrpcType, service: string, method: string): MethodMetrics;
+}
+
+/** Go's names of the gRPC status codes, by number. */
+export const grpcCodeNames: readonly string[] = [
+  "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted",
+  "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated",
+];
+
+const labelNames = ["grpc_type", "grpc_service", "grpc_method"] as const;
+const handlingBuckets = [0.005, 0.025, 0.05, 0.1, 0.5, 1, 2.5, 5, 30, 60, 120, 240, 600];
+
+/** Declares the grpc_server_* metrics. */
+export function createRpcMetrics(registry: Registry): RpcMetrics {
+  const started = tallyCounters(registry, "grpc_server_started_total", "Calls that began.", labelNames);
+  const received = tallyCounters(registry, "grpc_server_msg_received_total", "Messages that clients sent.", labelNames);
+  const sent = tallyCounters(registry, "grpc_server_msg_sent_total", "Messages sent to clients.", labelNames);
+  const handled = tallyCounters(registry, "grpc_server_handled_total", "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
+  const handling = new Histogram({ name: "grpc_server_handling_seconds", help: "Time from a call's begin to its end.", labelNames: [...labelNames], buckets: handlingBuckets, registers: [registry] });
+  const methods = new Map<string, MethodMetrics>();
+  return {
+    method(type, service, method) {
+      const key = `/${service}/${method}`;
+      const known = methods.get(key);
+      if (known) return known;
+      const labels = [type, service, method] as const;
+      const duration = handling.labels(...labels);
+      handling.zero({ grpc_type: type, grpc_service: service, grpc_method: method });
+      const byCode = new Map<number, Tally>();
+      const created: MethodMetrics = {
+        started: started.of(...labels),
+        received: received.of(...labels),
+        sent: sent.of(...labels),
+        handled(code, seconds) {
+          let tally = byCode.get(code);
+          if (!tally) byCode.set(code, (tally = handled.of(...labels, grpcCodeNames[code] ?? "Unknown")));
+          tally.add();
+          duration.observe(seconds);
+        },
+      };
+      methods.set(key, created);
+      return created;
+    },
+  };
+}

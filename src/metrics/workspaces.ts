@@ -1,0 +1,122 @@
+/** Metrics of workspaces: what there is now and what became of them, as dashboards of installations read them (spec: metrics). */
+import { Gauge, Histogram } from "prom-client";
+import type { Registry } from "prom-client";
+import { wsman } from "../gen/proto.js";
+import { cap, tallyCounter, tallyCounters } from "./tally.ts";
+
+/** What there is at the moment; asked for when somebody scrapes. */
+export interface WorkspaceCounts {
+  /** Workspaces by wsman.WorkspacePhase, wsman.WorkspaceType and class ID. The same combination may come several times. */
+  readonly phases: Iterable<{ readonly phase: number; readonly type: number; readonly workspaceClass: string; readonly count: number }>;
+  readonly exposedPorts: number;
+  /** Regular workspaces with activity, and without any so far. */
+  readonly active: number;
+  readonly inactive: number;
+  /** Workspaces by custom timeout, as it stands in the annotation. */
+  readonly timeouts: Iterable<readonly [timeout: string, count: number]>;
+}
+
+/** Why a workspace stopped (label `reason`). */
+export type StopReason = "tab-closed" | "timeout" | "failed" | "regular-stop";
+
+/** Metrics of workspaces. Only the leader reports them, so that sums over replicas are right. */
+export interface WorkspaceMetrics {
+  /** Where the gauges come from; the last one given counts. */
+  source(read: () => WorkspaceCounts): void;
+  /** A workspace reached RUNNING for the first time, so many seconds after its creation. */
+  started(type: number, workspaceClass: string, seconds: number): void;
+  /** A workspace reached STOPPED. */
+  stopped(reason: StopReason, type: number, workspaceClass: string): void;
+  /** The wall clock ran backwards. */
+  clockRanBackwards(): void;
+}
+
+/** Distinct values of the labels that come from pods; more than that count as "other". */
+const maxClasses = 50;
+const maxTimeouts = 50;
+
+/** Declares the metrics of workspaces. `leads` says whether this replica reports. */
+export function createWorkspaceMetrics(registry: Registry, leads: () => boolean): WorkspaceMetrics {
+  let read: (() => WorkspaceCounts) | undefined;
+  const counts = (): WorkspaceCounts | undefined => (leads() ? read?.() : undefined);
+  const classLabel = cap(maxClasses);
+  gauges(registry, counts, classLabel);
+  const startup = new Histogram({
+    name: "gitpod_ws_manager_workspace_startup_seconds",
+    help: "Time from a workspace's creation to its first RUNNING.",
+    labelNames: ["type", "class"],
+    buckets: Array.from({ length: 10 }, (_, i) => 2 * 2 ** i),
+    registers: [registry],
+  });
+  const stops = tallyCounters(registry, "gitpod_ws_manager_workspace_stops_total", "Workspaces that stopped, by reason.", ["reason", "type", "class"]);
+  const backwards = tallyCounter(registry, "gitpod_ws_manager_wall_time_monotonicity_violation_total", "Times that the wall clock ran backwards.");
+  return {
+    source(given) {
+      read = given;
+    },
+    started(type, workspaceClass, seconds) {
+      if (leads() && seconds >= 0) startup.observe({ type: typeLabel(type), class: classLabel(workspaceClass) }, seconds);
+    },
+    stopped(reason, type, workspaceClass) {
+      if (leads()) stops.of(reason, typeLabel(type), classLabel(workspaceClass)).add();
+    },
+    clockRanBackwards: () => backwards.add(),
+  };
+}
+
+function gauges(registry: Registry, counts: () => WorkspaceCounts | undefined, classLabel: (value: string) => string): void {
+  registry.registerMetric(new Gauge({
+    name: "gitpod_ws_manager_workspace_phase_total",
+    help: "Workspaces now, by phase.",
+    labelNames: ["phase", "type", "class"],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const { phase, type, workspaceClass, count } of counts()?.phases ?? []) {
+        this.inc({ phase: phaseLabel(phase), type: typeLabel(type), class: classLabel(workspaceClass) }, count);
+      }
+    },
+  }));
+  registry.registerMetric(new Gauge({
+    name: "gitpod_ws_manager_exposed_ports",
+    help: "Ports of workspaces exposed now.",
+    registers: [],
+    collect() {
+      this.set(counts()?.exposedPorts ?? 0);
+    },
+  }));
+  registry.registerMetric(new Gauge({
+    name: "gitpod_ws_manager_workspace_activity_total",
+    help: "Regular workspaces with and without activity.",
+    labelNames: ["active"],
+    registers: [],
+    collect() {
+      const now = counts();
+      this.set({ active: "true" }, now?.active ?? 0);
+      this.set({ active: "false" }, now?.inactive ?? 0);
+    },
+  }));
+  timeoutGauge(registry, counts);
+}
+
+function timeoutGauge(registry: Registry, counts: () => WorkspaceCounts | undefined): void {
+  registry.registerMetric(new Gauge({
+    name: "wsman_workspace_timeout_settings_total",
+    help: "Workspaces with a timeout of their own, by that timeout.",
+    labelNames: ["timeout"],
+    registers: [],
+    collect() {
+      this.reset();
+      const label = cap(maxTimeouts);
+      for (const [timeout, count] of counts()?.timeouts ?? []) this.inc({ timeout: label(timeout.slice(0, 32)) }, count);
+    },
+  }));
+}
+
+function phaseLabel(phase: number): string {
+  return wsman.WorkspacePhase[phase] ?? "UNKNOWN";
+}
+
+function typeLabel(type: number): string {
+  return wsman.WorkspaceType[type] ?? "UNKNOWN";
+}

@@ -1,0 +1,86 @@
+/** A gRPC client for tests: raw bytes in and out, one connection of its own each. */
+import { Client, Metadata, credentials as channelCredentials } from "@grpc/grpc-js";
+import type { CallOptions, ChannelCredentials, ChannelOptions, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+
+/** What became of a unary call. */
+export interface UnaryResult {
+  readonly code: number;
+  readonly details: string;
+  readonly response: Buffer;
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+/** A client of 127.0.0.1:port. */
+export class TestClient {
+  readonly #client: Client;
+
+  constructor(port: number, credentials: ChannelCredentials = channelCredentials.createInsecure(), options: ChannelOptions = {}) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentials, {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.max_receive_message_length": -1,
+      "grpc.max_send_message_length": -1,
+      "grpc.enable_retries": 0,
+      ...options,
+    });
+  }
+
+  /** Calls a method; never rejects, the code tells. `started` gets the way to cancel. */
+  unary(path: string, request: Uint8Array, options: CallOptions = {}, started?: (cancel: () => void) => void): Promise<UnaryResult> {
+    return new Promise((resolve) => {
+      const done = (error: ServiceError | null, response?: Buffer): void =>
+        resolve(error ? { code: error.code, details: error.details, response: Buffer.alloc(0) } : { code: 0, details: "", response: response ?? Buffer.alloc(0) });
+      const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + 20_000, ...options }, done);
+      started?.(() => call.cancel());
+    });
+  }
+
+  /** Calls a method of wsman.WorkspaceManager. */
+  wsman(method: string, request: Uint8Array = new Uint8Array(), options: CallOptions = {}): Promise<UnaryResult> {
+    return this.unary(`/wsman.WorkspaceManager/${method}`, request, options);
+  }
+
+  /** Opens a server stream. Reading it, or not, is the caller's. */
+  stream(path: string, request: Uint8Array, metadata: Readonly<Record<string, string>> = {}, options: CallOptions = {}): TestStream {
+    const sent = new Metadata();
+    for (const [key, value] of Object.entries(metadata)) sent.set(key, value);
+    return new TestStream(this.#client.makeServerStreamRequest(path, asIs, asIs, Buffer.from(request), sent, options));
+  }
+
+  /** Subscribes. */
+  subscribe(request: Uint8Array = new Uint8Array(), metadata: Readonly<Record<string, string>> = {}): TestStream {
+    return this.stream("/wsman.WorkspaceManager/Subscribe", request, metadata);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** A server stream, from the client's side. */
+export class TestStream {
+  readonly call: ClientReadableStream<Buffer>;
+  /** Resolves when the response headers are there; rejects if the stream ends before. */
+  readonly headers: Promise<void>;
+  /** Resolves with the status; never rejects. */
+  readonly status: Promise<{ code: number; details: string }>;
+  readonly messages: Buffer[] = [];
+
+  constructor(call: ClientReadableStream<Buffer>) {
+    this.call = call;
+    this.status = new Promise((resolve) => call.on("status", ({ code, details }) => resolve({ code, details })));
+    this.headers = new Promise((resolve, reject) => {
+      call.on("metadata", () => resolve());
+      call.on("error", reject);
+    });
+    this.headers.catch(() => {});
+  }
+
+  /** Reads from now on. */
+  read(): this {
+    this.call.on("data", (message: Buffer) => void this.messages.push(message));
+    return this;
+  }
+}
