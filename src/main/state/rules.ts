@@ -40,11 +40,6 @@ export function amendStatus(encoded: Uint8Array, amendment: Amendment): Uint8Arr
   return encodeStatus(status);
 }
 
-/** Names an amended status's content, as the worker's digest names an unamended one's. */
-export function amendDigest(digest: string, amendment: Amendment): string {
-  return `${digest}|${amendment.phase ?? ""}|${amendment.failed ?? ""}`;
-}
-
 /** The status of a workspace whose pod is gone, made from its last one. */
 export function stoppedStatus(last: Status): Status {
   return { ...last, phase: STOPPED, message: "", conditions: { ...last.conditions, deployed: wsman.WorkspaceConditionBool.FALSE } };

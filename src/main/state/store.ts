@@ -1,10 +1,11 @@
 /** The state of all workspaces, and the one place that changes it: results of the pipeline come in, in order, and updates go out. */
 import type { LineResult, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
+import { digestOf } from "../../domain/digest.ts";
 import { wsman } from "../../gen/proto.js";
 import type { StatusCache } from "./cache.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
 import { compareResourceVersions, type Registry, type WorkspaceRecord } from "./registry.ts";
-import { amendDigest, amendFacts, amendmentFor, amendStatus, statusFromFacts, stoppedStatus } from "./rules.ts";
+import { amendFacts, amendmentFor, amendStatus, statusFromFacts, stoppedStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
 const { STOPPED } = wsman.WorkspacePhase;
@@ -154,15 +155,15 @@ export class StateStore {
   #update(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer {
     const amendment = amendmentFor(record.facts, result.facts);
     const before = record.facts;
-    const digest = amendment ? amendDigest(result.digest, amendment) : result.digest;
-    const encoded = (): Uint8Array => (amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes));
+    const encoded = amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes);
+    const digest = amendment ? digestOf(encoded) : result.digest;
     record.facts = amendment ? amendFacts(result.facts, amendment) : result.facts;
     this.#hooks.changed(before, record.facts);
     if (digest === record.digest) {
       this.#hooks.suppressed();
-      return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded());
+      return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded);
     }
-    const { frame, version } = this.#publish(record.facts, encoded(), before.failed !== record.facts.failed);
+    const { frame, version } = this.#publish(record.facts, encoded, before.failed !== record.facts.failed);
     record.digest = digest;
     record.version = version;
     record.sequence = this.#sequence;

@@ -1,0 +1,183 @@
+/** Lines take effect in order, each once, whatever the workers do. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../../../src/domain/clock.ts";
+import { silentLog } from "../../../src/domain/log.ts";
+import type { BatchResult, BatchTask, LineResult } from "../../../src/domain/messages.ts";
+import { defaultPipelineLimits, Pipeline, type PipelineLimits } from "../../../src/main/pipeline/pipeline.ts";
+import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
+import { fakeWork, testLine } from "../../support/results.ts";
+import { until } from "../../support/until.ts";
+
+/** A pool in this thread whose answers come when the test lets them. */
+function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number } = {}) {
+  const applied: LineResult[] = [];
+  const order: string[] = [];
+  let retried = 0;
+  const pool: WorkerPool = {
+    capacity: options.capacity ?? 2,
+    run: (task, signal) => {
+      const { promise: aborted, reject } = Promise.withResolvers<never>();
+      signal.addEventListener("abort", () => reject(new Error("aborted")), { once: true });
+      return Promise.race([options.work ? options.work(task) : Promise.resolve().then(() => fakeWork(task)), aborted]);
+    },
+    close: () => Promise.resolve(),
+  };
+  const pipeline = new Pipeline({
+    pool,
+    target: {
+      apply: (result) => {
+        applied.push(result);
+        order.push(result.kind === "workspace" ? `${result.facts.id}@${result.resourceVersion}` : `${result.reason}:${result.uid}`);
+        return Buffer.from("frame");
+      },
+      listStarted: () => order.push("started"),
+      listFinished: () => order.push("finished"),
+    },
+    events: { size: 0, eventsOf: () => undefined },
+    clock: systemClock,
+    log: silentLog,
+    hooks: { batch: () => {}, worked: () => {}, applied: () => {}, retried: () => retried++ },
+    limits: { ...defaultPipelineLimits, ...options.limits },
+  });
+  return { pipeline, applied, order, retried: () => retried };
+}
+
+const byId = (n: number) => `w${n}@${n}`;
+
+test("lines take effect in the order in which they came, although batches finish in any order", async () => {
+  const held: (() => void)[] = [];
+  const { pipeline, order } = setup({
+    capacity: 4,
+    work: async (task) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  for (let n = 0; n < 4; n++) {
+    void pipeline.line(testLine({ id: `w${n}`, rv: n }));
+    await until("the batch is sent", () => held.length === n + 1);
+  }
+  for (const release of held.toReversed()) {
+    assert.deepEqual(order, []);
+    release();
+    await Promise.resolve();
+  }
+  await until("all took effect", () => order.length === 4);
+  assert.deepEqual(order, [0, 1, 2, 3].map(byId));
+});
+
+test("the start and end of a list keep their place among the lines", async () => {
+  const { pipeline, order } = setup();
+  pipeline.listStarted();
+  void pipeline.item(testLine({ id: "w1", rv: 1 }));
+  pipeline.listFinished();
+  void pipeline.line(testLine({ id: "w2", rv: 2 }));
+  assert.equal(await pipeline.settled(), "2");
+  assert.deepEqual(order, ["started", "w1@1", "finished", "w2@2"]);
+});
+
+test("settled tells nothing where nothing came since the list", async () => {
+  const { pipeline } = setup();
+  void pipeline.line(testLine({ id: "w1", rv: 7 }));
+  pipeline.listStarted();
+  pipeline.listFinished();
+  assert.equal(await pipeline.settled(), undefined);
+});
+
+test("lines that gather while workers are busy travel together", async () => {
+  const sizes: number[] = [];
+  const { pipeline, order } = setup({
+    capacity: 1,
+    work: async (task) => {
+      sizes.push(task.lines.length);
+      await new Promise(setImmediate);
+      return fakeWork(task);
+    },
+  });
+  void pipeline.line(testLine({ id: "w0", rv: 0 }));
+  await until("the first is sent", () => sizes.length === 1);
+  for (let n = 1; n <= 100; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n }));
+  await pipeline.settled();
+  assert.deepEqual(sizes, [1, 64, 36]);
+  assert.deepEqual(order, Array.from({ length: 101 }, (_, n) => byId(n)));
+});
+
+test("a full pipeline asks its source to wait, and lets it go on when there is room", async () => {
+  const held: (() => void)[] = [];
+  const { pipeline } = setup({
+    limits: { maxBytes: 1000 },
+    work: async (task) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  let waits: void | Promise<void> = undefined;
+  for (let n = 0; !waits; n++) waits = pipeline.line(testLine({ id: `w${n}`, rv: n }));
+  let free = false;
+  const room = waits.then(() => {
+    free = true;
+  });
+  await until("the batch is sent", () => held.length > 0);
+  assert.equal(free, false);
+  held[0]?.();
+  await room;
+});
+
+test("a line that makes workers fail is set aside, all others take effect once and in order", async () => {
+  const { pipeline, order, retried } = setup();
+  for (let n = 0; n < 5; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n, poison: n === 2 }));
+  await pipeline.settled();
+  assert.deepEqual(order, ["w0@0", "w1@1", "poisoned:uid-w2", "w3@3", "w4@4"]);
+  assert.equal(retried(), 1);
+});
+
+test("a worker that hangs is given up after the watchdog's time, and its batch done again", async () => {
+  let hang = true;
+  const { pipeline, order } = setup({
+    limits: { watchdogMs: 50 },
+    work: (task) => {
+      if (!hang) return Promise.resolve(fakeWork(task));
+      hang = false;
+      return new Promise(() => {});
+    },
+  });
+  void pipeline.line(testLine({ id: "w0", rv: 0 }));
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await pipeline.settled();
+  assert.deepEqual(order, ["w0@0", "w1@1"]);
+});
+
+test("while the whole pool is down nothing is set aside; it goes on when the pool is back", async () => {
+  let down = true;
+  let attempts = 0;
+  const { pipeline, order } = setup({
+    work: (task) => {
+      attempts++;
+      return down ? Promise.reject(new Error("no worker")) : Promise.resolve(fakeWork(task));
+    },
+  });
+  void pipeline.line(testLine({ id: "w0", rv: 0 }));
+  await until("it was tried", () => attempts >= 3);
+  assert.deepEqual(order, []);
+  down = false;
+  await pipeline.settled();
+  assert.deepEqual(order, ["w0@0"]);
+});
+
+test("a pod that is submitted again resolves with its frame", async () => {
+  const { pipeline } = setup();
+  assert.equal((await pipeline.submit(testLine({ id: "w0", rv: 0 })))?.toString(), "frame");
+});
+
+test("a result that can not be applied touches no other", async () => {
+  const { pipeline, order, applied } = setup();
+  const push = applied.push.bind(applied);
+  applied.push = (result: LineResult) => {
+    if (result.uid === "uid-w1") throw new Error("bug");
+    return push(result);
+  };
+  for (let n = 0; n < 3; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n }));
+  await pipeline.settled();
+  assert.deepEqual(order, ["w0@0", "w2@2"]);
+});

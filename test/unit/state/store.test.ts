@@ -1,0 +1,174 @@
+/** What a consumer sees over the life of a workspace: the rules over time. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { wsman } from "../../../src/gen/proto.js";
+import { StatusCache } from "../../../src/main/state/cache.ts";
+import { decodeFrame } from "../../../src/main/state/frame.ts";
+import { compareResourceVersions, Registry } from "../../../src/main/state/registry.ts";
+import { StateStore, type Update } from "../../../src/main/state/store.ts";
+import { VersionClock } from "../../../src/main/state/version.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { workspaceResult, type ResultOptions } from "../../support/results.ts";
+import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
+
+const { PENDING, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
+
+function setup(maxBytes = 1_000_000) {
+  const published: Update[] = [];
+  const reread: string[] = [];
+  const conflicts: string[] = [];
+  let suppressed = 0;
+  const store = new StateStore(new Registry(), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
+    published: (update) => published.push(update),
+    suppressed: () => suppressed++,
+    changed: () => {},
+    skipped: () => {},
+    conflict: (id) => conflicts.push(id),
+    reread: (podName) => reread.push(podName),
+  });
+  const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}) => {
+    const { result, bytes } = workspaceResult(changes, options);
+    return store.apply(result, bytes);
+  };
+  const told = () => published.map(({ frame }) => decodeFrame(frame));
+  return { store, apply, told, published, reread, conflicts, suppressed: () => suppressed };
+}
+
+test("a status is published only if it says something new", () => {
+  const { apply, told, suppressed } = setup();
+  apply({ phase: PENDING }, { rv: 1 });
+  apply({ phase: PENDING }, { rv: 2 });
+  apply({ phase: RUNNING }, { rv: 3 });
+  assert.deepEqual(told().map((status) => status.phase), [PENDING, RUNNING]);
+  assert.equal(suppressed(), 1);
+});
+
+test("nothing older than what was published is published", () => {
+  const { apply, told } = setup();
+  apply({ phase: RUNNING }, { rv: 100 });
+  apply({ phase: PENDING }, { rv: 99 });
+  assert.deepEqual(told().map((status) => status.phase), [RUNNING]);
+});
+
+test("a failure once told is never taken back", () => {
+  const { apply, told } = setup();
+  apply({ phase: RUNNING, failed: "disk full" }, { rv: 1 });
+  apply({ phase: RUNNING, failed: "" }, { rv: 2, message: "fine again" });
+  apply({ phase: STOPPED, failed: "" }, { rv: 3 });
+  assert.deepEqual(told().map((status) => status.conditions?.failed), ["disk full", "disk full", "disk full"]);
+});
+
+test("a failure may be told in more words", () => {
+  const { apply, told } = setup();
+  apply({ failed: "a" }, { rv: 1 });
+  apply({ failed: "a; last backup failed: b." }, { rv: 2 });
+  assert.deepEqual(told().map((status) => status.conditions?.failed), ["a", "a; last backup failed: b."]);
+});
+
+test("the phase never goes back from STOPPING", () => {
+  const { apply, told } = setup();
+  apply({ phase: STOPPING }, { rv: 1 });
+  apply({ phase: RUNNING }, { rv: 2, message: "odd" });
+  apply({ phase: STOPPED }, { rv: 3 });
+  assert.deepEqual(told().map((status) => status.phase), [STOPPING, STOPPED]);
+});
+
+test("STOPPED is told once and nothing follows it", () => {
+  const { apply, told } = setup();
+  apply({ phase: STOPPED }, { rv: 1 });
+  apply({ phase: RUNNING }, { rv: 2 });
+  apply({ phase: STOPPED }, { rv: 3, message: "other" });
+  apply({ phase: STOPPED }, { rv: 4, removed: true });
+  apply({ phase: RUNNING }, { rv: 5 });
+  assert.deepEqual(told().map((status) => status.phase), [STOPPED]);
+});
+
+test("a pod that disappears without having stopped is told as STOPPED, with its last status", () => {
+  const { store, apply, told } = setup();
+  store.listStarted();
+  apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
+  store.listFinished();
+  store.listStarted();
+  store.listFinished();
+  assert.deepEqual(told().map((status) => [status.phase, status.conditions?.failed, status.metadata?.owner]), [[RUNNING, "x", "alice"], [STOPPED, "x", "alice"]]);
+  assert.equal(store.registry.size, 0);
+});
+
+test("it is told as STOPPED even if its status was evicted", () => {
+  const { store, apply, told } = setup(1);
+  store.listStarted();
+  apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
+  store.listFinished();
+  store.listStarted();
+  store.listFinished();
+  assert.deepEqual(told().map((status) => [status.id, status.phase, status.conditions?.failed, status.metadata?.owner]), [["ws1", RUNNING, "x", "alice"], ["ws1", STOPPED, "x", "alice"]]);
+});
+
+test("a list proves nothing about the absent while it held something unreadable: they are read one by one", () => {
+  const { store, apply, told, reread } = setup();
+  store.listStarted();
+  apply({ phase: RUNNING }, { rv: 1 });
+  store.listFinished();
+  store.listStarted();
+  store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array());
+  store.listFinished();
+  assert.equal(told().length, 1);
+  assert.deepEqual(reread, ["ws-ws1"]);
+});
+
+test("a live workspace whose pod becomes invalid keeps its status", () => {
+  const { store, apply, told } = setup();
+  apply({ phase: RUNNING }, { rv: 1 });
+  store.listStarted();
+  store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array());
+  store.listFinished();
+  assert.equal(told().length, 1);
+  assert.equal(store.registry.size, 1);
+});
+
+test("a pod deleted while it can not be read is told as STOPPED", () => {
+  const { store, apply, told } = setup();
+  apply({ phase: RUNNING }, { rv: 1 });
+  store.apply({ kind: "skipped", reason: "poisoned", message: "", uid: "uid-ws-ws1", podName: "", resourceVersion: "", removed: true }, new Uint8Array());
+  assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPED]);
+});
+
+test("a pod of the same name and another uid is another instance: the first is told as STOPPED before", () => {
+  const { apply, told } = setup();
+  apply({ phase: RUNNING }, { uid: "a", rv: 1 });
+  apply({ phase: PENDING }, { uid: "b", rv: 2 });
+  assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPED, PENDING]);
+});
+
+test("a second pod with the ID of a live one is left aside until the first is gone", () => {
+  const { apply, told, conflicts, reread } = setup();
+  apply({ phase: RUNNING, podName: "ws-1" }, { uid: "a", rv: 1 });
+  apply({ phase: PENDING, podName: "ws-2" }, { uid: "b", rv: 2 });
+  assert.deepEqual(conflicts, ["ws1"]);
+  assert.equal(told().length, 1);
+  apply({ phase: STOPPED, podName: "ws-1" }, { uid: "a", rv: 3, removed: true });
+  assert.deepEqual(reread, ["ws-2"]);
+});
+
+test("versions rise over all statuses of a workspace", () => {
+  const { apply, told } = setup();
+  for (let rv = 1; rv < 50; rv++) apply({ phase: RUNNING }, { rv, message: `m${rv}` });
+  const versions = told().map((status) => BigInt(status.statusVersion?.toString() ?? "0"));
+  assert.equal(versions.length, 49);
+  assert.ok(versions.every((version, i) => i === 0 || version > (versions[i - 1] ?? 0n)));
+});
+
+test("an evicted frame is made again with the version it was published with", () => {
+  const { apply, published } = setup(1);
+  apply({ phase: RUNNING }, { rv: 1 });
+  const again = apply({ phase: RUNNING }, { rv: 1 });
+  assert.equal(published.length, 1);
+  assert.deepEqual(again, published[0]?.frame);
+});
+
+test("resourceVersions are compared as integers of any size, and never outdate when they are none", () => {
+  assert.ok(compareResourceVersions("99", "100") < 0);
+  assert.ok(compareResourceVersions("9007199254740993", "9007199254740992") > 0);
+  assert.equal(compareResourceVersions("7", "7"), 0);
+  assert.equal(compareResourceVersions("abc", "7"), 0);
+});

@@ -1,0 +1,218 @@
+/** What subscribers get: everything if they are fast, the newest if they are slow, never less than the end. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Hub } from "../../../src/main/subscriptions/hub.ts";
+import { matchAll, type Filter } from "../../../src/main/subscriptions/filter.ts";
+import type { EndReason, SubscriberStream } from "../../../src/main/subscriptions/stream.ts";
+import type { InitialState } from "../../../src/main/subscriptions/subscriber.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { facts } from "../../support/results.ts";
+
+class TestStream implements SubscriberStream {
+  readonly got: string[] = [];
+  capacity = Number.POSITIVE_INFINITY;
+  ended: EndReason | undefined;
+  taken = 0;
+  write(frame: Buffer): boolean {
+    this.got.push(frame.toString());
+    this.taken++;
+    return --this.capacity > 0;
+  }
+  end(reason: EndReason): void {
+    this.ended = reason;
+  }
+}
+
+class FakeInitial implements InitialState {
+  readonly map = new Map<string, WorkspaceRecord>();
+  readonly frames = new Map<string, Buffer | Promise<Buffer | undefined>>();
+  sequence = 0;
+  records() {
+    return this.map.values();
+  }
+  frame(record: WorkspaceRecord) {
+    return this.frames.get(record.facts.id) ?? Promise.resolve(undefined);
+  }
+}
+
+function setup(limits = { stallTimeoutMs: 300_000, maxBacklog: 1000 }) {
+  const clock = new FakeClock();
+  const initial = new FakeInitial();
+  let coalesced = 0;
+  const hub = new Hub({ clock, limits, initial, hooks: { coalesced: () => coalesced++, sent: () => {}, ended: () => {} } });
+  const publish = (id: string, text: string, options: { keep?: boolean; owner?: string; metaId?: string; annotations?: Record<string, string> } = {}) => {
+    const record = facts({ id, owner: options.owner ?? "alice", metaId: options.metaId ?? "m", annotations: options.annotations });
+    const frame = Buffer.from(`${id}:${text}`);
+    initial.sequence++;
+    initial.map.set(id, { uid: id, resourceVersion: "1", facts: record, digest: text, version: { seconds: 1, logical: 1 }, sequence: initial.sequence, stopped: false, listGeneration: 0, held: undefined });
+    initial.frames.set(id, frame);
+    hub.publish({ facts: record, frame, keep: options.keep ?? false });
+  };
+  const subscribe = (filter: Partial<Filter> = {}, options: { initialState?: boolean; capacity?: number } = {}) => {
+    const stream = new TestStream();
+    stream.capacity = options.capacity ?? Number.POSITIVE_INFINITY;
+    const subscription = hub.subscribe({ ...matchAll, ...filter }, stream, { initialState: options.initialState ?? false, client: "c" });
+    const drain = (room: number) => {
+      stream.capacity = room;
+      subscription.drained();
+    };
+    return { stream, subscription, drain };
+  };
+  return { clock, hub, initial, publish, subscribe, coalesced: () => coalesced };
+}
+
+test("a fast subscriber gets every status, in order", () => {
+  const { publish, subscribe } = setup();
+  const { stream } = subscribe();
+  for (let i = 0; i < 5; i++) publish("a", String(i));
+  assert.deepEqual(stream.got, ["a:0", "a:1", "a:2", "a:3", "a:4"]);
+});
+
+test("a slow one gets the newest per workspace, and never something stale", () => {
+  const { publish, subscribe, coalesced } = setup();
+  const { stream, drain } = subscribe({}, { capacity: 1 });
+  for (let i = 0; i < 4; i++) publish("a", String(i));
+  publish("b", "0");
+  drain(10);
+  assert.deepEqual(stream.got, ["a:0", "a:3", "b:0"]);
+  assert.equal(coalesced(), 2);
+});
+
+test("a failure and STOPPED are never coalesced away", () => {
+  const { publish, subscribe } = setup();
+  const { stream, drain } = subscribe({}, { capacity: 1 });
+  publish("a", "0");
+  publish("a", "1");
+  publish("a", "failed", { keep: true });
+  publish("a", "2");
+  publish("a", "STOPPED", { keep: true });
+  drain(10);
+  assert.deepEqual(stream.got, ["a:0", "a:failed", "a:STOPPED"]);
+});
+
+test("filters by owner, meta ID and annotations", () => {
+  const { publish, subscribe } = setup();
+  const owner = subscribe({ owner: "bob" });
+  const meta = subscribe({ metaId: "m2" });
+  const annotated = subscribe({ annotations: new Map([["__proto__", "x"]]) });
+  const both = subscribe({ owner: "bob", metaId: "m2" });
+  publish("a", "1", { owner: "bob", metaId: "m1" });
+  publish("b", "1", { owner: "bob", metaId: "m2" });
+  publish("c", "1", { annotations: Object.fromEntries([["__proto__", "x"]]) });
+  assert.deepEqual(owner.stream.got, ["a:1", "b:1"]);
+  assert.deepEqual(meta.stream.got, ["b:1"]);
+  assert.deepEqual(both.stream.got, ["b:1"]);
+  assert.deepEqual(annotated.stream.got, ["c:1"]);
+});
+
+test("initial state comes first, without gap, repetition or anything stale, however the stream stutters", () => {
+  fc.assert(
+    fc.property(fc.array(fc.record({ id: fc.constantFrom("a", "b", "c", "d"), drain: fc.integer({ min: 0, max: 3 }) }), { maxLength: 40 }), fc.integer({ min: 0, max: 30 }), (steps, joinAt) => {
+      const { publish, subscribe } = setup();
+      const last = new Map<string, string>();
+      let joined: ReturnType<typeof subscribe> | undefined;
+      for (const [i, step] of steps.entries()) {
+        if (i === joinAt) joined = subscribe({}, { initialState: true, capacity: 1 });
+        publish(step.id, String(i));
+        last.set(step.id, `${step.id}:${i}`);
+        if (step.drain > 0) joined?.drain(step.drain);
+      }
+      joined?.drain(1000);
+      if (!joined) return;
+      const { got } = joined.stream;
+      assert.equal(new Set(got).size, got.length, "nothing twice");
+      for (const [id, frame] of last) {
+        const own = got.filter((text) => text.startsWith(`${id}:`));
+        assert.equal(own.at(-1), frame, "the newest in the end");
+        const numbers = own.map((text) => Number(text.split(":")[1]));
+        assert.deepEqual(numbers, numbers.toSorted((x, y) => x - y), "in order");
+      }
+    }),
+  );
+});
+
+test("an evicted initial state is waited for, and what changes meanwhile overtakes nothing", async () => {
+  const { publish, subscribe, initial } = setup();
+  publish("a", "0");
+  publish("b", "0");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  initial.frames.set("a", promise);
+  const { stream } = subscribe({}, { initialState: true });
+  publish("b", "1");
+  assert.deepEqual(stream.got, []);
+  resolve(Buffer.from("a:0"));
+  await promise;
+  await Promise.resolve();
+  assert.deepEqual(stream.got, ["a:0", "b:1"]);
+});
+
+test("a stalled subscriber is ended after the stall timeout, an idle one is not", () => {
+  const { clock, hub, publish, subscribe } = setup({ stallTimeoutMs: 10_000, maxBacklog: 1000 });
+  const stalled = subscribe({}, { capacity: 1 });
+  const idle = subscribe({ owner: "nobody" });
+  publish("a", "1");
+  publish("a", "2");
+  clock.advance(9_000);
+  assert.equal(stalled.stream.ended, undefined);
+  clock.advance(3_000);
+  assert.equal(stalled.stream.ended, "stalled");
+  assert.equal(idle.stream.ended, undefined);
+  assert.equal(hub.size, 1);
+});
+
+test("a slow reader that takes something now and then is not stalled", () => {
+  const { clock, publish, subscribe } = setup({ stallTimeoutMs: 10_000, maxBacklog: 1000 });
+  const slow = subscribe({}, { capacity: 1 });
+  for (let i = 0; i < 10; i++) {
+    publish("a", String(i));
+    publish("b", String(i));
+    clock.advance(8_000);
+    slow.stream.taken++;
+  }
+  assert.equal(slow.stream.ended, undefined);
+});
+
+test("above the bound of all backlogs the subscriber with the longest is ended, the others stay", () => {
+  const { clock, publish, subscribe } = setup({ stallTimeoutMs: 300_000, maxBacklog: 50 });
+  const slow = subscribe({}, { capacity: 1 });
+  const other = subscribe({ owner: "bob" }, { capacity: 1 });
+  for (let i = 0; i < 60; i++) publish(`w${i}`, "1");
+  publish("x", "1", { owner: "bob" });
+  publish("y", "1", { owner: "bob" });
+  clock.advance(1_000);
+  assert.equal(slow.stream.ended, "overflow");
+  assert.equal(other.stream.ended, undefined);
+});
+
+test("one workspace costs a stalled subscriber a bounded number of statuses", () => {
+  const { publish, subscribe, hub } = setup();
+  const { stream, drain } = subscribe({}, { capacity: 1 });
+  for (let i = 0; i < 10_000; i++) publish("a", String(i), { keep: i % 2 === 0 });
+  assert.deepEqual([...hub.levels()], [{ client: "c", pending: 1 }]);
+  drain(1000);
+  assert.ok(stream.got.length < 12);
+  assert.equal(stream.got.at(-1), "a:9999");
+});
+
+test("shutdown flushes what waits, then ends the streams", () => {
+  const { hub, publish, subscribe } = setup();
+  const { stream } = subscribe({}, { capacity: 1 });
+  publish("a", "1");
+  publish("a", "2");
+  hub.shutdown();
+  assert.deepEqual(stream.got, ["a:1", "a:2"]);
+  assert.equal(stream.ended, "shutdown");
+  assert.equal(hub.size, 0);
+});
+
+test("a closed subscriber is forgotten, its indexes too", () => {
+  const { hub, publish, subscribe } = setup();
+  const { stream, subscription } = subscribe({ owner: "alice" });
+  subscription.closed();
+  subscription.closed();
+  publish("a", "1");
+  assert.deepEqual(stream.got, []);
+  assert.equal(hub.size, 0);
+});
