@@ -21,10 +21,8 @@ export interface PipelineTarget {
 
 /** Told about by the pipeline, for metrics. */
 export interface PipelineHooks {
-  /** A batch was sent off. */
-  batch(lines: number): void;
-  /** A batch came back: worker time, microseconds. */
-  worked(micros: number): void;
+  /** A batch of so many lines came back, on which its worker spent so many microseconds. */
+  batch(lines: number, busyMicros: number): void;
   /** A line took effect, so long (ms) after it arrived. */
   applied(ms: number): void;
   /** A worker died or hung, and its batch is done again. */
@@ -182,7 +180,6 @@ export class Pipeline implements ReflectorSink {
       if (!batch) return;
       if (batch === this.#open) this.#open = undefined;
       this.#running++;
-      this.#options.hooks.batch(batch.lines.length);
       this.#run(batch).then(
         (result) => this.#finish(batch, result),
         // Only a closed pipeline gives a batch up.
@@ -226,7 +223,7 @@ export class Pipeline implements ReflectorSink {
       for (const done of batch.waiters.values()) done(undefined);
       return;
     }
-    this.#options.hooks.worked(result.busyMicros);
+    this.#options.hooks.batch(batch.lines.length, result.busyMicros);
     const entry = this.#order.find((candidate) => candidate.kind === "batch" && candidate.batch === batch);
     if (entry?.kind === "batch") entry.result = result;
     this.#send();

@@ -37,7 +37,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
     events: { size: 0, eventsOf: () => undefined },
     clock: systemClock,
     log: silentLog,
-    hooks: { batch: () => {}, worked: () => {}, applied: () => {}, retried: () => retried++ },
+    hooks: { batch: () => {}, applied: () => {}, retried: () => retried++ },
     limits: { ...defaultPipelineLimits, ...options.limits },
   });
   return { pipeline, applied, order, retried: () => retried };
