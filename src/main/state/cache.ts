@@ -7,12 +7,19 @@ export interface CacheLimits {
   readonly maxBytes: number;
 }
 
-/** Counters of the cache, for metrics. */
-export interface CacheStats {
-  hits: number;
-  misses: number;
-  evictions: number;
+/** Counts something; metrics have such things. */
+interface Count {
+  add(): void;
 }
+
+/** Counters of the cache. */
+export interface CacheCounters {
+  readonly hits: Count;
+  readonly misses: Count;
+  readonly evictions: Count;
+}
+
+const uncounted: CacheCounters = { hits: { add() {} }, misses: { add() {} }, evictions: { add() {} } };
 
 /** What an entry costs beside the frame's bytes: key, list node, map slot. A measured guess that keeps small frames honest. */
 const overhead = 200;
@@ -20,15 +27,16 @@ const overhead = 200;
 /** Encoded statuses, newest per workspace; live ones and, until they are pushed out, stopped ones. */
 export class StatusCache {
   readonly #frames: LRUCache<string, Buffer>;
-  readonly stats: CacheStats = { hits: 0, misses: 0, evictions: 0 };
+  readonly #counters: CacheCounters;
 
-  constructor(limits: CacheLimits) {
+  constructor(limits: CacheLimits, counters: CacheCounters = uncounted) {
+    this.#counters = counters;
     this.#frames = new LRUCache<string, Buffer>({
       max: limits.maxEntries,
       maxSize: limits.maxBytes,
       sizeCalculation: (frame, key) => frame.byteLength + key.length + overhead,
       dispose: (_frame, _key, reason) => {
-        if (reason === "evict") this.stats.evictions++;
+        if (reason === "evict") this.#counters.evictions.add();
       },
     });
   }
@@ -48,8 +56,8 @@ export class StatusCache {
 
   get(id: string): Buffer | undefined {
     const frame = this.#frames.get(id);
-    if (frame) this.stats.hits++;
-    else this.stats.misses++;
+    if (frame) this.#counters.hits.add();
+    else this.#counters.misses.add();
     return frame;
   }
 
