@@ -1,0 +1,52 @@
+/** The pool with real worker threads: they derive, they are replaced when they fail, and a pool that can not start says so. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { silentLog } from "../../../src/domain/log.ts";
+import { emptyTask, startPool, type WorkerPool } from "../../../src/main/pipeline/pool.ts";
+
+const derive = { regularWorkspaceTimeoutMs: 60_000 };
+
+async function pool(t: TestContext, worker?: string): Promise<WorkerPool> {
+  const folder = mkdtempSync(join(tmpdir(), "pool-"));
+  const file = join(folder, "worker.mjs");
+  if (worker !== undefined) writeFileSync(file, worker);
+  const started = await startPool({ workers: 1, derive, log: silentLog, ...(worker === undefined ? {} : { workerFile: file }) });
+  t.after(async () => {
+    await started.close();
+    rmSync(folder, { recursive: true });
+  });
+  return started;
+}
+
+function taskOf(text: string): ReturnType<typeof emptyTask> {
+  const bytes = Buffer.from(text);
+  const buffer = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(buffer).set(bytes);
+  return { buffer, lines: [{ source: "object", start: 0, length: bytes.length, events: undefined }] };
+}
+
+const answering = "export default (task) => ({ bytes: new Uint8Array(0), results: [], busyMicros: task.lines.length });";
+
+test("workers derive: a line that is no pod is skipped, with the reason", async (t) => {
+  const { results } = await (await pool(t)).run(taskOf("nonsense"), AbortSignal.timeout(20_000));
+  assert.equal(results[0]?.kind, "skipped");
+});
+
+test("a worker that dies rejects its batch and is replaced", async (t) => {
+  const { run } = await pool(t, answering.replace("=> (", "=> task.lines.length === 0 ? { bytes: new Uint8Array(0), results: [], busyMicros: 0 } : process.exit(1) || ("));
+  await assert.rejects(run(taskOf("x"), AbortSignal.timeout(20_000)));
+  assert.equal((await run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
+});
+
+test("a worker that hangs is ended by the signal and replaced", async (t) => {
+  const { run } = await pool(t, answering.replace("=> (", "=> { while (task.lines.length > 0); return (").replace(/;$/, "};"));
+  await assert.rejects(run(taskOf("x"), AbortSignal.timeout(100)));
+  assert.equal((await run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
+});
+
+test("workers that can not start are told at once", async (t) => {
+  await assert.rejects(pool(t, "throw new Error('broken installation');"), /workers do not start/);
+});
