@@ -1,0 +1,44 @@
+/** RFC 3339 times, as Kubernetes and Go write them. */
+
+/** A point in time to the nanosecond: Unix seconds (floored) and the rest. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+const hours = "(?:[01]\\d|2[0-3])";
+const pattern = new RegExp(`^(\\d{4}-\\d\\d-\\d\\d)T(${hours}:[0-5]\\d:[0-5]\\d)(?:[.,](\\d+))?(?:Z|([+-]${hours}:[0-5]\\d))$`);
+/** Far more digits than anyone writes. */
+const maxLength = 64;
+
+/** Parses a time as Go's time.Parse(time.RFC3339Nano) does; undefined if the text is not one. Digits beyond nanoseconds are dropped. */
+export function parseRfc3339(text: string): Instant | undefined {
+  const match = text.length <= maxLength ? pattern.exec(text) : null;
+  if (!match) return undefined;
+  const [, date = "", time = "", fraction = "", offset = ""] = match;
+  const ms = Date.parse(`${date}T${time}Z`);
+  // Date.parse takes February 30 for March 1 or 2.
+  if (Number.isNaN(ms) || !new Date(ms).toISOString().startsWith(date)) return undefined;
+  return { seconds: ms / 1000 - offsetSeconds(offset), nanos: Number(fraction.slice(0, 9).padEnd(9, "0")) };
+}
+
+/** Of `+05:30`; none is UTC. */
+function offsetSeconds(offset: string): number {
+  if (offset === "") return 0;
+  const seconds = Number(offset.slice(1, 3)) * 3600 + Number(offset.slice(4)) * 60;
+  return offset.startsWith("-") ? -seconds : seconds;
+}
+
+/** Parses a time to Unix milliseconds; undefined if there is none or the text is not one. */
+export function parseTimeMs(text: string | undefined): number | undefined {
+  const instant = text === undefined ? undefined : parseRfc3339(text);
+  return instant && instant.seconds * 1000 + Math.floor(instant.nanos / 1e6);
+}
+
+/** Prints an instant as proto3 JSON does: UTC, with no, 3, 6 or 9 digits after the point. */
+export function formatRfc3339({ seconds, nanos }: Instant): string {
+  const whole = new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "");
+  if (nanos === 0) return `${whole}Z`;
+  const digits = String(nanos).padStart(9, "0").replace(/(?:000){1,2}$/, "");
+  return `${whole}.${digits}Z`;
+}

@@ -1,0 +1,56 @@
+/** Encoding the statuses of a batch, one behind the other, into one buffer. */
+import { hash } from "node:crypto";
+import protobuf from "protobufjs/minimal.js";
+import { wsman } from "../gen/proto.js";
+import type { Status } from "./status.ts";
+
+/** A piece of a batch's bytes. */
+export interface Slice {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A batch's bytes, growing. One writer for all: its buffer grows once, not once per status. */
+export class BatchBytes {
+  #writer = protobuf.Writer.create();
+
+  /**
+   * Encodes a status. Map entries keep the order of their keys; status_version must not be set.
+   * @returns where it stands, and a digest of it: equal for equal bytes, here and on every other worker.
+   */
+  addStatus(status: Status): Slice & { readonly digest: string } {
+    const slice = this.#add((writer) => wsman.WorkspaceStatus.encode(status, writer));
+    const digest = hash("sha1", this.#writer.buf.subarray(slice.start, slice.start + slice.length), "base64");
+    return { ...slice, digest };
+  }
+
+  /** Adds text as UTF-8. */
+  addText(text: string): Slice {
+    return this.#add((writer) => writer.raw(Buffer.from(text, "utf8")));
+  }
+
+  /** Everything that was added, in a buffer of its own that can be transferred. */
+  finish(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#writer.pos);
+    this.#writer.finishInto(bytes);
+    return bytes;
+  }
+
+  #add(write: (writer: protobuf.Writer) => void): Slice {
+    const start = this.#writer.pos;
+    try {
+      write(this.#writer);
+    } catch (error) {
+      this.#dropFrom(start);
+      throw error;
+    }
+    return { start, length: this.#writer.pos - start };
+  }
+
+  /** What failed half way leaves the writer inside a nested message: only a new one is sound. */
+  #dropFrom(length: number): void {
+    const good = this.#writer.buf.subarray(0, length);
+    this.#writer = protobuf.Writer.create();
+    this.#writer.raw(good);
+  }
+}
