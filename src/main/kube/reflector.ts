@@ -109,6 +109,11 @@ export class Reflector {
     return this.#lastEventAt;
   }
 
+  /** How long ago that was, seconds; undefined before the first. */
+  get lastEventAgeSeconds(): number | undefined {
+    return this.#lastEventAt === undefined ? undefined : Math.max(0, this.#options.clock.now() - this.#lastEventAt) / 1000;
+  }
+
   /** Lists and watches until the signal aborts; resolves then, with all connections closed. Never rejects, never gives up. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
