@@ -22,7 +22,11 @@ export function workspaceNotFound(id: string): WsmanError {
   return new WsmanError("NOT_FOUND", `workspace ${id} does not exist`);
 }
 
-/** Text of anything that was thrown. */
+/** Text of anything that was thrown; never throws itself (an object without prototype has no text). */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return "something without a text was thrown";
+  }
 }

@@ -1,10 +1,10 @@
 /** A gRPC client for tests: raw bytes in and out, one connection of its own each. */
-import { Client, Metadata, credentials as channelCredentials } from "@grpc/grpc-js";
+import { Client, Metadata, credentials as channelCredentials, status } from "@grpc/grpc-js";
 import type { CallOptions, ChannelCredentials, ChannelOptions, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 
 /** What became of a unary call. */
 export interface UnaryResult {
-  readonly code: number;
+  readonly code: status;
   readonly details: string;
   readonly response: Buffer;
 }
@@ -31,7 +31,7 @@ export class TestClient {
   unary(path: string, request: Uint8Array, options: CallOptions = {}, started?: (cancel: () => void) => void): Promise<UnaryResult> {
     return new Promise((resolve) => {
       const done = (error: ServiceError | null, response?: Buffer): void =>
-        resolve(error ? { code: error.code, details: error.details, response: Buffer.alloc(0) } : { code: 0, details: "", response: response ?? Buffer.alloc(0) });
+        resolve(error ? { code: error.code, details: error.details, response: Buffer.alloc(0) } : { code: status.OK, details: "", response: response ?? Buffer.alloc(0) });
       const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + 20_000, ...options }, done);
       started?.(() => call.cancel());
     });
@@ -65,7 +65,7 @@ export class TestStream {
   /** Resolves when the response headers are there; rejects if the stream ends before. */
   readonly headers: Promise<void>;
   /** Resolves with the status; never rejects. */
-  readonly status: Promise<{ code: number; details: string }>;
+  readonly status: Promise<{ code: status; details: string }>;
   readonly messages: Buffer[] = [];
 
   constructor(call: ClientReadableStream<Buffer>) {

@@ -1,5 +1,5 @@
 /** The gRPC server: binds the services to an address, with limits, TLS and an orderly end. */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import type { ServerOptions } from "@grpc/grpc-js";
 import { sleep } from "../../domain/clock.ts";
 import type { Clock } from "../../domain/clock.ts";
@@ -64,6 +64,8 @@ const limits: ServerOptions = {
  */
 export async function startRpcServer(options: RpcServerOptions, dependencies: RpcDependencies): Promise<RpcServer> {
   const { clock, log, metrics } = dependencies;
+  // grpc-js would print headers that it can not read to stderr, values and all: those may be secrets.
+  setLogVerbosity(logVerbosity.NONE);
   const hosts = bindHosts(options.addr);
   const tls = options.tls && (await watchTls(options.tls, { clock, log }));
   const server = new Server({ ...limits, interceptors: [recordCalls(metrics, clock)] });

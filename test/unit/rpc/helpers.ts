@@ -1,0 +1,126 @@
+/** A gRPC server over workspaces and a hub in memory, for tests. */
+import type { TestContext } from "node:test";
+import { systemClock } from "../../../src/domain/clock.ts";
+import type { Clock } from "../../../src/domain/clock.ts";
+import type { Log } from "../../../src/domain/log.ts";
+import { wsman } from "../../../src/gen/proto.js";
+import { startRpcServer } from "../../../src/main/rpc/server.ts";
+import type { RpcServer } from "../../../src/main/rpc/server.ts";
+import type { SubscribeOptions, SubscriptionHub } from "../../../src/main/rpc/ports.ts";
+import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
+import type { WorkspaceReader } from "../../../src/main/state/reader.ts";
+import type { Filter } from "../../../src/main/subscriptions/filter.ts";
+import type { SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
+import { createMetrics } from "../../../src/metrics/registry.ts";
+import type { Metrics } from "../../../src/metrics/registry.ts";
+import { TestClient } from "../../support/grpc-client.ts";
+
+/** A frame: field 1 of the responses. */
+export function frameOf(id: string, message = ""): Buffer {
+  return Buffer.from(wsman.SubscribeResponse.encode({ status: { id, message, phase: wsman.WorkspacePhase.RUNNING } }).finish());
+}
+
+/** Workspaces in memory. */
+export class FakeReader implements WorkspaceReader {
+  synced = true;
+  readonly frames = new Map<string, Buffer>();
+  readonly lastActivity = new Map<string, number>();
+  readonly filters: Filter[] = [];
+  /** What the next read does instead of answering. */
+  instead: ((signal: AbortSignal) => Promise<never>) | undefined;
+
+  async collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]> {
+    this.filters.push(filter);
+    if (this.instead) return this.instead(signal);
+    return [...this.frames.values()];
+  }
+
+  async describe(id: string, signal: AbortSignal): Promise<{ frame: Buffer; lastActivity: number | undefined } | undefined> {
+    if (this.instead) return this.instead(signal);
+    const frame = this.frames.get(id);
+    return frame && { frame, lastActivity: this.lastActivity.get(id) };
+  }
+}
+
+/** One subscriber of the hub in memory. */
+export class FakeSubscriber implements Subscription {
+  readonly filter: Filter;
+  readonly stream: SubscriberStream;
+  readonly options: SubscribeOptions;
+  drains = 0;
+  closes = 0;
+
+  constructor(filter: Filter, stream: SubscriberStream, options: SubscribeOptions) {
+    this.filter = filter;
+    this.stream = stream;
+    this.options = options;
+  }
+
+  drained(): void {
+    this.drains++;
+  }
+
+  closed(): void {
+    this.closes++;
+  }
+}
+
+/** Takes note of subscribers. */
+export class FakeHub implements SubscriptionHub {
+  readonly subscribers: FakeSubscriber[] = [];
+  refusal: Error | undefined;
+
+  subscribe(filter: Filter, stream: SubscriberStream, options: SubscribeOptions): Subscription {
+    if (this.refusal) throw this.refusal;
+    const subscriber = new FakeSubscriber(filter, stream, options);
+    this.subscribers.push(subscriber);
+    return subscriber;
+  }
+}
+
+/** Keeps what was logged. */
+export class MemoryLog implements Log {
+  readonly lines: { level: string; fields: object; message: string }[] = [];
+  readonly debug = this.#at("debug");
+  readonly info = this.#at("info");
+  readonly warn = this.#at("warn");
+  readonly error = this.#at("error");
+
+  #at(level: string): (fields: object, message: string) => void {
+    return (fields, message) => void this.lines.push({ level, fields, message });
+  }
+}
+
+/** A server with all that it works on. */
+export interface Harness {
+  readonly server: RpcServer;
+  readonly reader: FakeReader;
+  readonly hub: FakeHub;
+  readonly log: MemoryLog;
+  readonly metrics: Metrics;
+  /** A plaintext client, closed after the test. */
+  readonly client: TestClient;
+}
+
+/** Starts a server on 127.0.0.1 that ends with the test. */
+export async function startHarness(t: TestContext, options: { clock?: Clock; tls?: TlsFiles; classes?: { id: string; name?: string }[] } = {}): Promise<Harness> {
+  const reader = new FakeReader();
+  const hub = new FakeHub();
+  const log = new MemoryLog();
+  const metrics = createMetrics({ process: false });
+  const clock = options.clock ?? systemClock;
+  const server = await startRpcServer({ addr: "127.0.0.1:0", tls: options.tls }, { reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log });
+  const client = new TestClient(server.port);
+  t.after(async () => {
+    client.close();
+    await server.close(0);
+  });
+  return { server, reader, hub, log, metrics, client };
+}
+
+/** Value of a metric's series whose labels contain this text. */
+export async function metricValue(metrics: Metrics, name: string, labels = ""): Promise<number | undefined> {
+  const text = await metrics.render();
+  const line = text.split("\n").find((candidate) => candidate.replace(/\{.*/, "").split(" ")[0] === name && candidate.includes(labels));
+  return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(" ") + 1));
+}

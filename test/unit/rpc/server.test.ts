@@ -1,0 +1,121 @@
+/** The server as a whole: health, reflection, addresses, its end. */
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { systemClock } from "../../../src/domain/clock.ts";
+import { silentLog } from "../../../src/domain/log.ts";
+import { startRpcServer } from "../../../src/main/rpc/server.ts";
+import type { RpcServer } from "../../../src/main/rpc/server.ts";
+import { createMetrics } from "../../../src/metrics/registry.ts";
+import { until } from "../../support/until.ts";
+import { FakeHub, FakeReader, frameOf, startHarness } from "./helpers.ts";
+import type { Harness } from "./helpers.ts";
+
+const serving = 1;
+const notServing = 2;
+const serviceUnknown = 3;
+
+/** HealthCheckRequest.service. */
+function healthRequest(service: string): Buffer {
+  return Buffer.concat([Buffer.from([0x0a, service.length]), Buffer.from(service)]);
+}
+
+/** HealthCheckResponse.status. */
+function healthOf(response: Buffer): number {
+  return response[0] === 0x08 ? (response[1] ?? 0) : 0;
+}
+
+async function health(harness: Harness, service = ""): Promise<number> {
+  return healthOf((await harness.client.unary("/grpc.health.v1.Health/Check", healthRequest(service))).response);
+}
+
+test("health is NOT_SERVING until told, for the server and the service", async (t) => {
+  const harness = await startHarness(t);
+  for (const expected of [notServing, serving, notServing]) {
+    if (expected === serving) harness.server.setServing(true);
+    for (const service of ["", "wsman.WorkspaceManager"]) assert.equal(await health(harness, service), expected);
+    if (expected === serving) harness.server.setServing(false);
+  }
+  assert.equal((await harness.client.unary("/grpc.health.v1.Health/Check", healthRequest("nope"))).code, status.NOT_FOUND);
+});
+
+test("health watches are told of every change, and end with the server", async (t) => {
+  const harness = await startHarness(t);
+  const watch = harness.client.stream("/grpc.health.v1.Health/Watch", healthRequest("wsman.WorkspaceManager")).read();
+  const unknown = harness.client.stream("/grpc.health.v1.Health/Watch", healthRequest("toString")).read();
+  await until("the first answers", () => watch.messages.length === 1 && unknown.messages.length === 1);
+  harness.server.setServing(true);
+  await until("the change", () => watch.messages.length === 2);
+  await harness.server.close(5000);
+  assert.equal((await watch.status).code, status.UNAVAILABLE);
+  assert.equal((await unknown.status).code, status.UNAVAILABLE);
+  assert.deepEqual(watch.messages.map(healthOf), [notServing, serving, notServing]);
+  assert.deepEqual(unknown.messages.map(healthOf), [serviceUnknown]);
+});
+
+for (const version of ["v1", "v1alpha"]) {
+  test(`reflection (${version}) lists the services and describes them`, async (t) => {
+    const { client } = await startHarness(t);
+    const method = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+    const ask = async (field: number, text: string): Promise<string> => {
+      const stream = client.stream(method, Buffer.concat([Buffer.from([(field << 3) | 2, text.length]), Buffer.from(text)])).read();
+      assert.equal((await stream.status).code, status.OK);
+      return Buffer.concat(stream.messages).toString("latin1");
+    };
+    const listed = await ask(7, "*");
+    assert.match(listed, /wsman\.WorkspaceManager/);
+    assert.match(listed, /grpc\.health\.v1\.Health/);
+    const described = await ask(4, "wsman.WorkspaceManager");
+    assert.match(described, /SubscribeResponse/);
+    assert.match(described, /WorkspaceInitializer/, "the files it depends on come along");
+    assert.match(await ask(4, "__proto__"), /./s);
+    assert.match(await ask(4, "no.such.Symbol"), /Symbol not found/);
+  });
+}
+
+async function start(addr: string): Promise<RpcServer> {
+  return startRpcServer({ addr }, { reader: new FakeReader(), hub: new FakeHub(), classes: [], metrics: createMetrics({ process: false }).rpc, clock: systemClock, log: silentLog });
+}
+
+test("an address that is none, and one that is taken, are told when the server starts", async (t) => {
+  await assert.rejects(start("localhost"), /"localhost" is not an address to listen on/);
+  await assert.rejects(start("127.0.0.1:70000"), /not an address/);
+  const taken = createServer().listen(0, "127.0.0.1");
+  t.after(() => taken.close());
+  await until("the other server to listen", () => taken.listening);
+  const address = taken.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  await assert.rejects(start(`127.0.0.1:${port}`), new RegExp(`can not listen on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`));
+});
+
+test("close ends streams, refuses new ones, and finishes as soon as clients have read", async (t) => {
+  const harness = await startHarness(t);
+  const streams = Array.from({ length: 5 }, () => harness.client.subscribe().read());
+  await until("everyone to be subscribed", () => harness.hub.subscribers.length === 5);
+  for (const subscriber of harness.hub.subscribers) subscriber.stream.write(frameOf("last"));
+  const begun = performance.now();
+  await harness.server.close(10_000);
+  assert.ok(performance.now() - begun < 5000);
+  for (const stream of streams) {
+    assert.equal((await stream.status).code, status.UNAVAILABLE);
+    assert.equal(stream.messages.length, 1);
+  }
+  assert.equal((await harness.client.wsman("DescribeCluster")).code, status.UNAVAILABLE);
+  await harness.server.close(10_000);
+});
+
+test("close cuts off calls and clients that do not end in time", async (t) => {
+  const harness = await startHarness(t);
+  harness.reader.instead = () => new Promise(() => {});
+  const hanging = harness.client.wsman("GetWorkspaces");
+  harness.client.subscribe();
+  await until("both calls to arrive", () => harness.hub.subscribers.length === 1 && harness.reader.filters.length === 1);
+  while (harness.hub.subscribers[0]?.stream.write(Buffer.alloc(256 * 1024)));
+  const begun = performance.now();
+  await harness.server.close(200);
+  const took = performance.now() - begun;
+  assert.ok(took < 3000, `${took} ms`);
+  assert.notEqual((await hanging).code, status.OK);
+  assert.equal(harness.hub.subscribers[0]?.closes, 1);
+});
