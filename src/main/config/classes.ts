@@ -1,0 +1,53 @@
+/** Checks of workspace classes that look beyond single values: their IDs, and the files they name. */
+import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
+import { podTemplateProblem } from "./pod-template.ts";
+import { pathOf, type Problem } from "./problems.ts";
+
+/** The class of workspaces that ask for none that exists. */
+const defaultClass = "default";
+
+/** What is wrong with the classes of a parsed file, as they stand there: so that it is told together with everything else. */
+export async function classProblems(document: unknown): Promise<Problem[]> {
+  const manager = objectAt(asObject(document), "manager");
+  const classes = manager?.["workspaceClass"] ?? {};
+  // A value of the wrong kind is the schema's to tell.
+  if (classes !== "" && asObject(classes) === undefined) return [];
+  const byId = asObject(classes) ?? {};
+  return [...idProblems(byId), ...(await templateProblems(byId))];
+}
+
+function idProblems(classes: JsonObject): Problem[] {
+  const ids = Object.keys(classes);
+  const message = "is no label value: a class ID has at most 63 letters, digits, dots, dashes and underscores, the first and last of them letters or digits";
+  const problems = ids.filter((id) => !isLabelValue(id)).map((id) => ({ path: classPath(id), message }));
+  if (!ids.includes(defaultClass)) problems.push({ path: classPath(defaultClass), message: "is required: workspaces that ask for no class, or one that does not exist, get it" });
+  return problems;
+}
+
+/** Whether a text can be the value of a Kubernetes label. */
+function isLabelValue(value: string): boolean {
+  return /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(value);
+}
+
+async function templateProblems(classes: JsonObject): Promise<Problem[]> {
+  const found: Problem[] = [];
+  const seen = new Map<string, string | undefined>();
+  for (const { id, name, file } of templateFiles(classes)) {
+    if (!seen.has(file)) seen.set(file, await podTemplateProblem(file));
+    const message = seen.get(file);
+    if (message !== undefined) found.push({ path: classPath(id, "templates", name), message });
+  }
+  return found;
+}
+
+function* templateFiles(classes: JsonObject): Generator<{ id: string; name: string; file: string }> {
+  for (const [id, members] of Object.entries(classes)) {
+    for (const [name, file] of Object.entries(objectAt(asObject(members), "templates") ?? {})) {
+      if (typeof file === "string" && file !== "") yield { id, name, file };
+    }
+  }
+}
+
+function classPath(id: string, ...members: readonly string[]): string {
+  return pathOf(["manager", "workspaceClass", id, ...members]);
+}

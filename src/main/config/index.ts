@@ -1,0 +1,98 @@
+/** The configuration: file, defaults, validation, and the frozen result (spec: config). */
+import { availableParallelism } from "node:os";
+import type { z } from "zod";
+import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
+import type { DeriveConfig } from "../../domain/messages.ts";
+import type { Timeouts } from "../../domain/timeouts.ts";
+import { classProblems } from "./classes.ts";
+import { readEnvironment } from "./env.ts";
+import { deepFreeze } from "./freeze.ts";
+import { normalize } from "./normalize.ts";
+import { ConfigError, pathOf, problemsOf } from "./problems.ts";
+import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
+import { readDocument } from "./source.ts";
+import type { Config } from "./types.ts";
+
+export { ConfigError } from "./problems.ts";
+export type { Problem } from "./problems.ts";
+export type { Config } from "./types.ts";
+
+/** A configuration that can be used, and what is odd about it. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** One per line: members that nothing reads, and the like. */
+  readonly warnings: readonly string[];
+}
+
+/** What stands in for the machine and its environment. */
+export type LoadOptions = Partial<SchemaDefaults>;
+
+/** Warnings beyond are counted only. */
+const maxWarnings = 100;
+
+/**
+ * Reads, completes and validates a configuration file, JSON or YAML.
+ * @throws ConfigError with every problem and its path.
+ */
+export async function load(path: string, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const document = await readDocument(path);
+  if ("problem" in document) throw new ConfigError(path, [{ path: "", message: document.problem }]);
+  return parseConfig(document.value, path, options);
+}
+
+/**
+ * Completes and validates a configuration that was parsed already.
+ * @param source names it in errors.
+ * @throws ConfigError with every problem and its path.
+ */
+export async function parseConfig(document: unknown, source: string, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const { value, problems } = normalize(document);
+  const schema = configSchema({ cores: options.cores ?? availableParallelism(), kubeStage: options.kubeStage ?? readEnvironment().kubeStage });
+  const unknown: string[] = [];
+  const result = parseKnown(schema, value, unknown);
+  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
+  if (!result.success || all.length > 0) throw new ConfigError(source, all);
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data)] };
+}
+
+/** Parses; members that the schema does not know are taken out of the value, and told. Their number falls with each round, so this ends. */
+function parseKnown(schema: z.ZodType<Config>, value: unknown, unknown: string[]): z.ZodSafeParseResult<Config> {
+  for (;;) {
+    const result = schema.safeParse(value);
+    const members = unknownMembers(result.error?.issues ?? []);
+    if (members.length === 0) return result;
+    for (const { path, keys } of members) {
+      const parent = at(value, path);
+      for (const key of keys) {
+        unknown.push(pathOf([...path, key]));
+        if (parent) Reflect.deleteProperty(parent, key);
+      }
+    }
+  }
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): JsonObject | undefined {
+  let found = asObject(value);
+  for (const key of path) found = objectAt(found, String(key));
+  return found;
+}
+
+function warningsOf(unknown: readonly string[]): readonly string[] {
+  const told = unknown.slice(0, maxWarnings).map((path) => `${path}: unknown key, ignored`);
+  return unknown.length > maxWarnings ? [...told, `and ${unknown.length - maxWarnings} more unknown keys`] : told;
+}
+
+function methodWarnings(config: Config): readonly string[] {
+  const odd = config.rpcServer.rateLimits.filter(({ method }) => !/^\/[\w.]+\/\w+$/.test(method));
+  return odd.map(({ method }) => `${pathOf(["rpcServer", "ratelimits", method])}: no method's full name, such as "/wsman.WorkspaceManager/MarkActive", so it limits nothing`);
+}
+
+/** What the derivation of statuses needs of it. */
+export function toDeriveConfig(config: Config): DeriveConfig {
+  return { regularWorkspaceTimeoutMs: config.manager.timeouts.regularWorkspace };
+}
+
+/** The limits of a workspace's life, milliseconds. */
+export function toTimeouts(config: Config): Timeouts {
+  return config.manager.timeouts;
+}
