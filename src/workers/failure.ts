@@ -79,7 +79,7 @@ function unlessDeleted(pod: Pod, phase: wsman.WorkspacePhase): wsman.WorkspacePh
 function mountFailure(events: readonly PodEvent[]): Failure {
   const event = events.find((e) => e.reason === "FailedMount");
   if (event === undefined) return notFailed;
-  return { text: event.message.includes("vol-this-workspace") ? "cannot mount workspace" : event.message, phase: undefined };
+  return { text: event.message.includes("vol-this-workspace") ? "cannot mount workspace" : event.message.toWellFormed(), phase: undefined };
 }
 
 /** Kubernetes keeps 12 KiB of a termination message; this many lines fit only if they are next to empty. */
