@@ -1,4 +1,4 @@
-/** Reaches the HTTP/2 stream beneath a grpc-js call: the only way to end a call whose client does not read. */
+/** Reaches the HTTP/2 stream beneath a grpc-js call: to write shared bytes to it, and to end it although its client does not read. */
 import { constants } from "node:http2";
 import type { ServerHttp2Stream } from "node:http2";
 import { Duplex } from "node:stream";
@@ -9,27 +9,41 @@ import type { CallStatus } from "./status.ts";
 const links = ["call", "nextCall"] as const;
 const maxDepth = 8;
 
-/**
- * Ends a call at once with a stream reset, whatever is waiting to be sent: that is dropped. gRPC clients read RESOURCE_EXHAUSTED out of
- * ENHANCE_YOUR_CALM, UNAVAILABLE out of REFUSED_STREAM and CANCELLED out of CANCEL; the status' text does not travel with a reset.
- * @returns false if the HTTP/2 stream was not found, and nothing was done.
- */
-export function resetCall(call: object, end: CallStatus): boolean {
-  const stream = http2StreamOf(call);
-  if (!stream) return false;
-  // The status goes through the interceptors, so that metrics tell why the call ended; it would wait behind the backlog, the reset does not.
-  sendStatus(call, end);
-  stream.close(resetCode(end.code));
-  return true;
-}
-
-/** The HTTP/2 stream of a server-side call; undefined if grpc-js keeps it elsewhere by now. */
-export function http2StreamOf(call: object): ServerHttp2Stream | undefined {
+/** The HTTP/2 stream of a server-side call. Throws if grpc-js keeps it elsewhere by now. */
+export function http2StreamOf(call: object): ServerHttp2Stream {
   for (const part of chain(call)) {
     const stream: unknown = Reflect.get(part, "stream");
     if (isHttp2Stream(stream)) return stream;
   }
-  return undefined;
+  throw new Error("this version of grpc-js keeps a call's HTTP/2 stream where it was not looked for");
+}
+
+const prefixBytes = 5;
+
+/**
+ * Writes one gRPC message, whose bytes may be shared with other streams: call.write() would copy them for each, and takes more than twice the
+ * time. Only after the call's metadata was sent, and never together with call.write().
+ * @returns false if 64 KiB or more (Node's limit for byte streams) are waiting beside what flow control lets through.
+ */
+export function writeMessage(stream: ServerHttp2Stream, message: Buffer): boolean {
+  const prefix = Buffer.allocUnsafe(prefixBytes);
+  prefix[0] = 0;
+  prefix.writeUInt32BE(message.length, 1);
+  stream.cork();
+  stream.write(prefix);
+  const more = stream.write(message);
+  stream.uncork();
+  return more;
+}
+
+/**
+ * Ends a call at once with a stream reset, whatever is waiting to be sent: that is dropped. gRPC clients read RESOURCE_EXHAUSTED out of
+ * ENHANCE_YOUR_CALM, UNAVAILABLE out of REFUSED_STREAM and CANCELLED out of CANCEL; the status' text does not travel with a reset.
+ */
+export function resetCall(call: object, stream: ServerHttp2Stream, end: CallStatus): void {
+  // The status goes through the interceptors, so that metrics tell why the call ended; it would wait behind the backlog, the reset does not.
+  sendStatus(call, end);
+  stream.close(resetCode(end.code));
 }
 
 function sendStatus(call: object, end: CallStatus): void {

@@ -8,6 +8,7 @@ import { getWorkspaces } from "./handlers/get-workspaces.ts";
 import { subscribe } from "./handlers/subscribe.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
 import type { RpcDependencies } from "./ports.ts";
+import { methodMetrics } from "./recorded-call.ts";
 
 /** Full name of the service. */
 export const serviceName = "wsman.WorkspaceManager";
@@ -42,8 +43,10 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
     ["DescribeCluster", describeCluster(dependencies.classes)],
     ...notYet.map((name): [string, UnaryHandler] => [name, unimplemented(name)]),
   ];
-  const definition: Record<string, MethodDefinition<Buffer, Buffer>> = { Subscribe: definitionOf("Subscribe", true) };
-  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, open), log) };
+  const streaming = definitionOf("Subscribe", true);
+  const { sent } = methodMetrics(dependencies.metrics, streaming);
+  const definition: Record<string, MethodDefinition<Buffer, Buffer>> = { Subscribe: streaming };
+  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log) };
   for (const [name, handler] of unaries) {
     definition[name] = definitionOf(name, false);
     implementation[name] = unary(name, handler, log);

@@ -1,10 +1,11 @@
 /** A gRPC server stream as the hub sees it: a subscriber's stream (spec: Subscribe). */
+import type { ServerHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Clock } from "../../domain/clock.ts";
-import type { Log } from "../../domain/log.ts";
+import type { Tally } from "../../metrics/tally.ts";
 import type { EndReason, SubscriberStream, Subscription } from "../subscriptions/stream.ts";
-import { resetCall } from "./http2-stream.ts";
+import { http2StreamOf, resetCall, writeMessage } from "./http2-stream.ts";
 import type { CallStatus } from "./status.ts";
 
 /** A server stream whose messages are encoded already. */
@@ -19,30 +20,40 @@ const statuses: Readonly<Record<EndReason, CallStatus>> = {
   overflow: { code: status.RESOURCE_EXHAUSTED, details: "too many statuses are pending: read faster or subscribe to less" },
 };
 
+/** What an adapter needs beside its call. */
+export interface AdapterOptions {
+  readonly clock: Clock;
+  /** Counts the messages, which pass the interceptors by. */
+  readonly sent: Tally;
+  /** Called once when the stream is gone. */
+  readonly onClosed: () => void;
+}
+
 /**
- * Adapts one call. At most 16 frames (grpc-js's limit for streams of messages) wait in it beside what HTTP/2 flow control lets through;
- * beyond that `write` says false. The subscription is told exactly once that the stream is gone, however it went.
+ * Adapts one call whose metadata was sent. What waits in it is bounded by Node's 64 KiB for byte streams (or one frame, if larger) beside what
+ * HTTP/2 flow control lets through; beyond that `write` says false. The subscription is told exactly once that the stream is gone, however it went.
  */
 export class StreamAdapter implements SubscriberStream {
   readonly #call: FrameCall;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #onClosed: () => void;
+  readonly #stream: ServerHttp2Stream;
+  readonly #options: AdapterOptions;
   #subscription: Subscription | undefined;
   #state: "open" | "ending" | "closed" = "open";
   #cancelFlush: (() => void) | undefined;
 
-  /** @param onClosed called once when the stream is gone. */
-  constructor(call: FrameCall, clock: Clock, log: Log, onClosed: () => void) {
+  constructor(call: FrameCall, options: AdapterOptions) {
     this.#call = call;
-    this.#clock = clock;
-    this.#log = log;
-    this.#onClosed = onClosed;
-    call.on("drain", () => this.#subscription?.drained());
-    // After a client cancels, neither 'drain' nor write callbacks come: only these two, in this order, and both also after a normal end.
-    call.once("cancelled", () => this.#closed());
-    call.once("close", () => this.#closed());
-    if (call.cancelled) this.#closed();
+    this.#stream = http2StreamOf(call);
+    this.#options = options;
+    this.#stream.on("drain", () => this.#subscription?.drained());
+    // Comes after a client's cancellation, a lost connection, a reset and a normal end alike; after errors as well, which say no more than that.
+    this.#stream.once("close", () => this.#closed());
+    this.#stream.on("error", () => {});
+  }
+
+  /** The client went before its request was read: nothing will be heard of the stream again. */
+  get gone(): boolean {
+    return this.#stream.destroyed;
   }
 
   /** Says which subscription the stream belongs to, once the hub has made it. */
@@ -52,32 +63,27 @@ export class StreamAdapter implements SubscriberStream {
   }
 
   write(frame: Buffer): boolean {
-    return this.#state === "open" && this.#call.write(frame);
+    if (this.#state !== "open" || this.#stream.closed || !this.#stream.writable) return false;
+    this.#options.sent.add();
+    return writeMessage(this.#stream, frame);
   }
 
   end(reason: EndReason): void {
     if (this.#state !== "open") return;
     this.#state = "ending";
     if (reason !== "shutdown") {
-      this.#reset(statuses[reason]);
+      resetCall(this.#call, this.#stream, statuses[reason]);
       return;
     }
-    this.#cancelFlush = this.#clock.timer(flushTimeoutMs, () => this.#reset(statuses.shutdown));
+    this.#cancelFlush = this.#options.clock.timer(flushTimeoutMs, () => resetCall(this.#call, this.#stream, statuses.shutdown));
     this.#call.emit("error", { name: "Error", message: "", ...statuses.shutdown });
-  }
-
-  #reset(end: CallStatus): void {
-    if (resetCall(this.#call, end)) return;
-    this.#log.error({ client: this.#call.getPeer() }, "the HTTP/2 stream of a subscriber was not found: it ends when its client reads");
-    this.#call.emit("error", { name: "Error", message: "", ...end });
-    this.#closed();
   }
 
   #closed(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#cancelFlush?.();
-    this.#onClosed();
+    this.#options.onClosed();
     this.#subscription?.closed();
   }
 }

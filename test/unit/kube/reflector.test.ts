@@ -77,7 +77,6 @@ describe("list and watch", () => {
     bench.stop();
     await bench.ended;
     await bench.until(() => bench.server.watches[0]?.closed === true, "closed connection");
-    assert.equal(bench.clock.waiting, 0);
   });
 
   test("abort during a list tells the sink that it broke off", async (t) => {

@@ -3,8 +3,9 @@ import type { TestContext } from "node:test";
 import { KubeClient, type ClientHooks } from "../../../src/main/kube/client.ts";
 import type { Access, AccessSource } from "../../../src/main/kube/credentials.ts";
 import { Reflector, type ReflectorLimits } from "../../../src/main/kube/reflector.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeApiServer } from "../../support/fake-apiserver.ts";
-import { ManualClock, RecordingLog, RecordingSink } from "./helpers.ts";
+import { RecordingLog, RecordingSink } from "./helpers.ts";
 
 export const podsPath = "/api/v1/namespaces/default/pods";
 
@@ -22,7 +23,7 @@ export function fixedAccess(access: Access): AccessSource {
 export interface Bench {
   readonly server: FakeApiServer;
   readonly client: KubeClient;
-  readonly clock: ManualClock;
+  readonly clock: FakeClock;
   readonly sink: RecordingSink;
   readonly log: RecordingLog;
   readonly reflector: Reflector;
@@ -39,7 +40,7 @@ export interface Bench {
 export async function startBench(t: TestContext, options: { limits?: Partial<ReflectorLimits>; credentials?: (url: string) => AccessSource; hooks?: ClientHooks; prepare?: (server: FakeApiServer) => void } = {}): Promise<Bench> {
   const server = await new FakeApiServer().start();
   options.prepare?.(server);
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const [sink, log, told, stopping] = [new RecordingSink(), new RecordingLog(), new Array<string>(), new AbortController()];
   const credentials = options.credentials?.(server.url) ?? fixedAccess(plainAccess(server.url));
   const client = new KubeClient({ credentials, clock, ...(options.hooks ? { hooks: options.hooks } : {}) });

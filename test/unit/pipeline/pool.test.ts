@@ -36,15 +36,15 @@ test("workers derive: a line that is no pod is skipped, with the reason", async 
 });
 
 test("a worker that dies rejects its batch and is replaced", async (t) => {
-  const { run } = await pool(t, answering.replace("=> (", "=> task.lines.length === 0 ? { bytes: new Uint8Array(0), results: [], busyMicros: 0 } : process.exit(1) || ("));
-  await assert.rejects(run(taskOf("x"), AbortSignal.timeout(20_000)));
-  assert.equal((await run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
+  const workers = await pool(t, answering.replace("=> (", "=> task.lines.length === 0 ? { bytes: new Uint8Array(0), results: [], busyMicros: 0 } : process.exit(1) || ("));
+  await assert.rejects(workers.run(taskOf("x"), AbortSignal.timeout(20_000)));
+  assert.equal((await workers.run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
 });
 
 test("a worker that hangs is ended by the signal and replaced", async (t) => {
-  const { run } = await pool(t, answering.replace("=> (", "=> { while (task.lines.length > 0); return (").replace(/;$/, "};"));
-  await assert.rejects(run(taskOf("x"), AbortSignal.timeout(100)));
-  assert.equal((await run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
+  const workers = await pool(t, answering.replace("=> (", "=> { while (task.lines.length > 0); return (").replace(/;$/, "};"));
+  await assert.rejects(workers.run(taskOf("x"), AbortSignal.timeout(100)));
+  assert.equal((await workers.run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
 });
 
 test("workers that can not start are told at once", async (t) => {

@@ -2,6 +2,7 @@
 import { Metadata } from "@grpc/grpc-js";
 import { WsmanError } from "../../../domain/errors.ts";
 import type { StreamHandler } from "../calls.ts";
+import type { Tally } from "../../../metrics/tally.ts";
 import type { RpcDependencies } from "../ports.ts";
 import { decodeSubscribe } from "../requests.ts";
 import { StreamAdapter } from "../stream-adapter.ts";
@@ -19,16 +20,17 @@ export interface OpenStreams {
   readonly closing: boolean;
 }
 
-/** Hands the stream to the hub. The client is told at once that it is subscribed. */
-export function subscribe(dependencies: Pick<RpcDependencies, "hub" | "clock" | "log">, open: OpenStreams): StreamHandler {
+/** Hands the stream to the hub. The client is told at once that it is subscribed. `sent` counts the messages. */
+export function subscribe(dependencies: Pick<RpcDependencies, "hub" | "clock">, sent: Tally, open: OpenStreams): StreamHandler {
   return (call) => {
     if (open.closing) throw new WsmanError("UNAVAILABLE", "the server is shutting down: subscribe again");
     if (call.request.length > maxRequestBytes) throw new WsmanError("INVALID_ARGUMENT", `the filter takes ${call.request.length} bytes, and may take ${maxRequestBytes}`);
     const filter = decodeSubscribe(call.request);
     const initialState = call.metadata.get(initialStateMetadata).includes("true");
-    const adapter = new StreamAdapter(call, dependencies.clock, dependencies.log, () => open.streams.delete(adapter));
-    open.streams.add(adapter);
     call.sendMetadata(new Metadata());
+    const adapter = new StreamAdapter(call, { clock: dependencies.clock, sent, onClosed: () => open.streams.delete(adapter) });
+    if (adapter.gone) return;
+    open.streams.add(adapter);
     adapter.attach(dependencies.hub.subscribe(filter, adapter, { initialState, client: call.getPeer() }));
   };
 }

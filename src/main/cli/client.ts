@@ -1,0 +1,167 @@
+/** A client of any ws-manager, ours or the Go one: typed calls over grpc-js with the generated code, and errors that say what to do. */
+import { Client, Metadata, status as codes } from "@grpc/grpc-js";
+import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import { wsman } from "../../gen/proto.js";
+import type { Connection } from "./connection.ts";
+import { CliError } from "./errors.ts";
+
+/** Which workspaces are asked for. */
+export type FilterFlags = Pick<wsman.MetadataFilter.$Properties, "owner" | "metaId" | "annotations">;
+
+/** A call that failed. */
+export class CallError extends CliError {
+  readonly code: number;
+
+  constructor(code: number, message: string, hint: string | undefined, cause: unknown) {
+    super(message, { hint, cause });
+    this.code = code;
+  }
+
+  /** Whether the same call may work a little later. */
+  get transient(): boolean {
+    return [codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED, codes.ABORTED, codes.INTERNAL, codes.CANCELLED, codes.UNKNOWN].includes(this.code);
+  }
+}
+
+/** Statuses as they come in. Reading it is what lets more come. */
+export interface StatusStream extends AsyncIterable<wsman.WorkspaceStatus> {
+  cancel(): void;
+}
+
+const service = "/wsman.WorkspaceManager";
+/** Answers with every workspace of a large cluster; the Go daemon knows no limit. */
+const maxMessageBytes = 256 * 1024 * 1024;
+
+interface Codec<Q, A> {
+  readonly encode: (request: Q) => Uint8Array;
+  readonly decode: (bytes: Buffer) => A;
+}
+
+/** Calls one ws-manager. All methods reject with CallErrors. */
+export class WsmanClient {
+  readonly #client: Client;
+  readonly #connection: Connection;
+  readonly #now: () => number;
+
+  /** @param now Unix milliseconds. */
+  constructor(connection: Connection, now: () => number) {
+    this.#connection = connection;
+    this.#now = now;
+    this.#client = new Client(connection.address, connection.credentials, {
+      ...connection.options,
+      "grpc.max_receive_message_length": maxMessageBytes,
+      "grpc.keepalive_time_ms": 30_000,
+      "grpc.keepalive_timeout_ms": 10_000,
+      "grpc.initial_reconnect_backoff_ms": 200,
+      "grpc.max_reconnect_backoff_ms": 2000,
+      "grpc.enable_retries": 0,
+    });
+  }
+
+  /** Resolves when there is a connection; rejects after the timeout. */
+  connected(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(this.#now() + this.#connection.timeoutMs, (error) => {
+        if (error) reject(new CallError(codes.UNAVAILABLE, `can not connect to ${this.#connection.address}`, unavailableHint(this.#connection), error));
+        else resolve();
+      });
+    });
+  }
+
+  /** All workspaces that match. */
+  async getWorkspaces(filter: FilterFlags): Promise<readonly wsman.WorkspaceStatus[]> {
+    const response = await this.#unary("GetWorkspaces", { mustMatch: filter }, {
+      encode: (request) => wsman.GetWorkspacesRequest.encode(request).finish(),
+      decode: (bytes) => wsman.GetWorkspacesResponse.decode(bytes),
+    });
+    return response.status.map((status) => wsman.WorkspaceStatus.create(status));
+  }
+
+  /** One workspace, with its last activity (RFC 3339, empty if none). */
+  async describe(id: string): Promise<{ status: wsman.WorkspaceStatus; lastActivity: string }> {
+    const { status, lastActivity } = await this.#unary("DescribeWorkspace", { id }, {
+      encode: (request) => wsman.DescribeWorkspaceRequest.encode(request).finish(),
+      decode: (bytes) => wsman.DescribeWorkspaceResponse.decode(bytes),
+    });
+    return { status: wsman.WorkspaceStatus.create(status ?? {}), lastActivity };
+  }
+
+  /** The workspace classes. */
+  async classes(): Promise<readonly { id: string; displayName: string }[]> {
+    const response = await this.#unary("DescribeCluster", {}, {
+      encode: (request) => wsman.DescribeClusterRequest.encode(request).finish(),
+      decode: (bytes) => wsman.DescribeClusterResponse.decode(bytes),
+    });
+    return response.WorkspaceClasses.map(({ Id, DisplayName }) => ({ id: Id ?? "", displayName: DisplayName ?? "" }));
+  }
+
+  /** Subscribes, and asks for the current statuses first; a server that does not know of that sends the changes only. */
+  subscribe(filter: FilterFlags): StatusStream {
+    const metadata = new Metadata();
+    metadata.set("wsman-initial-state", "true");
+    const call = this.#client.makeServerStreamRequest(
+      `${service}/Subscribe`,
+      (request: wsman.SubscribeRequest.$Properties) => Buffer.from(wsman.SubscribeRequest.encode(request).finish()),
+      (bytes: Buffer) => wsman.SubscribeResponse.decode(bytes),
+      { mustMatch: filter },
+      metadata,
+    );
+    // A call that is cancelled before anyone reads fails with no one to hear it.
+    call.on("error", () => {});
+    const connection = this.#connection;
+    return { cancel: () => call.cancel(), [Symbol.asyncIterator]: () => statuses(call, connection) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #unary<Q, A>(method: string, request: Q, codec: Codec<Q, A>): Promise<A> {
+    return new Promise((resolve, reject) => {
+      const done = (error: ServiceError | null, response?: A): void => {
+        if (error || response === undefined) reject(callError(error, this.#connection));
+        else resolve(response);
+      };
+      const options = { deadline: this.#now() + this.#connection.timeoutMs };
+      this.#client.makeUnaryRequest(`${service}/${method}`, (message: Q) => Buffer.from(codec.encode(message)), codec.decode, request, new Metadata(), options, done);
+    });
+  }
+}
+
+async function* statuses(call: ClientReadableStream<wsman.SubscribeResponse>, connection: Connection): AsyncGenerator<wsman.WorkspaceStatus> {
+  try {
+    for await (const message of call) {
+      if (message instanceof wsman.SubscribeResponse && message.status) yield wsman.WorkspaceStatus.create(message.status);
+    }
+  } catch (error) {
+    throw callError(error, connection);
+  }
+}
+
+function callError(error: unknown, connection: Connection): CallError {
+  if (!isServiceError(error)) return new CallError(codes.UNKNOWN, `the call failed: ${error instanceof Error ? error.message : String(error)}`, undefined, error);
+  const name = codes[error.code] ?? String(error.code);
+  return new CallError(error.code, `${name}: ${error.details}`, hintFor(error, connection), error);
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error && typeof error.details === "string";
+}
+
+function hintFor({ code, details }: ServiceError, connection: Connection): string | undefined {
+  if (code === codes.UNAVAILABLE) return details.includes("not synchronized") ? "the daemon is still reading the cluster's pods: try again in a moment" : unavailableHint(connection);
+  return hints.get(code)?.(connection);
+}
+
+function unavailableHint({ address, secure }: Connection): string {
+  return `is the daemon running at ${address}? ${secure ? "Does it speak TLS, and do the certificates fit?" : "If it speaks TLS, give --tls-ca, --tls-cert and --tls-key."} --address or WSMAN_ADDRESS names another.`;
+}
+
+const hints: ReadonlyMap<number, (connection: Connection) => string> = new Map([
+  [codes.DEADLINE_EXCEEDED, ({ timeoutMs }: Connection) => `no answer within ${timeoutMs / 1000} s; --timeout allows more`],
+  [codes.UNIMPLEMENTED, ({ address }: Connection) => `is the server at ${address} a ws-manager?`],
+  [codes.NOT_FOUND, () => "`wsmand list` shows the workspaces that there are"],
+  [codes.RESOURCE_EXHAUSTED, () => "narrow the question with --owner, --meta-id or --annotation, or try again later"],
+  [codes.UNAUTHENTICATED, () => "the server wants other credentials: see --tls-cert and --tls-key"],
+  [codes.PERMISSION_DENIED, () => "the server does not allow this to the certificate given"],
+]);

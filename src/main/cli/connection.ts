@@ -1,0 +1,74 @@
+/** Where a client command connects to, and how: address, TLS, deadline. */
+import { readFile } from "node:fs/promises";
+import { credentials } from "@grpc/grpc-js";
+import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
+import { messageOf } from "../../domain/errors.ts";
+import { CliError, usageError } from "./errors.ts";
+
+/** Flags of all client commands. */
+export interface ConnectionFlags {
+  readonly address?: string | undefined;
+  readonly tls?: boolean | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly tlsServerName?: string | undefined;
+  readonly insecure?: boolean | undefined;
+  /** Milliseconds that a call, or connecting, may take. */
+  readonly timeout: number;
+}
+
+/** How to connect. */
+export interface Connection {
+  readonly address: string;
+  readonly secure: boolean;
+  readonly credentials: ChannelCredentials;
+  readonly options: ChannelOptions;
+  readonly timeoutMs: number;
+}
+
+/** Used where neither --address nor WSMAN_ADDRESS names another. */
+export const defaultAddress = "127.0.0.1:8080";
+
+/**
+ * Makes sense of the flags; TLS is used if any flag of it is given.
+ * @throws CliError for flags that contradict each other, and files that can not be read.
+ */
+export async function connectionOf(flags: ConnectionFlags, environmentAddress: string | undefined): Promise<Connection> {
+  const address = checkAddress(flags.address ?? environmentAddress ?? defaultAddress);
+  const secure = wantsTls(flags);
+  const options = flags.tlsServerName === undefined ? {} : { "grpc.ssl_target_name_override": flags.tlsServerName, "grpc.default_authority": flags.tlsServerName };
+  return { address, secure, credentials: secure ? await tlsCredentials(flags) : credentials.createInsecure(), options, timeoutMs: flags.timeout };
+}
+
+function wantsTls({ tls, tlsCa, tlsCert, tlsKey, tlsServerName, insecure }: ConnectionFlags): boolean {
+  const secure = tls === true || [tlsCa, tlsCert, tlsKey, tlsServerName].some((flag) => flag !== undefined);
+  if (secure && insecure) throw usageError("--insecure and TLS flags exclude each other");
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw usageError("--tls-cert and --tls-key belong together");
+  return secure;
+}
+
+function checkAddress(address: string): string {
+  if (/^:\d{1,5}$/.test(address)) return `127.0.0.1${address}`;
+  const fits = /^(?:(?:dns|unix|ipv4|ipv6):.+|\[[^\]\s]+\]:\d{1,5}|[^:\s/]+:\d{1,5})$/.test(address);
+  if (!fits) throw usageError(`${JSON.stringify(address)} is not an address`, "give HOST:PORT, as in --address 127.0.0.1:8080");
+  return address;
+}
+
+async function tlsCredentials({ tlsCa, tlsCert, tlsKey }: ConnectionFlags): Promise<ChannelCredentials> {
+  const [ca, cert, key] = await Promise.all([pem("--tls-ca", tlsCa), pem("--tls-cert", tlsCert), pem("--tls-key", tlsKey)]);
+  try {
+    return credentials.createSsl(ca, key, cert);
+  } catch (error) {
+    throw new CliError(`the TLS files can not be used: ${messageOf(error)}`, { hint: "they must be PEM, and the key must belong to the certificate", cause: error });
+  }
+}
+
+async function pem(flag: string, file: string | undefined): Promise<Buffer | null> {
+  if (file === undefined) return null;
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new CliError(`${flag}: ${file} can not be read: ${messageOf(error)}`, { cause: error });
+  }
+}

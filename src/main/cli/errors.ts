@@ -1,0 +1,37 @@
+/** Errors of commands: what the person is told, what they can do, and the exit code. */
+import { sanitize, sanitizeLines } from "./text.ts";
+
+/** Exit codes of all commands. */
+export const exitCodes = { ok: 0, error: 1, usage: 2 } as const;
+
+/** A command that can not go on. Never shown with a stack trace. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+
+  constructor(message: string, options: { hint?: string | undefined; exitCode?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+    this.exitCode = options.exitCode ?? exitCodes.error;
+  }
+}
+
+/** A command line that makes no sense. */
+export function usageError(message: string, hint?: string): CliError {
+  return new CliError(message, { hint, exitCode: exitCodes.usage });
+}
+
+/** Lines for the standard error. */
+export function errorText(error: unknown): string {
+  if (error instanceof CliError) {
+    const hint = error.hint === undefined ? [] : [`hint: ${sanitize(error.hint)}`];
+    return [...sanitizeLines(`error: ${error.message}`), ...hint, ""].join("\n");
+  }
+  return [...sanitizeLines(`error: ${error instanceof Error ? error.message : String(error)}`), ""].join("\n");
+}
+
+/** Exit code for an error. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof CliError ? error.exitCode : exitCodes.error;
+}

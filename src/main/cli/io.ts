@@ -1,0 +1,45 @@
+/** The process as commands see it: its streams, its environment, its clock. Tests bring their own. */
+import type { Readable } from "node:stream";
+import type { Clock } from "../../domain/clock.ts";
+import type { Environment } from "../config/env.ts";
+
+/** A stream to write to; a terminal tells its size. */
+export interface Output {
+  write(text: string): boolean;
+  once(event: "drain", listener: () => void): unknown;
+  on(event: "resize" | "error", listener: (error?: unknown) => void): unknown;
+  off(event: "resize" | "drain", listener: () => void): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** What a command works with. */
+export interface Io {
+  readonly stdin: Readable;
+  readonly stdout: Output;
+  readonly stderr: { write(text: string): unknown };
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Aborts when the person or the system wants the command to end (SIGINT, SIGTERM, a closed pipe). */
+  readonly signal: AbortSignal;
+}
+
+/** Whether output goes to a person who can see colours. */
+export function wantsColor(io: Io): boolean {
+  return io.stdout.isTTY === true && !io.env.noColor;
+}
+
+/** Reads all of a stream as text. Rejects above maxBytes. */
+export async function readAll(stream: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for await (const chunk of stream) {
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    total += bytes.length;
+    if (total > maxBytes) throw new Error(`the input is larger than ${maxBytes} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

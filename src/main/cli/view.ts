@@ -1,0 +1,76 @@
+/** Statuses as people read them: the few things of each that tables and lines show. */
+import { asObject, type JsonObject } from "../../domain/json.ts";
+import { wsman } from "../../gen/proto.js";
+import { statusToJson } from "./explain.ts";
+import { sanitize, type Style } from "./text.ts";
+
+/** A workspace, ready to be shown: every text is sanitized. */
+export interface WorkspaceView {
+  readonly id: string;
+  readonly owner: string;
+  readonly metaId: string;
+  readonly type: string;
+  readonly phase: string;
+  /** Unix milliseconds; undefined if not told. */
+  readonly startedAt: number | undefined;
+  readonly node: string;
+  readonly workspaceClass: string;
+  /** What is to be said about it: a failure, a timeout, or the server's message. */
+  readonly note: string;
+  readonly failed: boolean;
+}
+
+/** Names of the phases, in the order of a workspace's life. */
+export const phases = ["PENDING", "CREATING", "INITIALIZING", "RUNNING", "INTERRUPTED", "STOPPING", "STOPPED", "UNKNOWN"] as const;
+
+/** Colours of the phases. */
+export const phaseStyles: ReadonlyMap<string, Style> = new Map([
+  ["PENDING", "yellow"], ["CREATING", "yellow"], ["INITIALIZING", "cyan"], ["RUNNING", "green"], ["INTERRUPTED", "magenta"], ["STOPPING", "blue"], ["STOPPED", "dim"], ["UNKNOWN", "red"],
+]);
+
+/** Name of a phase; a number that no phase has stays a number. */
+export function phaseName(phase: number): string {
+  return nameOf(wsman.WorkspacePhase, phase);
+}
+
+function nameOf(names: object, value: number): string {
+  return Object.entries(names).find(([, number]) => number === value)?.[0] ?? String(value);
+}
+
+/** What is shown of a status. */
+export function viewOf(status: wsman.WorkspaceStatus): WorkspaceView {
+  const { metadata, spec, runtime } = status;
+  const failed = status.conditions?.failed ?? "";
+  const startedAt = metadata?.startedAt;
+  return {
+    id: sanitize(status.id),
+    owner: sanitize(metadata?.owner ?? ""),
+    metaId: sanitize(metadata?.metaId ?? ""),
+    type: nameOf(wsman.WorkspaceType, spec?.type ?? 0),
+    phase: phaseName(status.phase),
+    startedAt: startedAt ? Number(startedAt.seconds ?? 0) * 1000 : undefined,
+    node: sanitize(runtime?.nodeName ?? ""),
+    workspaceClass: sanitize(spec?.class ?? ""),
+    note: sanitize(noteOf(failed, status)),
+    failed: failed !== "",
+  };
+}
+
+function noteOf(failed: string, status: wsman.WorkspaceStatus): string {
+  if (failed !== "") return `failed: ${failed}`;
+  return status.conditions?.timeout || status.message;
+}
+
+/** The status as proto3 JSON. The owner token is a secret: it is left out unless asked for. */
+export function jsonOf(status: wsman.WorkspaceStatus, showSecrets: boolean): JsonObject {
+  const json = statusToJson(status);
+  const auth = asObject(json["auth"]);
+  if (showSecrets || !auth) return json;
+  const { ownerToken: _hidden, ...rest } = auth;
+  return { ...json, auth: rest };
+}
+
+/** status_version; those of one workspace can be compared. */
+export function versionOf(status: wsman.WorkspaceStatus): bigint {
+  return BigInt(status.statusVersion.toString());
+}

@@ -1,0 +1,246 @@
+/** The daemon put together: builds all parts of the daemon, starts them in order and stops them in reverse. */
+import type { Clock } from "../domain/clock.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { Log } from "../domain/log.ts";
+import type { DeriveConfig, SkippedResult } from "../domain/messages.ts";
+import { eventReasons, workspaceSelector } from "../domain/names.ts";
+import { startHttpServer } from "../metrics/http.ts";
+import { createMetrics, type Metrics } from "../metrics/registry.ts";
+import type { ClientHooks, KubeClient } from "./kube/client.ts";
+import { PodEventStore } from "./kube/events.ts";
+import { podFetcher } from "./kube/pods.ts";
+import { Reflector, type ReflectorHooks } from "./kube/reflector.ts";
+import type { ReflectorSink } from "./kube/sink.ts";
+import { Pipeline } from "./pipeline/pipeline.ts";
+import { startPool, type WorkerPool } from "./pipeline/pool.ts";
+import { Rereader } from "./pipeline/reread.ts";
+import { Workspaces } from "./pipeline/workspaces.ts";
+import type { ClusterClass } from "./rpc/ports.ts";
+import { startRpcServer, type RpcServer } from "./rpc/server.ts";
+import type { TlsFiles } from "./rpc/tls.ts";
+import { StatusCache, type CacheLimits } from "./state/cache.ts";
+import { recordTransition, takeCensus } from "./state/census.ts";
+import { Registry } from "./state/registry.ts";
+import { StateStore } from "./state/store.ts";
+import { VersionClock } from "./state/version.ts";
+import { Hub, type HubLimits } from "./subscriptions/hub.ts";
+
+/** All that the daemon depends on, in plain values; the command line makes it from the configuration. */
+export interface DaemonOptions {
+  readonly namespace: string;
+  readonly rpc: { readonly addr: string; readonly tls: TlsFiles | undefined };
+  /** Where /metrics and the health endpoints are served; undefined: nowhere. */
+  readonly metricsAddr: string | undefined;
+  readonly workers: number;
+  readonly derive: DeriveConfig;
+  readonly cache: CacheLimits;
+  readonly subscriptions: HubLimits;
+  readonly drainTimeoutMs: number;
+  readonly classes: readonly ClusterClass[];
+  /** Makes the client for the API server, with the hooks given here. */
+  readonly connect: (hooks: ClientHooks) => KubeClient;
+  readonly clock: Clock;
+  /** Numbers in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** A daemon that runs. */
+export interface Daemon {
+  readonly rpcPort: number;
+  readonly metricsPort: number | undefined;
+  /** Resolves once the first complete list was applied. */
+  readonly synced: Promise<void>;
+  /** Ends streams after flushing, then everything else; within drainTimeout. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything; serves as soon as it resolves, and is ready once synced.
+ * @throws Error if an address can not be bound, TLS files can not be used, or workers do not start: nothing is left running then.
+ */
+export async function assembleDaemon(options: DaemonOptions): Promise<Daemon> {
+  const cleanup: (() => Promise<void> | void)[] = [];
+  try {
+    return await assemble(options, cleanup);
+  } catch (error) {
+    await unwind(cleanup, options.log);
+    throw error;
+  }
+}
+
+async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | void)[]): Promise<Daemon> {
+  const { clock, log } = options;
+  const metrics = createMetrics();
+  const versions = new VersionClock(clock, () => metrics.workspaces.clockRanBackwards());
+  const client = options.connect({
+    onRequest: ({ verb, resource, code, seconds }) => metrics.kube.request(verb, resource, code, seconds),
+    observe: (dateMs) => versions.observe(dateMs),
+  });
+  cleanup.push(() => client.close());
+  const pool = await startPool({ workers: options.workers, derive: options.derive, log });
+  cleanup.push(() => pool.close());
+
+  const core = buildCore(options, metrics, versions, client, pool);
+  cleanup.push(() => core.pipeline.close());
+  cleanup.push(() => core.hub.shutdown());
+  const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.classes, metrics: metrics.rpc, clock, log });
+  // The hub ends the streams first, after flushing; then the server takes no more calls.
+  cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
+  const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core.store, log);
+  if (http) cleanup.push(() => http.close());
+  const watching = watch(options, metrics, client, core);
+  cleanup.push(() => watching.stop());
+  const synced = watching.synced.then(() => rpc.setServing(true));
+  let closed: Promise<void> | undefined;
+  return {
+    rpcPort: rpc.port,
+    metricsPort: http?.port,
+    synced,
+    close: () => (closed ??= unwind(cleanup, log)),
+  };
+}
+
+interface Core {
+  readonly store: StateStore;
+  readonly hub: Hub;
+  readonly pipeline: Pipeline;
+  readonly workspaces: Workspaces;
+  readonly events: PodEventStore;
+}
+
+/** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
+function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
+  const { clock, log } = options;
+  const { subscriptions } = metrics;
+  const cache = new StatusCache(options.cache, metrics.cache);
+  const store = new StateStore(new Registry(), cache, versions, {
+    published(update) {
+      subscriptions.published.add();
+      hub.publish(update);
+    },
+    suppressed: () => subscriptions.suppressed.add(),
+    changed: (before, after) => recordTransition(metrics.workspaces, before, after, clock.now()),
+    skipped: (result) => tellSkipped(result, metrics, log),
+    conflict: (id, podName) => log.warn({ id, pod: podName }, "another pod has this workspace ID already: this one is left aside until that one is gone"),
+    reread: (podName, uid) => rereader.readLater(podName, uid),
+  });
+  const events = new PodEventStore({
+    clock,
+    log,
+    onChange: (uid) => {
+      const held = store.registry.byUid(uid)?.held;
+      if (held) pipeline.submit(held).catch((error: unknown) => log.error({ error: messageOf(error) }, "a status could not be derived again"));
+    },
+  });
+  const pipeline = new Pipeline({
+    pool,
+    target: store,
+    events,
+    clock,
+    log,
+    hooks: {
+      batch: (lines, busyMicros) => metrics.pipeline.batch(lines, busyMicros),
+      applied: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
+      retried: () => metrics.pipeline.workerRestarts.add(),
+    },
+  });
+  const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), log });
+  const hub = new Hub({
+    clock,
+    limits: options.subscriptions,
+    hooks: {
+      coalesced: () => subscriptions.coalesced.add(),
+      sent: () => {},
+      ended(client, reason) {
+        subscriptions.ended(reason);
+        if (reason !== "shutdown") log.warn({ client, reason }, "a subscriber was ended");
+      },
+    },
+    initial: {
+      records: () => store.registry.records(),
+      get sequence() {
+        return store.sequence;
+      },
+      frame: (record) => rereader.frame(record),
+    },
+  });
+  bindGauges(metrics, { store, hub, pipeline });
+  return { store, hub, pipeline, workspaces: new Workspaces(store, rereader), events };
+}
+
+function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
+  const { cache, registry } = core.store;
+  metrics.workspaces.source(() => takeCensus(registry));
+  metrics.pipeline.queueDepth(() => core.pipeline.depth);
+  metrics.cache.size(() => ({ bytes: cache.bytes, entries: cache.entries }));
+  metrics.subscriptions.queues(function* queues() {
+    for (const { client, pending } of core.hub.levels()) yield [client, pending] as const;
+  });
+}
+
+function tellSkipped(result: SkippedResult, metrics: Metrics, log: Log): void {
+  metrics.pipeline.skippedPod(result.reason);
+  const fields = { pod: result.podName, uid: result.uid, reason: result.reason, error: result.message };
+  if (result.reason === "poisoned") log.error(fields, "a pod makes workers fail and is set aside");
+  else log.warn(fields, "a pod is skipped");
+}
+
+/** Starts the watches of pods and of the Events that the status needs. */
+function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): { readonly synced: Promise<void>; stop(): Promise<void> } {
+  const { clock, random, log } = options;
+  const stopping = new AbortController();
+  const { promise: synced, resolve: onSynced } = Promise.withResolvers<void>();
+  const runs: Promise<void>[] = [];
+  const start = (resource: string, name: string, sink: ReflectorSink, selectors: { labelSelector?: string; fieldSelector?: string }, hooks: ReflectorHooks): void => {
+    const reflector = new Reflector({
+      client,
+      path: `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/${resource}`,
+      ...selectors,
+      sink,
+      clock,
+      random,
+      log,
+      hooks: {
+        ...hooks,
+        onRelist: (reason) => metrics.kube.relisted(name, reason),
+        onWatchRestart: (reason) => metrics.kube.watchRestarted(name, reason),
+      },
+    });
+    metrics.kube.lastEventAge(name, () => reflector.lastEventAt === undefined ? undefined : (clock.now() - reflector.lastEventAt) / 1000);
+    runs.push(reflector.run(stopping.signal));
+  };
+  for (const reason of eventReasons) {
+    start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}` }, {});
+  }
+  start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }, { onSynced });
+  return {
+    synced,
+    async stop() {
+      stopping.abort();
+      await Promise.all(runs);
+    },
+  };
+}
+
+function startHttp(addr: string, metrics: Metrics, store: StateStore, log: Log): ReturnType<typeof startHttpServer> {
+  const ready = [{ name: "synchronized", check: () => (store.synced ? undefined : "the first list of pods is not complete yet") }];
+  return startHttpServer({ addr, metrics, live: [], ready, log });
+}
+
+async function closeRpc(hub: Hub, rpc: RpcServer, drainMs: number): Promise<void> {
+  rpc.setServing(false);
+  hub.shutdown();
+  await rpc.close(drainMs);
+}
+
+async function unwind(cleanup: readonly (() => Promise<void> | void)[], log: Log): Promise<void> {
+  for (const step of cleanup.toReversed()) {
+    try {
+      await step();
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, "a part did not stop in order");
+    }
+  }
+}
+
