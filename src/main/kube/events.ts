@@ -6,6 +6,7 @@ import type { Log } from "../../domain/log.ts";
 import type { PodEvent } from "../../domain/messages.ts";
 import type { EventReason } from "../../domain/names.ts";
 import { member, stringMember } from "./json.ts";
+import type { ReflectorLimits } from "./reflector.ts";
 import type { ReflectorSink } from "./sink.ts";
 
 /** Bounds of the store. */
@@ -21,6 +22,12 @@ export interface PodEventLimits {
 }
 
 const defaults: PodEventLimits = { eventsPerPod: 8, pods: 10_000, maxEventBytes: 128 * 1024, maxMessage: 4096 };
+
+/**
+ * Limits for the reflectors of Events. API servers keep no watch cache for them and send no bookmarks, so silence is normal until the server ends the watch (after 310 s at most);
+ * a connection that is dead is found by TCP keep-alive.
+ */
+export const eventWatchLimits: Partial<ReflectorLimits> = { silenceMs: 330_000 };
 
 /** What the store needs. */
 export interface PodEventStoreOptions {

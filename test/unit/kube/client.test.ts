@@ -69,6 +69,7 @@ describe("requests", () => {
   test("end when their signal aborts: before, while waiting for headers, and within the body", async (t) => {
     const { server, client } = await start(t);
     assert.equal((await rejection(client.getRaw("/a", { signal: AbortSignal.abort() }))).reason, "Aborted");
+    server.handle = () => undefined;
     const first = new AbortController();
     const pending = client.getRaw("/b", { signal: first.signal });
     await until("request at the server", () => server.requests.some(({ path }) => path === "/b"));

@@ -163,6 +163,10 @@ describe("a watch that breaks", () => {
     const bench = await startBench(t, prepare(serving("10")));
     await bench.until(() => bench.server.watches.length === 1, "watch");
     await bench.until(() => bench.told.includes("synced"), "synced");
+    bench.server.watches[0]?.bookmark("11");
+    bench.clock.advance(10);
+    const sentAt = bench.clock.now();
+    await bench.until(() => (bench.reflector.lastEventAt ?? 0) >= sentAt, "bookmark", 0);
     bench.clock.advance(80_000);
     bench.server.watches[0]?.end();
     await bench.until(() => bench.server.watches.length === 2, "second watch", 0);
