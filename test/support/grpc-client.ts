@@ -80,7 +80,15 @@ export class TestStream {
 
   /** Reads from now on. */
   read(): this {
-    this.call.on("data", (message: Buffer) => void this.messages.push(message));
+    if (this.call.listenerCount("data") === 0) this.call.on("data", (message: Buffer) => void this.messages.push(message));
+    this.call.resume();
+    return this;
+  }
+
+  /** Takes 16 messages ahead (grpc-js's limit) and no more until `read`. A stream that was never told either takes all there is. */
+  stall(): this {
+    this.read();
+    this.call.pause();
     return this;
   }
 }

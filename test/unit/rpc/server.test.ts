@@ -109,9 +109,9 @@ test("close cuts off calls and clients that do not end in time", async (t) => {
   const harness = await startHarness(t);
   harness.reader.instead = () => new Promise(() => {});
   const hanging = harness.client.wsman("GetWorkspaces");
-  harness.client.subscribe();
+  harness.client.subscribe().stall();
   await until("both calls to arrive", () => harness.hub.subscribers.length === 1 && harness.reader.filters.length === 1);
-  while (harness.hub.subscribers[0]?.stream.write(Buffer.alloc(256 * 1024)));
+  for (let i = 0; i < 40; i++) harness.hub.subscribers[0]?.stream.write(Buffer.alloc(64 * 1024));
   const begun = performance.now();
   await harness.server.close(200);
   const took = performance.now() - begun;
