@@ -14,8 +14,8 @@ import { ResumePoint } from "./resume.ts";
 import type { ReflectorSink } from "./sink.ts";
 import { readWatchLine } from "./watchlines.ts";
 
-/** Why a list is read again. */
-export type RelistReason = "expired" | "invalid" | "went-back" | "unreadable";
+/** Why a list is read again. `quiet`: several watches in a row brought nothing at all. */
+export type RelistReason = "expired" | "invalid" | "went-back" | "unreadable" | "quiet";
 /** How a watch ended. `refused`: by an HTTP status or an ERROR event. */
 export type WatchEnd = "closed" | "silence" | "broken" | "refused" | "expired";
 
@@ -49,6 +49,11 @@ export interface ReflectorLimits {
   readonly watchSecondsSpread: number;
   /** Longest line and longest item. Default 16 MiB. */
   readonly maxObjectBytes: number;
+  /**
+   * After so many watches in a row without a single line or bookmark the list is read again. Default 3. An API server whose store was set back (etcd restored from a backup)
+   * accepts a watch at a version that lies in its future, and says nothing on it.
+   */
+  readonly quietWatches: number;
   /** A list that is older than what was seen is refused so many times. Default 5. */
   readonly staleTries: number;
 }
@@ -64,6 +69,7 @@ const defaults: ReflectorLimits = {
   watchSeconds: 270,
   watchSecondsSpread: 40,
   maxObjectBytes: 16 << 20,
+  quietWatches: 3,
   staleTries: 5,
 };
 
@@ -95,6 +101,12 @@ export class Reflector {
   #unconfirmed = false;
   /** Watches in a row that ended, without an error, before they were steady. */
   #quickEnds = 0;
+  /** The running watch has been up for steadyMs. */
+  #steady = false;
+  /** It has brought a line or a bookmark. */
+  #spoke = false;
+  /** Steady watches in a row that brought nothing. */
+  #quiet = 0;
   #failing: { readonly since: number; attempts: number } | undefined;
 
   constructor(options: ReflectorOptions) {
@@ -155,6 +167,8 @@ export class Reflector {
     const timeoutSeconds = watchSeconds + Math.floor(random() * (watchSecondsSpread + 1));
     const query = { ...this.#selectors(), watch: "1", allowWatchBookmarks: "true", resourceVersion: this.#resume.version, timeoutSeconds: String(timeoutSeconds) };
     let cancel: (() => void) | undefined;
+    this.#steady = false;
+    this.#spoke = false;
     try {
       const response = await client.request({ method: "GET", path, query, signal });
       if (response.status !== 200) throw await failure(response, clock);
@@ -174,6 +188,7 @@ export class Reflector {
 
   #line(line: Uint8Array): void | Promise<void> {
     this.#heard();
+    this.#spoke = true;
     const event = readWatchLine(line);
     if (event.kind === "error") throw event.error;
     if (event.kind === "bookmark") {
@@ -190,7 +205,11 @@ export class Reflector {
   }
 
   #restarts(end: WatchEnd, signal: AbortSignal): void {
-    if (!signal.aborted) this.#options.hooks?.onWatchRestart?.(end);
+    if (signal.aborted) return;
+    this.#options.hooks?.onWatchRestart?.(end);
+    if (this.#spoke) this.#quiet = 0;
+    else if (this.#steady && (end === "closed" || end === "silence")) this.#quiet++;
+    if (this.#quiet >= this.#limits.quietWatches) this.#relist("quiet");
   }
 
   /** Learns from the sink where to continue. If it does not say in time, the watch continues earlier and events come twice, which a sink must bear anyway. */
@@ -210,6 +229,7 @@ export class Reflector {
 
   /** A watch has been up for a while. */
   #works(): void {
+    this.#steady = true;
     this.#backoff.reset();
     this.#quickEnds = 0;
     if (!this.#failing) return;
@@ -226,8 +246,7 @@ export class Reflector {
   async #afterError(error: KubeError, signal: AbortSignal): Promise<void> {
     const reason = this.#resume.version === undefined ? undefined : relistReason(error);
     if (reason !== undefined) {
-      this.#resume.forget();
-      this.#options.hooks?.onRelist?.(reason);
+      this.#relist(reason);
       // A version that expired is no failure: list at once.
       if (reason === "expired" && this.#quickEnds++ === 0) return;
     }
@@ -235,6 +254,12 @@ export class Reflector {
     const { clock, random } = this.#options;
     const asked = (error.retryAfterMs ?? 0) * (1 + random() / 10);
     await sleep(clock, Math.max(this.#backoff.next(), asked), signal);
+  }
+
+  #relist(reason: RelistReason): void {
+    this.#quiet = 0;
+    this.#resume.forget();
+    this.#options.hooks?.onRelist?.(reason);
   }
 
   /** Logs the first failure of a row; the row's end is logged when a watch is up again. */

@@ -385,6 +385,17 @@ describe("a server that offers the past", () => {
     assert.deepEqual(watchedFrom(bench), ["50", "13"]);
   });
 
+  test("watches on which nothing ever comes lead to a list after the third, those with bookmarks do not", async (t) => {
+    const bench = await startBench(t, { limits: { silenceMs: 60_000 }, ...prepare((answer) => {
+      if (!answer.request.watch) answer.list("50", []);
+      else if (bench.server.watches.length === 3) answer.bookmark("51");
+      else answer.open();
+    }) });
+    await bench.until(() => lists(bench) === 2, "second list", 300);
+    assert.deepEqual(watchedFrom(bench), ["50", "50", "50", "51", "51", "51"]);
+    assert.deepEqual(bench.told.filter((entry) => entry.startsWith("relist")), ["relist quiet"]);
+  });
+
   test("a bookmark older than where the watch started leads to a list", async (t) => {
     const bench = await startBench(t, prepare((answer) => {
       if (!answer.request.watch) answer.list("50", []);
