@@ -28,6 +28,8 @@ export interface WorkspacePodOptions {
   readonly team?: string;
   readonly project?: string;
   readonly workspaceClass?: string;
+  /** Default "Never", as workspaces have it; a real API server then lets no container that ended run again: take "Always" to play a recovery there. */
+  readonly restartPolicy?: "Never" | "OnFailure" | "Always";
   /** Host of the workspace URLs, default "ws.demo.example.com". */
   readonly host?: string;
   readonly ports?: readonly number[];
@@ -104,7 +106,7 @@ function resolve(options: WorkspacePodOptions): Resolved {
   const type = options.type ?? "regular";
   const drawn = { metaId: metaIdOf(random), owner: pick(random, owners), team: pick(random, teams), project: pick(random, projects) };
   const fixed = {
-    size: 20_000, phase: "unscheduled" as const, namespace: "default", type, workspaceClass: "default", host: "ws.demo.example.com", ports: [3000, 8080], node: "node-1",
+    size: 20_000, phase: "unscheduled" as const, namespace: "default", type, workspaceClass: "default", restartPolicy: "Never" as const, host: "ws.demo.example.com", ports: [3000, 8080], node: "node-1",
     createdAt: Date.UTC(2024, 0, 1), annotations: {}, labels: {},
   };
   return { ...drawn, ...fixed, ...options, random, headless: type !== "regular" };
@@ -169,7 +171,7 @@ function podSpec(given: Resolved): { [member: string]: unknown } {
     automountServiceAccountToken: false,
     serviceAccountName: "workspace",
     enableServiceLinks: false,
-    restartPolicy: "Never",
+    restartPolicy: given.restartPolicy,
     terminationGracePeriodSeconds: 30,
     dnsPolicy: "None",
     dnsConfig: { nameservers: ["1.1.1.1", "8.8.8.8"] },
