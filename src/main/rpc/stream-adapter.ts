@@ -80,7 +80,6 @@ export class StreamAdapter implements SubscriberStream {
   }
 
   #closed(): void {
-    if (this.#state === "closed") return;
     this.#state = "closed";
     this.#cancelFlush?.();
     this.#options.onClosed();
