@@ -5,6 +5,8 @@ import { wsman } from "../../gen/proto.js";
 import type { Connection } from "./connection.ts";
 import { CliError } from "./errors.ts";
 
+const transientCodes: ReadonlySet<number> = new Set([codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED, codes.ABORTED, codes.INTERNAL, codes.CANCELLED, codes.UNKNOWN]);
+
 /** Which workspaces are asked for. */
 export type FilterFlags = Pick<wsman.MetadataFilter.$Properties, "owner" | "metaId" | "annotations">;
 
@@ -19,7 +21,7 @@ export class CallError extends CliError {
 
   /** Whether the same call may work a little later. */
   get transient(): boolean {
-    return [codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED, codes.ABORTED, codes.INTERNAL, codes.CANCELLED, codes.UNKNOWN].includes(this.code);
+    return transientCodes.has(this.code);
   }
 }
 

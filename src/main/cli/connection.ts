@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { credentials } from "@grpc/grpc-js";
 import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { messageOf } from "../../domain/errors.ts";
+import { defaultAddress } from "../config/env.ts";
 import { CliError, usageError } from "./errors.ts";
 
 /** Flags of all client commands. */
@@ -26,9 +27,6 @@ export interface Connection {
   readonly options: ChannelOptions;
   readonly timeoutMs: number;
 }
-
-/** Used where neither --address nor WSMAN_ADDRESS names another. */
-export const defaultAddress = "127.0.0.1:8080";
 
 /**
  * Makes sense of the flags; TLS is used if any flag of it is given.

@@ -24,6 +24,8 @@ export interface Io {
   readonly random: () => number;
   /** Aborts when the person or the system wants the command to end (SIGINT, SIGTERM, a closed pipe). */
   readonly signal: AbortSignal;
+  /** Runs the callback should the process end before the command does; gives the way to forget it. */
+  onExit(callback: () => void): () => void;
 }
 
 /** Whether output goes to a person who can see colours. */
@@ -42,4 +44,12 @@ export async function readAll(stream: Readable, maxBytes: number): Promise<strin
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

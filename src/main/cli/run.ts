@@ -1,40 +1,111 @@
-/** `wsmand run`: starts the daemon and ends it in order. */
-import { pino } from "pino";
+/** Command `run`: the daemon, from its configuration to its orderly end. */
 import { messageOf } from "../../domain/errors.ts";
-import { startDaemon } from "../app.ts";
-import { loadOrExit } from "./check.ts";
+import { parseListenAddress } from "../../metrics/listen-address.ts";
+import { embeddedConfig } from "../config/embedded.ts";
+import type { Config } from "../config/index.ts";
+import { loadConfig, tell } from "./config-flags.ts";
+import { defaultAddress } from "../config/env.ts";
+import { CliError, usageError } from "./errors.ts";
+import { aborted, wantsColor, type Io } from "./io.ts";
+import { openLog } from "./log.ts";
+import type { Daemon, DaemonOptions, EmbeddedCluster, Parts } from "./seams.ts";
+import { painter } from "./text.ts";
 
-/** Runs until SIGTERM or SIGINT; a second one ends at once. */
-export async function run(options: { config: string; kubeconfig?: string }): Promise<void> {
-  const { config, warnings } = await loadOrExit(options.config);
-  const log = pino({ level: config.wsmand.log.level });
-  for (const warning of warnings) log.warn({}, warning);
+/** Flags of `run`. */
+export interface RunFlags {
+  readonly config?: string | undefined;
+  readonly embedded?: boolean | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly rpcAddr?: string | undefined;
+  readonly metricsAddr?: string | undefined;
+  /** Workspaces of the built-in cluster. */
+  readonly demo?: number | undefined;
+  /** How much faster than life it is. */
+  readonly speed?: number | undefined;
+}
+
+/** Workspaces of the built-in cluster, if nothing else is asked for. */
+const defaultDemo = 8;
+
+/** Runs until the signal aborts. @throws CliError if it can not start. */
+export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> {
+  const config = await configOf(io, flags);
+  const write = (line: string): void => void io.stderr.write(line);
+  const logger = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io)) });
+  // What was started last ends first.
+  await using ending = new AsyncDisposableStack();
+  ending.defer(() => logger.flush());
+  const cluster = flags.embedded ? await startCluster(flags, parts) : undefined;
+  if (cluster) ending.defer(() => cluster.close());
+  const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
+  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env.variables, log: logger.log }, flags.embedded === true);
+  ending.defer(() => daemon.close());
+  if (cluster) io.stdout.write(banner(servedOf(config, daemon), cluster.kubeconfigPath));
+  await aborted(io.signal);
+}
+
+async function startDaemon(parts: Parts, options: DaemonOptions, embedded: boolean): Promise<Daemon> {
+  const start = await parts.daemon();
   try {
-    const daemon = await startDaemon({ config, kubeconfig: options.kubeconfig, env: process.env, log });
-    log.info({ rpcPort: daemon.rpcPort, metricsPort: daemon.metricsPort, namespace: config.manager.namespace }, "serving");
-    daemon.synced.then(() => log.info({}, "synchronized"), () => {});
-    await stopped();
-    log.info({}, "stopping");
-    await daemon.close();
-    log.info({}, "stopped");
+    return await start(options);
   } catch (error) {
-    log.error({ error: messageOf(error) }, "cannot run");
-    process.exitCode = 1;
+    throw startError("wsmand can not start", error, embedded ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr and prometheus.addr in the configuration");
   }
 }
 
-function stopped(): Promise<void> {
-  // Timers of the daemon do not keep the process alive, this does.
-  const alive = setInterval(() => {}, 2 ** 30);
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (): void => {
-      if (asked) process.exit(130);
-      asked = true;
-      clearInterval(alive);
-      resolve();
-    };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
-  });
+async function startCluster({ demo = defaultDemo, speed }: RunFlags, parts: Parts): Promise<EmbeddedCluster> {
+  const start = await parts.embeddedCluster();
+  try {
+    return await start({ demo, ...(speed === undefined ? {} : { speed }) });
+  } catch (error) {
+    throw startError("the built-in cluster can not start", error, "--port");
+  }
+}
+
+/** Words for what kept a part from starting. @param ports how other ports are chosen. */
+export function startError(what: string, error: unknown, ports: string): CliError {
+  const message = messageOf(error);
+  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports}` : undefined;
+  return new CliError(`${what}: ${message}`, { hint, cause: error });
+}
+
+async function configOf(io: Io, flags: RunFlags): Promise<Config> {
+  if (flags.embedded && flags.kubeconfig !== undefined) throw usageError("--embedded and --kubeconfig exclude each other: the built-in cluster is a cluster of its own");
+  if (flags.config !== undefined) {
+    if (flags.rpcAddr !== undefined || flags.metricsAddr !== undefined) throw usageError("--rpc-addr and --metrics-addr are for --embedded without --config", "with a file, set rpcServer.addr and prometheus.addr there");
+    return loadConfig(io, flags.config);
+  }
+  if (!flags.embedded) throw usageError("run needs a configuration", "give --config FILE, or --embedded to try it out on the built-in cluster");
+  const logFormat = io.stdout.isTTY === true ? "text" : undefined;
+  return tell(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+}
+
+/** Addresses that people can use. */
+interface Served {
+  readonly rpc: string;
+  readonly metrics: string | undefined;
+}
+
+function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Served {
+  return { rpc: reachable(rpcServer.addr, daemon.rpcPort), metrics: daemon.metricsPort === undefined ? undefined : reachable(prometheus.addr, daemon.metricsPort) };
+}
+
+function reachable(addr: string | undefined, port: number): string {
+  const host = parseListenAddress(addr ?? "")?.host ?? "127.0.0.1";
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Tells what is served where, and what to try. */
+export function banner(served: Served, kubeconfigPath: string): string {
+  const address = served.rpc === defaultAddress ? "" : ` --address ${served.rpc}`;
+  return [
+    "wsmand runs on the built-in cluster and serves",
+    `  gRPC             ${served.rpc}`,
+    ...(served.metrics === undefined ? [] : [`  metrics, health  http://${served.metrics}/`]),
+    "Try, in another terminal:",
+    `  npm run --silent wsmand -- watch${address}`,
+    `  npm run --silent wsmand -- list${address}`,
+    `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch`,
+    "",
+  ].join("\n");
 }

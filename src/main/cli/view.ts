@@ -39,26 +39,21 @@ function nameOf(names: object, value: number): string {
 
 /** What is shown of a status. */
 export function viewOf(status: wsman.WorkspaceStatus): WorkspaceView {
-  const { metadata, spec, runtime } = status;
-  const failed = status.conditions?.failed ?? "";
-  const startedAt = metadata?.startedAt;
+  const metadata = wsman.WorkspaceMetadata.create(status.metadata ?? {});
+  const spec = wsman.WorkspaceSpec.create(status.spec ?? {});
+  const { failed, timeout } = wsman.WorkspaceConditions.create(status.conditions ?? {});
   return {
     id: sanitize(status.id),
-    owner: sanitize(metadata?.owner ?? ""),
-    metaId: sanitize(metadata?.metaId ?? ""),
-    type: nameOf(wsman.WorkspaceType, spec?.type ?? 0),
+    owner: sanitize(metadata.owner),
+    metaId: sanitize(metadata.metaId),
+    type: nameOf(wsman.WorkspaceType, spec.type),
     phase: phaseName(status.phase),
-    startedAt: startedAt ? Number(startedAt.seconds ?? 0) * 1000 : undefined,
-    node: sanitize(runtime?.nodeName ?? ""),
-    workspaceClass: sanitize(spec?.class ?? ""),
-    note: sanitize(noteOf(failed, status)),
+    startedAt: metadata.startedAt ? Number(metadata.startedAt.seconds ?? 0) * 1000 : undefined,
+    node: sanitize(status.runtime?.nodeName ?? ""),
+    workspaceClass: sanitize(spec.class),
+    note: sanitize(failed === "" ? timeout || status.message : `failed: ${failed}`),
     failed: failed !== "",
   };
-}
-
-function noteOf(failed: string, status: wsman.WorkspaceStatus): string {
-  if (failed !== "") return `failed: ${failed}`;
-  return status.conditions?.timeout || status.message;
 }
 
 /** The status as proto3 JSON. The owner token is a secret: it is left out unless asked for. */

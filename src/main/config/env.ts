@@ -1,6 +1,9 @@
 /** The process's environment: read here and nowhere else. */
 import { homedir } from "node:os";
 
+/** The ws-manager that client commands talk to where nothing names another. */
+export const defaultAddress = "127.0.0.1:8080";
+
 /** What counts of the environment. */
 export interface Environment {
   /** WSMAN_ADDRESS: the ws-manager that client commands talk to. */

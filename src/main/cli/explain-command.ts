@@ -1,0 +1,52 @@
+/** Command `explain`: a pod and its events on the standard input, what the daemon makes of them as JSON on the standard output. */
+import { messageOf } from "../../domain/errors.ts";
+import { parseTimeMs } from "../../domain/rfc3339.ts";
+import { toDeriveConfig, toTimeouts } from "../config/index.ts";
+import { loadConfig } from "./config-flags.ts";
+import { exitCodes, usageError } from "./errors.ts";
+import { explain } from "./explain.ts";
+import { readAll, type Io } from "./io.ts";
+import { toSafeJson } from "./text.ts";
+
+/** Flags of `explain`. */
+export interface ExplainFlags {
+  readonly config: string;
+  /** RFC 3339; default: the clock's time. */
+  readonly now?: string | undefined;
+  /** RFC 3339; default: what the pod's own annotation says. */
+  readonly lastActivity?: string | undefined;
+}
+
+/** No pod of Kubernetes, with its events, comes near this. */
+const maxInputBytes = 64 * 1024 * 1024;
+
+/** Explains; prints `{"error": ...}` instead where that can not be done. Resolves with the exit code. @throws CliError for flags that are no times. */
+export async function explainCommand(io: Io, flags: ExplainFlags): Promise<number> {
+  const now = timeFlag("--now", flags.now) ?? io.clock.now();
+  const lastActivity = timeFlag("--last-activity", flags.lastActivity);
+  try {
+    const config = await loadConfig(io, flags.config);
+    const input = parseInput(await readAll(io.stdin, maxInputBytes));
+    const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
+    io.stdout.write(`${toSafeJson(explained)}\n`);
+    return exitCodes.ok;
+  } catch (error) {
+    io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
+    return exitCodes.error;
+  }
+}
+
+function timeFlag(flag: string, text: string | undefined): number | undefined {
+  const time = parseTimeMs(text);
+  if (text !== undefined && time === undefined) throw usageError(`${flag}: ${JSON.stringify(text)} is not a time`, "give RFC 3339, as in 2026-01-31T12:00:00Z");
+  return time;
+}
+
+/** The parser's own message quotes the input, which may hold tokens. */
+function parseInput(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('the standard input is not JSON: give {"pod": ..., "events": [...]}');
+  }
+}

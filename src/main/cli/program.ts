@@ -1,0 +1,151 @@
+/** All commands and their flags. What a command does is loaded when it runs. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { parseGoDuration } from "../../domain/duration.ts";
+import type { ConnectionFlags } from "./connection.ts";
+import type { ExplainFlags } from "./explain-command.ts";
+import type { FilterFlags } from "./client.ts";
+import type { Io } from "./io.ts";
+import type { RunFlags } from "./run.ts";
+import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
+import { usageError } from "./errors.ts";
+
+/** Makes the commands. `exit` takes exit codes that are no errors of the command itself. */
+export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void): Command {
+  const program = new Command("wsmand").description("Workspace manager of a Gitpod cluster: watches its workspace pods, streams their statuses over gRPC.");
+  program.exitOverride().configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) }).showHelpAfterError("(--help shows the usage)");
+  addDaemonCommands(program, io, parts);
+  addExplain(program, io, exit);
+  addClientCommands(program, io);
+  return program;
+}
+
+function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
+  const run = program.command("run").description("run the daemon");
+  run
+    .option("--config <file>", "configuration, JSON or YAML")
+    .option("--embedded", "run against the built-in cluster; needs no configuration")
+    .option("--kubeconfig <file>", "the cluster to manage; default: the pod's service account, KUBECONFIG, ~/.kube/config")
+    .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)")
+    .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)")
+    .option("--demo <count>", "with --embedded: workspaces that come and go (default 8)", numberFrom(0, 10_000))
+    .option("--speed <factor>", "with --embedded: how much faster than life", positive)
+    .action(async () => (await import("./run.ts")).run(io, run.opts<RunFlags>(), parts));
+
+  const validate = program.command("validate-config").description("check a configuration: every problem, with its path").argument("[file]", "configuration, JSON or YAML").option("--config <file>", "the same");
+  validate.action(async (file: string | undefined) => (await import("./validate-config.ts")).validateConfig(io, required(file ?? validate.opts<{ config?: string }>().config, "FILE")));
+
+  const embedded = program.command("embedded").description("run the built-in cluster alone, for kubectl and experiments");
+  embedded
+    .option("--port <port>", "of its API server, on 127.0.0.1 (default: any)", numberFrom(0, 65535))
+    .option("--nodes <count>", "nodes", numberFrom(1, 1000))
+    .option("--speed <factor>", "how much faster than life", positive)
+    .option("--demo <count>", "workspaces that come and go", numberFrom(0, 10_000))
+    .option("--kubeconfig-path <file>", "where its kubeconfig is written")
+    .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedClusterOptions>(), () => parts.embeddedCluster()));
+
+  program.command("version").description("print the version").action(async () => void io.stdout.write(`wsmand ${(await import("./version.ts")).version()} (Node.js ${process.versions.node})\n`));
+}
+
+function addExplain(program: Command, io: Io, exit: (code: number) => void): void {
+  const explain = program.command("explain").description('read {"pod": Pod, "events": [Event...]} from the standard input; print its status, what the controller would do, and when it times out');
+  explain
+    .requiredOption("--config <file>", "configuration, JSON or YAML")
+    .option("--now <time>", "RFC 3339; default: now")
+    .option("--last-activity <time>", "RFC 3339; default: what the pod's annotation says")
+    .action(async () => exit(await (await import("./explain-command.ts")).explainCommand(io, explain.opts<ExplainFlags>())));
+}
+
+interface FilterOptions {
+  readonly owner?: string;
+  readonly metaId?: string;
+  readonly annotation?: ReadonlyMap<string, string>;
+}
+interface OutputOptions {
+  readonly json?: boolean;
+  readonly showSecrets?: boolean;
+}
+
+function addClientCommands(program: Command, io: Io): void {
+  const watch = withFilter(withConnection(program.command("watch").description("show workspaces and their changes as they happen: a live table in a terminal, else one line per change")));
+  watch.action(async () => (await import("./watch.ts")).watch(io, { ...watch.opts<ConnectionFlags>(), ...outputOf(watch), filter: filterOf(watch) }));
+
+  const list = withFilter(withConnection(program.command("list").description("list the workspaces"))).option("--phase <name...>", "only these phases: PENDING, RUNNING, ...", collectPhases, []);
+  list.action(async () => (await import("./list.ts")).list(io, { ...list.opts<ConnectionFlags>(), ...outputOf(list), filter: filterOf(list), phases: list.opts<{ phase: string[] }>().phase }));
+
+  const describe = withConnection(program.command("describe").description("show all about one workspace").argument("<id>", "the workspace's ID"));
+  describe.action(async (id: string) => (await import("./describe.ts")).describe(io, { ...describe.opts<ConnectionFlags>(), ...outputOf(describe), id }));
+
+  const classes = withConnection(program.command("classes").description("list the workspace classes"));
+  classes.action(async () => (await import("./list.ts")).classes(io, { ...classes.opts<ConnectionFlags>(), json: outputOf(classes).json }));
+}
+
+function withConnection(command: Command): Command {
+  return command
+    .option("--address <host:port>", "the ws-manager, this or another (default: WSMAN_ADDRESS, else 127.0.0.1:8080)")
+    .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
+    .option("--tls-ca <file>", "authorities that the server's certificate must come from, PEM")
+    .option("--tls-cert <file>", "client certificate, PEM")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--tls-server-name <name>", "name that the server's certificate must have, if not the address's")
+    .option("--insecure", "no TLS (the default without TLS flags)")
+    .addOption(new Option("--timeout <duration>", "how long connecting, or a call, may take").argParser(parseTimeout).default(10_000, "10s"))
+    .option("--json", "print proto3 JSON")
+    .option("--show-secrets", "print owner tokens, too");
+}
+
+function withFilter(command: Command): Command {
+  return command
+    .option("--owner <id>", "only workspaces of this owner")
+    .option("--meta-id <id>", "only instances of this workspace")
+    .option("--annotation <key=value>", "only workspaces with this annotation; may be given several times", collectAnnotation);
+}
+
+function outputOf(command: Command): { json: boolean; showSecrets: boolean } {
+  const { json = false, showSecrets = false } = command.opts<OutputOptions>();
+  return { json, showSecrets };
+}
+
+function filterOf(command: Command): FilterFlags {
+  const { owner = "", metaId = "", annotation = new Map<string, string>() } = command.opts<FilterOptions>();
+  return { owner, metaId, annotations: Object.fromEntries(annotation) };
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined) throw usageError(`${name} is missing`);
+  return value;
+}
+
+function parseTimeout(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms <= 0 || ms > 86_400_000) throw new InvalidArgumentError('It must be a duration such as "10s", at most 24h.');
+  return ms;
+}
+
+function numberFrom(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1_000_000)) throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
+}
+
+function collectAnnotation(text: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("It must be key=value.");
+  return new Map([...before, [text.slice(0, at), text.slice(at + 1)]]);
+}
+
+const phaseNames = new Set(["UNKNOWN", "PENDING", "CREATING", "INITIALIZING", "RUNNING", "INTERRUPTED", "STOPPING", "STOPPED"]);
+
+function collectPhases(text: string, before: readonly string[]): readonly string[] {
+  const names = text.split(",").map((name) => name.trim().toUpperCase());
+  const wrong = names.find((name) => !phaseNames.has(name));
+  if (wrong !== undefined) throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no phase; the phases are ${[...phaseNames].join(", ")}.`);
+  return [...before, ...names];
+}

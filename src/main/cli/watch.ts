@@ -1,0 +1,82 @@
+/** Command `watch`: a live table in a terminal, one line or one JSON object per change where output goes elsewhere. */
+import type { wsman } from "../../gen/proto.js";
+import { WsmanClient, type FilterFlags } from "./client.ts";
+import { connectionOf, type ConnectionFlags } from "./connection.ts";
+import { follow, type FeedListener } from "./feed.ts";
+import { aborted, type Io, type Output } from "./io.ts";
+import { LiveTable } from "./live.ts";
+import { Roster } from "./roster.ts";
+import { sanitize, toSafeJson } from "./text.ts";
+import { jsonOf, viewOf } from "./view.ts";
+
+/** Flags of `watch`. */
+export interface WatchFlags extends ConnectionFlags {
+  readonly filter: FilterFlags;
+  readonly json: boolean;
+  readonly showSecrets: boolean;
+}
+
+/** How long a workspace that stopped is remembered, so that a list that is older than its end brings no old news. */
+const keepStoppedMs = 60_000;
+
+/** Watches until the signal aborts. @throws CliError as follow does. */
+export async function watch(io: Io, flags: WatchFlags): Promise<void> {
+  const connection = await connectionOf(flags, io.env.address);
+  const client = new WsmanClient(connection, () => io.clock.now());
+  try {
+    if (io.stdout.isTTY === true && !flags.json) await watchLive(io, client, flags, connection.address);
+    else await follow(client, flags.filter, io, lines(io, flags));
+  } finally {
+    client.close();
+  }
+}
+
+async function watchLive(io: Io, client: WsmanClient, flags: WatchFlags, address: string): Promise<void> {
+  // Before the terminal is taken over, so that an error of the first attempt is not lost with the screen.
+  await Promise.race([client.connected(), aborted(io.signal)]);
+  if (io.signal.aborted) return;
+  const table = new LiveTable(io, `wsmand watch ${address}: Ctrl-C ends it`);
+  try {
+    await follow(client, flags.filter, io, table);
+  } finally {
+    table.close();
+  }
+}
+
+/** Prints a line for each status that is newer than the last of its workspace; reads no further while the output is full. */
+function lines(io: Io, flags: WatchFlags): FeedListener {
+  const roster = new Roster(keepStoppedMs);
+  return {
+    async status(status) {
+      const now = io.clock.monotonic();
+      roster.expire(now);
+      if (!roster.offer(status, now)) return;
+      if (!io.stdout.write(`${flags.json ? toSafeJson(jsonOf(status, flags.showSecrets)) : lineOf(status, io.clock.now())}\n`)) await drained(io.stdout, io.signal);
+    },
+    listed(ids, since) {
+      for (const id of roster.prune(ids, since)) io.stderr.write(`${sanitize(id)} is gone: it ended while there was no connection\n`);
+    },
+    notice(text) {
+      if (text !== "") io.stderr.write(`${sanitize(text)}\n`);
+    },
+  };
+}
+
+/** Fields of a change, separated by tabs: time, ID, phase, type, owner/meta ID, node, message. */
+function lineOf(status: wsman.WorkspaceStatus, now: number): string {
+  const view = viewOf(status);
+  return [new Date(now).toISOString(), view.id, view.phase, view.type, `${view.owner}/${view.metaId}`, view.node || "-", view.note || "-"].join("\t");
+}
+
+function drained(output: Output, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      output.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    output.once("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });
+}
