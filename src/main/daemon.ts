@@ -7,9 +7,9 @@ import { eventReasons, workspaceSelector } from "../domain/names.ts";
 import { startHttpServer } from "../metrics/http.ts";
 import { createMetrics, type Metrics } from "../metrics/registry.ts";
 import type { ClientHooks, KubeClient } from "./kube/client.ts";
-import { PodEventStore } from "./kube/events.ts";
+import { eventWatchLimits, PodEventStore } from "./kube/events.ts";
 import { podFetcher } from "./kube/pods.ts";
-import { Reflector, type ReflectorHooks } from "./kube/reflector.ts";
+import { Reflector, type ReflectorHooks, type ReflectorLimits } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { startPool, type WorkerPool } from "./pipeline/pool.ts";
@@ -192,7 +192,7 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
   const stopping = new AbortController();
   const { promise: synced, resolve: onSynced } = Promise.withResolvers<void>();
   const runs: Promise<void>[] = [];
-  const start = (resource: string, name: string, sink: ReflectorSink, selectors: { labelSelector?: string; fieldSelector?: string }, hooks: ReflectorHooks): void => {
+  const start = (resource: string, name: string, sink: ReflectorSink, selectors: { labelSelector?: string; fieldSelector?: string; limits?: Partial<ReflectorLimits> }, hooks: ReflectorHooks): void => {
     const reflector = new Reflector({
       client,
       path: `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/${resource}`,
@@ -211,7 +211,7 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
     runs.push(reflector.run(stopping.signal));
   };
   for (const reason of eventReasons) {
-    start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}` }, {});
+    start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }, {});
   }
   start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }, { onSynced });
   return {

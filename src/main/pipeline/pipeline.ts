@@ -263,7 +263,8 @@ export class Pipeline implements ReflectorSink {
       const line = result.results[index];
       if (!line) continue;
       const frame = this.#applyLine(target, line, result.bytes);
-      if (line.resourceVersion !== "") this.#lastVersion = line.resourceVersion;
+      // A pod that was read by itself may be newer than the watch: going on from there would skip what lies between.
+      if (line.resourceVersion !== "" && batch.lines[index]?.source === "watch") this.#lastVersion = line.resourceVersion;
       hooks.applied(clock.monotonic() - (batch.arrivals[index] ?? 0));
       batch.waiters.get(index)?.(frame);
     }

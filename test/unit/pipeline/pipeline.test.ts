@@ -181,3 +181,10 @@ test("a result that can not be applied touches no other", async () => {
   await pipeline.settled();
   assert.deepEqual(order, ["w0@0", "w2@2"]);
 });
+
+test("a pod that was read by itself does not move the point from which a watch goes on", async () => {
+  const { pipeline } = setup();
+  void pipeline.line(testLine({ id: "w0", rv: 5 }));
+  await pipeline.submit(testLine({ id: "w1", rv: 9 }));
+  assert.equal(await pipeline.settled(), "5");
+});
