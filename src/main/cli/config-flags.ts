@@ -4,19 +4,18 @@ import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { sanitize } from "./text.ts";
 
-/** Reads a file. @throws CliError that lists every problem. */
-export function loadConfig(io: Pick<Io, "stderr">, file: string): Promise<Config> {
-  return tell(io, load(file));
+/** Reads a file, and tells its warnings. @throws CliError that lists every problem. */
+export async function loadConfig(io: Pick<Io, "stderr">, file: string): Promise<Config> {
+  const { config, warnings } = await told(load(file));
+  for (const warning of warnings) io.stderr.write(`warning: ${sanitize(warning)}\n`);
+  return config;
 }
 
-/** Tells the warnings of a configuration. @throws CliError that lists every problem. */
-export async function tell(io: Pick<Io, "stderr">, loading: Promise<LoadedConfig>): Promise<Config> {
+/** The configuration that is being read. Rejects with a CliError that lists every problem. */
+export async function told(loading: Promise<LoadedConfig>): Promise<LoadedConfig> {
   try {
-    const { config, warnings } = await loading;
-    for (const warning of warnings) io.stderr.write(`warning: ${sanitize(warning)}\n`);
-    return config;
+    return await loading;
   } catch (error) {
-    if (error instanceof ConfigError) throw new CliError(error.message, { cause: error });
-    throw error;
+    throw error instanceof ConfigError ? new CliError(error.message, { cause: error }) : error;
   }
 }

@@ -41,7 +41,7 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--speed <factor>", "how much faster than life", positive)
     .option("--demo <count>", "workspaces that come and go", numberFrom(0, 10_000))
     .option("--kubeconfig-path <file>", "where its kubeconfig is written")
-    .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedClusterOptions>(), () => parts.embeddedCluster()));
+    .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedClusterOptions>(), parts));
 
   program.command("version").description("print the version").action(async () => void io.stdout.write(`wsmand ${(await import("./version.ts")).version()} (Node.js ${process.versions.node})\n`));
 }

@@ -1,15 +1,17 @@
 /** Command `run`: the daemon, from its configuration to its orderly end. */
 import { messageOf } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
 import { parseListenAddress } from "../../metrics/listen-address.ts";
 import { embeddedConfig } from "../config/embedded.ts";
-import type { Config } from "../config/index.ts";
-import { loadConfig, tell } from "./config-flags.ts";
+import { load, type Config, type LoadedConfig } from "../config/index.ts";
+import { told } from "./config-flags.ts";
 import { defaultAddress } from "../config/env.ts";
 import { CliError, usageError } from "./errors.ts";
 import { aborted, wantsColor, type Io } from "./io.ts";
 import { openLog } from "./log.ts";
-import type { Daemon, DaemonOptions, EmbeddedCluster, Parts } from "./seams.ts";
+import type { Daemon, DaemonOptions, EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { painter } from "./text.ts";
+import { version } from "./version.ts";
 
 /** Flags of `run`. */
 export interface RunFlags {
@@ -29,19 +31,27 @@ const defaultDemo = 8;
 
 /** Runs until the signal aborts. @throws CliError if it can not start. */
 export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> {
-  const config = await configOf(io, flags);
+  const { config, warnings } = await configOf(io, flags);
   const write = (line: string): void => void io.stderr.write(line);
-  const logger = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io)) });
+  const { log, flush } = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io)) });
+  for (const warning of warnings) log.warn({}, warning);
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
-  ending.defer(() => logger.flush());
-  const cluster = flags.embedded ? await startCluster(flags, parts) : undefined;
+  ending.defer(flush);
+  const cluster = flags.embedded ? await startCluster({ demo: flags.demo ?? defaultDemo, ...(flags.speed === undefined ? {} : { speed: flags.speed }) }, parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
-  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env.variables, log: logger.log }, flags.embedded === true);
+  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env.variables, log }, flags.embedded === true);
   ending.defer(() => daemon.close());
+  announce(config, daemon, log);
   if (cluster) io.stdout.write(banner(servedOf(config, daemon), cluster.kubeconfigPath));
   await aborted(io.signal);
+  log.info({ drainTimeoutMs: config.wsmand.drainTimeout }, "stopping");
+}
+
+function announce(config: Config, daemon: Daemon, log: Log): void {
+  log.info({ version: version(), rpcPort: daemon.rpcPort, metricsPort: daemon.metricsPort, namespace: config.manager.namespace }, "serving");
+  daemon.synced.then(() => log.info({}, "synchronized"), () => {});
 }
 
 async function startDaemon(parts: Parts, options: DaemonOptions, embedded: boolean): Promise<Daemon> {
@@ -53,31 +63,33 @@ async function startDaemon(parts: Parts, options: DaemonOptions, embedded: boole
   }
 }
 
-async function startCluster({ demo = defaultDemo, speed }: RunFlags, parts: Parts): Promise<EmbeddedCluster> {
+/** Starts the built-in cluster. @throws CliError if it can not start. */
+export async function startCluster(options: EmbeddedClusterOptions, parts: Parts): Promise<EmbeddedCluster> {
+  if (!parts.embeddedCluster) throw new CliError("the built-in cluster is not part of this build", { hint: "run --config FILE --kubeconfig FILE uses a cluster of yours" });
   const start = await parts.embeddedCluster();
   try {
-    return await start({ demo, ...(speed === undefined ? {} : { speed }) });
+    return await start(options);
   } catch (error) {
     throw startError("the built-in cluster can not start", error, "--port");
   }
 }
 
 /** Words for what kept a part from starting. @param ports how other ports are chosen. */
-export function startError(what: string, error: unknown, ports: string): CliError {
+function startError(what: string, error: unknown, ports: string): CliError {
   const message = messageOf(error);
   const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 
-async function configOf(io: Io, flags: RunFlags): Promise<Config> {
+async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
   if (flags.embedded && flags.kubeconfig !== undefined) throw usageError("--embedded and --kubeconfig exclude each other: the built-in cluster is a cluster of its own");
   if (flags.config !== undefined) {
     if (flags.rpcAddr !== undefined || flags.metricsAddr !== undefined) throw usageError("--rpc-addr and --metrics-addr are for --embedded without --config", "with a file, set rpcServer.addr and prometheus.addr there");
-    return loadConfig(io, flags.config);
+    return told(load(flags.config));
   }
   if (!flags.embedded) throw usageError("run needs a configuration", "give --config FILE, or --embedded to try it out on the built-in cluster");
   const logFormat = io.stdout.isTTY === true ? "text" : undefined;
-  return tell(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+  return told(embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
 }
 
 /** Addresses that people can use. */

@@ -17,6 +17,8 @@ export interface Daemon {
   readonly rpcPort: number;
   /** Undefined: metrics and health are not served. */
   readonly metricsPort: number | undefined;
+  /** Resolves once the first complete list was applied. */
+  readonly synced: Promise<void>;
   /** Ends it in order, within its drain time. Idempotent. */
   close(): Promise<void>;
 }
@@ -51,5 +53,6 @@ export type StartEmbeddedCluster = (options: EmbeddedClusterOptions) => Promise<
 /** Loads the parts. */
 export interface Parts {
   daemon(): Promise<StartDaemon>;
-  embeddedCluster(): Promise<StartEmbeddedCluster>;
+  /** Missing where the built-in cluster was left out. */
+  embeddedCluster?(): Promise<StartEmbeddedCluster>;
 }
