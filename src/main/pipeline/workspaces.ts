@@ -1,5 +1,5 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
-import { matches, type Filter } from "../subscriptions/filter.ts";
+import { matches, type Filter } from "../state/filter.ts";
 import type { WorkspaceReader } from "../state/reader.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";

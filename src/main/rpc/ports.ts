@@ -3,7 +3,7 @@ import type { Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
 import type { RpcMetrics } from "../../metrics/rpc.ts";
 import type { WorkspaceReader } from "../state/reader.ts";
-import type { Filter } from "../subscriptions/filter.ts";
+import type { Filter } from "../state/filter.ts";
 import type { SubscriberStream, Subscription } from "../subscriptions/stream.ts";
 
 /** What a subscriber asks for beside its filter. */

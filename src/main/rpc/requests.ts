@@ -1,7 +1,7 @@
 /** Decoding of requests: random bytes become INVALID_ARGUMENT with a clear text, hostile maps become plain Maps. */
 import { WsmanError, messageOf } from "../../domain/errors.ts";
 import { wsman } from "../../gen/proto.js";
-import type { Filter } from "../subscriptions/filter.ts";
+import type { Filter } from "../state/filter.ts";
 
 /** A decoder of the generated code. */
 interface MessageType<T> {

@@ -1,5 +1,5 @@
 /** What the RPC handlers read: workspaces as encoded frames. */
-import type { Filter } from "../subscriptions/filter.ts";
+import type { Filter } from "./filter.ts";
 
 /** Reads workspaces from memory; evicted frames are rebuilt behind it. */
 export interface WorkspaceReader {

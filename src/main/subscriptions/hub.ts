@@ -1,7 +1,7 @@
 /** The hub: who wants which statuses. A publish costs what the subscribers that match it cost, not what all cost. */
 import type { Clock } from "../../domain/clock.ts";
 import type { Update } from "../state/store.ts";
-import { matches, type Filter } from "./filter.ts";
+import { matches, type Filter } from "../state/filter.ts";
 import type { EndReason, SubscriberStream, Subscription } from "./stream.ts";
 import { Subscriber, type InitialState, type SubscriberHooks } from "./subscriber.ts";
 

@@ -9,7 +9,7 @@ import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import type { SubscribeOptions, SubscriptionHub } from "../../../src/main/rpc/ports.ts";
 import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
 import type { WorkspaceReader } from "../../../src/main/state/reader.ts";
-import type { Filter } from "../../../src/main/subscriptions/filter.ts";
+import type { Filter } from "../../../src/main/state/filter.ts";
 import type { SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
 import type { Metrics } from "../../../src/metrics/registry.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Hub } from "../../../src/main/subscriptions/hub.ts";
-import { matchAll, type Filter } from "../../../src/main/subscriptions/filter.ts";
+import { matchAll, type Filter } from "../../../src/main/state/filter.ts";
 import type { EndReason, SubscriberStream } from "../../../src/main/subscriptions/stream.ts";
 import type { InitialState } from "../../../src/main/subscriptions/subscriber.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
