@@ -51,7 +51,7 @@ export async function podTemplateProblem(path: string): Promise<string | undefin
   const { value, problems } = normalize(document.value);
   const [broken] = problems;
   if (broken) return `the file ${describeValue(path)} ${broken.message}`;
-  const parsed = podTemplate.safeParse(value);
+  const parsed = podTemplate.safeParse(value ?? {});
   const issue = parsed.error?.issues[0];
   if (!issue) return undefined;
   const where = issue.path.length === 0 ? "" : `, at ${pathOf(issue.path)}`;
