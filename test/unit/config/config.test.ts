@@ -172,7 +172,7 @@ const broken: Readonly<Record<string, readonly unknown[]>> = {
   "rpcServer/addr": [...address, ""], "rpcServer/tls": [...section, { ca: "a", crt: "b" }, { ca: 1, crt: "b", key: "c" }], "rpcServer/ratelimits": section, "rpcServer/ratelimits/m": [...section, {}],
   "rpcServer/ratelimits/m/block": flag, "rpcServer/ratelimits/m/bucketSize": number, "rpcServer/ratelimits/m/refillInterval": requiredDuration, "rpcServer/ratelimits/m/keyCacheSize": number, "rpcServer/ratelimits/m/key": text,
   "imageBuilderProxy/targetAddr": text, "pprof/addr": address, "prometheus/addr": address,
-  "wsmand/workers": [...number, 1000], "wsmand/statusCache": section, "wsmand/statusCache/maxEntries": number, "wsmand/statusCache/maxBytes": [...quantity, 5, "1Ki", "1E9"], "wsmand/subscriptions": section,
+  "wsmand/workers": [...number, 1000], "wsmand/statusCache": section, "wsmand/statusCache/maxEntries": number, "wsmand/statusCache/maxBytes": [...quantity, 5, "1Ki", "1E30"], "wsmand/subscriptions": section,
   "wsmand/subscriptions/stallTimeout": duration, "wsmand/subscriptions/maxBacklog": number, "wsmand/activity": section, "wsmand/activity/persistInterval": duration, "wsmand/leaderElection": section, "wsmand/leaderElection/enabled": flag,
   "wsmand/leaderElection/leaseDuration": [...duration, "1s"], "wsmand/leaderElection/renewDeadline": [...duration, "1s"], "wsmand/leaderElection/retryPeriod": duration, "wsmand/kubernetes": section,
   "wsmand/kubernetes/qps": ["x", -1, true, {}, 1e30], "wsmand/kubernetes/burst": number, "wsmand/drainTimeout": duration, "wsmand/log": section, "wsmand/log/level": [...text, "loud"], "wsmand/log/format": [...text, "xml"],
