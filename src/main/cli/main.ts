@@ -17,6 +17,8 @@ const lingerMs = 2000;
 export async function main(args: readonly string[], parts: Parts): Promise<void> {
   const stop = new AbortController();
   handleSignals(stop);
+  // Node's warnings about what libraries call are for their authors, not for who reads our output.
+  process.noDeprecation = true;
   // Commands wait with timers that do not keep the process; this does, until they are done.
   const hold = setInterval(() => {}, 2 ** 30);
   process.exitCode = await runCommand(args, processIo(stop), parts);

@@ -1,0 +1,194 @@
+/** The client commands, against a server that knows what the Go ws-manager knows. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { runCommand } from "../../../src/main/cli/main.ts";
+import { until } from "../../support/until.ts";
+import { command, noParts, status, testIo, testServer, type TestIo, type TestServer } from "./helpers.ts";
+
+let server: TestServer;
+const running: { stop: AbortController; ended: Promise<number> }[] = [];
+before(async () => {
+  server = await testServer();
+});
+afterEach(async () => {
+  for (const { stop, ended } of running.splice(0)) {
+    stop.abort();
+    await ended;
+  }
+  server.streams.splice(0);
+  server.requests.splice(0);
+  server.listed = [];
+});
+after(() => server.close());
+
+function start(args: readonly string[], options: Parameters<typeof testIo>[0] = {}): TestIo & { ended: Promise<number> } {
+  const io = testIo(options);
+  const ended = runCommand(args, io.io, noParts);
+  running.push({ stop: io.stop, ended });
+  return { ...io, ended };
+}
+
+const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+test("list prints a table, without secrets", async () => {
+  server.listed = [status("one", 2, "STOPPING", { message: "going\u001b[2J" }), status("two", 1)];
+  const { code, out, err } = await command(["list", "--address", server.address]);
+  assert.equal(code, 0, err);
+  const [head, first, second] = lines(out);
+  assert.match(head ?? "", /^ID +OWNER\/META/);
+  assert.match(first ?? "", /^two +jane\/meta-two +REGULAR +RUNNING/);
+  assert.match(second ?? "", /^one +jane\/meta-one +REGULAR +STOPPING +.* going\ufffd\[2J$/);
+  assert.ok(!out.includes("owner-token-secret"));
+});
+
+test("list --json prints the response as proto3 JSON; owner tokens only where asked for", async () => {
+  server.listed = [status("one", 1_099_511_628_000, "PENDING")];
+  const hidden = await command(["list", "--json", "--address", server.address]);
+  const parsed: unknown = JSON.parse(hidden.out);
+  assert.deepEqual(parsed, {
+    status: [{ id: "one", statusVersion: "1099511628000", metadata: { owner: "jane", metaId: "meta-one", startedAt: "2023-11-14T22:13:20Z" }, spec: { class: "default" }, phase: "PENDING", runtime: { nodeName: "node-1" }, auth: {} }],
+  });
+  const shown = await command(["list", "--json", "--show-secrets", "--address", server.address]);
+  assert.ok(shown.out.includes("owner-token-secret"));
+});
+
+test("list filters: the server by metadata, the client by phase", async () => {
+  server.listed = [status("one", 1, "STOPPING"), status("two", 2), status("three", 3, "PENDING")];
+  const { out } = await command(["list", "--address", server.address, "--owner", "jane", "--meta-id", "m", "--annotation", "a=b=c", "--annotation", "__proto__=x", "--phase", "running,pending"]);
+  assert.deepEqual(lines(out).slice(1).map((line) => line.split(" ", 1)[0]), ["two", "three"]);
+  const sent: unknown = JSON.parse(JSON.stringify(server.requests[0]?.message));
+  assert.ok(JSON.stringify(sent).includes('"owner":"jane"') && JSON.stringify(sent).includes('"a":"b=c"'), JSON.stringify(sent));
+});
+
+test("list says so when there is nothing", async () => {
+  const { code, out, err } = await command(["list"], { env: { WSMAN_ADDRESS: server.address } });
+  assert.deepEqual([code, out, err], [0, "", "no workspaces\n"]);
+});
+
+test("describe tells everything that is set, and hides the token", async () => {
+  server.listed = [status("one", 7, "RUNNING", { conditions: { failed: "line 1\nline 2\u001b[31m" }, spec: { url: "https://one", exposedPorts: [{ port: 3000, url: "https://3000" }] }, repo: { branch: "main" } })];
+  const { code, out } = await command(["describe", "one", "--address", server.address]);
+  assert.equal(code, 0);
+  for (const part of [/^Workspace: +one$/m, /^Phase: +RUNNING$/m, /^Last activity: +2026-01-02T03:04:05.000000006Z$/m, /^ {2}failed: +line 1\n +line 2\ufffd\[31m$/m, /^ {2}exposedPorts: +\{"port":3000/m, /^ {2}branch: +main$/m, /^ {2}ownerToken: +hidden/m]) assert.match(out, part);
+  assert.ok(!out.includes("owner-token-secret"));
+  const shown = await command(["describe", "one", "--show-secrets", "--address", server.address]);
+  assert.match(shown.out, /^ {2}ownerToken: +owner-token-secret$/m);
+  const json: unknown = JSON.parse((await command(["describe", "one", "--json", "--address", server.address])).out);
+  assert.ok(typeof json === "object" && json !== null && "lastActivity" in json && json.lastActivity === "2026-01-02T03:04:05.000000006Z");
+});
+
+test("a workspace that does not exist is an error with a hint, and no control characters", async () => {
+  const { code, out, err } = await command(["describe", "nope", "--address", server.address]);
+  assert.deepEqual([code, out], [1, ""]);
+  assert.match(err, /^error: NOT_FOUND: workspace nope\ufffd\[2J does not exist\nhint: /);
+});
+
+test("classes are listed by ID and name", async () => {
+  const { out } = await command(["classes", "--address", server.address]);
+  assert.deepEqual(lines(out), ["ID       NAME", "default  Stan\ufffddard", "large"]);
+});
+
+test("watch asks for the current statuses, and prints a line per change when piped", async () => {
+  server.listed = [status("one", 5)];
+  const watching = start(["watch", "--address", server.address, "--owner", "jane"]);
+  await until("the current status", () => watching.out().includes("one"));
+  assert.deepEqual(server.requests.find(({ method }) => method === "Subscribe")?.metadata.get("wsman-initial-state"), ["true"]);
+  const [stream] = server.streams;
+  stream?.write(status("one", 5));
+  stream?.write(status("one", 4));
+  stream?.write(status("one", 6, "STOPPING", { message: "bye\tnow\u001b]0;x\u0007" }));
+  await until("the change", () => watching.out().includes("bye"));
+  const printed = lines(watching.out());
+  assert.equal(printed.length, 2);
+  assert.deepEqual(printed[1]?.split("\t").slice(1), ["one", "STOPPING", "REGULAR", "jane/meta-one", "node-1", "bye now\ufffd]0;x\ufffd"]);
+  watching.stop.abort();
+  assert.equal(await watching.ended, 0);
+});
+
+test("watch --json prints an object per change, without secrets", async () => {
+  const watching = start(["watch", "--json", "--address", server.address]);
+  await until("the stream", () => server.streams.length === 1);
+  server.streams[0]?.write(status("one", 6));
+  await until("the change", () => watching.out().endsWith("\n"));
+  const printed: unknown = JSON.parse(watching.out());
+  assert.ok(typeof printed === "object" && printed !== null && "statusVersion" in printed && printed.statusVersion === "6");
+  assert.ok(!watching.out().includes("owner-token-secret"));
+});
+
+test("watch comes back after the connection was lost, says so, and tells what ended meanwhile", async () => {
+  const own = await testServer();
+  const port = Number(own.address.split(":")[1]);
+  own.listed = [status("one", 1), status("two", 2)];
+  const watching = start(["watch", "--address", own.address]);
+  await until("both", () => lines(watching.out()).length === 2);
+  own.close();
+  await until("the notice", () => watching.err().includes("connection lost"));
+  const again = await testServer(port);
+  again.listed = [status("one", 1)];
+  await until("the second list", () => watching.err().includes("two is gone"));
+  again.streams[0]?.write(status("one", 3, "STOPPED"));
+  await until("the next change", () => watching.out().includes("STOPPED"));
+  assert.equal(lines(watching.out()).length, 3);
+  watching.stop.abort();
+  assert.equal(await watching.ended, 0);
+  again.close();
+});
+
+test("watch in a terminal draws on the alternate screen, and gives the terminal back", async () => {
+  server.listed = [status("one", 5)];
+  const watching = start(["watch", "--address", server.address], { terminal: { columns: 100, rows: 20 } });
+  await until("the table", () => watching.out().includes("1 workspace "));
+  server.streams[0]?.write(status("one", 6, "INTERRUPTED"));
+  await until("the change", () => watching.out().includes("INTERRUPTED"));
+  assert.ok(watching.out().startsWith("\x1b[?1049h\x1b[?25l"));
+  watching.stop.abort();
+  assert.equal(await watching.ended, 0);
+  assert.ok(watching.out().endsWith("\x1b[?25h\x1b[?1049l"));
+});
+
+test("a daemon that is not there is an error with a hint, for every command", async () => {
+  for (const args of [["list"], ["watch"], ["describe", "x"], ["classes"]]) {
+    for (const terminal of [undefined, { columns: 80, rows: 20 }]) {
+      const { code, out, err } = await command([...args, "--address", "127.0.0.1:1", "--timeout", "300ms"], terminal ? { terminal } : {});
+      assert.deepEqual([code, out], [1, ""], args.join(" "));
+      assert.match(err, /hint: .*is the daemon running at 127\.0\.0\.1:1\?|hint: no answer within/, err);
+    }
+  }
+});
+
+test("a server that is no ws-manager is told so", async () => {
+  const { code, err } = await command(["list", "--address", server.address, "--tls", "--timeout", "500ms"]);
+  assert.equal(code, 1);
+  assert.match(err, /hint: .*TLS/);
+});
+
+test("command lines that make no sense end with code 2 and say why", async () => {
+  const wrong: readonly (readonly [string[], RegExp])[] = [
+    [["list", "--address", "foo"], /"foo" is not an address/],
+    [["list", "--insecure", "--tls"], /exclude each other/],
+    [["list", "--tls-cert", "x"], /belong together/],
+    [["list", "--timeout", "soon"], /duration/],
+    [["list", "--annotation", "x"], /key=value/],
+    [["list", "--phase", "ASLEEP"], /is no phase/],
+    [["describe"], /missing required argument/],
+    [["frobnicate"], /unknown command/],
+    [["list", "--frob"], /unknown option/],
+    [["run"], /needs a configuration/],
+    [["run", "--embedded", "--kubeconfig", "x"], /exclude each other/],
+    [["run", "--config", "x", "--rpc-addr", "y"], /for --embedded without --config/],
+    [["validate-config"], /FILE is missing/],
+    [["explain"], /required option/],
+    [["explain", "--config", "x", "--now", "yesterday"], /is not a time/],
+  ];
+  for (const [args, expected] of wrong) {
+    const { code, err } = await command(args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(err, expected);
+  }
+});
+
+test("TLS files that can not be read are named", async () => {
+  const { code, err } = await command(["list", "--tls-ca", "/does/not/exist"]);
+  assert.equal(code, 1);
+  assert.match(err, /--tls-ca: \/does\/not\/exist can not be read/);
+});
