@@ -1,6 +1,6 @@
 /** The live table of `watch` in a terminal: draws on the alternate screen, and leaves the terminal as it was. */
 import type { Io } from "./io.ts";
-import { Roster } from "./roster.ts";
+import { maxKnown, Roster } from "./roster.ts";
 import { renderScreen, sortRows, type Row } from "./table.ts";
 import { painter, type Paint } from "./text.ts";
 import { viewOf, type WorkspaceView } from "./view.ts";
@@ -98,19 +98,26 @@ export class LiveTable {
     this.#drawnAt = now;
     this.#nextDrawAt = Number.POSITIVE_INFINITY;
     this.#roster.expire(now);
+    // A terminal that does not know its size says zero.
+    const height = stdout.rows || 24;
     const lines = renderScreen({
       title: this.#title,
       rows: sortRows(this.#rows(now)),
       now: clock.now(),
       updatesPerSecond: this.#updatesPerSecond(now),
-      notice: this.#notice,
-      width: stdout.columns ?? 80,
-      height: stdout.rows ?? 24,
+      notice: this.#notice || this.#beyond(),
+      width: stdout.columns || 80,
+      height,
       paint: this.#paint,
     });
-    // Each line clears what it does not cover, so nothing flickers.
-    stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`);
+    // Lines are cleared before they are drawn: after one that is as wide as the screen, clearing would take its last character.
+    const rest = lines.length < height ? "\r\n\x1b[J" : "";
+    stdout.write(`\x1b[H${lines.map((line) => `\x1b[K${line}`).join("\r\n")}${rest}`);
     this.#schedule(tickMs);
+  }
+
+  #beyond(): string {
+    return this.#roster.beyond === 0 ? "" : `only ${maxKnown} workspaces are shown: narrow them with --owner, --meta-id or --annotation`;
   }
 
   #rows(now: number): Row[] {

@@ -146,6 +146,12 @@ test("watch in a terminal draws on the alternate screen, and gives the terminal 
   assert.ok(watching.out().endsWith("\x1b[?25h\x1b[?1049l"));
 });
 
+test("a terminal that does not know its size is drawn on as if it had the usual one", async () => {
+  server.listed = [status("one", 5)];
+  const watching = start(["watch", "--address", server.address], { terminal: { columns: 0, rows: 0 } });
+  await until("the table", () => watching.out().includes("1 workspace ") && watching.out().includes("RUNNING"));
+});
+
 test("a daemon that is not there is an error with a hint, for every command", async () => {
   for (const args of [["list"], ["watch"], ["describe", "x"], ["classes"]]) {
     for (const terminal of [undefined, { columns: 80, rows: 20 }]) {

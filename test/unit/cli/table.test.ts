@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { renderScreen, renderTable, sortRows, type Row } from "../../../src/main/cli/table.ts";
 import { age, fit, painter, sanitize, toSafeJson, widthOf } from "../../../src/main/cli/text.ts";
 import { viewOf } from "../../../src/main/cli/view.ts";
-import { Roster } from "../../../src/main/cli/roster.ts";
+import { maxKnown, Roster } from "../../../src/main/cli/roster.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { status } from "./helpers.ts";
 
@@ -148,4 +148,11 @@ test("what a complete list lacks is forgotten, unless it is newer than the list"
   roster.offer(status("new", 1), 20);
   assert.deepEqual(roster.prune(new Set(["listed"]), 10), ["old"]);
   assert.deepEqual([...roster.values()].map(({ status }) => status.id), ["listed", "new"]);
+});
+
+test("a server that tells of ever more workspaces is not remembered without end", () => {
+  const roster = new Roster(1000);
+  for (let i = 0; i < maxKnown + 10; i++) assert.ok(roster.offer(wsman.WorkspaceStatus.create({ id: `w${i}` }), 0));
+  assert.equal([...roster.values()].length, maxKnown);
+  assert.equal(roster.beyond, 10);
 });
