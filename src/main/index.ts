@@ -10,7 +10,7 @@ if (Number.parseInt(process.versions.node, 10) < leastNode) {
 
 const parts: Parts = {
   daemon: async () => (await import("./app.ts")).startDaemon,
-  embeddedCluster: () => Promise.reject(new Error("the built-in cluster's API server is not part of this version: give --config and --kubeconfig")),
+  embeddedCluster: async () => (await import("./cli/local-cluster.ts")).startLocalCluster,
 };
 
 const { main } = await import("./cli/main.ts");

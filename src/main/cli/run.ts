@@ -38,7 +38,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
-  const cluster = flags.embedded ? await startCluster({ demo: flags.demo ?? defaultDemo, ...(flags.speed === undefined ? {} : { speed: flags.speed }) }, parts) : undefined;
+  const cluster = flags.embedded ? await startCluster({ namespace: config.manager.namespace, demo: flags.demo ?? defaultDemo, ...(flags.speed === undefined ? {} : { speed: flags.speed }) }, parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
   const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env.variables, log }, flags.embedded === true);
@@ -65,7 +65,6 @@ async function startDaemon(parts: Parts, options: DaemonOptions, embedded: boole
 
 /** Starts the built-in cluster. @throws CliError if it can not start. */
 export async function startCluster(options: EmbeddedClusterOptions, parts: Parts): Promise<EmbeddedCluster> {
-  if (!parts.embeddedCluster) throw new CliError("the built-in cluster is not part of this build", { hint: "run --config FILE --kubeconfig FILE uses a cluster of yours" });
   const start = await parts.embeddedCluster();
   try {
     return await start(options);

@@ -30,12 +30,14 @@ export type StartDaemon = (options: DaemonOptions) => Promise<Daemon>;
 export interface EmbeddedClusterOptions {
   /** Of its API server, on 127.0.0.1; 0 or missing: any. */
   readonly port?: number;
+  /** That of the workspaces; default `default`. */
+  readonly namespace?: string;
   readonly nodes?: number;
   /** How much faster than life. */
   readonly speed?: number;
   /** How many workspaces come and go in it. */
   readonly demo?: number;
-  /** Where its kubeconfig is written; missing: a place of its own choice. */
+  /** Where its kubeconfig is written; missing: a temporary file that goes when the cluster ends. */
   readonly kubeconfigPath?: string;
 }
 
@@ -53,6 +55,5 @@ export type StartEmbeddedCluster = (options: EmbeddedClusterOptions) => Promise<
 /** Loads the parts. */
 export interface Parts {
   daemon(): Promise<StartDaemon>;
-  /** Missing where the built-in cluster was left out. */
-  embeddedCluster?(): Promise<StartEmbeddedCluster>;
+  embeddedCluster(): Promise<StartEmbeddedCluster>;
 }

@@ -117,7 +117,7 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   assert.equal(started[0]?.kubeconfig, "/tmp/kubeconfig");
   stop.abort();
   assert.equal(await ended, 0);
-  assert.deepEqual(events, ['cluster started {"demo":8}', "daemon started", "daemon closed", "cluster closed"]);
+  assert.deepEqual(events, ['cluster started {"namespace":"default","demo":8}', "daemon started", "daemon closed", "cluster closed"]);
 });
 
 test("run hands over configuration and kubeconfig", async () => {

@@ -42,7 +42,10 @@ export function testIo(options: { stdin?: string; terminal?: { columns: number; 
 }
 
 /** Parts that must not be asked for. */
-export const noParts: Parts = { daemon: () => Promise.reject(new Error("the daemon was asked for")) };
+export const noParts: Parts = {
+  daemon: () => Promise.reject(new Error("the daemon was asked for")),
+  embeddedCluster: () => Promise.reject(new Error("the built-in cluster was asked for")),
+};
 
 /** Runs a command line; gives the exit code and what was printed. */
 export async function command(args: readonly string[], options: Parameters<typeof testIo>[0] = {}, parts: Parts = noParts): Promise<{ code: number; out: string; err: string }> {

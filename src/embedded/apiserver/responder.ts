@@ -1,0 +1,105 @@
+/** One answer over HTTP: whole or in a stream, counted, and cut short where a fault asks for it. */
+import type { ServerResponse } from "node:http";
+import { ApiError } from "./errors.ts";
+import type { JsonObject } from "../../domain/json.ts";
+
+/** The answer to one request. */
+export class Responder {
+  readonly #response: ServerResponse;
+  /** Bytes of the body until the connection is reset. */
+  #cutAfter: number;
+
+  constructor(response: ServerResponse, cutAfter = Number.POSITIVE_INFINITY) {
+    this.#response = response;
+    this.#cutAfter = cutAfter;
+  }
+
+  /** Whether the client is gone or the answer is complete. */
+  get closed(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
+  }
+
+  /** Bytes that the client has yet to take. */
+  get backlog(): number {
+    return this.#response.writableLength;
+  }
+
+  onClose(callback: () => void): void {
+    this.#response.once("close", callback);
+  }
+
+  header(name: string, value: string): void {
+    this.#response.setHeader(name, value);
+  }
+
+  /** Answers with a whole body. */
+  send(code: number, body: Buffer | string, contentType = "application/json"): void {
+    if (this.closed || this.#response.headersSent) return;
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.#response.writeHead(code, { "content-type": contentType, "content-length": bytes.length });
+    if (bytes.length > this.#cutAfter) this.write(bytes);
+    else this.#response.end(bytes);
+  }
+
+  json(code: number, value: JsonObject): void {
+    this.send(code, JSON.stringify(value));
+  }
+
+  /** Answers with the Status of an error; one of our own making becomes a 500. */
+  error(error: unknown): void {
+    const known = error instanceof ApiError ? error : new ApiError(500, "InternalError", `Internal error occurred: ${error instanceof Error ? error.message : "unknown"}`);
+    const retry = known.details?.retryAfterSeconds;
+    if (retry !== undefined && !this.#response.headersSent) this.header("retry-after", String(retry));
+    if (this.#response.headersSent) this.reset();
+    else this.json(known.code, known.status());
+  }
+
+  /** Begins a streamed answer. */
+  open(): void {
+    this.#response.writeHead(200, { "content-type": "application/json", "cache-control": "no-cache, private" });
+    this.#response.flushHeaders();
+  }
+
+  /** Writes a part; false when the client does not keep up. */
+  write(bytes: Buffer): boolean {
+    if (this.closed) return true;
+    if (bytes.length <= this.#cutAfter) {
+      this.#cutAfter -= bytes.length;
+      return this.#response.write(bytes);
+    }
+    const part = bytes.subarray(0, this.#cutAfter);
+    this.#cutAfter = 0;
+    this.writeAndReset(part);
+    return true;
+  }
+
+  /** Writes a last part and resets the connection once it has left. */
+  writeAndReset(bytes: Buffer): void {
+    if (!this.closed) this.#response.write(bytes, () => this.reset());
+  }
+
+  /** Resolves when the client has taken what was written, or is gone. */
+  drained(): Promise<void> {
+    if (this.closed || !this.#response.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#response.off("drain", done);
+        this.#response.off("close", done);
+        resolve();
+      };
+      this.#response.once("drain", done);
+      this.#response.once("close", done);
+    });
+  }
+
+  end(): void {
+    if (!this.closed) this.#response.end();
+  }
+
+  /** Ends the connection with a reset. */
+  reset(): void {
+    const { socket } = this.#response;
+    if (socket && "resetAndDestroy" in socket && socket.constructor.name === "Socket") socket.resetAndDestroy();
+    else this.#response.destroy();
+  }
+}
