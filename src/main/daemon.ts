@@ -124,6 +124,7 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
     skipped: (result) => tellSkipped(result, metrics, log),
     conflict: (id, podName) => log.warn({ id, pod: podName }, "another pod has this workspace ID already: this one is left aside until that one is gone"),
     reread: (podName, uid) => rereader.readLater(podName, uid),
+    forgotten: (uid) => events.forget(uid),
   });
   const events = new PodEventStore({
     clock,

@@ -20,8 +20,8 @@ export interface ListOptions {
   readonly maxItemBytes: number;
   /** Silence allowed within a page, milliseconds. */
   readonly idleMs: number;
-  /** Called with the list's resourceVersion, before the first item if the server sends it there; throws to refuse the list. */
-  readonly accept: (resourceVersion: string) => void;
+  /** Called with the list's resourceVersion, before the first item if the server sends it there; throws to refuse the list. True: the store was set back. */
+  readonly accept: (resourceVersion: string) => boolean;
   /** Something arrived. */
   readonly heard: () => void;
 }
@@ -87,13 +87,14 @@ class ListRun {
   /** Runs for the first item and at the end of each page, whichever knows more. */
   #begin(metadata: ListMetadata | undefined): void {
     const version = metadata?.resourceVersion;
+    let setBack = false;
     if (this.#version === undefined && version !== undefined) {
-      this.#options.accept(version);
+      setBack = this.#options.accept(version);
       this.#version = version;
     }
     if (!this.#started) {
       this.#started = true;
-      this.#options.sink.listStarted();
+      this.#options.sink.listStarted(setBack);
     }
   }
 

@@ -142,8 +142,10 @@ export class Reflector {
   async #list(signal: AbortSignal): Promise<void> {
     const { client, clock, path, sink, log } = this.#options;
     const { pageSize, maxObjectBytes, listIdleMs } = this.#limits;
-    const accept = (version: string): void => {
-      if (this.#resume.acceptList(version)) log.warn({ path, resourceVersion: version }, "the API server's store was set back; taking over its state");
+    const accept = (version: string): boolean => {
+      const setBack = this.#resume.acceptList(version);
+      if (setBack) log.warn({ path, resourceVersion: version }, "the API server's store was set back; taking over its state");
+      return setBack;
     };
     const heard = (): void => this.#heard();
     const version = await listInto({ client, clock, path, query: this.#selectors(), sink, signal, pageSize, maxItemBytes: maxObjectBytes, idleMs: listIdleMs, accept, heard });

@@ -6,8 +6,11 @@
  * stops reading until it resolves.
  */
 export interface ReflectorSink {
-  /** A complete list begins: its items follow, then listFinished or listAborted. */
-  listStarted(): void;
+  /**
+   * A complete list begins: its items follow, then listFinished or listAborted.
+   * @param setBack the API server's store was set back (etcd restored from a backup): resourceVersions lower than those known are the newest now.
+   */
+  listStarted(setBack: boolean): void;
   /** One item of the list: the object's JSON. */
   item(bytes: Uint8Array): void | Promise<void>;
   /** The list is complete, as of this resourceVersion: what was known and was not among the items is gone. */

@@ -15,7 +15,7 @@ import type { WorkerPool } from "./pool.ts";
 /** Where results take effect. */
 export interface PipelineTarget {
   apply(result: LineResult, bytes: Uint8Array): Buffer | undefined;
-  listStarted(): void;
+  listStarted(setBack: boolean): void;
   listFinished(): void;
 }
 
@@ -106,10 +106,10 @@ export class Pipeline implements ReflectorSink {
     return new Promise((resolve) => this.#add("object", bytes, resolve));
   }
 
-  listStarted(): void {
+  listStarted(setBack: boolean): void {
     this.#control(() => {
       this.#lastVersion = undefined;
-      this.#options.target.listStarted();
+      this.#options.target.listStarted(setBack);
     });
   }
 

@@ -32,6 +32,8 @@ export interface StateHooks {
   conflict(id: string, podName: string): void;
   /** A pod should be read again from the API server: its turn has come, or it may have gone unseen. */
   reread(podName: string, uid: string): void;
+  /** The pod is gone for good: whatever is kept of it can go. */
+  forgotten(uid: string): void;
 }
 
 /** At the bound, the pod that waits for an ID is found by its next change instead. */
@@ -68,10 +70,11 @@ export class StateStore {
     return this.#sequence;
   }
 
-  /** A complete list begins. */
-  listStarted(): void {
+  /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
+  listStarted(setBack: boolean): void {
     this.#generation++;
     this.#unknownInList = 0;
+    if (setBack) for (const record of this.registry.records()) record.resourceVersion = "0";
   }
 
   /** The list is complete: whoever was not in it is gone. */
@@ -203,6 +206,7 @@ export class StateStore {
 
   #forget(record: WorkspaceRecord): void {
     this.registry.remove(record);
+    this.#hooks.forgotten(record.uid);
     this.#hooks.changed(record.facts, undefined);
     const next = this.#waiting.get(record.facts.id);
     if (next === undefined) return;

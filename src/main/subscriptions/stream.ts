@@ -10,8 +10,6 @@ export interface SubscriberStream {
    * was called. Never throws.
    */
   write(frame: Buffer): boolean;
-  /** Messages that the transport has taken so far: it does not rise while the client does not read. Absent: `drained` is the only sign of life. */
-  readonly taken?: number;
   /** Ends the stream: after what was written is flushed (shutdown), or at once although the client does not read (others). */
   end(reason: EndReason): void;
 }

@@ -37,11 +37,12 @@ export class Subscriber {
   readonly #hooks: SubscriberHooks;
   readonly #pending = new Map<string, Pending>();
   #initial: { readonly source: InitialState; readonly since: number; readonly cursor: MapIterator<WorkspaceRecord> } | undefined;
+  /** Nothing may be written: the stream's buffer is full, or the next frame is still being rebuilt. */
   #full = false;
+  #waitsForFrame = false;
   #ended = false;
   /** When the stream last took something, or had nothing to take; monotonic ms. Read by the hub's sweep. */
   #aliveAt: number;
-  #takenThen = 0;
 
   constructor(filter: Filter, client: string, stream: SubscriberStream, hooks: SubscriberHooks, now: number) {
     this.filter = filter;
@@ -79,12 +80,9 @@ export class Subscriber {
     this.#pump();
   }
 
-  /** Whether nothing was taken for `timeout` ms although something waits. */
+  /** Whether its stream was full for `timeout` ms without a drain. A wait of ours, for an evicted frame, does not count. */
   stalled(now: number, timeout: number): boolean {
-    const taken = this.#stream.taken ?? 0;
-    if (this.#pending.size === 0 && !this.#full) this.#aliveAt = now;
-    else if (taken !== this.#takenThen) this.#aliveAt = now;
-    this.#takenThen = taken;
+    if (!this.#full || this.#waitsForFrame) this.#aliveAt = now;
     return now - this.#aliveAt >= timeout;
   }
 
@@ -157,8 +155,10 @@ export class Subscriber {
   /** An evicted frame is on its way: changes wait until it is here, so that nothing overtakes it. */
   #waitForInitial(record: WorkspaceRecord, since: number, frame: Promise<Buffer | undefined>): void {
     this.#full = true;
+    this.#waitsForFrame = true;
     const resume = (found: Buffer | undefined): void => {
       this.#full = false;
+      this.#waitsForFrame = false;
       if (this.#ended) return;
       if (found && record.sequence <= since) this.#write(found);
       if (!this.#full) this.#pump();

@@ -23,7 +23,7 @@ const bytes = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(valu
 
 function list(store: PodEventStore, reason: EventReason, ...events: readonly object[]): void {
   const sink = store.sinkFor(reason);
-  sink.listStarted();
+  sink.listStarted(false);
   for (const each of events) void sink.item(bytes(each));
   sink.listFinished("1");
 }
@@ -74,7 +74,7 @@ describe("events of pods", () => {
     const { store } = setup();
     list(store, "FailedMount", event("a", "p1", 10));
     const sink = store.sinkFor("FailedMount");
-    sink.listStarted();
+    sink.listStarted(false);
     sink.listAborted();
     assert.deepEqual(messages(store, "p1"), ["message a"]);
   });
@@ -112,7 +112,7 @@ describe("events of pods", () => {
     assert.equal(await sink.settled(), undefined);
     void sink.line(bytes({ type: "ADDED", object: event("a", "p1", 77) }));
     assert.equal(await sink.settled(), "77");
-    sink.listStarted();
+    sink.listStarted(false);
     sink.listFinished("90");
     assert.equal(await sink.settled(), undefined);
   });

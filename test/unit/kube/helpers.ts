@@ -55,8 +55,8 @@ export class RecordingSink implements ReflectorSink {
   #listed: Set<string> | undefined;
   #last: string | undefined;
 
-  listStarted(): void {
-    this.calls.push("listStarted");
+  listStarted(setBack: boolean): void {
+    this.calls.push(setBack ? "listStarted setBack" : "listStarted");
     this.#listed = new Set();
   }
 

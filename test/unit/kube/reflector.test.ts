@@ -375,6 +375,7 @@ describe("a server that offers the past", () => {
     const bench = await stale(t, ["20", "21", "21", "22"]);
     await bench.until(() => bench.server.watches.length === 2, "second watch", 50);
     assert.deepEqual(watchedFrom(bench), ["50", "22"]);
+    assert.deepEqual(bench.sink.calls, ["listStarted", "item new", "listFinished 50", "listStarted setBack", "item old", "listFinished 22"]);
     assert.equal(lists(bench), 5);
     assert.ok(bench.log.entries.some(({ message }) => message.includes("set back")));
   });

@@ -69,7 +69,7 @@ test("lines take effect in the order in which they came, although batches finish
 
 test("the start and end of a list keep their place among the lines", async () => {
   const { pipeline, order } = setup();
-  pipeline.listStarted();
+  pipeline.listStarted(false);
   void pipeline.item(testLine({ id: "w1", rv: 1 }));
   pipeline.listFinished();
   void pipeline.line(testLine({ id: "w2", rv: 2 }));
@@ -80,7 +80,7 @@ test("the start and end of a list keep their place among the lines", async () =>
 test("settled tells nothing where nothing came since the list", async () => {
   const { pipeline } = setup();
   void pipeline.line(testLine({ id: "w1", rv: 7 }));
-  pipeline.listStarted();
+  pipeline.listStarted(false);
   pipeline.listFinished();
   assert.equal(await pipeline.settled(), undefined);
 });

@@ -17,6 +17,7 @@ function setup(maxBytes = 1_000_000) {
   const published: Update[] = [];
   const reread: string[] = [];
   const conflicts: string[] = [];
+  const forgotten: string[] = [];
   let suppressed = 0;
   const store = new StateStore(new Registry(), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
     published: (update) => published.push(update),
@@ -25,13 +26,14 @@ function setup(maxBytes = 1_000_000) {
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
+    forgotten: (uid) => forgotten.push(uid),
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}) => {
     const { result, bytes } = workspaceResult(changes, options);
     return store.apply(result, bytes);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, told, published, reread, conflicts, suppressed: () => suppressed };
+  return { store, apply, told, published, reread, conflicts, forgotten, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -48,6 +50,16 @@ test("nothing older than what was published is published", () => {
   apply({ phase: RUNNING }, { rv: 100 });
   apply({ phase: PENDING }, { rv: 99 });
   assert.deepEqual(told().map((status) => status.phase), [RUNNING]);
+});
+
+test("after the API server's store was set back, its older versions count", () => {
+  const { store, apply, told } = setup();
+  apply({ phase: RUNNING }, { rv: 100 });
+  store.listStarted(true);
+  apply({ phase: STOPPING }, { rv: 50 });
+  store.listFinished();
+  apply({ phase: RUNNING }, { rv: 49 });
+  assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPING]);
 });
 
 test("a failure once told is never taken back", () => {
@@ -85,31 +97,39 @@ test("STOPPED is told once and nothing follows it", () => {
 
 test("a pod that disappears without having stopped is told as STOPPED, with its last status", () => {
   const { store, apply, told } = setup();
-  store.listStarted();
+  store.listStarted(false);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
   store.listFinished();
-  store.listStarted();
+  store.listStarted(false);
   store.listFinished();
   assert.deepEqual(told().map((status) => [status.phase, status.conditions?.failed, status.metadata?.owner]), [[RUNNING, "x", "alice"], [STOPPED, "x", "alice"]]);
   assert.equal(store.registry.size, 0);
 });
 
+test("what is kept elsewhere of a pod can go once it is gone, not before", () => {
+  const { store, apply, forgotten } = setup();
+  apply({ phase: RUNNING }, { rv: 1 });
+  assert.deepEqual(forgotten, []);
+  store.gone("uid-ws-ws1");
+  assert.deepEqual(forgotten, ["uid-ws-ws1"]);
+});
+
 test("it is told as STOPPED even if its status was evicted", () => {
   const { store, apply, told } = setup(1);
-  store.listStarted();
+  store.listStarted(false);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
   store.listFinished();
-  store.listStarted();
+  store.listStarted(false);
   store.listFinished();
   assert.deepEqual(told().map((status) => [status.id, status.phase, status.conditions?.failed, status.metadata?.owner]), [["ws1", RUNNING, "x", "alice"], ["ws1", STOPPED, "x", "alice"]]);
 });
 
 test("a list proves nothing about the absent while it held something unreadable: they are read one by one", () => {
   const { store, apply, told, reread } = setup();
-  store.listStarted();
+  store.listStarted(false);
   apply({ phase: RUNNING }, { rv: 1 });
   store.listFinished();
-  store.listStarted();
+  store.listStarted(false);
   store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array());
   store.listFinished();
   assert.equal(told().length, 1);
@@ -119,7 +139,7 @@ test("a list proves nothing about the absent while it held something unreadable:
 test("a live workspace whose pod becomes invalid keeps its status", () => {
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 1 });
-  store.listStarted();
+  store.listStarted(false);
   store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array());
   store.listFinished();
   assert.equal(told().length, 1);

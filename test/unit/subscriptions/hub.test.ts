@@ -14,10 +14,8 @@ class TestStream implements SubscriberStream {
   readonly got: string[] = [];
   capacity = Number.POSITIVE_INFINITY;
   ended: EndReason | undefined;
-  taken = 0;
   write(frame: Buffer): boolean {
     this.got.push(frame.toString());
-    this.taken++;
     return --this.capacity > 0;
   }
   end(reason: EndReason): void {
@@ -169,9 +167,19 @@ test("a slow reader that takes something now and then is not stalled", () => {
     publish("a", String(i));
     publish("b", String(i));
     clock.advance(8_000);
-    slow.stream.taken++;
+    slow.drain(1);
   }
   assert.equal(slow.stream.ended, undefined);
+});
+
+test("a subscriber whose initial state takes us long to rebuild is not stalled", () => {
+  const { clock, initial, publish, subscribe } = setup({ stallTimeoutMs: 10_000, maxBacklog: 1000 });
+  publish("a", "1");
+  initial.frames.set("a", new Promise(() => {}));
+  const waiting = subscribe({}, { initialState: true });
+  publish("b", "1");
+  clock.advance(60_000);
+  assert.equal(waiting.stream.ended, undefined);
 });
 
 test("above the bound of all backlogs the subscriber with the longest is ended, the others stay", () => {
