@@ -1,5 +1,5 @@
 /** Which form of an answer the client wants. */
-import { notAcceptable } from "./errors.ts";
+import { notAcceptable, onlyAccepted } from "./errors.ts";
 
 /** JSON as it is, a table, or metadata alone. */
 export type Form = "json" | "table" | "metadata";
@@ -11,7 +11,7 @@ export function chooseForm(accept: string | undefined): Form {
     const form = formOf(range.split(";").map((part) => part.trim()));
     if (form) return form;
   }
-  throw notAcceptable();
+  throw /json|\*\/\*/.test(accept) ? onlyAccepted() : notAcceptable();
 }
 
 function formOf([media = "", ...parameters]: readonly string[]): Form | undefined {

@@ -47,7 +47,8 @@ const columns: Readonly<Record<ResourceName, readonly Column[]>> = {
   configmaps: [nameColumn, column("Data", (map) => Object.keys(objectOr(map["data"])).length + Object.keys(objectOr(map["binaryData"])).length), age],
   persistentvolumeclaims: [
     nameColumn, column("Status", (claim) => (claim.metadata.deletionTimestamp === undefined ? textOr(at(claim, "status", "phase")) : "Terminating")), path("Volume", ["spec", "volumeName"]),
-    path("Capacity", ["status", "capacity", "storage"]), column("Access Modes", (claim) => listOr(at(claim, "status", "accessModes")).map((mode) => accessModes.get(mode) ?? "").join(",")),
+    column("Capacity", (claim) => (hasVolume(claim) ? textOr(at(claim, "status", "capacity", "storage")) : "")),
+    column("Access Modes", (claim) => (hasVolume(claim) ? listOr(at(claim, "status", "accessModes")).map((mode) => accessModes.get(mode) ?? "").join(",") : "")),
     path("StorageClass", ["spec", "storageClassName"]), path("VolumeAttributesClass", ["spec", "volumeAttributesClassName"], "<unset>"), age, path("VolumeMode", ["spec", "volumeMode"], "", 1),
   ],
   namespaces: [nameColumn, path("Status", ["status", "phase"]), age],
@@ -75,6 +76,10 @@ export function columnsOf(resource: ResourceName): readonly Column[] {
 }
 
 const accessModes: ReadonlyMap<unknown, string> = new Map([["ReadWriteOnce", "RWO"], ["ReadOnlyMany", "ROX"], ["ReadWriteMany", "RWX"], ["ReadWriteOncePod", "RWOP"]]);
+
+function hasVolume(claim: KubeObject): boolean {
+  return textOr(at(claim, "spec", "volumeName")) !== "";
+}
 
 function truth(value: unknown): string {
   return typeof value === "boolean" ? String(value) : "";

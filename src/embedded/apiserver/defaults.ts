@@ -1,4 +1,4 @@
-/** What the API server fills in when an object is created: the part that clients see. */
+/** What the API server fills in when an object is created or changed: the part that clients see. */
 import type { ResourceName } from "../contract.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { qosClass } from "./qos.ts";
@@ -10,22 +10,54 @@ const defaulting: Readonly<Partial<Record<ResourceName, (object: JsonObject) => 
   pods: defaultPod,
   secrets: defaultSecret,
   events: (object) => ({ firstTimestamp: null, lastTimestamp: null, source: {}, eventTime: null, reportingComponent: "", reportingInstance: "", ...object }),
-  namespaces: defaultNamespace,
-  persistentvolumeclaims: (object) => ({ ...object, spec: { volumeMode: "Filesystem", ...objectOr(object["spec"]) }, status: { phase: "Pending" } }),
-  services: (object) => ({ ...object, spec: defaultServiceSpec(objectOr(object["spec"])), status: { loadBalancer: {} } }),
+  persistentvolumeclaims: (object) => ({ ...object, spec: { volumeMode: "Filesystem", ...objectOr(object["spec"]) } }),
+  services: (object) => ({ ...object, spec: defaultServiceSpec(objectOr(object["spec"])) }),
+};
+
+/** What is set once, when clients create an object; a status that they may not set is left out. */
+const creating: Readonly<Partial<Record<ResourceName, (object: JsonObject) => JsonObject>>> = {
+  pods: (pod) => ({ ...pod, status: { phase: "Pending", qosClass: qosClass(objectOr(pod["spec"])) } }),
+  namespaces: newNamespace,
+  nodes: newNode,
+  // A controller takes the finalizer off once no pod uses the claim.
+  persistentvolumeclaims: (claim) => ({ ...claim, metadata: withFinalizer(objectOr(claim["metadata"]), "kubernetes.io/pvc-protection"), status: { phase: "Pending" } }),
+  services: (service) => ({ ...service, status: { loadBalancer: {} } }),
   volumesnapshots: (object) => without(object, "status"),
   volumesnapshotcontents: (object) => without(object, "status"),
 };
 
-/** The object as it is created: defaults set; a status that clients may not set is left out. */
+/** The object with defaults set. */
 export function withDefaults(type: ResourceType, object: JsonObject): JsonObject {
   return defaulting[type.plural]?.(object) ?? object;
 }
 
-function defaultNamespace(object: JsonObject): JsonObject {
+/** The object as it is created. */
+export function asNew(type: ResourceType, object: JsonObject): JsonObject {
+  const full = withDefaults(type, object);
+  return creating[type.plural]?.(full) ?? full;
+}
+
+function newNamespace(object: JsonObject): JsonObject {
   const metadata = objectOr(object["metadata"]);
   const labels = { ...objectOr(metadata["labels"]), "kubernetes.io/metadata.name": metadata["name"] };
-  return { ...object, metadata: { ...metadata, labels }, status: { phase: "Active" } };
+  return { ...object, metadata: { ...metadata, labels }, spec: { finalizers: ["kubernetes"], ...objectOr(object["spec"]) }, status: { phase: "Active" } };
+}
+
+const nodeInfo = { machineID: "", systemUUID: "", bootID: "", kernelVersion: "", osImage: "", containerRuntimeVersion: "", kubeletVersion: "", kubeProxyVersion: "", operatingSystem: "", architecture: "" };
+const notReady = "node.kubernetes.io/not-ready";
+
+/** A node takes no pods until its kubelet has told that it is ready. */
+function newNode(node: JsonObject): JsonObject {
+  const spec = objectOr(node["spec"]);
+  const taints = listOr(spec["taints"]);
+  const tainted = taints.some((taint) => at(taint, "key") === notReady) ? taints : [...taints, { key: notReady, effect: "NoSchedule" }];
+  const status = objectOr(node["status"]);
+  return { ...node, spec: { ...spec, taints: tainted }, status: { ...status, daemonEndpoints: { kubeletEndpoint: { Port: 0 } }, nodeInfo: { ...nodeInfo, ...objectOr(status["nodeInfo"]) } } };
+}
+
+function withFinalizer(metadata: JsonObject, finalizer: string): JsonObject {
+  const finalizers = listOr(metadata["finalizers"]);
+  return finalizers.includes(finalizer) ? metadata : { ...metadata, finalizers: [...finalizers, finalizer] };
 }
 
 function defaultServiceSpec(spec: JsonObject): JsonObject {
@@ -50,7 +82,7 @@ function defaultPod(object: JsonObject): JsonObject {
     ...given,
     ...lists(given, "volumes", defaultVolume), ...lists(given, "initContainers", defaultContainer), ...lists(given, "containers", defaultContainer),
     restartPolicy: given["restartPolicy"] ?? "Always",
-    terminationGracePeriodSeconds: given["terminationGracePeriodSeconds"] ?? 30,
+    terminationGracePeriodSeconds: grace(given["terminationGracePeriodSeconds"]),
     dnsPolicy: given["dnsPolicy"] ?? "ClusterFirst",
     ...accountOf(given),
     securityContext: given["securityContext"] ?? {},
@@ -60,7 +92,11 @@ function defaultPod(object: JsonObject): JsonObject {
     enableServiceLinks: given["enableServiceLinks"] ?? true,
     preemptionPolicy: given["preemptionPolicy"] ?? "PreemptLowerPriority",
   };
-  return { ...object, spec, status: { phase: "Pending", qosClass: qosClass(spec) } };
+  return { ...object, spec };
+}
+
+function grace(seconds: unknown): unknown {
+  return typeof seconds === "number" && seconds < 0 ? 1 : (seconds ?? 30);
 }
 
 function accountOf(spec: JsonObject): JsonObject {
@@ -90,9 +126,9 @@ function defaultVolume(volume: JsonObject): JsonObject {
 }
 
 function defaultContainer(container: JsonObject): JsonObject {
-  const limits = objectOr(at(container, "resources", "limits"));
-  const requests = { ...limits, ...objectOr(at(container, "resources", "requests")) };
-  const resources = { ...objectOr(container["resources"]), ...(Object.keys(requests).length === 0 ? {} : { requests }) };
+  const limits = quantities(at(container, "resources", "limits"));
+  const requests = { ...limits, ...quantities(at(container, "resources", "requests")) };
+  const resources = { ...objectOr(container["resources"]), ...(Object.keys(limits).length === 0 ? {} : { limits }), ...(Object.keys(requests).length === 0 ? {} : { requests }) };
   const image = textOr(container["image"]);
   const latest = !/[:@]/.test(image.slice(image.lastIndexOf("/") + 1)) || image.endsWith(":latest");
   return {
@@ -104,6 +140,13 @@ function defaultContainer(container: JsonObject): JsonObject {
     terminationMessagePolicy: container["terminationMessagePolicy"] ?? "File",
     imagePullPolicy: container["imagePullPolicy"] ?? (latest ? "Always" : "IfNotPresent"),
   };
+}
+
+/** Quantities are texts, also where they came as numbers. */
+function quantities(list: unknown): JsonObject {
+  const result: Json = {};
+  for (const [name, value] of Object.entries(objectOr(list))) put(result, name, typeof value === "number" ? String(value) : value);
+  return result;
 }
 
 function probe(container: JsonObject, name: string): JsonObject {

@@ -1,5 +1,6 @@
 /** What the server tells of itself: versions, groups, resources, and as much OpenAPI as kubectl asks for. */
 import type { JsonObject } from "../../domain/json.ts";
+import { reviews } from "./reviews.ts";
 import { apiVersionOf, resourceTypes } from "./resources.ts";
 import type { ResourceType } from "./resources.ts";
 
@@ -7,16 +8,24 @@ const objectVerbs = ["create", "delete", "deletecollection", "get", "list", "pat
 const statusVerbs = ["get", "patch", "update"];
 const all: readonly ResourceType[] = [...resourceTypes.values()];
 const groups: readonly string[] = [...new Set(all.map((type) => type.group))].filter((group) => group !== "");
+const reviewGroups: readonly string[] = ["authentication.k8s.io", "authorization.k8s.io"];
+const allGroups = [...groups, ...reviewGroups];
 
 /** The document at a path of the discovery API; undefined if there is none. `aggregated`: the client takes the form with all groups at once. */
 export function discover(path: string, aggregated: boolean): JsonObject | undefined {
   switch (path) {
     case "/version": return version;
     case "/api": return aggregated ? aggregate([""]) : { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
-    case "/apis": return aggregated ? aggregate(groups) : { kind: "APIGroupList", apiVersion: "v1", groups: groups.map(groupOf) };
+    case "/apis": return aggregated ? aggregate(allGroups) : { kind: "APIGroupList", apiVersion: "v1", groups: allGroups.map(groupOf) };
     case "/openapi/v3": return { paths: Object.fromEntries(["", ...groups].map((group) => [openApiName(group), { serverRelativeURL: `/openapi/v3/${openApiName(group)}` }])) };
     default: return ofGroup(path);
   }
+}
+
+/** Whether a path without a document of its own is below one of the API's groups. */
+export function isBelowKnownGroup(path: string): boolean {
+  const [, root, group = ""] = path.split("/");
+  return root === "api" || (root === "apis" && allGroups.includes(group));
 }
 
 /** The content type of aggregated discovery. */
@@ -31,7 +40,7 @@ function ofGroup(path: string): JsonObject | undefined {
   if (openApi) return openApiDocument(openApi[2] ?? "");
   if (path === "/api/v1") return resourceList("");
   const [, group = "", rest] = /^\/apis\/([^/]+)(\/v1)?$/.exec(path) ?? [];
-  if (!groups.includes(group)) return undefined;
+  if (!allGroups.includes(group)) return undefined;
   return rest === undefined ? { kind: "APIGroup", apiVersion: "v1", ...groupOf(group) } : resourceList(group);
 }
 
@@ -68,13 +77,14 @@ function resourceList(group: string): JsonObject {
       name: `${type.plural}/${name}`, singularName: "", namespaced: type.namespaced, ...(group === type.group ? {} : { group, version }), kind, verbs,
     })),
   ]);
-  return { kind: "APIResourceList", ...(group === "" ? {} : { apiVersion: "v1" }), groupVersion: group === "" ? "v1" : `${group}/v1`, resources };
+  const questions = reviewsOf(group).map(({ plural, kind }) => ({ name: plural, singularName: kind.toLowerCase(), namespaced: false, kind, verbs: ["create"] }));
+  return { kind: "APIResourceList", ...(group === "" ? {} : { apiVersion: "v1" }), groupVersion: group === "" ? "v1" : `${group}/v1`, resources: [...resources, ...questions] };
 }
 
 function aggregate(names: readonly string[]): JsonObject {
   const items = names.map((name) => ({
     metadata: name === "" ? { creationTimestamp: null } : { name, creationTimestamp: null },
-    versions: [{ version: "v1", freshness: "Current", resources: typesOf(name).map(aggregateResource) }],
+    versions: [{ version: "v1", freshness: "Current", resources: [...typesOf(name).map(aggregateResource), ...reviewsOf(name).map((question) => aggregateReview(name, question))] }],
   }));
   return { kind: "APIGroupDiscoveryList", apiVersion: "apidiscovery.k8s.io/v2", metadata: {}, items };
 }
@@ -88,6 +98,19 @@ function aggregateResource(type: ResourceType): JsonObject {
     ...(type.shortNames.length === 0 ? {} : { shortNames: type.shortNames }), ...(type.categories.length === 0 ? {} : { categories: type.categories }),
     ...(subresources.length === 0 ? {} : { subresources }),
   };
+}
+
+interface Review {
+  readonly plural: string;
+  readonly kind: string;
+}
+
+function reviewsOf(group: string): readonly Review[] {
+  return [...reviews].filter(([name]) => name.startsWith(`${group}/`)).map(([name, kind]) => ({ plural: name.slice(group.length + 1), kind }));
+}
+
+function aggregateReview(group: string, { plural, kind }: Review): JsonObject {
+  return { resource: plural, responseKind: { group, version: "v1", kind }, scope: "Cluster", singularResource: kind.toLowerCase(), verbs: ["create"] };
 }
 
 function openApiName(group: string): string {

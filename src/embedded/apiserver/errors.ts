@@ -75,6 +75,16 @@ export function modified(type: Named, name: string): ApiError {
   return conflict(type.plural, type, name, "the object has been modified; please apply your changes to the latest version and try again");
 }
 
+/** A uid that is not the one of the object that has the name now. */
+export function uidConflict(type: Named, name: string, key: string, asked: string, known: string): ApiError {
+  return conflict(type.plural, type, name, `StorageError: invalid object, Code: 4, Key: /registry/${type.plural}/${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${asked}, UID in object meta: ${known}`);
+}
+
+/** An update that would have to name the resourceVersion it is based on. */
+export function versionRequired(type: Named, name: string): ApiError {
+  return invalid({ kind: qualified(type), group: "" }, name, [wrong("metadata.resourceVersion", 0, "must be specified for an update")], { ...groupOf(type), kind: type.plural });
+}
+
 export function badRequest(message: string): ApiError {
   return new ApiError(400, "BadRequest", message);
 }
@@ -82,17 +92,28 @@ export function badRequest(message: string): ApiError {
 /** A value that validation refuses. */
 export interface FieldError {
   readonly field: string;
-  readonly reason: "FieldValueInvalid" | "FieldValueRequired" | "FieldValueForbidden" | "FieldValueNotSupported" | "FieldValueTooLong" | "FieldValueDuplicate";
+  readonly reason: "FieldValueInvalid" | "FieldValueRequired" | "FieldValueForbidden" | "FieldValueNotSupported" | "FieldValueTooLong" | "FieldValueDuplicate" | "FieldValueNotFound";
   readonly message: string;
 }
 
+export function wrong(field: string, value: unknown, message: string): FieldError {
+  return { field, reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(value)}: ${message}` };
+}
+
+export function unsupported(field: string, value: unknown, values: readonly string[]): FieldError {
+  return { field, reason: "FieldValueNotSupported", message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${values.map((known) => JSON.stringify(known)).join(", ")}` };
+}
+
+export const required = (field: string, message = ""): FieldError => ({ field, reason: "FieldValueRequired", message: `Required value${message}` });
+export const forbidden = (field: string, message: string): FieldError => ({ field, reason: "FieldValueForbidden", message: `Forbidden: ${message}` });
+
 /** 422 with all that is wrong. */
-export function invalid(type: { readonly kind: string; readonly group: string }, name: string, errors: readonly FieldError[]): ApiError {
+export function invalid(type: { readonly kind: string; readonly group: string }, name: string, errors: readonly FieldError[], shownAs: StatusDetails = { ...groupOf({ ...type, plural: "" }), ...(type.kind === "" ? {} : { kind: type.kind }) }): ApiError {
   const texts = errors.map((error) => `${error.field}: ${error.message}`);
   const shown = type.group === "" ? type.kind : `${type.kind}.${type.group}`;
   const message = `${shown} "${name}" is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`}`;
   const causes = errors.map(({ field, reason, message }) => ({ reason, message, field }));
-  return new ApiError(422, "Invalid", message, { ...(name === "" ? {} : { name }), ...groupOf({ ...type, plural: "" }), kind: type.kind, causes });
+  return new ApiError(422, "Invalid", message, { ...(name === "" ? {} : { name }), ...shownAs, causes });
 }
 
 /** 422 for the options of a request. */
@@ -107,8 +128,9 @@ export const tooLarge = (limit: number): ApiError => new ApiError(413, "RequestE
 export const unsupportedMediaType = (accepted: readonly string[]): ApiError =>
   new ApiError(415, "UnsupportedMediaType", `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
 export const patchRefused = (): ApiError => new ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {});
-export const notAcceptable = (): ApiError =>
-  new ApiError(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json, application/json;stream=watch", {});
+const representations = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+export const notAcceptable = (): ApiError => new ApiError(406, "NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${representations}`, {});
+export const onlyAccepted = (): ApiError => new ApiError(406, "NotAcceptable", `only the following media types are accepted: ${representations}`);
 
 /** A resourceVersion from the future. */
 export function versionTooLarge(asked: number, current: number): ApiError {
@@ -121,6 +143,9 @@ export function versionTooLarge(asked: number, current: number): ApiError {
 export function expired(asked: number, oldest: number): ApiError {
   return new ApiError(410, "Expired", `too old resource version: ${asked} (${oldest})`);
 }
+
+/** A list of a state that is forgotten. */
+export const listExpired = (): ApiError => new ApiError(410, "Expired", "The resourceVersion for the provided list is too old.");
 
 /** A list in pages that went on for too long. */
 export function continueExpired(token: string): ApiError {

@@ -46,6 +46,8 @@ function parseTerm(term: string): FieldTerm {
 }
 
 function unescape(value: string): string {
+  const escape = /\\.?/s.exec(value.replaceAll(/\\[\\,=]/g, ""));
+  if (escape) throw badRequest(`invalid field selector: invalid escape sequence: ${escape[0]}`);
   const bad = /^(?:\\[\\,=]|[^\\,=])*([,=])/s.exec(value);
   if (bad) throw badRequest(`invalid field selector: unescaped character in value: ${bad[1]?.codePointAt(0)}`);
   return value.replaceAll(/\\([\\,=])/g, "$1");

@@ -21,13 +21,12 @@ const patterns = {
 const limits = { subdomain: 253, label: 63, dns1035: 63, part: 63, value: 63 } as const;
 
 function problem(kind: keyof typeof messages, text: string, prefix = ""): string | undefined {
-  if (text.length > limits[kind]) return `${prefix}must be no more than ${limits[kind]} bytes`;
+  if (text.length > limits[kind]) return `${prefix}must be no more than ${limits[kind]} ${kind === "subdomain" ? "characters" : "bytes"}`;
   return patterns[kind].test(text) ? undefined : `${prefix}${messages[kind]}`;
 }
 
 /** What is wrong with an object's name; undefined if nothing. */
 export function nameProblem(kind: "subdomain" | "label" | "dns1035", name: string): string | undefined {
-  if (kind === "label" && name.includes(".")) return "must not contain dots";
   return problem(kind, name);
 }
 

@@ -1,5 +1,5 @@
 /** Options of requests, as the API checks them. */
-import { badRequest, invalidOptions } from "./errors.ts";
+import { ApiError, badRequest, invalidOptions } from "./errors.ts";
 import { parseFieldSelector } from "./fields.ts";
 import type { FieldTerm } from "./fields.ts";
 import { isTrue } from "./request.ts";
@@ -23,7 +23,8 @@ export interface ListOptions extends Selection {
   readonly continueToken: string;
   readonly timeoutSeconds: number | undefined;
   readonly bookmarks: boolean;
-  readonly sendInitialEvents: boolean;
+  /** Whether a watch begins with the state so far; undefined: the resourceVersion says so. */
+  readonly sendInitialEvents: boolean | undefined;
 }
 
 /** Reads the options of a list or watch. Throws ApiError 400 and 422. */
@@ -39,9 +40,9 @@ export function listOptions(request: ResourceRequest): ListOptions {
     continueToken: query.get("continue") ?? "",
     timeoutSeconds: integer(query.get("timeoutSeconds")),
     bookmarks: isTrue(query.get("allowWatchBookmarks")),
-    sendInitialEvents: isTrue(query.get("sendInitialEvents")),
+    sendInitialEvents: query.has("sendInitialEvents") ? isTrue(query.get("sendInitialEvents")) : undefined,
   };
-  const problem = verb === "watch" ? watchProblem(match, query.has("sendInitialEvents")) : listProblem(match, versionText, options.continueToken);
+  const problem = verb === "watch" ? watchProblem(match, query.has("sendInitialEvents"), options.continueToken) : listProblem(match, versionText, options.continueToken);
   if (problem !== undefined) throw refusal(problem);
   return options;
 }
@@ -65,12 +66,12 @@ function integer(text: string | null): number | undefined {
   return Number(text);
 }
 
-/** A resourceVersion in a query. Throws ApiError 400. */
+/** A resourceVersion in a query. Throws ApiError: 400, or 500 where the real API server does so. */
 export function parseVersion(text: string, verb: string): number | undefined {
   if (text === "") return undefined;
   if (/^\d+$/.test(text)) return Number(text);
   const problem = `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
-  throw badRequest(verb === "watch" ? problem : `invalid resource version: ${problem}`);
+  throw verb === "list" ? badRequest(`invalid resource version: ${problem}`) : new ApiError(500, "", problem);
 }
 
 function refusal(message: string): Error {
@@ -90,7 +91,8 @@ function listProblem(match: string, version: string, continueToken: string): str
   return unsupported(match);
 }
 
-function watchProblem(match: string, initialEvents: boolean): string | undefined {
+function watchProblem(match: string, initialEvents: boolean, continueToken: string): string | undefined {
+  if (continueToken !== "") return "Forbidden: resourceVersionMatch is forbidden when continue is provided";
   if (initialEvents) return match === "NotOlderThan" ? undefined : "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
   return match === "" ? undefined : "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
 }

@@ -79,13 +79,21 @@ function isServed({ namespace, type, name, subresource }: Target, apiVersion: st
 }
 
 function hasSubresource(type: ResourceType, subresource: string): boolean {
-  return subresource === "" || (subresource === "status" ? type.status : type.subresources.includes(subresource));
+  return subresource === "" || (subresource === "status" ? type.status : type.subresources.includes(subresource) || isStream(type, subresource));
+}
+
+const streams: ReadonlySet<string> = new Set(["log", "exec", "attach", "portforward"]);
+
+/** Whether a subresource leads into a pod's containers. */
+export function isStream(type: ResourceType, subresource: string): boolean {
+  return type.plural === "pods" && streams.has(subresource);
 }
 
 const collectionVerbs: ReadonlyMap<string, Verb> = new Map([["GET", "list"], ["POST", "create"], ["DELETE", "deletecollection"]]);
 const objectVerbs: ReadonlyMap<string, Verb> = new Map([["GET", "get"], ["PUT", "update"], ["PATCH", "patch"], ["DELETE", "delete"]]);
 const statusVerbs: ReadonlyMap<string, Verb> = new Map([["GET", "get"], ["PUT", "update"], ["PATCH", "patch"]]);
 const actionVerbs: ReadonlyMap<string, Verb> = new Map([["POST", "create"]]);
+const streamVerbs: ReadonlyMap<string, Verb> = new Map([["GET", "get"], ["POST", "create"]]);
 
 function verbOf(method: string, name: string, subresource: string, query: URLSearchParams): Verb {
   const verb = verbsFor(name, subresource).get(method);
@@ -96,7 +104,8 @@ function verbOf(method: string, name: string, subresource: string, query: URLSea
 function verbsFor(name: string, subresource: string): ReadonlyMap<string, Verb> {
   if (name === "") return collectionVerbs;
   if (subresource === "") return objectVerbs;
-  return subresource === "status" ? statusVerbs : actionVerbs;
+  if (subresource === "status") return statusVerbs;
+  return streams.has(subresource) ? streamVerbs : actionVerbs;
 }
 
 /** Whether a query parameter is set: `1`, `true`, or given without a value. */

@@ -21,6 +21,12 @@ export interface ResourceType extends Named {
   readonly graceful: boolean;
   /** Defined by a CustomResourceDefinition in a real cluster: no strategic merge patch. */
   readonly custom: boolean;
+  /** An update needs no resourceVersion. */
+  readonly blindUpdates: boolean;
+  /** An update of what does not exist creates it. */
+  readonly createOnUpdate: boolean;
+  /** Members that an object must have, where the shape of the rest is left open. */
+  readonly required: readonly string[];
   /** Values of metadata.name. */
   readonly names: "subdomain" | "label" | "dns1035";
   /** Field selectors beyond metadata.name and metadata.namespace. */
@@ -34,12 +40,12 @@ const eventFields = [
   "reason", "reportingComponent", "source", "type",
 ];
 const podFields = ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"];
-const snapshots = { group: "snapshot.storage.k8s.io", custom: true, generation: true } as const;
+const snapshots = { group: "snapshot.storage.k8s.io", custom: true, generation: true, blindUpdates: false, required: ["spec"] } as const;
 
 const rows: readonly Row[] = [
   { plural: "configmaps", singular: "configmap", kind: "ConfigMap", shortNames: ["cm"] },
-  { plural: "endpoints", singular: "endpoints", kind: "Endpoints", shortNames: ["ep"] },
-  { plural: "events", singular: "event", kind: "Event", shortNames: ["ev"], fields: eventFields },
+  { plural: "endpoints", singular: "endpoints", kind: "Endpoints", shortNames: ["ep"], createOnUpdate: true },
+  { plural: "events", singular: "event", kind: "Event", shortNames: ["ev"], createOnUpdate: true, fields: eventFields },
   { plural: "namespaces", singular: "namespace", kind: "Namespace", shortNames: ["ns"], namespaced: false, status: true, names: "label", fields: ["status.phase"] },
   { plural: "nodes", singular: "node", kind: "Node", shortNames: ["no"], namespaced: false, status: true, fields: ["spec.unschedulable"] },
   { plural: "persistentvolumeclaims", singular: "persistentvolumeclaim", kind: "PersistentVolumeClaim", shortNames: ["pvc"], status: true },
@@ -47,14 +53,14 @@ const rows: readonly Row[] = [
   { plural: "secrets", singular: "secret", kind: "Secret", fields: ["type"] },
   { plural: "serviceaccounts", singular: "serviceaccount", kind: "ServiceAccount", shortNames: ["sa"] },
   { plural: "services", singular: "service", kind: "Service", shortNames: ["svc"], categories: ["all"], status: true, names: "dns1035", fields: ["spec.clusterIP", "spec.type"] },
-  { plural: "leases", singular: "lease", kind: "Lease", group: "coordination.k8s.io" },
+  { plural: "leases", singular: "lease", kind: "Lease", group: "coordination.k8s.io", blindUpdates: false, createOnUpdate: true },
   { plural: "volumesnapshots", singular: "volumesnapshot", kind: "VolumeSnapshot", shortNames: ["vs"], status: true, ...snapshots },
   { plural: "volumesnapshotcontents", singular: "volumesnapshotcontent", kind: "VolumeSnapshotContent", shortNames: ["vsc", "vscs"], namespaced: false, status: true, ...snapshots },
-  { plural: "volumesnapshotclasses", singular: "volumesnapshotclass", kind: "VolumeSnapshotClass", shortNames: ["vsclass", "vsclasses"], namespaced: false, ...snapshots },
+  { plural: "volumesnapshotclasses", singular: "volumesnapshotclass", kind: "VolumeSnapshotClass", shortNames: ["vsclass", "vsclasses"], namespaced: false, ...snapshots, required: ["driver", "deletionPolicy"] },
 ];
 
 const defaults = {
-  group: "", version: "v1", shortNames: [], categories: [], namespaced: true, status: false, subresources: [], generation: false, graceful: false, custom: false, names: "subdomain", fields: [],
+  group: "", version: "v1", shortNames: [], categories: [], namespaced: true, status: false, subresources: [], generation: false, graceful: false, custom: false, blindUpdates: true, createOnUpdate: false, required: [], names: "subdomain", fields: [],
 } as const;
 
 /** All resources, by their name in URLs. */

@@ -76,7 +76,7 @@ class Parser {
   #single(key: string): ReadonlySet<string> {
     const token = this.#peek();
     if (token === "" || token === ",") return new Set([""]);
-    if (isOperator(token)) throw badRequest(`found '${token}', expected: identifier`);
+    if (isOperator(token)) throw badRequest(`unable to parse requirement: found '${token}', expected: identifier`);
     this.#next++;
     return new Set([checked(key, token, 0)]);
   }

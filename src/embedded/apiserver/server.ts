@@ -3,23 +3,27 @@ import { timingSafeEqual, createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../domain/clock.ts";
 import { chooseForm } from "./accept.ts";
+import { act, refuseStream } from "./actions.ts";
 import { admin } from "./admin.ts";
 import { mediaType, parseDeleteOptions, parseObject, parsePatch, readBody } from "./body.ts";
 import type { RequestCounter } from "./counter.ts";
-import { aggregatedType, discover } from "./discovery.ts";
-import { methodNotAllowed, unauthorized, versionTooLarge } from "./errors.ts";
+import { aggregatedType, discover, isBelowKnownGroup } from "./discovery.ts";
+import { methodNotAllowed, noSuchResource, unauthorized, versionTooLarge } from "./errors.ts";
 import type { FaultRules, Faults } from "./faults.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import { selects, listPage } from "./listing.ts";
-import { listOptions, parseVersion, selectionOf } from "./options.ts";
-import { parseRequest } from "./request.ts";
+import { listPage } from "./listing.ts";
+import { listOptions, parseVersion } from "./options.ts";
+import { isStream, parseRequest } from "./request.ts";
 import type { ResourceRequest } from "./request.ts";
 import { Responder } from "./responder.ts";
+import { review, reviewAt } from "./reviews.ts";
 import type { ObjectStore } from "./store.ts";
 import type { RowObject } from "./table.ts";
 import { sendList, sendVersion } from "./sending.ts";
+import type { Version } from "./version.ts";
 import type { Watches } from "./watches.ts";
-import { act, create, deletionOptions, patch, remove, update } from "./writes.ts";
+import { checkWriteOptions, deletionOptions, isDryRun } from "./write-options.ts";
+import { create, patch, remove, update } from "./writes.ts";
 import type { Written } from "./writes.ts";
 
 /** What the server works with. */
@@ -86,6 +90,11 @@ async function strike(deps: ServerDeps, { verb, type, subresource, name }: Resou
 async function other(deps: ServerDeps, request: IncomingMessage, url: URL, answer: Responder): Promise<void> {
   if (isHealth(url.pathname)) return answer.send(200, "ok", "text/plain; charset=utf-8");
   if (deps.admin && url.pathname.startsWith("/embedded/v1/")) return admin(deps, request, url, answer);
+  const question = reviewAt(url.pathname);
+  if (question !== undefined) {
+    if (request.method !== "POST") throw methodNotAllowed();
+    return answer.json(201, review(question, await parseObject(await readBody(request), mediaType(request), question)));
+  }
   return sendDiscovery(request, url.pathname.length > 1 && url.pathname.endsWith("/") ? url.pathname.slice(0, -1) : url.pathname, answer);
 }
 
@@ -93,6 +102,7 @@ function sendDiscovery({ method, headers }: IncomingMessage, path: string, answe
   const accept = headers.accept ?? "";
   const aggregated = accept.includes("as=APIGroupDiscoveryList") && accept.includes("v=v2;");
   const found = method === "GET" ? discover(path, aggregated) : undefined;
+  if (!found && isBelowKnownGroup(path)) throw noSuchResource();
   if (!found) return answer.send(404, "404 page not found\n", "text/plain; charset=utf-8");
   answer.header("vary", "Accept");
   return answer.send(200, JSON.stringify(found), aggregated && (path === "/api" || path === "/apis") ? aggregatedType : "application/json");
@@ -104,10 +114,7 @@ async function serve(deps: ServerDeps, resource: ResourceRequest, request: Incom
   const rows = rowObject(resource.query.get("includeObject"));
   const now = clock.now();
   switch (resource.verb) {
-    case "get": {
-      checkReachable(store, resource);
-      return sendVersion(answer, 200, store.need(resource.type, resource.namespace, resource.name), form, rows, now);
-    }
+    case "get": return sendVersion(answer, 200, get(store, resource), form, rows, now);
     case "list": return sendList(answer, resource.type, listPage(store, resource.type, listOptions(resource)), form, rows, now);
     case "watch": return deps.watches.start(resource.type, listOptions(resource), form, rows, answer);
     case "delete": return sendDeleted(deps, resource, await parseDeleteOptions(await readBody(request), mediaType(request)), request, answer);
@@ -128,7 +135,8 @@ async function write({ store, clock }: ServerDeps, resource: ResourceRequest, re
     return patch(store, resource, media, known ? await parsePatch(body, media) : {}, clock.now());
   }
   const kind = resource.type.kind;
-  if (resource.verb === "update") return update(store, resource, await parseObject(body, media, kind));
+  if (resource.verb === "update") return update(store, resource, await parseObject(body, media, kind), clock.now());
+  if (isStream(resource.type, resource.subresource)) refuseStream(store, resource);
   if (resource.subresource === "") return create(store, resource, await parseObject(body, media, kind), clock.now());
   act(store, resource, await parseObject(body, media, kind), clock.now());
   return undefined;
@@ -138,10 +146,13 @@ function rowObject(text: string | null): RowObject {
   return text === "None" || text === "Object" ? text : "Metadata";
 }
 
-/** A get may ask for a state no older than a version. */
-function checkReachable(store: ObjectStore, { query }: ResourceRequest): void {
+/** The object; a client may ask for a state no older than a version. */
+function get(store: ObjectStore, request: ResourceRequest): Version {
+  const { type, namespace, name, subresource, query } = request;
+  if (isStream(type, subresource)) refuseStream(store, request);
   const asked = parseVersion(query.get("resourceVersion") ?? "", "get") ?? 0;
   if (asked > store.resourceVersion) throw versionTooLarge(asked, store.resourceVersion);
+  return store.need(type, namespace, name);
 }
 
 function sendDeleted({ store, clock }: ServerDeps, resource: ResourceRequest, options: JsonObject, request: IncomingMessage, answer: Responder): void {
@@ -157,8 +168,9 @@ function sendDeleted({ store, clock }: ServerDeps, resource: ResourceRequest, op
 function deleteAll({ store, clock }: ServerDeps, resource: ResourceRequest, options: JsonObject, answer: Responder): Promise<void> {
   const { type, namespace } = resource;
   if (type.namespaced && namespace === "") throw methodNotAllowed();
-  const selection = selectionOf(resource);
-  const versions = store.versions(type, namespace === "" ? undefined : namespace).filter((version) => selects(selection, version));
-  const deleted = versions.map((version) => store.erase(version, deletionOptions(resource, options)).version);
-  return sendList(answer, type, { versions: deleted, metadata: { resourceVersion: String(store.resourceVersion) } }, "json", "Metadata", clock.now());
+  checkWriteOptions(resource);
+  const how = deletionOptions(resource, options);
+  const page = listPage(store, type, listOptions(resource));
+  const versions = page.versions.map((version) => store.erase(version, how, isDryRun(resource, options)).version);
+  return sendList(answer, type, { ...page, versions }, "json", "Metadata", clock.now());
 }

@@ -5,10 +5,10 @@ import type { JsonObject } from "../../domain/json.ts";
 import { Collection } from "./collection.ts";
 import { decideDeletion, isReleased } from "./deletion.ts";
 import { produce } from "./draft.ts";
-import { alreadyExists, conflict, expired, notFound } from "./errors.ts";
+import { alreadyExists, conflict, listExpired, notFound } from "./errors.ts";
 import { History } from "./history.ts";
 import type { Change, HistoryLimits } from "./history.ts";
-import { equal, isObject, objectOr } from "./json.ts";
+import { equal, isObject, objectOr, without } from "./json.ts";
 import { metaText, stored, timestamp } from "./metadata.ts";
 import type { Identities, ServerMeta } from "./metadata.ts";
 import { resourceTypes, typeOf } from "./resources.ts";
@@ -90,7 +90,7 @@ export class ObjectStore implements ClusterStore {
 
   /** The objects as they were at a resourceVersion. Throws ApiError 410 if that is forgotten. */
   versionsAt(type: ResourceType, namespace: string | undefined, resourceVersion: number): Version[] {
-    if (resourceVersion < this.#history.compacted) throw expired(resourceVersion, this.#history.compacted);
+    if (resourceVersion < this.#history.compacted) throw listExpired();
     const undone = new Map<string, Version | undefined>();
     for (const { version, previous } of this.#history.backTo(resourceVersion)) if (version.type === type) undone.set(version.key, previous);
     if (undone.size === 0) return this.versions(type, namespace);
@@ -140,7 +140,7 @@ export class ObjectStore implements ClusterStore {
     const { type } = old;
     const before = old.object;
     const generation = before.metadata.generation;
-    const changed = type.generation && !equal(before["spec"], next["spec"]);
+    const changed = type.generation && before["spec"] !== next["spec"] && !equal(countedSpec(before["spec"]), countedSpec(next["spec"]));
     const server: ServerMeta = { ...identity(before), generation: generation === undefined ? undefined : generation + Number(changed) };
     const same = stored(type, next, server);
     if (equal(before, same)) return old;
@@ -157,13 +157,15 @@ export class ObjectStore implements ClusterStore {
   }
 
   /** Deletes as far as grace period and finalizers let it. Throws ApiError 409 if a precondition does not hold. */
-  erase(old: Version, options: DeletionOptions): { readonly version: Version; readonly gone: boolean } {
+  erase(old: Version, options: DeletionOptions, dryRun = false): { readonly version: Version; readonly gone: boolean } {
     checkPreconditions(old, options);
-    if (old.type.plural === "namespaces") return this.#eraseNamespace(old);
+    if (old.type.plural === "namespaces") return dryRun ? { version: old, gone: false } : this.#eraseNamespace(old);
     const decision = decideDeletion(old.type, old.object, options.gracePeriodSeconds, this.#options.clock.now());
     if (decision.kind === "pending") return { version: old, gone: false };
-    const version = decision.kind === "remove" ? old : this.#mark(old, decision.kind === "mark" ? decision.graceSeconds : 0, decision.timestamp);
+    const version = decision.kind === "remove" ? old : this.#marked(old, decision.kind === "mark" ? decision.graceSeconds : 0, decision.timestamp);
     const gone = decision.kind !== "mark";
+    if (dryRun) return { version, gone };
+    if (version !== old) this.#commit(version, old);
     if (gone) this.#remove(version);
     return { version, gone };
   }
@@ -192,14 +194,14 @@ export class ObjectStore implements ClusterStore {
     return collection;
   }
 
-  #mark(old: Version, graceSeconds: number | undefined, at: number, state: JsonObject = old.object): Version {
+  #marked(old: Version, graceSeconds: number | undefined, at: number, state: JsonObject = old.object): Version {
     const { generation } = old.object.metadata;
     const first = old.object.metadata.deletionTimestamp === undefined;
     const server: ServerMeta = {
       ...identity(old.object), resourceVersion: String(this.#resourceVersion + 1), generation: generation === undefined ? undefined : generation + Number(first),
       deletionTimestamp: timestamp(at), deletionGracePeriodSeconds: graceSeconds,
     };
-    return this.#commit(new Version(old.type, "MODIFIED", stored(old.type, state, server)), old);
+    return new Version(old.type, "MODIFIED", stored(old.type, state, server));
   }
 
   /** What watchers get is the last stored state with a resourceVersion of its own. */
@@ -217,7 +219,7 @@ export class ObjectStore implements ClusterStore {
   #eraseNamespace(old: Version): { readonly version: Version; readonly gone: boolean } {
     if (old.object.metadata.deletionTimestamp !== undefined) return { version: old, gone: false };
     const state = { ...old.object, status: { ...objectOr(old.object["status"]), phase: "Terminating" } };
-    const marked = this.#mark(old, undefined, this.#options.clock.now(), state);
+    const marked = this.#commit(this.#marked(old, undefined, this.#options.clock.now(), state), old);
     const { name } = marked.object.metadata;
     for (const type of resourceTypes.values()) if (type.namespaced) for (const version of this.versions(type, name)) this.erase(version, {});
     const current = this.version(old.type, "", name);
@@ -258,6 +260,11 @@ export class ObjectStore implements ClusterStore {
 function identity({ metadata }: KubeObject): ServerMeta & Pick<ObjectMeta, "name"> {
   const { name, namespace = "", uid, resourceVersion, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds } = metadata;
   return { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds };
+}
+
+/** The part of a spec whose changes generation counts: a pod that gets its node keeps its generation. */
+function countedSpec(spec: unknown): unknown {
+  return isObject(spec) ? without(spec, "nodeName") : spec;
 }
 
 function checkPreconditions({ type, object }: Version, { uid, resourceVersion }: DeletionOptions): void {

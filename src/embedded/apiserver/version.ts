@@ -37,9 +37,9 @@ export class Version {
     return this.line.subarray(openings[this.change].length, -close.length);
   }
 
-  /** The object as an item of a list: without kind and apiVersion, and without its opening brace. */
+  /** The object as an item of a list, without its opening brace: kind and apiVersion stand with custom resources only. */
   get item(): Buffer {
-    return this.json.subarray(`{"kind":"${this.type.kind}","apiVersion":"${apiVersionOf(this.type)}",`.length);
+    return this.type.custom ? this.json.subarray(1) : this.json.subarray(`{"kind":"${this.type.kind}","apiVersion":"${apiVersionOf(this.type)}",`.length);
   }
 
   /** A watch line that tells of the object as another change: new or gone for a watcher whose selector it begins or ceases to match. */

@@ -158,7 +158,7 @@ class RunningWatch implements Watch {
     this.#answer.onClose(() => this.#stop());
     const { store, clock, limits } = this.#deps;
     const from = this.#options.resourceVersion;
-    if (from !== undefined && from > 0 && !this.#options.sendInitialEvents && from < store.history.compacted) {
+    if (from !== undefined && this.#resumes(from) && from < store.history.compacted) {
       this.#answer.write(toLine("ERROR", expired(from, store.history.compacted).status()));
       this.#answer.end();
       return;
@@ -196,10 +196,16 @@ class RunningWatch implements Watch {
     this.#held = [];
   }
 
+  /** Whether the watch goes on from a version, rather than beginning with the state so far. */
+  #resumes(from: number): boolean {
+    return from > 0 && this.#options.sendInitialEvents !== true;
+  }
+
   /** The state so far, or the changes since. */
   #first(from: number | undefined): void {
     const { store } = this.#deps;
-    if (from !== undefined && from > 0 && !this.#options.sendInitialEvents) {
+    if (this.#options.sendInitialEvents === false && !from) return;
+    if (from !== undefined && this.#resumes(from)) {
       for (const change of store.history.after(from)) if (change.version.type === this.type) this.#tell(change);
       return;
     }

@@ -1,21 +1,24 @@
-/** Requests that change objects: create, update, patch, delete, and the actions on pods. */
-import type { ResourceName } from "../contract.ts";
+/** Requests that change objects: create, update, patch, delete. */
+import { scheduled } from "./actions.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import { withDefaults, defaultSecret } from "./defaults.ts";
-import { ApiError, badRequest, conflict, invalid, methodNotAllowed, modified, notFound } from "./errors.ts";
-import { at, isObject, listOr, objectOr, textOr } from "./json.ts";
+import { asNew, defaultSecret, withDefaults } from "./defaults.ts";
+import { ApiError, badRequest, invalid, modified, notFound, uidConflict, versionRequired } from "./errors.ts";
+import { at, isObject, objectOr, textOr } from "./json.ts";
 import { metaText, timestamp } from "./metadata.ts";
 import { applyPatch } from "./patch/apply.ts";
 import { jsonPatch } from "./patch/json-patch.ts";
 import { mergePatch } from "./patch/merge.ts";
 import { strategicMergePatch } from "./patch/strategic.ts";
+import { isTrue } from "./request.ts";
 import type { ResourceRequest } from "./request.ts";
 import { apiVersionOf, typeOf } from "./resources.ts";
 import type { ResourceType } from "./resources.ts";
 import { checkKind, checkShape, shapeProblem } from "./shape.ts";
-import type { DeletionOptions, ObjectStore } from "./store.ts";
+import { completeStatus, statusErrors } from "./status.ts";
+import type { ObjectStore } from "./store.ts";
 import { validateNew, validateUpdate } from "./validate.ts";
 import type { Version } from "./version.ts";
+import { checkWriteOptions, deletionOptions, isDryRun } from "./write-options.ts";
 
 /** What came of a write. */
 export interface Written {
@@ -31,9 +34,11 @@ export const patchTypes = {
 /** Creates an object from a request's body. */
 export function create(store: ObjectStore, request: ResourceRequest, body: JsonObject, now: number): Written {
   const { type, namespace } = request;
+  checkWriteOptions(request);
   checkKind(type, body);
   checkShape(type, body);
-  const object = withDefaults(type, inNamespace(type, body, namespace));
+  if (request.verb === "create" && metaText(body, "resourceVersion") !== "") throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
+  const object = asNew(type, inNamespace(type, body, namespace));
   checkNamespace(store, request, metaText(object, "name"));
   validateNew(type, object);
   const bound = type.plural === "pods" ? withNodeCondition(object, now) : object;
@@ -47,14 +52,10 @@ function withNodeCondition(pod: JsonObject, now: number): JsonObject {
   return textOr(at(pod, "spec", "nodeName")) === "" ? pod : { ...pod, status: { ...objectOr(pod["status"]), conditions: [scheduled(now)] } };
 }
 
-function scheduled(now: number): JsonObject {
-  return { type: "PodScheduled", status: "True", lastProbeTime: null, lastTransitionTime: timestamp(now) };
-}
-
 function inNamespace(type: ResourceType, body: JsonObject, namespace: string): JsonObject {
   const given = metaText(body, "namespace");
   if (type.namespaced && given !== "" && given !== namespace) throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  return { ...body, metadata: objectOr(body["metadata"]) };
+  return { ...body, metadata: { ...objectOr(body["metadata"]), ...(type.namespaced ? { namespace } : {}) } };
 }
 
 function checkNamespace(store: ObjectStore, { type, namespace }: ResourceRequest, name: string): void {
@@ -66,17 +67,18 @@ function checkNamespace(store: ObjectStore, { type, namespace }: ResourceRequest
   });
 }
 
-/** Replaces an object. */
-export function update(store: ObjectStore, request: ResourceRequest, body: JsonObject): Written {
+/** Replaces an object; some resources let it be created so. */
+export function update(store: ObjectStore, request: ResourceRequest, body: JsonObject, now: number): Written {
   const { type, namespace, name } = request;
+  checkWriteOptions(request);
   checkKind(type, body);
   checkShape(type, body);
   checkIdentity(request, body);
+  if (type.createOnUpdate && request.subresource === "" && !store.version(type, namespace, name)) return create(store, request, body, now);
   const old = store.need(type, namespace, name);
   const uid = metaText(body, "uid");
-  if (uid !== "" && uid !== old.object.metadata.uid) {
-    throw conflict(type.plural, type, name, `StorageError: invalid object, Code: 4, Key: /registry/${type.plural}/${old.key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.object.metadata.uid}`);
-  }
+  if (uid !== "" && uid !== old.object.metadata.uid) throw uidConflict(type, name, old.key, uid, old.object.metadata.uid);
+  if (!type.blindUpdates && metaText(body, "resourceVersion") === "") throw versionRequired(type, name);
   return store200(store, request, old, request.subresource === "" ? withDefaults(type, body) : body);
 }
 
@@ -90,6 +92,7 @@ function checkIdentity({ type, namespace, name }: ResourceRequest, object: JsonO
 /** Changes an object by a patch; server-side apply also creates it. */
 export function patch(store: ObjectStore, request: ResourceRequest, media: string, body: unknown, now: number): Written {
   const { type, namespace, name } = request;
+  checkWriteOptions(request, media === patchTypes.apply);
   const old = store.version(type, namespace, name);
   if (media === patchTypes.apply) return apply(store, request, old, body, now);
   if (!old) throw notFound(type, name);
@@ -98,7 +101,7 @@ export function patch(store: ObjectStore, request: ResourceRequest, media: strin
   const problem = shapeProblem(type, next);
   if (problem !== undefined) throw invalid({ kind: "", group: "" }, "", [{ field: "patch", reason: "FieldValueInvalid", message: `Invalid value: ${problem}` }]);
   checkIdentity(request, next);
-  return store200(store, request, old, next);
+  return store200(store, request, old, next["spec"] === old.object["spec"] ? next : withDefaults(type, next));
 }
 
 function patched(type: ResourceType, old: Version, media: string, body: unknown): unknown {
@@ -113,15 +116,22 @@ function patched(type: ResourceType, old: Version, media: string, body: unknown)
 function apply(store: ObjectStore, request: ResourceRequest, old: Version | undefined, body: unknown, now: number): Written {
   const { type, name, namespace, query, subresource } = request;
   if (!isObject(body)) throw badRequest("error decoding YAML: the body is no object");
+  checkTyped(body);
   checkKind(type, body);
   checkShape(type, body);
   const named = { ...body, metadata: { ...objectOr(body["metadata"]), name: metaText(body, "name") || name } };
   checkIdentity(request, named);
   if (!old && subresource !== "") throw notFound(type, name);
   const next = applyPatch(old?.object ?? { apiVersion: apiVersionOf(type), kind: type.kind, metadata: { name } }, {
-    manager: query.get("fieldManager") ?? "", subresource, apiVersion: apiVersionOf(type), time: timestamp(now), config: named,
+    manager: query.get("fieldManager") ?? "", force: isTrue(query.get("force")), subresource, apiVersion: apiVersionOf(type), time: timestamp(now), config: named,
   });
-  return old ? store200(store, request, old, next) : create(store, request, { ...next, metadata: { ...objectOr(next["metadata"]), ...(type.namespaced ? { namespace } : {}) } }, now);
+  return old ? store200(store, request, old, withDefaults(type, next)) : create(store, request, { ...next, metadata: { ...objectOr(next["metadata"]), ...(type.namespaced ? { namespace } : {}) } }, now);
+}
+
+function checkTyped(body: JsonObject): void {
+  const apiVersion = textOr(body["apiVersion"]);
+  const kind = textOr(body["kind"]);
+  if (apiVersion === "" || kind === "") throw badRequest(`invalid object type: ${apiVersion || "/"}, Kind=${kind}`);
 }
 
 /** Stores a new state in the part that the request is about. */
@@ -129,16 +139,19 @@ function store200(store: ObjectStore, request: ResourceRequest, old: Version, ne
   const { type, name } = request;
   const version = metaText(next, "resourceVersion");
   if (version !== "" && version !== old.object.metadata.resourceVersion) throw modified(type, name);
-  if (version === "" && type.custom) throw invalid(type, name, [{ field: "metadata.resourceVersion", reason: "FieldValueInvalid", message: "Invalid value: 0x0: must be specified for an update" }]);
   const state = request.subresource === "status" ? withStatusOnly(old, next) : withoutStatus(old, next);
   validateUpdate(type, old.object, state);
+  const refused = request.subresource === "status" ? statusErrors(type, old.object, objectOr(state["status"])) : [];
+  if (refused.length > 0) throw invalid(type, name, refused);
   return { code: 200, version: store.replace(old, state, isDryRun(request)) };
 }
 
 function withStatusOnly(old: Version, next: JsonObject): JsonObject {
   const metadata = old.type.custom ? old.object.metadata : next["metadata"];
   const { status: _status, ...rest } = old.object;
-  return { ...rest, metadata, ...(next["status"] === undefined ? {} : { status: next["status"] }) };
+  const { status } = next;
+  if (status === undefined) return { ...rest, metadata };
+  return { ...rest, metadata, status: isObject(status) && status !== old.object["status"] ? completeStatus(old.type, old.object, status) : status };
 }
 
 function withoutStatus(old: Version, next: JsonObject): JsonObject {
@@ -151,56 +164,7 @@ function withoutStatus(old: Version, next: JsonObject): JsonObject {
 
 /** Deletes an object. */
 export function remove(store: ObjectStore, request: ResourceRequest, options: JsonObject): { readonly version: Version; readonly gone: boolean } {
+  checkWriteOptions(request);
   const old = store.need(request.type, request.namespace, request.name);
-  if (isDryRun(request) || listOr(options["dryRun"]).includes("All")) return { version: old, gone: true };
-  return store.erase(old, deletionOptions(request, options));
-}
-
-/** Grace period and preconditions; what the query says counts if there is no body. */
-export function deletionOptions({ query }: ResourceRequest, options: JsonObject): DeletionOptions {
-  const inQuery = query.get("gracePeriodSeconds");
-  const grace = options["gracePeriodSeconds"] ?? (inQuery === null || !/^-?\d+$/.test(inQuery) ? undefined : Number(inQuery));
-  const { uid, resourceVersion } = objectOr(options["preconditions"]);
-  return {
-    gracePeriodSeconds: typeof grace === "number" && Number.isSafeInteger(grace) ? grace : undefined,
-    uid: typeof uid === "string" ? uid : undefined,
-    resourceVersion: typeof resourceVersion === "string" ? resourceVersion : undefined,
-  };
-}
-
-/** Binds a pod to a node. */
-export function bind(store: ObjectStore, { type, namespace, name }: ResourceRequest, body: JsonObject, now: number): void {
-  const node = textOr(at(body, "target", "name"));
-  if (node === "") throw new ApiError(500, "", "target.name: Required value");
-  const { object } = store.need(type, namespace, name);
-  const refusal = (why: string): ApiError => conflict(`${type.plural}/binding`, type, name, why);
-  if (object.metadata.deletionTimestamp !== undefined) throw refusal(`pod ${name} is being deleted, cannot be assigned to a host`);
-  const known = textOr(at(object, "spec", "nodeName"));
-  if (known !== "") throw refusal(`pod ${name} is already assigned to node "${known}"`);
-  const binding = objectOr(body["metadata"]);
-  store.update("pods" satisfies ResourceName, namespace, name, (draft) => {
-    const status = objectOr(draft["status"]);
-    const others = listOr(status["conditions"]).filter((condition) => at(condition, "type") !== "PodScheduled");
-    draft["spec"] = { ...objectOr(draft["spec"]), nodeName: node };
-    draft["status"] = { ...status, conditions: [...others, scheduled(now)] };
-    draft["metadata"] = { ...objectOr(draft["metadata"]), annotations: { ...objectOr(at(draft, "metadata", "annotations")), ...objectOr(binding["annotations"]) } };
-  });
-}
-
-/** Evicts a pod: a deletion, as no disruption budgets exist here. */
-export function evict(store: ObjectStore, request: ResourceRequest, body: JsonObject): void {
-  if (metaText(body, "name") !== request.name) throw badRequest("name in URL does not match name in Eviction object");
-  const old = store.need(request.type, request.namespace, request.name);
-  if (!isDryRun(request)) store.erase(old, deletionOptions(request, objectOr(body["deleteOptions"])));
-}
-
-function isDryRun({ query }: ResourceRequest): boolean {
-  return query.getAll("dryRun").includes("All");
-}
-
-/** The action of a pod's subresource. */
-export function act(store: ObjectStore, request: ResourceRequest, body: JsonObject, now: number): void {
-  if (request.subresource === "binding") bind(store, request, body, now);
-  else if (request.subresource === "eviction") evict(store, request, body);
-  else throw methodNotAllowed();
+  return store.erase(old, deletionOptions(request, options), isDryRun(request, options));
 }

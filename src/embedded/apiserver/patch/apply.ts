@@ -1,8 +1,9 @@
-/** Server-side apply, without conflicts: what a manager applies is merged in, and what it no longer applies goes. */
+/** Server-side apply: what a manager applies is merged in, what it no longer applies goes, and what another one applied is not changed without force. */
 import { badRequest, invalidOptions } from "../errors.ts";
 import { at, equal, isObject, listOr, objectOr, own, put, textOr } from "../json.ts";
 import type { Json } from "../json.ts";
 import type { JsonObject } from "../../../domain/json.ts";
+import { conflictError, findConflicts } from "./conflicts.ts";
 import { patchSchema } from "./schema.ts";
 import { strategicMergePatch } from "./strategic.ts";
 
@@ -10,6 +11,8 @@ import { strategicMergePatch } from "./strategic.ts";
 export interface Application {
   /** Name of the manager (the request's fieldManager). */
   readonly manager: string;
+  /** Takes fields from other managers. */
+  readonly force: boolean;
   readonly subresource: string;
   readonly apiVersion: string;
   /** RFC 3339. */
@@ -17,19 +20,26 @@ export interface Application {
   readonly config: JsonObject;
 }
 
-/** The object (empty if there is none yet) after the manager has applied its configuration. Throws ApiError 422 without a manager, 400 for managed fields in the configuration. */
+/** The object (empty if there is none yet) after the manager has applied its configuration. Throws ApiError 422 without a manager, 400 for managed fields in the configuration, 409 for a conflict. */
 export function applyPatch(live: JsonObject, application: Application): JsonObject {
   if (application.manager === "") throw invalidOptions("PatchOptions", { field: "fieldManager", reason: "FieldValueRequired", message: "Required value: is required for apply patch" });
   if (listOr(at(application.config, "metadata", "managedFields")).length > 0) throw badRequest("metadata.managedFields must be nil");
   const owned = ownedFields(application.config, "");
   const entries = listOr(at(live, "metadata", "managedFields"));
   const known = entries.find((entry) => isEntryOf(entry, application));
+  const conflicts = findConflicts(live, application.config, owned, entries.filter((entry) => entry !== known));
+  if (conflicts.length > 0 && !application.force) throw conflictError(conflicts);
   const former = objectOr(at(known, "fieldsV1"));
   const released = objectOr(release(live, former, owned, ""));
   const merged = strategicMergePatch(released, application.config);
   const { manager, subresource, apiVersion, time } = application;
   const entry = equal(former, owned) && known ? known : { manager, operation: "Apply", apiVersion, time, fieldsType: "FieldsV1", fieldsV1: owned, ...(subresource === "" ? {} : { subresource }) };
-  const managedFields = known ? entries.map((other) => (other === known ? entry : other)) : [...entries, entry];
+  const mine = known ? entries.map((other) => (other === known ? entry : other)) : [...entries, entry];
+  const managedFields = mine.flatMap((other) => {
+    const taken = conflicts.find((found) => found.entry === other);
+    if (!taken) return [other];
+    return taken.rest === undefined ? [] : [{ ...taken.entry, fieldsV1: taken.rest }];
+  });
   return { ...merged, metadata: { ...objectOr(merged["metadata"]), managedFields } };
 }
 
@@ -44,7 +54,10 @@ function ownedFields(value: JsonObject, path: string): JsonObject {
   const fields: Json = {};
   for (const [name, member] of Object.entries(value)) {
     const here = path === "" ? name : `${path}.${name}`;
-    if (!unowned.has(here)) put(fields, `f:${name}`, fieldsOf(member, here));
+    if (unowned.has(here)) continue;
+    const inside = fieldsOf(member, here);
+    // Metadata that says no more than which object it is owns nothing.
+    if (here !== "metadata" || Object.keys(inside).length > 0) put(fields, `f:${name}`, inside);
   }
   return fields;
 }

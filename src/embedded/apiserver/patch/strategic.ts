@@ -1,5 +1,5 @@
 /** Strategic merge patch: lists merge by key, with the directives $patch, $retainKeys, $setElementOrder and $deleteFromPrimitiveList. */
-import { badRequest } from "../errors.ts";
+import { ApiError, badRequest } from "../errors.ts";
 import { equal, isObject, listOr, own, put } from "../json.ts";
 import type { Json } from "../json.ts";
 import type { JsonObject } from "../../../domain/json.ts";
@@ -83,7 +83,7 @@ function mergeList(base: readonly unknown[], patch: readonly unknown[], key: str
 }
 
 function mergeItem(result: unknown[], item: JsonObject, key: string, path: string): void {
-  if (!Object.hasOwn(item, key)) throw badRequest(`map: ${JSON.stringify(Object.keys(item))} does not contain declared merge key: ${key}`);
+  if (!Object.hasOwn(item, key)) throw new ApiError(500, "", `map: map[${Object.entries(item).map(([name, value]) => `${name}:${String(value)}`).join(" ")}] does not contain declared merge key: ${key}`);
   const index = result.findIndex((known) => isObject(known) && equal(known[key], item[key]));
   if (item["$patch"] === "delete") {
     if (index >= 0) result.splice(index, 1);
