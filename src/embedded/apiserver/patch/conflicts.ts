@@ -37,7 +37,8 @@ function walkField(live: unknown, config: unknown, field: string, owned: JsonObj
   const next = memberOf(config, field);
   const here = `${path}${nameOf(field)}`;
   if (Object.keys(theirs).length > 0 && Object.keys(owned).length > 0) return walk(was, next, owned, theirs, here, found);
-  if (was === undefined || equal(was, next)) return theirs;
+  // Whole maps are shared: only what is in them can be fought over.
+  if (was === undefined || isObject(next) || equal(was, next)) return theirs;
   found.push(here);
   return undefined;
 }

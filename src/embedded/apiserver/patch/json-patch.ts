@@ -21,7 +21,8 @@ function apply(document: unknown, operation: unknown): unknown {
   const path = pointer(operation["path"]);
   switch (operation["op"]) {
     case "add": return change(document, path, (parent, key) => insert(parent, key, needValue(operation)));
-    case "replace": get(document, path); return change(document, path, (parent, key) => replace(parent, key, needValue(operation)));
+    // A member that is not there is added, as the real API server's library has it.
+    case "replace": return change(document, path, (parent, key) => replace(parent, key, needValue(operation)));
     case "remove": return change(document, path, remove);
     case "test":
       if (!equal(getOrNull(document, path), operation["value"] ?? null)) throw patchRefused();
