@@ -17,7 +17,7 @@ after(async () => cluster.close());
 /** ConfigMaps with these labels, by name. */
 async function withConfigs(api: KubeApi, labels: Readonly<Record<string, object>>): Promise<(query?: Readonly<Record<string, string>>) => Promise<Json>> {
   for (const [name, own] of Object.entries(labels)) await api.create("configmaps", { metadata: { name, labels: own } });
-  return (query = {}) => api.get(`${api.path("configmaps")}?${new URLSearchParams(query)}`);
+  return (query = {}) => api.get(`${api.path("configmaps")}?${new URLSearchParams(query).toString()}`);
 }
 
 const five = { a: {}, b: {}, c: {}, d: {}, e: {} } as const;
@@ -56,7 +56,7 @@ test("label selectors select", async (t) => {
 test("selectors that can not be read are refused", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   const list = await withConfigs(api, {});
-  const refused = async (name: string, selector: string): Promise<string> => refusal(await api.send("GET", `${api.path("configmaps")}?${new URLSearchParams({ [name]: selector })}`));
+  const refused = async (name: string, selector: string): Promise<string> => refusal(await api.send("GET", `${api.path("configmaps")}?${new URLSearchParams({ [name]: selector }).toString()}`));
   for (const selector of ["x in", "x in (1", "x=1=2", "x>b", "a b", "-x", "x=-", "a/b/c=1", "(x)", ","]) {
     assert.match(await refused("labelSelector", selector), /^400 BadRequest: (unable to parse requirement|found)/, selector);
   }
@@ -71,7 +71,7 @@ test("pods are selected by their fields", async (t) => {
   await api.create("pods", simplePod("free"));
   await api.create("pods", simplePod("bound", { nodeName: "n1", restartPolicy: "Never" }));
   await api.patch(`${api.path("pods", "bound")}/status`, { status: { phase: "Running", podIP: "10.0.0.7" } });
-  const by = async (fieldSelector: string): Promise<readonly string[]> => namesOf(await api.get(`${api.path("pods")}?${new URLSearchParams({ fieldSelector })}`));
+  const by = async (fieldSelector: string): Promise<readonly string[]> => namesOf(await api.get(`${api.path("pods")}?${new URLSearchParams({ fieldSelector }).toString()}`));
   assert.deepEqual(await by("spec.nodeName=n1"), ["bound"]);
   assert.deepEqual(await by("spec.nodeName="), ["free"]);
   assert.deepEqual(await by("status.phase!=Running"), ["free"]);

@@ -88,7 +88,7 @@ export class KubeApi {
   async watch(path: string, query: Readonly<Record<string, string>> = {}, accept?: string): Promise<TestWatch> {
     const abort = new AbortController();
     const search = new URLSearchParams({ watch: "1", ...query });
-    const response = await this.#fetch("GET", `${path}?${search}`, undefined, accept === undefined ? {} : { accept }, abort.signal);
+    const response = await this.#fetch("GET", `${path}?${search.toString()}`, undefined, accept === undefined ? {} : { accept }, abort.signal);
     const watch = new TestWatch(response, abort);
     this.#watches.add(watch);
     return watch;
