@@ -1,10 +1,11 @@
-/** A fake store with scheduler and kubelet on a virtual clock, and short ways to look at pods in it. */
+/** The built-in cluster's objects, without its server, with scheduler and kubelet on a virtual clock, and short ways to look at pods in it. */
+import type { Identities } from "../../src/embedded/apiserver/metadata.ts";
 import type { KubeObject } from "../../src/embedded/contract.ts";
 import { startKubelet } from "../../src/embedded/kubelet/index.ts";
 import type { Kubelet, KubeletOptions, Timings } from "../../src/embedded/kubelet/index.ts";
 import { record, records, text } from "../../src/embedded/kubelet/json.ts";
 import type { Json } from "../../src/embedded/kubelet/json.ts";
-import { FakeStore } from "./fake-store.ts";
+import { ObjectStore } from "../../src/embedded/apiserver/store.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 import { podIn } from "./pods.ts";
 import type { WorkspacePodOptions } from "./pods.ts";
@@ -15,7 +16,7 @@ export const fixedTimings: Timings = { admit: [100, 100], pull: [2000, 2000], st
 /** What a test works with. */
 export interface ClusterLife {
   readonly clock: VirtualClock;
-  readonly store: FakeStore;
+  readonly store: ObjectStore;
   readonly kubelet: Kubelet;
   readonly errors: unknown[];
   /** Creates a workspace pod; gives its name. */
@@ -28,10 +29,17 @@ export interface ClusterLife {
   reasons(name: string): readonly string[];
 }
 
+/** Identities that are the same in each run. */
+function countedIdentities(): Identities {
+  let uids = 0;
+  let names = 0;
+  return { uid: () => `uid-${++uids}`, suffix: () => String(++names).padStart(5, "0") };
+}
+
 /** Starts them. */
 export function clusterLife(options: Partial<KubeletOptions> = {}): ClusterLife {
   const clock = new VirtualClock();
-  const store = new FakeStore(clock);
+  const store = new ObjectStore({ clock, identities: countedIdentities(), history: { changes: 1000, bytes: 64 * 1024 * 1024 } });
   const errors: unknown[] = [];
   const kubelet = startKubelet(store, { namespace: "default", clock, timings: fixedTimings, onError: (error) => errors.push(error), ...options });
   const pod = (name: string): KubeObject => {

@@ -26,11 +26,10 @@ export function validateNew(type: ResourceType, object: JsonObject): void {
 
 /** Checks a new state of an object. Throws ApiError 422. */
 export function validateUpdate(type: ResourceType, old: KubeObject, next: JsonObject): void {
-  const errors: FieldError[] = [];
-  const uid = metaText(next, "uid");
-  if (uid !== "" && uid !== old.metadata.uid) errors.push(wrong("metadata.uid", uid, "field is immutable"));
-  const until = metaText(next, "deletionTimestamp");
-  if (until !== "" && until !== old.metadata.deletionTimestamp) errors.push(wrong("metadata.deletionTimestamp", until, "field is immutable"));
+  const errors: FieldError[] = ["uid", "deletionTimestamp"].flatMap((member) => {
+    const value = metaText(next, member);
+    return value === "" || value === old.metadata[member] ? [] : [wrong(`metadata.${member}`, value, "field is immutable")];
+  });
   if (old.metadata.deletionTimestamp !== undefined) {
     const added = finalizersOf(next).filter((finalizer) => !finalizersOf(old).includes(finalizer));
     if (added.length > 0) errors.push(forbidden("metadata.finalizers", `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((item) => JSON.stringify(item)).join(", ")}}`));

@@ -68,9 +68,9 @@ test("a deleted pod ends its container, then is deleted for good; a finalizer ke
   assert.equal(exitOf(life.container(name))["exitCode"], 0);
   assert.equal(life.status(name)["phase"], "Succeeded");
   assert.equal(life.pod(name).metadata.deletionGracePeriodSeconds, 0);
-  const writes = life.store.writes;
+  const writes = life.store.resourceVersion;
   life.clock.advance(600_000);
-  assert.equal(life.store.writes, writes, "nothing more is written");
+  assert.equal(life.store.resourceVersion, writes, "nothing more is written");
   withoutFinalizer(life, name);
   assert.equal(life.store.get("pods", "default", name), undefined);
 });
@@ -302,7 +302,7 @@ test("a running pod that was there before is taken over as it stands", () => {
   life.kubelet.close();
   const pod = podIn("running", "old");
   life.store.create("pods", pod, "default");
-  const writes = life.store.writes;
+  const writes = life.store.resourceVersion;
   const next = clusterLife();
   next.store.create("pods", pod, "default");
   next.clock.advance(60_000);
@@ -311,7 +311,7 @@ test("a running pod that was there before is taken over as it stands", () => {
   next.clock.advance(1);
   assert.equal(exitOf(next.container(pod.metadata.name))["exitCode"], 2);
   life.clock.advance(60_000);
-  assert.equal(life.store.writes, writes, "a closed kubelet writes nothing");
+  assert.equal(life.store.resourceVersion, writes, "a closed kubelet writes nothing");
   assert.equal(life.clock.pending, 0, "and leaves no timer");
 });
 
