@@ -1,0 +1,142 @@
+/** Where a measurement happens: the cluster, the daemon and the load's processes, all of which end with it, whatever happens. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { machineNow } from "./load/clock.ts";
+import { Cluster } from "./load/kube.ts";
+import type { Options } from "./options.ts";
+import { startDaemon } from "./parts/daemon.ts";
+import type { Daemon } from "./parts/daemon.ts";
+import { Part } from "./parts/part.ts";
+import { startProgram } from "./parts/program.ts";
+import { Usage } from "./report/usage.ts";
+
+/** Node that the built-in cluster does not have: nobody runs these pods. */
+const absentNode = "bench-node";
+const startTimeoutMs = 30_000;
+
+/** A laboratory. Close it with `await using`. */
+export class Lab implements AsyncDisposable {
+  readonly options: Options;
+  readonly signal: AbortSignal;
+  readonly usage = new Usage();
+  readonly #say: (text: string) => void;
+  readonly #ending = new AsyncDisposableStack();
+  #kubeconfig = "";
+  #cluster: Cluster | undefined;
+  #builtIn = false;
+  #names: string[] = [];
+  #nextStamp = 1;
+
+  private constructor(options: Options, signal: AbortSignal, say: (text: string) => void) {
+    this.options = options;
+    this.signal = signal;
+    this.#say = say;
+    this.#ending.defer(() => this.usage.stop());
+  }
+
+  /** Opens it on the built-in cluster, or on the one of --kubeconfig. */
+  static async open(options: Options, signal: AbortSignal, say: (text: string) => void): Promise<Lab> {
+    const lab = new Lab(options, signal, say);
+    try {
+      await lab.#open();
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ending.disposeAsync();
+  }
+
+  get cluster(): Cluster {
+    if (!this.#cluster) throw new Error("the lab is not open");
+    return this.#cluster;
+  }
+
+  get kubeconfig(): string {
+    return this.#kubeconfig;
+  }
+
+  /** Tells people what goes on. */
+  say(text: string): void {
+    this.#say(text);
+  }
+
+  /** Numbers for stamps that no other plan has. */
+  stamps(count: number): number {
+    const first = this.#nextStamp;
+    this.#nextStamp += count;
+    return first;
+  }
+
+  /** Makes workspaces until there are as many. Gives their pods' names. */
+  async workspaces(count: number): Promise<readonly string[]> {
+    const missing = count - this.#names.length;
+    if (missing > 0) this.#say(`making ${missing} workspaces of ${this.options.size} bytes`);
+    const first = this.#names.length;
+    const made: string[] = [];
+    await this.cluster.each(missing, async (i) => {
+      made[i] = await this.cluster.createWorkspace(first + i + 1, this.options.size, this.#builtIn ? absentNode : undefined);
+    }, this.signal);
+    this.signal.throwIfAborted();
+    this.#names.push(...made);
+    return this.#names.slice(0, count);
+  }
+
+  /** Fills the namespace with Events that no workspace has to do with. */
+  async events(count: number): Promise<void> {
+    if (count > 0) this.#say(`writing ${count} other Events`);
+    await this.cluster.each(count, (i) => this.cluster.createEvent(i), this.signal);
+    this.signal.throwIfAborted();
+  }
+
+  /** Starts the daemon, or gives the one of --target. End it with `await using`. */
+  async daemon(): Promise<Daemon & AsyncDisposable> {
+    const { options } = this;
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig: this.#kubeconfig, namespace: this.cluster.namespace, workers: options.workers });
+    this.usage.watch("daemon", daemon.pid);
+    return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
+  }
+
+  /** Starts a part of the load. End it with `await using`. */
+  part(name: string, module: string): Part {
+    const part = Part.start(name, module);
+    this.usage.watch(name, part.pid);
+    return part;
+  }
+
+  async #open(): Promise<void> {
+    const { kubeconfig, namespace, entry } = this.options;
+    this.#builtIn = kubeconfig === undefined;
+    this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry));
+    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace ?? `wsmand-bench-${randomBytes(4).toString("hex")}`);
+    this.#cluster = cluster;
+    this.#ending.defer(() => cluster.close());
+    await cluster.open();
+    // A cluster of ours goes as a whole.
+    if (!this.#builtIn) this.#ending.defer(() => cluster.clean());
+  }
+
+  async #startCluster(entry: string): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
+    this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, "kubeconfig");
+    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--kubeconfig-path", path]);
+    this.#ending.defer(() => program.end());
+    await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
+    this.usage.watch("API server", program.pid);
+    return path;
+  }
+
+  async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {
+    const { tls, tlsCa, tlsCert, tlsKey, pid, metrics } = this.options;
+    const [ca, cert, key] = await Promise.all([tlsCa, tlsCert, tlsKey].map(async (file) => (file === undefined ? undefined : readFile(file, "utf8"))));
+    const secure = tls === true || ca !== undefined || cert !== undefined;
+    const now = machineNow();
+    return { endpoint: { ...target, tls: secure ? { ca, cert, key } : undefined }, pid, metrics, startedAt: now, servedAt: now, synced: () => Promise.resolve(now), end: () => Promise.resolve() };
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * A lean reader of gRPC server streams, on HTTP/2 frames by hand: a load tool must cost less than what it measures, and a full client costs more.
+ * Flow control is kept as usual clients do (64 KiB a stream, 1 MiB a connection); headers and trailers are not decoded.
+ */
+import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { Reassembler } from "./reassembler.ts";
+
+/** Where and how to connect. PEM texts; `tls` undefined means none. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined } | undefined;
+}
+
+/** Receives what a stream brings. The bytes of a message are valid during the call only. */
+export interface StreamSink {
+  message(bytes: Buffer, start: number, end: number): void;
+  /** The response headers are there. */
+  opened(): void;
+  /** The stream is over, whoever ended it; called once. */
+  ended(why: string): void;
+}
+
+const types = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, window: 8 } as const;
+const flagEnd = 1;
+const flagAck = 1;
+const flagEndHeaders = 4;
+const flagPadded = 8;
+const headerBytes = 9;
+/** Largest frame that a peer may send, since we do not ask for more. */
+const maxFrame = 16_384;
+const streamWindow = 65_535;
+const connectionWindow = 1_048_576;
+
+interface OpenStream {
+  readonly sink: StreamSink;
+  readonly parts: Reassembler;
+  opened: boolean;
+  consumed: number;
+}
+
+/** One connection with any number of streams. */
+export class GrpcConnection {
+  readonly #endpoint: Endpoint;
+  readonly #socket: Socket;
+  readonly #streams = new Map<number, OpenStream>();
+  #nextId = 1;
+  #consumed = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #failed: string | undefined;
+
+  /** Connects. @param shared buffer that the system reads into; may be that of all connections of the process. */
+  constructor(endpoint: Endpoint, shared: Buffer) {
+    this.#endpoint = endpoint;
+    this.#socket = open(endpoint, shared, (bytes, length) => this.#read(bytes, length));
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", (error) => this.#end(error.message));
+    this.#socket.on("close", () => this.#end("the connection was closed"));
+    this.#socket.write(Buffer.concat([
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      frame(types.settings, 0, 0, settings()),
+      frame(types.window, 0, 0, uint32(connectionWindow - 65_535)),
+    ]));
+  }
+
+  /** Begins a server-streaming call whose request is an encoded message. */
+  call(path: string, request: Uint8Array, metadata: Readonly<Record<string, string>>, sink: StreamSink): void {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    if (this.#failed !== undefined) {
+      sink.ended(this.#failed);
+      return;
+    }
+    this.#streams.set(id, { sink, parts: new Reassembler(), opened: false, consumed: 0 });
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(request.length, 1);
+    const authority = `${this.#endpoint.host}:${this.#endpoint.port}`;
+    const head = headers({ ":method": "POST", ":scheme": this.#endpoint.tls ? "https" : "http", ":path": path, ":authority": authority, "content-type": "application/grpc", te: "trailers", ...metadata });
+    this.#socket.write(Buffer.concat([frame(types.headers, flagEndHeaders, id, head), frame(types.data, flagEnd, id, Buffer.concat([prefix, request]))]));
+  }
+
+  /** Reads nothing more from the socket, as a client that hangs. */
+  stall(): void {
+    this.#socket.pause();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    this.#end("closed");
+  }
+
+  #end(why: string): void {
+    this.#failed ??= why;
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const { sink } of streams) sink.ended(why);
+  }
+
+  #read(chunk: Buffer, length: number): void {
+    if (this.#failed !== undefined) return;
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk.subarray(0, length)]);
+    const end = this.#rest.length === 0 ? length : bytes.length;
+    let at = 0;
+    while (end - at >= headerBytes) {
+      const size = bytes.readUIntBE(at, 3);
+      if (size > maxFrame) {
+        this.#socket.destroy(new Error("the server sent a frame larger than is allowed"));
+        return;
+      }
+      if (end - at < headerBytes + size) break;
+      this.#frame(bytes, at, size);
+      at += headerBytes + size;
+    }
+    this.#rest = at === end ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at, end));
+  }
+
+  #frame(bytes: Buffer, at: number, size: number): void {
+    const type = bytes[at + 3] ?? 0;
+    const flags = bytes[at + 4] ?? 0;
+    const id = bytes.readUInt32BE(at + 5) & 0x7fffffff;
+    const from = at + headerBytes;
+    switch (type) {
+      case types.data: this.#data(bytes, from, size, flags, id); break;
+      case types.headers: this.#headers(flags, id); break;
+      case types.reset: this.#close(id, `the stream was reset (${bytes.readUInt32BE(from)})`); break;
+      case types.settings: if ((flags & flagAck) === 0) this.#socket.write(frame(types.settings, flagAck, 0, Buffer.alloc(0))); break;
+      case types.ping: if ((flags & flagAck) === 0) this.#socket.write(frame(types.ping, flagAck, 0, bytes.subarray(from, from + size))); break;
+      case types.goaway: this.#goaway(bytes, from, size); break;
+      default: break;
+    }
+  }
+
+  #data(bytes: Buffer, from: number, size: number, flags: number, id: number): void {
+    this.#consumed += size;
+    if (this.#consumed >= connectionWindow / 2) {
+      this.#socket.write(frame(types.window, 0, 0, uint32(this.#consumed)));
+      this.#consumed = 0;
+    }
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    const padded = (flags & flagPadded) !== 0;
+    const padding = padded ? (bytes[from] ?? 0) + 1 : 0;
+    stream.parts.take(bytes, padded ? from + 1 : from, from + size - Math.max(0, padding - 1), stream.sink);
+    stream.consumed += size;
+    if ((flags & flagEnd) !== 0) this.#close(id, "the server ended the stream");
+    else if (stream.consumed >= streamWindow / 2) {
+      this.#socket.write(frame(types.window, 0, id, uint32(stream.consumed)));
+      stream.consumed = 0;
+    }
+  }
+
+  #headers(flags: number, id: number): void {
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    if ((flags & flagEnd) !== 0) this.#close(id, "the server ended the stream");
+    else if (!stream.opened) {
+      stream.opened = true;
+      stream.sink.opened();
+    }
+  }
+
+  /** Streams up to the last one that the server names go on. */
+  #goaway(bytes: Buffer, from: number, size: number): void {
+    const last = bytes.readUInt32BE(from) & 0x7fffffff;
+    const text = bytes.toString("latin1", from + 8, from + size);
+    for (const id of this.#streams.keys()) if (id > last) this.#close(id, `the server goes away: ${text}`);
+  }
+
+  #close(id: number, why: string): void {
+    const stream = this.#streams.get(id);
+    this.#streams.delete(id);
+    stream?.sink.ended(why);
+  }
+}
+
+function open(endpoint: Endpoint, shared: Buffer, read: (bytes: Buffer, length: number) => void): Socket {
+  const { host, port, tls } = endpoint;
+  if (!tls) {
+    return connectTcp({ host, port, onread: { buffer: shared, callback: (length) => {
+      read(shared, length);
+      return true;
+    } } });
+  }
+  const { ca, cert, key } = tls;
+  const socket = connectTls({ host, port, ALPNProtocols: ["h2"], ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) });
+  socket.on("data", (bytes: Buffer) => read(bytes, bytes.length));
+  return socket;
+}
+
+/** No push, 64 KiB for each stream (the default). */
+function settings(): Buffer {
+  return Buffer.from([0, 2, 0, 0, 0, 0]);
+}
+
+function frame(type: number, flags: number, id: number, payload: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(headerBytes + payload.length);
+  bytes.writeUIntBE(payload.length, 0, 3);
+  bytes[3] = type;
+  bytes[4] = flags;
+  bytes.writeUInt32BE(id, 5);
+  bytes.set(payload, headerBytes);
+  return bytes;
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** Header fields as HPACK literals with literal names, without indexing and without Huffman coding: the plainest form there is. */
+function headers(fields: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat(Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
+}
+
+function literal(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  const length: number[] = [127];
+  let rest = bytes.length - 127;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) length.push((rest % 128) + 128);
+  return Buffer.concat([Buffer.from([...length, rest]), bytes]);
+}

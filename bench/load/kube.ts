@@ -1,0 +1,130 @@
+/** What a load tool does on a cluster: makes workspaces of its own, and takes everything away again. */
+import { Agent, request } from "undici";
+import { makeWorkspacePod, workspaceId } from "../../src/embedded/demo/pods.ts";
+import { asObject, stringAt } from "../../src/domain/json.ts";
+import { seededRandom } from "../../src/embedded/kubelet/random.ts";
+import { readKubeconfig } from "../../test/support/kubeconfig.ts";
+import type { KubeConnection } from "../../test/support/kubeconfig.ts";
+
+/** Label on everything that the tool makes. */
+export const ownLabel = "wsmand-bench";
+/** Requests under way while pods are made. */
+const atOnce = 16;
+const timeoutMs = 30_000;
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** A namespace of a cluster. Every request has a deadline of 30 s. */
+export class Cluster {
+  readonly namespace: string;
+  readonly #connection: KubeConnection;
+  readonly #agent: Agent;
+  #ownNamespace = false;
+
+  constructor(connection: KubeConnection, namespace: string) {
+    this.#connection = connection;
+    this.namespace = namespace;
+    const { ca, cert, key, insecure } = connection;
+    const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+    this.#agent = new Agent({ connections: atOnce, connect });
+  }
+
+  static async fromKubeconfig(path: string, namespace: string): Promise<Cluster> {
+    return new Cluster(await readKubeconfig(path), namespace);
+  }
+
+  /** A request. Gives code and text. Rejects if there is no answer. */
+  async send(method: Method, path: string, body?: unknown, contentType = "application/json"): Promise<{ readonly code: number; readonly text: string }> {
+    const { url, token } = this.#connection;
+    const answer = await request(`${url}${path}`, {
+      method, dispatcher: this.#agent, signal: AbortSignal.timeout(timeoutMs),
+      headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { "content-type": contentType }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { code: answer.statusCode, text: await answer.body.text() };
+  }
+
+  /** Makes the namespace if it is not there; then it is removed at the end, too. */
+  async open(): Promise<void> {
+    const { code, text } = await this.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace, labels: { [ownLabel]: "true" } } });
+    if (code !== 201 && code !== 409) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
+    this.#ownNamespace = code === 201;
+  }
+
+  /** Runs tasks a few at a time. */
+  async each(count: number, task: (i: number) => Promise<void>, signal: AbortSignal): Promise<void> {
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      while (next < count && !signal.aborted) await task(next++);
+    };
+    await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker));
+  }
+
+  /** Makes a workspace that runs, as far as its pod tells. Gives the pod's name. @param node where it is bound to; undefined: nowhere, and no scheduler feels responsible. */
+  async createWorkspace(seed: number, size: number, node: string | undefined): Promise<string> {
+    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: "true" } });
+    const { finalizers: _finalizers, creationTimestamp: _created, ...metadata } = pod.metadata;
+    // A service account that is not there would keep the pod from being made.
+    const { nodeName: _node, serviceAccountName: _account, ...spec } = pod.spec;
+    const place = node === undefined ? { schedulerName: ownLabel } : { nodeName: node };
+    await this.#must("POST", this.#path("pods"), { apiVersion: "v1", kind: "Pod", metadata, spec: { ...spec, ...place } }, 201);
+    await this.#must("PATCH", `${this.#path("pods")}/${metadata.name}/status`, { status: pod.status }, 200, "application/strategic-merge-patch+json");
+    return metadata.name;
+  }
+
+  /** Writes an Event about an object that is no workspace, as a busy cluster is full of. */
+  async createEvent(i: number): Promise<void> {
+    const now = `${new Date().toISOString().slice(0, 19)}Z`;
+    const name = `other-${i}`;
+    await this.#must("POST", this.#path("events"), {
+      apiVersion: "v1", kind: "Event", metadata: { name: `${name}.${i.toString(16)}`, namespace: this.namespace, labels: { [ownLabel]: "true" } },
+      involvedObject: { apiVersion: "v1", kind: "Pod", name, namespace: this.namespace, uid: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}` },
+      reason: "Scheduled", message: `Successfully assigned ${this.namespace}/${name} to node-1`, type: "Normal", source: { component: "default-scheduler" }, firstTimestamp: now, lastTimestamp: now, count: 1,
+    }, 201);
+  }
+
+  /** Requests that a built-in cluster has counted, by kind ("patch pods/status"); undefined on another cluster. */
+  async requests(): Promise<ReadonlyMap<string, number> | undefined> {
+    const { code, text } = await this.send("GET", "/embedded/v1/requests").catch(() => ({ code: 0, text: "" }));
+    if (code !== 200) return undefined;
+    const body: unknown = JSON.parse(text);
+    const list = asObject(body)?.["requests"];
+    const counts = new Map<string, number>();
+    for (const entry of Array.isArray(list) ? list : []) {
+      const kind = asObject(entry);
+      const count = kind?.["count"];
+      if (kind && typeof count === "number") counts.set(`${stringAt(kind, "verb") ?? ""} ${stringAt(kind, "resource") ?? ""}/${stringAt(kind, "subresource") ?? ""}`, count);
+    }
+    return counts;
+  }
+
+  /** Removes what was made. */
+  async clean(): Promise<void> {
+    const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=true`)}`;
+    await this.send("DELETE", `${this.#path("pods")}?${selector}`, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 });
+    await this.send("DELETE", `${this.#path("events")}?${selector}`);
+    if (this.#ownNamespace) await this.send("DELETE", `/api/v1/namespaces/${this.namespace}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  #path(resource: string): string {
+    return `/api/v1/namespaces/${this.namespace}/${resource}`;
+  }
+
+  async #must(method: Method, path: string, body: unknown, wanted: number, contentType?: string): Promise<void> {
+    const { code, text } = await this.send(method, path, body, contentType);
+    if (code !== wanted) throw new Error(`${method} ${path}: ${code} ${reason(text)}`);
+  }
+}
+
+function reason(text: string): string {
+  try {
+    const body: unknown = JSON.parse(text);
+    return stringAt(asObject(body), "message") ?? "";
+  } catch {
+    return text.slice(0, 200);
+  }
+}

@@ -1,0 +1,35 @@
+/** The plan of a load: which change is due when, on which workspace, and how a delivered status tells which change it carries. */
+import { z } from "zod";
+
+/** Name under which a change's number stands in `metadata.annotations` of the status. */
+export const stampKey = "bench";
+/** The pod's annotation that becomes {@link stampKey} in the status. */
+export const stampAnnotation = `gitpod.io/annotation.${stampKey}`;
+
+export const planSchema = z.object({
+  /** Number of the first change. Later plans on the same pods begin higher, so that older statuses are told apart. */
+  base: z.number(),
+  /** Changes in all. */
+  total: z.number(),
+  /** Workspaces; change n is one of workspace n mod this. */
+  workspaces: z.number(),
+  /** Time between changes, milliseconds. */
+  interval: z.number(),
+  /** When the first change is due, on the machine's clock. */
+  startAt: z.number(),
+  /** Changes before this one warm everything up and are not measured. */
+  measuredFrom: z.number(),
+});
+
+/** A load at a fixed rate. Changes are numbered from 0 in all code; `base` is added in the pod only. */
+export type Plan = Readonly<z.infer<typeof planSchema>>;
+
+/** When change n is due. */
+export function dueAt(plan: Plan, n: number): number {
+  return plan.startAt + n * plan.interval;
+}
+
+/** When the last change is due. */
+export function endOf(plan: Plan): number {
+  return dueAt(plan, plan.total - 1);
+}

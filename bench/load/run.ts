@@ -1,0 +1,168 @@
+/** One load from begin to end: subscribers, a bare watch and the writer, each in a process of its own, and what they found. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { decodeFromCompressedBase64 } from "hdr-histogram-js";
+import type { Histogram } from "hdr-histogram-js";
+import { z } from "zod";
+import type { Lab } from "../lab.ts";
+import type { Daemon } from "../parts/daemon.ts";
+import type { Part } from "../parts/part.ts";
+import { balanceSchema } from "../parts/subscribers.ts";
+import { arrivalsSchema } from "../parts/watcher.ts";
+import { writtenSchema } from "../parts/writer.ts";
+import { machineNow } from "./clock.ts";
+import { delayHistogram, recordDelay } from "./ledger.ts";
+import type { Balance } from "./ledger.ts";
+import { dueAt, endOf } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+
+/** Connections that the writer uses: a workspace's changes share one, so that none overtakes another. */
+export const writerConnections = 16;
+/** How long the last statuses may take to come. */
+const settleMs = 30_000;
+/** From the order to the first change. */
+const leadMs = 300;
+const nothing = z.undefined();
+
+/** What a load found. */
+export interface LoadResult {
+  readonly plan: Plan;
+  /** Begin and end of what was measured, on the machine's clock. */
+  readonly from: number;
+  readonly to: number;
+  readonly balance: Balance;
+  /** Delays: from due to delivered; from the bare watch to the last subscriber; from due to sent; from due to the API server's answer. */
+  readonly latency: Histogram;
+  readonly added: Histogram;
+  readonly late: Histogram;
+  readonly answered: Histogram;
+  /** Changes that were measured, and how many a second the watch brought of them. */
+  readonly changes: number;
+  readonly changesPerSecond: number;
+  readonly lineBytes: number;
+  readonly failedWrites: number;
+  readonly ended: number;
+  readonly why: string;
+  /** Busiest share of time of a load process' thread, 0 to 1. */
+  readonly share: number;
+  readonly requests: ReadonlyMap<string, number> | undefined;
+}
+
+interface Team {
+  readonly writer: Part;
+  readonly watcher: Part;
+  readonly subscribers: readonly { readonly part: Part; readonly count: number }[];
+}
+
+/** Runs a load against a daemon. @param stalled subscribers that do not read, beside the others. */
+export async function runLoad(lab: Lab, daemon: Daemon, stalled: number): Promise<LoadResult> {
+  const { options } = lab;
+  const names = await lab.workspaces(options.workspaces);
+  await using writer = lab.part("writer", "writer.ts");
+  await using watcher = lab.part("bare watch", "watcher.ts");
+  await using subscribers = startSubscribers(lab);
+  const team: Team = { writer, watcher, subscribers: subscribers.parts };
+  const place = { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace };
+  await Promise.all([
+    writer.call("open", { ...place, names, connections: writerConnections }, nothing),
+    watcher.call("open", place, nothing),
+    ...team.subscribers.map(({ part, count }, i) => part.call("open", { endpoint: daemon.endpoint, subscribers: count, connections: share(options.connections, i, team.subscribers.length), stalled: share(stalled, i, team.subscribers.length), capture: 0 }, nothing)),
+  ]);
+  const before = await lab.cluster.requests();
+  const plan = await begin(lab, team);
+  await watchProgress(lab, plan);
+  const written = await writer.call("finish", { stop: lab.signal.aborted }, writtenSchema);
+  const to = machineNow();
+  await settle(team, written.written);
+  await lab.usage.sample();
+  const after = await lab.cluster.requests();
+  const [arrivals, ...balances] = await Promise.all([watcher.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
+  await Promise.all([watcher.call("close", {}, nothing), ...team.subscribers.map(({ part }) => part.call("close", {}, nothing))]);
+  return collect({ lab, plan, to, written, arrivals, balances, requests: before && after && difference(before, after) });
+}
+
+/** Processes of subscribers, as many as were asked for. */
+export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: readonly { readonly part: Part; readonly count: number }[] } {
+  const { clients, subscribers } = lab.options;
+  const count = Math.min(clients, subscribers);
+  const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(count === 1 ? "subscribers" : `subscribers ${i + 1}`, "subscribers.ts"), count: share(subscribers, i, count) }));
+  return { parts, [Symbol.asyncDispose]: async () => void (await Promise.all(parts.map(({ part }) => part[Symbol.asyncDispose]()))) };
+}
+
+/** The i-th of `parts` nearly equal shares of a number. */
+function share(total: number, i: number, parts: number): number {
+  return Math.floor(((i + 1) * total) / parts) - Math.floor((i * total) / parts);
+}
+
+async function begin(lab: Lab, { writer, watcher, subscribers }: Team): Promise<Plan> {
+  const { workspaces, rate, warmup, seconds } = lab.options;
+  const total = rate * (warmup + seconds);
+  const plan: Plan = { base: lab.stamps(total), total, workspaces, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom: rate * warmup };
+  await Promise.all([watcher.call("begin", plan, nothing), ...subscribers.map(({ part, count }) => part.call("begin", { plan, subscribers: count }, nothing))]);
+  await writer.call("begin", plan, nothing);
+  return plan;
+}
+
+/** Waits until the last change is due, or the measurement is ended early. */
+async function watchProgress(lab: Lab, plan: Plan): Promise<void> {
+  for (let left = endOf(plan) - machineNow(); left > 0 && !lab.signal.aborted; left = endOf(plan) - machineNow()) {
+    lab.say(`measuring, ${Math.ceil(left / 1000)} s to go`);
+    await sleep(Math.min(left, 1000), undefined, { signal: lab.signal }).catch(() => {});
+  }
+}
+
+/** Waits until every subscriber has every workspace's last change, or the deadline passes. */
+async function settle({ subscribers }: Team, written: Float64Array): Promise<void> {
+  const lostSchema = z.object({ lost: z.number() });
+  const deadline = machineNow() + settleMs;
+  while (machineNow() < deadline) {
+    const balances = await Promise.all(subscribers.map(({ part }) => part.call("balance", { written }, lostSchema)));
+    if (balances.every(({ lost }) => lost === 0)) return;
+    await sleep(100);
+  }
+}
+
+interface Found {
+  readonly lab: Lab;
+  readonly plan: Plan;
+  readonly to: number;
+  readonly written: z.infer<typeof writtenSchema>;
+  readonly arrivals: z.infer<typeof arrivalsSchema>;
+  readonly balances: readonly z.infer<typeof balanceSchema>[];
+  readonly requests: ReadonlyMap<string, number> | undefined;
+}
+
+function collect({ lab, plan, to, written, arrivals, balances, requests }: Found): LoadResult {
+  const latency = delayHistogram();
+  for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
+  const sum = (name: keyof Balance): number => balances.reduce((total, balance) => total + balance[name], 0);
+  const seen = Array.from(arrivals.at.subarray(plan.measuredFrom)).filter((at) => at > 0);
+  const time = seen.reduce((last, at) => Math.max(last, at), 0) - seen.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+  return {
+    plan, from: dueAt(plan, plan.measuredFrom), to, latency,
+    added: addedDelays(plan, arrivals.at, balances, lab.options.subscribers),
+    balance: { delivered: sum("delivered"), coalesced: sum("coalesced"), repeated: sum("repeated"), reordered: sum("reordered"), lost: sum("lost") },
+    late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
+    changes: seen.length, changesPerSecond: seen.length > 1 ? ((seen.length - 1) * 1000) / time : 0,
+    lineBytes: arrivals.lines === 0 ? 0 : arrivals.bytes / arrivals.lines,
+    failedWrites: written.failed,
+    ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
+    share: Math.max(written.share, ...balances.map(({ share }) => share)),
+    requests,
+  };
+}
+
+/** From the bare watch's line to the last subscriber's message, for each change that everyone has. */
+function addedDelays(plan: Plan, at: Float64Array, balances: Found["balances"], subscribers: number): Histogram {
+  const added = delayHistogram();
+  for (let n = plan.measuredFrom; n < plan.total; n++) {
+    const seen = at[n] ?? 0;
+    const reached = balances.reduce((total, balance) => total + (balance.reached[n] ?? 0), 0);
+    if (seen === 0 || reached < subscribers) continue;
+    recordDelay(added, Math.max(...balances.map(({ lastAt }) => lastAt[n] ?? 0)) - seen);
+  }
+  return added;
+}
+
+function difference(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  return new Map([...after].map(([kind, count]) => [kind, count - (before.get(kind) ?? 0)] as const).filter(([, count]) => count > 0));
+}

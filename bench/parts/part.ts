@@ -1,0 +1,84 @@
+/** The outside of a part: starts the process, calls it, and makes sure that it ends. */
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { z } from "zod";
+import { answerSchema } from "./serve.ts";
+
+/** Longest time that a part may take for an answer, milliseconds. */
+const callTimeoutMs = 120_000;
+const endTimeoutMs = 10_000;
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** A process of ours that answers calls (see serve.ts). */
+export class Part implements AsyncDisposable {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #gone: string | undefined;
+
+  private constructor(name: string, child: ChildProcess) {
+    this.name = name;
+    this.#child = child;
+    child.on("message", (message) => this.#answered(message));
+    child.on("error", (error) => this.#end(error.message));
+    child.on("exit", (code, signal) => this.#end(`ended with ${signal ?? `code ${code}`}`));
+  }
+
+  /** Starts a module of this folder in a process of its own. */
+  static start(name: string, module: string): Part {
+    return new Part(name, fork(fileURLToPath(new URL(module, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] }));
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Calls a method of the part. Rejects if it fails, takes longer than two minutes, or the process ends. */
+  async call<T>(method: string, params: unknown, result: z.ZodType<T>): Promise<T> {
+    if (this.#gone !== undefined) throw new Error(`the ${this.name} ${this.#gone}`);
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const timer = setTimeout(() => reject(new Error(`the ${this.name} gave no answer to ${method} within ${callTimeoutMs / 1000} s`)), callTimeoutMs);
+    this.#waiting.set(id, { resolve, reject });
+    try {
+      this.#child.send({ id, method, params });
+      return result.parse(await promise);
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** Ends the process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endProcess(this.#child);
+  }
+
+  #answered(message: unknown): void {
+    const { id, result, error } = answerSchema.parse(message);
+    const waiting = this.#waiting.get(id);
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(new Error(`the ${this.name}: ${error}`));
+  }
+
+  #end(how: string): void {
+    this.#gone ??= how;
+    for (const waiting of this.#waiting.values()) waiting.reject(new Error(`the ${this.name} ${how}`));
+  }
+}
+
+/** Ends a child with SIGTERM, and with SIGKILL if it takes too long. */
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), endTimeoutMs);
+  await exited;
+  clearTimeout(timer);
+}

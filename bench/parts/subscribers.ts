@@ -1,0 +1,181 @@
+/** Part: subscribers on raw gRPC streams, each delivery matched with its change; and, for the scenarios that need no more, mere counts. */
+import { z } from "zod";
+import { machineNow, sleepUntil } from "../load/clock.ts";
+import { FrameReader } from "../load/frame.ts";
+import { GrpcConnection } from "../load/grpc-stream.ts";
+import type { StreamSink } from "../load/grpc-stream.ts";
+import { Ledger } from "../load/ledger.ts";
+import { planSchema } from "../load/plan.ts";
+import { loadShare } from "./share.ts";
+import { serve } from "./serve.ts";
+
+const text = z.string().optional();
+export const endpointSchema = z.object({ host: z.string(), port: z.number(), tls: z.object({ ca: text, cert: text, key: text }).optional() });
+
+const openSchema = z.object({
+  endpoint: endpointSchema,
+  subscribers: z.number(),
+  /** Connections that they share. */
+  connections: z.number(),
+  /** How many of them, each with a connection of its own, read nothing. */
+  stalled: z.number(),
+  /** Frames to keep, for a bare server to send. */
+  capture: z.number(),
+});
+
+export const balanceSchema = z.object({
+  delivered: z.number(), coalesced: z.number(), repeated: z.number(), reordered: z.number(), lost: z.number(),
+  delays: z.string(),
+  lastAt: z.instanceof(Float64Array),
+  reached: z.instanceof(Uint32Array),
+  /** Streams that ended before they were closed, and why the first one did. */
+  ended: z.number(),
+  why: z.string(),
+  share: z.number(),
+});
+
+export const countsSchema = z.object({ messages: z.number(), bytes: z.number(), frames: z.array(z.instanceof(Uint8Array)), at: z.number(), share: z.number() });
+
+export const arrivedSchema = z.object({
+  /** Milliseconds from when a subscriber was due to come: to the response headers, and to its last initial status. */
+  opened: z.array(z.number()),
+  complete: z.array(z.number()),
+  ended: z.number(),
+  why: z.string(),
+  messages: z.number(),
+  share: z.number(),
+});
+
+const arriveSchema = z.object({ endpoint: endpointSchema, subscribers: z.number(), interval: z.number(), startAt: z.number(), initial: z.number(), timeoutMs: z.number() });
+
+const path = "/wsman.WorkspaceManager/Subscribe";
+/** All connections are read into this: each chunk is worked off before the next one is read. */
+const shared = Buffer.alloc(256 * 1024);
+const reader = new FrameReader();
+let connections: GrpcConnection[] = [];
+let ledger: Ledger | undefined;
+let share = loadShare();
+let messages = 0;
+let bytes = 0;
+let frames: Buffer[] = [];
+let wanted = 0;
+let ended = 0;
+let why = "";
+
+/** Whose stream ended although we did not close it. */
+function lost(reason: string): void {
+  ended++;
+  if (why === "") why = reason;
+}
+
+serve({
+  open: async (params) => {
+    const { endpoint, subscribers, connections: count, stalled, capture } = openSchema.parse(params);
+    wanted = capture;
+    const dial = (): GrpcConnection => new GrpcConnection(endpoint, shared);
+    const reading = Array.from({ length: Math.min(count, subscribers) }, dial);
+    const opening = Array.from({ length: subscribers }, (_, i) => subscribe(reading[i % reading.length] ?? dial(), i));
+    const hanging = Array.from({ length: stalled }, dial);
+    connections = [...reading, ...hanging];
+    await Promise.all([...opening, ...hanging.map((connection) => stall(connection))]);
+  },
+  begin: (params) => {
+    const { plan, subscribers } = z.object({ plan: planSchema, subscribers: z.number() }).parse(params);
+    ledger = new Ledger(plan, subscribers);
+    share = loadShare();
+  },
+  balance: (params) => {
+    const { written } = z.object({ written: z.instanceof(Float64Array) }).parse(params);
+    if (!ledger) throw new Error("nothing was begun");
+    return ledger.balance(written);
+  },
+  finish: (params) => {
+    const { written } = z.object({ written: z.instanceof(Float64Array) }).parse(params);
+    if (!ledger) throw new Error("nothing was begun");
+    const { lastAt, reached } = ledger;
+    const result = { ...ledger.balance(written), delays: ledger.packedDelays(), lastAt, reached, ended, why, share: share() };
+    ledger = undefined;
+    return result;
+  },
+  /** Messages and bytes so far, and the share since the last time. */
+  counts: () => {
+    const result = { messages, bytes, frames, at: machineNow(), share: share() };
+    frames = [];
+    share = loadShare();
+    return result;
+  },
+  arrive: async (params) => arrive(arriveSchema.parse(params)),
+  close: () => closeAll(),
+});
+
+function closeAll(): void {
+  for (const connection of connections) connection.close();
+  connections = [];
+  ledger = undefined;
+  ended = 0;
+  why = "";
+}
+
+function subscribe(connection: GrpcConnection, index: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  connection.call(path, new Uint8Array(), {}, {
+    message: (buffer, start, end) => {
+      messages++;
+      bytes += end - start;
+      if (wanted > 0) keep(buffer, start, end);
+      if (!ledger) return;
+      reader.read(buffer, start, end);
+      if (reader.stamp >= 0) ledger.deliver(index, reader.stamp, reader.version, machineNow());
+    },
+    opened: resolve,
+    ended: (reason) => {
+      lost(reason);
+      reject(new Error(`a subscription ended: ${reason}`));
+    },
+  });
+  return promise;
+}
+
+function keep(buffer: Buffer, start: number, end: number): void {
+  wanted--;
+  frames.push(Buffer.from(buffer.subarray(start, end)));
+}
+
+/** Subscribes and stops reading once the response headers are there. */
+async function stall(connection: GrpcConnection): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  connection.call(path, new Uint8Array(), {}, { message: () => {}, opened: resolve, ended: (reason) => reject(new Error(reason)) });
+  await promise;
+  connection.stall();
+}
+
+/** Subscribers come at a fixed rate, each with a connection of its own, ask for the initial state, and stay. */
+async function arrive({ endpoint, subscribers, interval, startAt, initial, timeoutMs }: z.infer<typeof arriveSchema>): Promise<z.infer<typeof arrivedSchema>> {
+  const opened: number[] = [];
+  const complete: number[] = [];
+  const { promise: all, resolve } = Promise.withResolvers<void>();
+  const busy = loadShare();
+  const before = messages;
+  for (let i = 0; i < subscribers; i++) {
+    const due = startAt + i * interval;
+    await sleepUntil(due);
+    let missing = initial;
+    const sink: StreamSink = {
+      message: () => {
+        messages++;
+        if (--missing !== 0) return;
+        complete.push(machineNow() - due);
+        if (complete.length === subscribers) resolve();
+      },
+      opened: () => void opened.push(machineNow() - due),
+      ended: lost,
+    };
+    const connection = new GrpcConnection(endpoint, shared);
+    connections.push(connection);
+    connection.call(path, new Uint8Array(), { "wsman-initial-state": "true" }, sink);
+  }
+  const timer = setTimeout(resolve, timeoutMs);
+  await all;
+  clearTimeout(timer);
+  return { opened, complete, ended, why, messages: messages - before, share: busy() };
+}

@@ -1,0 +1,105 @@
+/** Part: writes the changes of a plan, each when it is due, whether or not the ones before were answered (open loop). */
+import { Client } from "undici";
+import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
+import { z } from "zod";
+import { readKubeconfig } from "../../test/support/kubeconfig.ts";
+import { machineNow, sleepUntil } from "../load/clock.ts";
+import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
+import type { Plan } from "../load/plan.ts";
+import { loadShare } from "./share.ts";
+import { serve } from "./serve.ts";
+
+const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string(), names: z.array(z.string()), connections: z.number() });
+
+export const writtenSchema = z.object({
+  /** Per workspace, the newest change that was taken; -1 for none. */
+  written: z.instanceof(Float64Array),
+  sent: z.number(),
+  failed: z.number(),
+  /** From when a change was due to when it went out; and to the API server's answer. Packed histograms. */
+  late: z.string(),
+  answered: z.string(),
+  /** Share of its time that the writer's own thread was busy. */
+  share: z.number(),
+});
+
+let opened: { readonly clients: readonly Client[]; readonly paths: readonly string[]; readonly headers: Record<string, string> } | undefined;
+let running: { stop: boolean; done: Promise<z.infer<typeof writtenSchema>> } | undefined;
+
+serve({
+  open: async (params) => {
+    const { kubeconfig, namespace, names, connections } = openSchema.parse(params);
+    const { url, token, ca, cert, key, insecure } = await readKubeconfig(kubeconfig);
+    const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+    opened = {
+      clients: Array.from({ length: connections }, () => new Client(url, { connect, pipelining: 1, bodyTimeout: 30_000, headersTimeout: 30_000 })),
+      paths: names.map((name) => `/api/v1/namespaces/${namespace}/pods/${name}`),
+      headers: { "content-type": "application/merge-patch+json", accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+    };
+  },
+  begin: (params) => {
+    const plan = planSchema.parse(params);
+    const run = { stop: false, done: Promise.resolve(emptyResult(plan)) };
+    run.done = write(plan, run);
+    run.done.catch(() => {});
+    running = run;
+  },
+  /** Stops early if asked to; gives the result once every answer is there. */
+  finish: async (params) => {
+    if (!running) throw new Error("nothing was begun");
+    if (z.object({ stop: z.boolean() }).parse(params).stop) running.stop = true;
+    return running.done;
+  },
+});
+
+function emptyResult(plan: Plan): z.infer<typeof writtenSchema> {
+  return { written: new Float64Array(plan.workspaces).fill(-1), sent: 0, failed: 0, late: "", answered: "", share: 0 };
+}
+
+async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof writtenSchema>> {
+  const { written } = emptyResult(plan);
+  const late = delayHistogram();
+  const answered = delayHistogram();
+  const share = loadShare();
+  let failed = 0;
+  let sent = 0;
+  const pending = new Set<Promise<void>>();
+  for (; sent < plan.total && !run.stop; sent++) {
+    const n = sent;
+    const due = dueAt(plan, n);
+    if (due - machineNow() > 0.5) await sleepUntil(due);
+    const change = send(plan, n, () => {
+      if (n >= plan.measuredFrom) recordDelay(late, machineNow() - due);
+    }).then((ok) => {
+      if (n >= plan.measuredFrom) recordDelay(answered, machineNow() - due);
+      if (ok) written[n % plan.workspaces] = Math.max(written[n % plan.workspaces] ?? -1, n);
+      else failed++;
+      pending.delete(change);
+    });
+    pending.add(change);
+  }
+  await Promise.all(pending);
+  return { written, sent, failed, late: encodeIntoCompressedBase64(late), answered: encodeIntoCompressedBase64(answered), share: share() };
+}
+
+/** One change. A workspace's changes share a connection, so that none overtakes another. False: the API server did not take it. */
+function send(plan: Plan, n: number, out: () => void): Promise<boolean> {
+  const workspace = n % plan.workspaces;
+  const client = opened?.clients[workspace % opened.clients.length];
+  const path = opened?.paths[workspace];
+  if (!opened || !client || path === undefined) throw new Error("the plan has more workspaces than there are");
+  const body = `{"metadata":{"annotations":{"${stampAnnotation}":"${plan.base + n}"}}}`;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  let code = 0;
+  client.dispatch({ method: "PATCH", path, headers: opened.headers, body }, {
+    onRequestStart: out,
+    onResponseStart: (_controller, status) => {
+      code = status;
+    },
+    onResponseData: () => {},
+    onResponseEnd: () => resolve(code === 200),
+    onResponseError: () => resolve(false),
+  });
+  return promise;
+}

@@ -1,0 +1,39 @@
+/** Says what limited a run, where that was not the daemon. */
+import type { Histogram } from "hdr-histogram-js";
+import type { Usage } from "./usage.ts";
+
+/** Above this share of its time a load process' thread can not be trusted to be on time. */
+const busyShare = 0.9;
+/** Of all cores. */
+const fullShare = 0.95;
+/** Milliseconds that a change may go out late. */
+const lateMs = 10;
+
+/** A percentile of a histogram of microseconds, as milliseconds. */
+export function ms(histogram: Histogram, percentile: number): number {
+  return histogram.totalCount === 0 ? Number.NaN : histogram.getValueAtPercentile(percentile) / 1000;
+}
+
+/** Notes on the load side. @param share of the busiest load process' time that its thread was busy. */
+export function limits(usage: Usage, from: number, to: number, share: number, late?: Histogram): readonly string[] {
+  const notes: string[] = [];
+  const machine = usage.machine(from, to);
+  if (share > busyShare) notes.push(`the load side was the limit: one of its threads was busy for ${percent(share)} of the time; give it more processes (--clients)`);
+  if (late && ms(late, 99) > lateMs) notes.push(`the load side was late: 1 % of the changes went out more than ${ms(late, 99).toFixed(1)} ms after they were due (the API server may be slow to answer the ones before)`);
+  if (machine !== undefined && machine > fullShare) notes.push(`the machine was the limit: ${percent(machine)} of its CPU time was used, so that the figures hold waits for a free core`);
+  return notes;
+}
+
+/** What each process took, for people. */
+export function shares(usage: Usage, from: number, to: number): string {
+  const parts = usage.names.flatMap((name) => {
+    const cost = usage.cost(name, from, to);
+    return cost ? `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MB` : [];
+  });
+  const machine = usage.machine(from, to);
+  return `CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; all of the machine's cores ${percent(machine)}`}`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}

@@ -1,0 +1,131 @@
+/** What processes cost: CPU time, that of their main thread, and resident memory, read from /proc while a load runs. */
+import { readFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { machineNow } from "../load/clock.ts";
+
+/** Length of a tick of /proc's CPU times, milliseconds (USER_HZ is 100 on every Linux that Node runs on). */
+const tickMs = 10;
+const everyMs = 250;
+/** Most samples that are kept of a process: over four hours. */
+const maxSamples = 60_000;
+
+/** A process at a moment. */
+interface Sample {
+  readonly at: number;
+  readonly cpuMs: number;
+  readonly mainMs: number;
+  readonly rssMb: number;
+}
+
+/** What a process cost in a time. */
+export interface Cost {
+  /** Share of one core, 0 to the number of cores. */
+  readonly cpu: number;
+  /** Share of its time that the main thread was running. */
+  readonly main: number;
+  readonly cpuMs: number;
+  /** Resident memory in MiB (2^20 bytes): at the end, and the medians of the first and the last tenth of the time. */
+  readonly rssMb: number;
+  readonly rssFirstMb: number;
+  readonly rssLastMb: number;
+  readonly rssMaxMb: number;
+}
+
+/** Samples processes until it is stopped. Without /proc there is nothing to see, and nothing fails. */
+export class Usage {
+  readonly #pids = new Map<string, number>();
+  readonly #samples = new Map<string, Sample[]>();
+  readonly #machine: { readonly at: number; readonly busyMs: number }[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #sampling: Promise<void> = Promise.resolve();
+
+  constructor() {
+    this.#timer = setInterval(() => void this.sample(), everyMs);
+  }
+
+  /** Watches a process under a name; a new one takes the place of an older one. */
+  watch(name: string, pid: number | undefined): void {
+    if (pid === undefined || pid === 0) return;
+    this.#pids.set(name, pid);
+    this.#samples.set(name, []);
+  }
+
+  /** Takes a sample now; those that overlap share one. */
+  sample(): Promise<void> {
+    this.#sampling = this.#sampling.then(() => this.#take());
+    return this.#sampling;
+  }
+
+  /** What a process cost between two times of the machine's clock; undefined if it was not seen then. */
+  cost(name: string, from: number, to: number): Cost | undefined {
+    const samples = (this.#samples.get(name) ?? []).filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
+    const first = samples[0];
+    const last = samples.at(-1);
+    if (!first || !last || last.at === first.at) return undefined;
+    const time = last.at - first.at;
+    const tenth = Math.max(1, Math.floor(samples.length / 10));
+    const memory = samples.map(({ rssMb }) => rssMb);
+    return {
+      cpu: (last.cpuMs - first.cpuMs) / time, main: (last.mainMs - first.mainMs) / time, cpuMs: last.cpuMs - first.cpuMs,
+      rssMb: last.rssMb, rssFirstMb: middle(memory.slice(0, tenth)), rssLastMb: middle(memory.slice(-tenth)), rssMaxMb: Math.max(...memory),
+    };
+  }
+
+  /** Share of the machine's cores that was busy, whoever used them, 0 to 1; undefined without /proc. */
+  machine(from: number, to: number): number | undefined {
+    const samples = this.#machine.filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
+    const first = samples[0];
+    const last = samples.at(-1);
+    return first && last && last.at > first.at ? (last.busyMs - first.busyMs) / (last.at - first.at) / cpus().length : undefined;
+  }
+
+  /** Names of the processes. */
+  get names(): readonly string[] {
+    return [...this.#pids.keys()];
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #take(): Promise<void> {
+    const busyMs = await machineBusy();
+    if (busyMs !== undefined) push(this.#machine, { at: machineNow(), busyMs });
+    for (const [name, pid] of this.#pids) {
+      const sample = await look(pid);
+      const samples = this.#samples.get(name);
+      if (sample && samples) push(samples, sample);
+    }
+  }
+}
+
+function push<T>(list: T[], entry: T): void {
+  list.push(entry);
+  if (list.length > maxSamples) list.splice(0, maxSamples / 10);
+}
+
+async function look(pid: number): Promise<Sample | undefined> {
+  const [all, main, status] = await Promise.all([`stat`, `task/${pid}/stat`, `status`].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")));
+  const rss = /^VmRSS:\s+(\d+) kB/m.exec(status ?? "")?.[1];
+  if (rss === undefined) return undefined;
+  return { at: machineNow(), cpuMs: ticks(all ?? ""), mainMs: ticks(main ?? ""), rssMb: Number(rss) / 1024 };
+}
+
+/** User and system time; the fields are counted from behind the name, which may hold anything. */
+function ticks(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * tickMs;
+}
+
+async function machineBusy(): Promise<number | undefined> {
+  const text = await readFile("/proc/stat", "latin1").catch(() => "");
+  const fields = /^cpu +(.*)$/m.exec(text)?.[1]?.split(" ").map(Number);
+  if (!fields) return undefined;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0] = fields;
+  return (user + nice + system + irq + soft) * tickMs;
+}
+
+function middle(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}

@@ -1,0 +1,19 @@
+/** What a scenario is. */
+import type { Lab } from "../lab.ts";
+import type { Defaults } from "../options.ts";
+import type { Figures } from "../report/figures.ts";
+
+/** What a run gave. */
+export interface Outcome {
+  readonly figures: Figures;
+  /** What a reader of the figures must know: that the load side was the limit, that streams ended, and the like. */
+  readonly notes: readonly string[];
+}
+
+/** A kind of measurement. */
+export interface Scenario {
+  readonly summary: string;
+  readonly defaults: Defaults;
+  /** One run. What it starts, it ends; the cluster and its workspaces are shared with the runs after it. */
+  run(lab: Lab): Promise<Outcome>;
+}

@@ -1,0 +1,54 @@
+/** Scenario stream: changes at a fixed rate, from the write to every subscriber. */
+import { runLoad } from "../load/run.ts";
+import type { LoadResult } from "../load/run.ts";
+import type { Lab } from "../lab.ts";
+import { measured } from "../report/figures.ts";
+import type { Figures } from "../report/figures.ts";
+import { limits, ms, shares } from "../report/limits.ts";
+import type { Outcome, Scenario } from "./scenario.ts";
+
+export const stream: Scenario = {
+  summary: "the delay of changes at a fixed rate, from the write to the subscribers",
+  defaults: {},
+  run: async (lab) => {
+    await lab.workspaces(lab.options.workspaces);
+    await using daemon = await lab.daemon();
+    await daemon.synced();
+    const result = await runLoad(lab, daemon, lab.options.stalled);
+    return { figures: streamFigures(lab, result), notes: streamNotes(lab, result) };
+  },
+};
+
+/** The figures of a load. Delays in milliseconds. */
+export function streamFigures(lab: Lab, result: LoadResult): Figures {
+  const { latency, added, late, answered, balance, from, to } = result;
+  const cost = lab.usage.cost("daemon", from, to);
+  const perChange = cost && result.changes > 0 ? (cost.cpuMs * 1000) / result.changes : undefined;
+  return measured({
+    latency_p50_ms: ms(latency, 50), latency_p99_ms: ms(latency, 99), latency_max_ms: latency.maxValue / 1000,
+    added_p50_ms: ms(added, 50), added_p99_ms: ms(added, 99),
+    changes_per_s: result.changesPerSecond,
+    ...balance,
+    daemon_cpu_us_per_change: perChange,
+    daemon_rss_mb: cost?.rssMb,
+    api_requests: result.requests && requestsOfOthers(result.requests),
+    write_p50_ms: ms(answered, 50), write_p99_ms: ms(answered, 99), late_p99_ms: ms(late, 99),
+    line_bytes: result.lineBytes,
+  });
+}
+
+/** All requests but the writer's patches of pods, and watches, which are renewed now and then whatever happens. */
+function requestsOfOthers(requests: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const [kind, count] of requests) if (kind !== "patch pods/" && !kind.startsWith("watch ")) sum += count;
+  return sum;
+}
+
+/** What must be said beside them. */
+export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
+  const notes = [...limits(lab.usage, result.from, result.to, result.share, result.late)];
+  if (result.failedWrites > 0) notes.push(`the API server did not take ${result.failedWrites} changes`);
+  if (result.ended > 0) notes.push(`${result.ended} streams ended early: ${result.why}`);
+  if (lab.signal.aborted) notes.push("ended early by the user");
+  return [...notes, shares(lab.usage, result.from, result.to)];
+}
