@@ -1,0 +1,167 @@
+/** Runs the daemon as a process of its own, as an installation does, and watches it from outside: log, metrics, memory, end. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { isRecord, record } from "../../src/embedded/kubelet/json.ts";
+import type { Json } from "../../src/embedded/kubelet/json.ts";
+import { until } from "./until.ts";
+
+const entry = fileURLToPath(new URL("../../src/main/index.ts", import.meta.url));
+const exampleConfig = fileURLToPath(new URL("../../examples/local.json", import.meta.url));
+/** Log lines that are kept; a daemon that tells more has a fault of its own. */
+const maxLines = 50_000;
+
+/** How the process is started. */
+export interface DaemonProcessOptions {
+  /** Text of a kubeconfig. */
+  readonly kubeconfig: string;
+  /** Makes the configuration from the example's, in which the system chooses the ports. */
+  readonly configure?: (config: Json) => Json;
+  /** Further flags of Node. */
+  readonly nodeFlags?: readonly string[];
+}
+
+/** A daemon that serves. */
+export class DaemonProcess {
+  /** Path of the kubeconfig that it reads. */
+  readonly kubeconfigPath: string;
+  /** Lines of its log so far, as they came. */
+  readonly lines: readonly string[];
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(child: ChildProcess, folder: string, kubeconfigPath: string, lines: readonly string[]) {
+    this.#child = child;
+    this.#folder = folder;
+    this.kubeconfigPath = kubeconfigPath;
+    this.lines = lines;
+  }
+
+  /** Starts it; resolves when it serves, which may be before its first list is complete. Rejects with its log if it does not start. */
+  static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
+    const folder = await mkdtemp(join(tmpdir(), "wsmand-process-"));
+    const kubeconfigPath = join(folder, "kubeconfig");
+    await writeFile(kubeconfigPath, options.kubeconfig, { mode: 0o600 });
+    const config = await localConfig();
+    await writeFile(join(folder, "config.json"), JSON.stringify(options.configure?.(config) ?? config));
+    const flags = [...(options.nodeFlags ?? []), entry, "run", "--config", join(folder, "config.json"), "--kubeconfig", kubeconfigPath];
+    const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
+    const lines: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length < maxLines && lines.push(line));
+    const daemon = new DaemonProcess(child, folder, kubeconfigPath, lines);
+    try {
+      await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0, 30_000);
+      if (daemon.ended) throw new Error(`the daemon ended: ${lines.slice(-20).join("\n")}`);
+    } catch (error) {
+      await daemon.close();
+      throw error;
+    }
+    return daemon;
+  }
+
+  /** Whether the process is gone, for whatever reason. */
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get rpcPort(): number {
+    return Number(this.#served()["rpcPort"]);
+  }
+
+  get metricsPort(): number {
+    return Number(this.#served()["metricsPort"]);
+  }
+
+  /** Log entries with this message. */
+  logged(message: string): Json[] {
+    return this.log().filter((entry) => entry["msg"] === message);
+  }
+
+  /** All log entries; a line that is none of ours (a stack trace, a warning of Node) becomes {msg: the line}. */
+  log(): Json[] {
+    return this.lines.map((line) => parseLine(line));
+  }
+
+  /** Resolves when its state is that of a complete list. */
+  async synced(deadlineMs = 20_000): Promise<void> {
+    await until("the daemon is ready", async () => (await this.get("/readyz").catch(() => undefined))?.status === 200, deadlineMs);
+  }
+
+  /** GET on the metrics port. */
+  get(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.metricsPort}${path}`, { signal: AbortSignal.timeout(10_000) });
+  }
+
+  /** Sum of the samples of a metric whose labels hold all of these; 0 if there is none. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const text = await (await this.get("/metrics")).text();
+    let sum = 0;
+    for (const line of text.split("\n")) {
+      const [, found, given = "", value] = /^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+      if (found === name && Object.entries(labels).every(([key, expected]) => given.includes(`${key}="${expected}"`))) sum += Number(value);
+    }
+    return sum;
+  }
+
+  /** Resident memory, MiB. */
+  async residentMiB(): Promise<number> {
+    const status = await readFile(`/proc/${this.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+  }
+
+  /** Asks it to end and gives its exit code; kills it if it has not ended in time. Idempotent. */
+  async close(): Promise<number | null> {
+    if (!this.ended) this.#child.kill("SIGTERM");
+    try {
+      await until("the daemon ended", () => this.ended, 15_000);
+    } finally {
+      this.#child.kill("SIGKILL");
+      await rm(this.#folder, { recursive: true, force: true });
+    }
+    return this.#child.exitCode;
+  }
+
+  #served(): Json {
+    return this.logged("serving")[0] ?? {};
+  }
+}
+
+/** The example configuration without TLS, on ports that the system chooses, quick to end. */
+export async function localConfig(): Promise<Json> {
+  const config: unknown = JSON.parse(await readFile(exampleConfig, "utf8"));
+  const members = record(config);
+  return {
+    ...members,
+    rpcServer: { ...record(members["rpcServer"]), addr: "127.0.0.1:0" },
+    prometheus: { addr: "127.0.0.1:0" },
+    wsmand: { ...record(members["wsmand"]), workers: 1, drainTimeout: "2s" },
+  };
+}
+
+/** Line feeds only: other line breaks of Unicode may stand within a line of JSON. */
+function eachLine(stream: Readable, take: (line: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    const parts = (rest + chunk).split("\n");
+    rest = parts.pop() ?? "";
+    for (const part of parts) take(part);
+  });
+}
+
+function parseLine(line: string): Json {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (isRecord(value)) return value;
+  } catch {
+    // Not ours.
+  }
+  return { msg: line };
+}
