@@ -13,6 +13,7 @@ module.exports = {
     { name: "no-circular", severity: "error", from: { path: "^dist" }, to: { circular: true } },
     ...upward,
     { name: "domain-imports-nothing-of-ours", severity: "error", from: { path: "^dist/domain/" }, to: { path: "^dist/(?!domain/|gen/)" } },
+    { name: "render-is-pure", severity: "error", from: { path: "^dist/main/render/" }, to: { path: "^dist/(?!main/render/|main/config/(describe-value|url-template)\\.js$|domain/|gen/)" } },
     { name: "workers-import-domain-only", severity: "error", from: { path: "^dist/workers/" }, to: { path: "^dist/(?!workers/|domain/|gen/)" } },
     { name: "workers-do-no-io", severity: "error", from: { path: "^dist/workers/" }, to: { dependencyTypes: ["core"], path: "^(node:)?(fs|net|http|https|http2|tls|child_process|dns|dgram)" } },
     { name: "metrics-stand-below", severity: "error", from: { path: "^dist/metrics/" }, to: { path: "^dist/(main|embedded|workers)/" } },

@@ -7,6 +7,8 @@ export const workspaceSelector = `${markerLabel}=true`;
 
 /** Label keys on workspace pods. */
 export const labels = {
+  app: "app",
+  component: "component",
   workspaceId: "workspaceID",
   owner: "owner",
   metaId: "metaID",
@@ -17,6 +19,7 @@ export const labels = {
   workspaceClass: "gitpod.io/workspaceClass",
   networkPolicy: "gitpod.io/networkpolicy",
   pvcFeature: "gitpod.io/pvcFeature",
+  fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",
 } as const;
 
 /** Annotation keys on workspace pods. */
@@ -55,6 +58,8 @@ export const userAnnotationPrefix = "gitpod.io/annotation.";
 
 /** Finalizer that keeps a pod until its content is safe. */
 export const finalizer = "gitpod.io/finalizer";
+/** Finalizer that keeps a pod for a look at it; people remove it. */
+export const debugFinalizer = "gitpod.io/debugfinalizer";
 /** Name of the container that every workspace pod has. */
 export const workspaceContainer = "workspace";
 

@@ -1,5 +1,6 @@
 /** Checks of workspace classes that look beyond single values: their IDs, and the files they name. */
 import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
+import { isLabelValue } from "../../domain/kubernetes-names.ts";
 import { podTemplateProblem } from "./pod-template.ts";
 import { pathOf, type Problem } from "./problems.ts";
 
@@ -19,14 +20,9 @@ export async function classProblems(document: unknown): Promise<Problem[]> {
 function idProblems(classes: JsonObject): Problem[] {
   const ids = Object.keys(classes);
   const message = "is no label value: a class ID has at most 63 letters, digits, dots, dashes and underscores, the first and last of them letters or digits";
-  const problems = ids.filter((id) => !isLabelValue(id)).map((id) => ({ path: classPath(id), message }));
+  const problems = ids.filter((id) => id === "" || !isLabelValue(id)).map((id) => ({ path: classPath(id), message }));
   if (!ids.includes(defaultClass)) problems.push({ path: classPath(defaultClass), message: "is required: workspaces that ask for no class, or one that does not exist, get it" });
   return problems;
-}
-
-/** Whether a text can be the value of a Kubernetes label. */
-function isLabelValue(value: string): boolean {
-  return /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(value);
 }
 
 async function templateProblems(classes: JsonObject): Promise<Problem[]> {

@@ -1,5 +1,6 @@
-/** Pod templates of workspace classes: whether a file parses as a Pod. */
+/** Pod templates of workspace classes: files that must parse as a Pod. */
 import { z } from "zod";
+import type { JsonObject } from "../../domain/json.ts";
 import { describeValue } from "./describe-value.ts";
 import { normalize } from "./normalize.ts";
 import { pathOf } from "./problems.ts";
@@ -44,16 +45,32 @@ const podTemplate = z.looseObject({
   }).optional(),
 });
 
+/** What a template file holds, or what is wrong with it. */
+type Template = { readonly template: JsonObject } | { readonly problem: string };
+
 /** Says what is wrong with a template file; undefined if it parses as a Pod. */
 export async function podTemplateProblem(path: string): Promise<string | undefined> {
+  const read = await readTemplate(path);
+  return "problem" in read ? read.problem : undefined;
+}
+
+/** Reads a template file: a Pod, or parts of one. @throws Error that says what is wrong with the file. */
+export async function readPodTemplate(path: string): Promise<JsonObject> {
+  const read = await readTemplate(path);
+  if ("problem" in read) throw new Error(read.problem);
+  return read.template;
+}
+
+async function readTemplate(path: string): Promise<Template> {
   const document = await readDocument(path);
-  if ("problem" in document) return `the file ${describeValue(path)} ${document.problem}`;
+  if ("problem" in document) return { problem: `the file ${describeValue(path)} ${document.problem}` };
   const { value, problems } = normalize(document.value);
   const [broken] = problems;
-  if (broken) return `the file ${describeValue(path)} ${broken.message}`;
+  if (broken) return { problem: `the file ${describeValue(path)} ${broken.message}` };
   const parsed = podTemplate.safeParse(value ?? {});
-  const issue = parsed.error?.issues[0];
-  if (!issue) return undefined;
-  const where = issue.path.length === 0 ? "" : `, at ${pathOf(issue.path)}`;
-  return `the file ${describeValue(path)} does not parse as a Pod${where}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}`;
+  if (parsed.success) return { template: parsed.data };
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined || issue.path.length === 0 ? "" : `, at ${pathOf(issue.path)}`;
+  const why = issue?.message ?? "";
+  return { problem: `the file ${describeValue(path)} does not parse as a Pod${where}: ${why.charAt(0).toLowerCase()}${why.slice(1)}` };
 }

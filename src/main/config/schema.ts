@@ -66,6 +66,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
       [notAbove("renewDeadline", "leaseDuration"), notAbove("retryPeriod", "renewDeadline")],
     ),
     kubernetes: section({ qps: numberWithDefault(100, { min: 0.1, max: 1_000_000, whole: false }), burst: numberWithDefault(200, count) }),
+    pods: section({ seccompField: flag() }),
     drainTimeout: durationWithDefault(30_000),
     log: section({ level: choice(logLevels, "info"), format: choice(logFormats, "json") }),
     tracing: section({

@@ -143,6 +143,10 @@ export interface WsmandConfig {
   readonly leaderElection: { readonly enabled: boolean; readonly leaseDuration: number; readonly renewDeadline: number; readonly retryPeriod: number };
   /** Requests per second to the API server, and how many may go at once after a pause. */
   readonly kubernetes: { readonly qps: number; readonly burst: number };
+  readonly pods: {
+    /** Set manager.seccompProfile in the security context of new pods as well: Kubernetes 1.27 and later ignore the annotation. */
+    readonly seccompField: boolean;
+  };
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** Missing members: the standard OTEL_* variables count. */

@@ -1,0 +1,101 @@
+/** Validation of start requests: what a client is told, field by field. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { wsman } from "../../../src/gen/proto.js";
+import { invalidStart, startProblems } from "../../../src/main/render/validation.ts";
+import { request } from "./helpers.ts";
+
+function problems(members: object = {}, spec: object = {}): readonly string[] {
+  return startProblems(request(members, spec)).map(({ field, message }) => `${field}: ${message}`);
+}
+
+function fields(members: object = {}, spec: object = {}): readonly string[] {
+  return startProblems(request(members, spec)).map(({ field }) => field);
+}
+
+test("a request in order has no problems, with everything that is optional and without", () => {
+  assert.deepEqual(problems(), []);
+  const metadata = { owner: "0a1B_2.3", metaId: "gitpodio-gitpod-abc", team: "team-1", project: "", annotations: { key: "any value\n", "a.b_c-D": "" } };
+  const spec = {
+    class: "no-such-class", ports: [{ port: 1 }, { port: 65535, visibility: 1 }], featureFlags: [0, 4, 4, 5, 7], admission: 1, timeout: "1h30m", volumeSnapshot: { volumeSnapshotName: "snap-1" },
+    envvars: [{ name: "A", value: "=" }, { name: "B", secret: { secretName: "s", key: "k.pem" } }, { name: "GITPOD_DROPPED\n", value: "x" }, { name: "" }],
+  };
+  assert.deepEqual(problems({ metadata }, spec), []);
+  for (const type of ["PREBUILD", "PROBE", "IMAGEBUILD"]) assert.deepEqual(problems({ type, servicePrefix: "" }), []);
+});
+
+test("an empty request is told everything that is required, sorted", () => {
+  assert.deepEqual(
+    startProblems({}).map(({ field, message }) => `${field}: ${message}`),
+    ["id: cannot be blank", "metadata: cannot be blank", "service_prefix: cannot be blank", "spec: cannot be blank"],
+  );
+  assert.deepEqual(startProblems({ id: "a", servicePrefix: "b", metadata: {}, spec: {} }).map(({ field }) => field), ["initializer", "meta_id", "owner", "workspace_image", "workspace_location"]);
+});
+
+test("the error's text is the one that clients know", () => {
+  const found = startProblems(request({}, { workspaceImage: "", ports: [{ port: 5900 }, { port: 5900 }] }));
+  const error = invalidStart(found);
+  assert.equal(error.code, "INVALID_ARGUMENT");
+  assert.equal(error.message, "invalid start workspace request: invalid request: ports: port 5900 is not unique; workspace_image: cannot be blank.");
+});
+
+test("an initializer needs one of its cases", () => {
+  assert.deepEqual(problems({}, { initializer: {} }), ["initializer: cannot be blank"]);
+  for (const name of ["empty", "git", "snapshot", "prebuild", "composite", "download", "backup"]) assert.deepEqual(fields({}, { initializer: { [name]: {} } }), [], name);
+});
+
+test("each field is refused for what it alone has wrong", () => {
+  const long = "a".repeat(64);
+  const metadata = (members: object): object => ({ metadata: { owner: "jane", metaId: "meta-1", ...members } });
+  const cases: readonly (readonly [string, object, object?])[] = [
+    ...["UPPER", "-a", "a-", "a/b", "..", "a..b", "a_b", "é", "a\n", long, "__proto__"].map((id) => ["id", { id }] as const),
+    ...["a b", "-a", "a-", "a/b", "jane\n", "é", long].map((owner) => ["owner", metadata({ owner })] as const),
+    ...["UPPER", "a.b", "a_b", "-a", "a\n", long].map((metaId) => ["meta_id", metadata({ metaId })] as const),
+    ["team", metadata({ team: "a b" })],
+    ["project", metadata({ project: "_" })],
+    ...["a/b", "", "a b", "ends-", "é", "a".repeat(53)].map((key) => ["annotations", metadata({ annotations: { [key]: "" } })] as const),
+    ["service_prefix", { servicePrefix: "evil.example/" }],
+    ["type", { type: 3 }],
+    ["admission", {}, { admission: 2 }],
+    ["feature_flags", {}, { featureFlags: [4, 1] }],
+    ["timeout", {}, { timeout: "1 hour" }],
+    ...[[{ port: 0 }], [{ port: 65536 }], [{ port: 80, visibility: 2 }], [{}]].map((ports) => ["ports", {}, { ports }] as const),
+    ...[{ name: "", value: "x" }, { name: "A=B", value: "x" }, { name: "A\n", value: "x" }, { name: "A", secret: {} }, { name: "A", secret: { secretName: "../x", key: "k" } }, { name: "A", secret: { secretName: "x", key: ".." } }]
+      .map((variable) => ["envvars", {}, { envvars: [variable] }] as const),
+    ["volume_snapshot", {}, { volumeSnapshot: { volumeSnapshotName: "../pods/x" } }],
+  ];
+  for (const [field, members, spec] of cases) assert.deepEqual(fields(members, spec), [field], JSON.stringify([members, spec]));
+});
+
+test("names of prototypes are names like others", () => {
+  assert.deepEqual(fields({ metadata: { owner: "constructor", metaId: "tostring", annotations: { ["__proto__x"]: "1", constructor: "2" } } }), []);
+  const annotations: unknown = JSON.parse('{"__proto__": "x"}');
+  assert.deepEqual(fields({ metadata: { owner: "jane", metaId: "m", annotations } }), ["annotations"]);
+});
+
+test("values that may be secret are in no message", () => {
+  const secret = "hunter2 \u0000";
+  const spec = { envvars: [{ name: "bad=name", value: secret }], sshPublicKeys: [secret], initializer: {}, git: { username: secret } };
+  assert.ok(!invalidStart(startProblems(request({}, spec))).message.includes("hunter2"));
+});
+
+test("long values are cut", () => {
+  const { message } = invalidStart(startProblems(request({ id: "A".repeat(1_000_000), metadata: { owner: "!".repeat(1_000_000), metaId: "m" } })));
+  assert.ok(message.length < 1000, String(message.length));
+});
+
+test("any decoded message is judged without throwing, one problem per field, sorted", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      let decoded;
+      try {
+        decoded = wsman.StartWorkspaceRequest.decode(bytes);
+      } catch {
+        return;
+      }
+      const names = startProblems(decoded).map(({ field }) => field);
+      assert.deepEqual(names, [...new Set(names)].toSorted());
+    }),
+  );
+});
