@@ -5,6 +5,7 @@ import type { ConnectionFlags } from "./connection.ts";
 import type { ExplainFlags } from "./explain-command.ts";
 import type { FilterFlags } from "./client.ts";
 import type { Io } from "./io.ts";
+import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { usageError } from "./errors.ts";
@@ -15,6 +16,7 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   program.exitOverride().configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) }).showHelpAfterError("(--help shows the usage)");
   addDaemonCommands(program, io, parts);
   addExplain(program, io, exit);
+  addRender(program, io, exit);
   addClientCommands(program, io);
   return program;
 }
@@ -53,6 +55,15 @@ function addExplain(program: Command, io: Io, exit: (code: number) => void): voi
     .option("--now <time>", "RFC 3339; default: now")
     .option("--last-activity <time>", "RFC 3339; default: what the pod's annotation says")
     .action(async () => exit(await (await import("./explain-command.ts")).explainCommand(io, explain.opts<ExplainFlags>())));
+}
+
+function addRender(program: Command, io: Io, exit: (code: number) => void): void {
+  const render = program.command("render").description("read a StartWorkspaceRequest (proto3 JSON) from the standard input; print the pod that it starts, and the volume claim if any");
+  render
+    .requiredOption("--config <file>", "configuration, JSON or YAML")
+    .option("--owner-token <token>", "the owner's token; default: a random one")
+    .option("--cli-api-key <token>", "the token of the workspace's own command line; default: a random one")
+    .action(async () => exit(await (await import("./render.ts")).renderCommand(io, render.opts<RenderFlags>())));
 }
 
 interface FilterOptions {

@@ -1,0 +1,88 @@
+/** Command `render`: a StartWorkspaceRequest on the standard input, the pod and the claim that a start would create on the standard output. */
+import { randomBytes } from "node:crypto";
+import { messageOf, WsmanError } from "../../domain/errors.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import { wsman } from "../../gen/proto.js";
+import { readPodTemplate } from "../config/pod-template.ts";
+import type { Config } from "../config/index.ts";
+import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
+import { renderPod, type RenderContext } from "../render/pod.ts";
+import { renderPvc } from "../render/pvc.ts";
+import { readStart, type WorkspaceStart } from "../render/start.ts";
+import { randomToken } from "../render/token.ts";
+import { invalidStart, startProblems } from "../render/validation.ts";
+import { loadConfig } from "./config-flags.ts";
+import { exitCodes } from "./errors.ts";
+import { readAll, type Io } from "./io.ts";
+import { readProtoJson } from "./proto-json.ts";
+import { sanitize, toSafeJson } from "./text.ts";
+
+/** Flags of `render`. */
+export interface RenderFlags {
+  readonly config: string;
+  /** Tokens; default: random ones. */
+  readonly ownerToken?: string | undefined;
+  readonly cliApiKey?: string | undefined;
+}
+
+/** As much as a start request over gRPC may have, twice for what JSON adds. */
+const maxInputBytes = 32 * 1024 * 1024;
+
+/** Renders; prints `{"error": ...}` instead where that can not be done. What StartWorkspace would refuse is rendered with a warning. Resolves with the exit code. */
+export async function renderCommand(io: Io, flags: RenderFlags): Promise<number> {
+  const warn = (text: string): void => void io.stderr.write(`warning: ${sanitize(text)}\n`);
+  try {
+    const config = await loadConfig(io, flags.config);
+    const request = readRequest(await readAll(io.stdin, maxInputBytes), warn);
+    const start = readStart(request);
+    const problems = startProblems(request);
+    if (problems.length > 0) warn(`StartWorkspace would refuse this: ${invalidStart(problems).message}`);
+    const context = await contextOf(start, config, flags);
+    const rendered = { pod: renderPod(start, context), pvc: claimOf(start, context, warn) };
+    io.stdout.write(`${toSafeJson(rendered, io.stdout.isTTY === true ? 2 : 0)}\n`);
+    return exitCodes.ok;
+  } catch (error) {
+    io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
+    return exitCodes.error;
+  }
+}
+
+function readRequest(text: string, warn: (text: string) => void): wsman.StartWorkspaceRequest {
+  const { message, unknown } = readProtoJson(parseJson(text), "ws-manager-api/core.proto", "wsman.StartWorkspaceRequest");
+  if (unknown.length > 0) warn(`no members of a StartWorkspaceRequest, ignored: ${unknown.slice(0, 20).join(", ")}${unknown.length > 20 ? ", ..." : ""}`);
+  return wsman.StartWorkspaceRequest.fromObject(message);
+}
+
+/** The parser's own message quotes the input, which may hold tokens. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("the standard input is not JSON: give a StartWorkspaceRequest as proto3 JSON");
+  }
+}
+
+async function contextOf(start: WorkspaceStart, { manager, wsmand }: Config, flags: RenderFlags): Promise<RenderContext> {
+  const workspaceClass = selectClass(manager, start.workspaceClass);
+  const { base, ofType } = templateFiles(workspaceClass, start.type);
+  const read = async (file: string | undefined): Promise<JsonObject | undefined> => (file === undefined ? undefined : readPodTemplate(file));
+  return {
+    manager,
+    workspaceClass,
+    template: combineTemplates(await read(base), await read(ofType)),
+    seccompField: wsmand.pods.seccompField,
+    ownerToken: flags.ownerToken ?? randomToken(randomBytes),
+    cliApiToken: flags.cliApiKey ?? randomToken(randomBytes),
+  };
+}
+
+/** The claim, or null. A class without claims is a warning here, so that the pod can be seen. */
+function claimOf(start: WorkspaceStart, context: RenderContext, warn: (text: string) => void): JsonObject | null {
+  try {
+    return renderPvc(start, context) ?? null;
+  } catch (error) {
+    if (!(error instanceof WsmanError)) throw error;
+    warn(`StartWorkspace would refuse this: ${error.message}`);
+    return null;
+  }
+}
