@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { answerSchema } from "./serve.ts";
 
-/** Longest time that a part may take for an answer, milliseconds. */
+/** How long a part may take for an answer if nothing else is said, milliseconds. */
 const callTimeoutMs = 120_000;
 const endTimeoutMs = 10_000;
 
@@ -39,12 +39,12 @@ export class Part implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  /** Calls a method of the part. Rejects if it fails, takes longer than two minutes, or the process ends. */
-  async call<T>(method: string, params: unknown, result: z.ZodType<T>): Promise<T> {
+  /** Calls a method of the part. Rejects if it fails, takes too long, or the process ends. */
+  async call<T>(method: string, params: unknown, result: z.ZodType<T>, timeoutMs = callTimeoutMs): Promise<T> {
     if (this.#gone !== undefined) throw new Error(`the ${this.name} ${this.#gone}`);
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const timer = setTimeout(() => reject(new Error(`the ${this.name} gave no answer to ${method} within ${callTimeoutMs / 1000} s`)), callTimeoutMs);
+    const timer = setTimeout(() => reject(new Error(`the ${this.name} gave no answer to ${method} within ${timeoutMs / 1000} s`)), timeoutMs);
     this.#waiting.set(id, { resolve, reject });
     try {
       this.#child.send({ id, method, params });

@@ -9,6 +9,9 @@ const everyMs = 250;
 /** Most samples that are kept of a process: over four hours. */
 const maxSamples = 60_000;
 
+/** Most processes that are remembered. */
+const maxProcesses = 64;
+
 /** A process at a moment. */
 interface Sample {
   readonly at: number;
@@ -31,10 +34,17 @@ export interface Cost {
   readonly rssMaxMb: number;
 }
 
+/** A process that is, or was, watched. */
+interface Watched {
+  readonly name: string;
+  readonly pid: number;
+  readonly samples: Sample[];
+  gone: boolean;
+}
+
 /** Samples processes until it is stopped. Without /proc there is nothing to see, and nothing fails. */
 export class Usage {
-  readonly #pids = new Map<string, number>();
-  readonly #samples = new Map<string, Sample[]>();
+  readonly #processes: Watched[] = [];
   readonly #machine: { readonly at: number; readonly busyMs: number }[] = [];
   readonly #timer: NodeJS.Timeout;
   #sampling: Promise<void> = Promise.resolve();
@@ -43,11 +53,11 @@ export class Usage {
     this.#timer = setInterval(() => void this.sample(), everyMs);
   }
 
-  /** Watches a process under a name; a new one takes the place of an older one. */
+  /** Watches a process under a name, until it ends. Another one may have had the name before it. */
   watch(name: string, pid: number | undefined): void {
     if (pid === undefined || pid === 0) return;
-    this.#pids.set(name, pid);
-    this.#samples.set(name, []);
+    if (this.#processes.length === maxProcesses) this.#processes.shift();
+    this.#processes.push({ name, pid, samples: [], gone: false });
   }
 
   /** Takes a sample now; those that overlap share one. */
@@ -58,7 +68,7 @@ export class Usage {
 
   /** What a process cost between two times of the machine's clock; undefined if it was not seen then. */
   cost(name: string, from: number, to: number): Cost | undefined {
-    const samples = (this.#samples.get(name) ?? []).filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
+    const samples = this.#processes.filter((process) => process.name === name).map((process) => within(process.samples, from, to)).findLast(({ length }) => length > 1) ?? [];
     const first = samples[0];
     const last = samples.at(-1);
     if (!first || !last || last.at === first.at) return undefined;
@@ -73,7 +83,7 @@ export class Usage {
 
   /** Share of the machine's cores that was busy, whoever used them, 0 to 1; undefined without /proc. */
   machine(from: number, to: number): number | undefined {
-    const samples = this.#machine.filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
+    const samples = within(this.#machine, from, to);
     const first = samples[0];
     const last = samples.at(-1);
     return first && last && last.at > first.at ? (last.busyMs - first.busyMs) / (last.at - first.at) / cpus().length : undefined;
@@ -81,7 +91,7 @@ export class Usage {
 
   /** Names of the processes. */
   get names(): readonly string[] {
-    return [...this.#pids.keys()];
+    return [...new Set(this.#processes.map(({ name }) => name))];
   }
 
   stop(): void {
@@ -91,12 +101,18 @@ export class Usage {
   async #take(): Promise<void> {
     const busyMs = await machineBusy();
     if (busyMs !== undefined) push(this.#machine, { at: machineNow(), busyMs });
-    for (const [name, pid] of this.#pids) {
-      const sample = await look(pid);
-      const samples = this.#samples.get(name);
-      if (sample && samples) push(samples, sample);
+    for (const process of this.#processes) {
+      if (process.gone) continue;
+      const sample = await look(process.pid);
+      if (sample) push(process.samples, sample);
+      else process.gone = true;
     }
   }
+}
+
+/** Those between two times, and the ones just before and after. */
+function within<T extends { readonly at: number }>(samples: readonly T[], from: number, to: number): readonly T[] {
+  return samples.filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
 }
 
 function push<T>(list: T[], entry: T): void {

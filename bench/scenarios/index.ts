@@ -1,5 +1,9 @@
 /** All scenarios by their names. */
-import { stream } from "./stream.ts";
+import { connect } from "./connect.ts";
+import { fanout } from "./fanout.ts";
+import { ready } from "./ready.ts";
 import type { Scenario } from "./scenario.ts";
+import { stall } from "./stall.ts";
+import { stream } from "./stream.ts";
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map([["stream", stream]]);
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, fanout, stall, ready, connect }));

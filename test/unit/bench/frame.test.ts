@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { FrameReader } from "../../../bench/load/frame.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
-function encoded(status: wsman.WorkspaceStatus.$Properties, header: Record<string, string> = {}): Uint8Array {
-  return wsman.SubscribeResponse.encode({ status, header }).finish();
+function encoded(status: object, header: Record<string, string> = {}): Uint8Array {
+  return wsman.SubscribeResponse.encode(wsman.SubscribeResponse.fromObject({ status, header })).finish();
 }
 
 function read(bytes: Uint8Array, start = 0, end = bytes.length): { stamp: number; version: number } {

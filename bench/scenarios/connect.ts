@@ -1,0 +1,58 @@
+/** Scenario connect: many subscribers come at a fixed rate, each with a connection of its own, get the initial state, stay, and go. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { machineNow } from "../load/clock.ts";
+import { arrivedSchema } from "../parts/subscribers.ts";
+import { measured } from "../report/figures.ts";
+import { limits, shares } from "../report/limits.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** How long the last ones may take. */
+const timeoutMs = 60_000;
+/** Until memory has come to rest. */
+const restMs = 3000;
+const leadMs = 200;
+
+export const connect: Scenario = {
+  summary: "subscribers come at a fixed rate (--rate), get the current statuses, and go",
+  defaults: { workspaces: 1000, subscribers: 1500, rate: 30 },
+  run: async (lab) => {
+    const { workspaces, subscribers, rate } = lab.options;
+    await lab.workspaces(workspaces);
+    await using daemon = await lab.daemon();
+    await daemon.synced();
+    await using part = lab.part("subscribers", "subscribers.ts");
+    await lab.usage.sample();
+    const from = machineNow();
+    lab.say(`${subscribers} subscribers come, ${rate} a second`);
+    const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, initial: workspaces, timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs);
+    await lab.usage.sample();
+    const to = machineNow();
+    const cost = lab.usage.cost("daemon", from, to);
+    await part.call("close", {}, z.undefined());
+    await sleep(restMs);
+    await lab.usage.sample();
+    const after = lab.usage.cost("daemon", from, machineNow());
+    const missing = subscribers - arrived.complete.length;
+    return {
+      figures: measured({
+        connect_p50_ms: percentile(arrived.complete, 0.5), connect_p99_ms: percentile(arrived.complete, 0.99), connect_max_ms: percentile(arrived.complete, 1),
+        headers_p50_ms: percentile(arrived.opened, 0.5), headers_p99_ms: percentile(arrived.opened, 0.99),
+        messages_per_s: (arrived.messages * 1000) / (to - from),
+        incomplete: missing,
+        rss_before_mb: cost?.rssFirstMb, rss_connected_mb: cost?.rssMb, rss_after_mb: after?.rssMb,
+      }),
+      notes: [
+        ...(missing > 0 ? [`${missing} subscribers did not get all ${workspaces} statuses`] : []),
+        ...(arrived.ended > 0 ? [`${arrived.ended} streams ended early: ${arrived.why}`] : []),
+        ...limits(lab.usage, from, to, arrived.share), shares(lab.usage, from, to),
+      ],
+    };
+  },
+};
+
+/** The smallest value that at least this share of all does not exceed; NaN of none. */
+function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}

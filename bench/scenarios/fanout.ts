@@ -1,0 +1,120 @@
+/** Scenario fanout: messages per second to many subscribers, beside a bare grpc-js server that sends the same bytes, in turn. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import type { Lab } from "../lab.ts";
+import { machineNow } from "../load/clock.ts";
+import type { Endpoint } from "../load/grpc-stream.ts";
+import type { Plan } from "../load/plan.ts";
+import { startSubscribers, writerConnections } from "../load/run.ts";
+import type { Daemon } from "../parts/daemon.ts";
+import type { Part } from "../parts/part.ts";
+import { countsSchema } from "../parts/subscribers.ts";
+import { writtenSchema } from "../parts/writer.ts";
+import { measured } from "../report/figures.ts";
+import { limits, shares } from "../report/limits.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** Different frames that the bare server sends in turn. */
+const frameCount = 500;
+/** From the first message to the beginning of what is counted. */
+const rampMs = 1500;
+/** The daemon is offered more than it can deliver: this much of what the bare server did. */
+const offered = 1.6;
+/** Below this share of its time the main thread of a server was not what limited it. */
+const busyShare = 0.85;
+const captureTimeoutMs = 30_000;
+const nothing = z.undefined();
+const ways = ["publish", "pull"] as const;
+
+/** What came in a turn. */
+interface Turn {
+  readonly perSecond: number;
+  readonly from: number;
+  readonly to: number;
+  readonly share: number;
+}
+
+export const fanout: Scenario = {
+  summary: "messages per second to all subscribers, as a share of what bare grpc-js delivers with the same bytes",
+  // Small pods: what is measured is behind the workers, and the API server shall not need the cores.
+  defaults: { workspaces: 200, subscribers: 200, size: 0, seconds: 5 },
+  run: async (lab) => {
+    const names = await lab.workspaces(lab.options.workspaces);
+    await using daemon = await lab.daemon();
+    await daemon.synced();
+    await using writer = lab.part("writer", "writer.ts");
+    await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, names, connections: writerConnections }, nothing);
+    const frames = await capture(lab, daemon, writer);
+    await using bare = lab.part("bare server", "bare.ts");
+    const endpoint: Endpoint = { host: "127.0.0.1", port: await bare.call("listen", {}, z.number()) };
+    const bareTurns: Turn[] = [];
+    for (const way of ways) {
+      lab.say(`bare grpc-js, ${way}`);
+      bareTurns.push(await turn(lab, endpoint, () => bare.call("begin", { frames, way }, nothing), () => bare.call("finish", {}, nothing)));
+    }
+    const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
+    lab.say("the daemon");
+    const rate = Math.ceil((offered * best) / lab.options.subscribers);
+    const ours = await turn(lab, daemon.endpoint, () => writer.call("begin", floodPlan(lab, rate), nothing), async () => void (await writer.call("finish", { stop: true }, writtenSchema)));
+    const main = lab.usage.cost("daemon", ours.from, ours.to)?.main;
+    const bareMain = bareTurns.map(({ perSecond, from, to }) => perSecond / (lab.usage.cost("bare server", from, to)?.main ?? Number.NaN));
+    const [publish, pull] = bareTurns;
+    return {
+      figures: measured({
+        ratio_to_bare: ours.perSecond / best,
+        messages_per_s: ours.perSecond,
+        bare_publish_per_s: publish?.perSecond, bare_pull_per_s: pull?.perSecond,
+        // What a second of the main thread brings: tells more where others use the machine, too.
+        per_cpu_ratio_to_bare: main && ours.perSecond / main / Math.max(...bareMain),
+        ratio_to_publish: publish && ours.perSecond / publish.perSecond,
+        frame_bytes: frames.reduce((sum, { length }) => sum + length, 0) / frames.length,
+        offered_per_s: rate * lab.options.subscribers,
+        daemon_main_share: main,
+      }),
+      notes: [
+        ...(main !== undefined && main < busyShare ? [`the daemon was not at its limit: its main thread ran ${(main * 100).toFixed(0)} % of the time`] : []),
+        ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, ...bareTurns.map(({ share }) => share))),
+        ...bareTurns.map(({ from, to }, i) => `bare, ${ways[i] ?? ""}: ${shares(lab.usage, from, to)}`),
+        `the daemon: ${shares(lab.usage, ours.from, ours.to)}`,
+      ],
+    };
+  },
+};
+
+/** Frames of the daemon's own, each of another change. */
+async function capture(lab: Lab, daemon: Daemon, writer: Part): Promise<readonly Uint8Array[]> {
+  await using reader = lab.part("capture", "subscribers.ts");
+  await reader.call("open", { endpoint: daemon.endpoint, subscribers: 1, connections: 1, stalled: 0, capture: frameCount }, nothing);
+  await writer.call("begin", { ...floodPlan(lab, 200), total: frameCount }, nothing);
+  await writer.call("finish", { stop: false }, writtenSchema);
+  const frames: Uint8Array[] = [];
+  // Some may have been coalesced; what there is will do.
+  for (const deadline = machineNow() + captureTimeoutMs; frames.length < frameCount / 2 && machineNow() < deadline; await sleep(50)) frames.push(...(await reader.call("counts", {}, countsSchema)).frames);
+  if (frames.length < frameCount / 2) throw new Error("the daemon does not tell of changes");
+  return frames;
+}
+
+/** Changes without end. */
+function floodPlan(lab: Lab, rate: number): Plan {
+  const total = rate * 600;
+  return { base: lab.stamps(total), total, workspaces: lab.options.workspaces, interval: 1000 / rate, startAt: machineNow() + 100, measuredFrom: 0 };
+}
+
+/** Connects all subscribers, lets the server send, and counts what comes. */
+async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, finish: () => Promise<void>): Promise<Turn> {
+  const { options } = lab;
+  await using subscribers = startSubscribers(lab);
+  const parts = subscribers.parts;
+  await Promise.all(parts.map(({ part, count }) => part.call("open", { endpoint, subscribers: count, connections: Math.ceil(options.connections / parts.length), stalled: 0, capture: 0 }, nothing)));
+  const counts = (): Promise<readonly z.infer<typeof countsSchema>[]> => Promise.all(parts.map(({ part }) => part.call("counts", {}, countsSchema)));
+  await begin();
+  await sleep(rampMs, undefined, { signal: lab.signal });
+  await lab.usage.sample();
+  const before = await counts();
+  await sleep(options.seconds * 1000, undefined, { signal: lab.signal });
+  const after = await counts();
+  await lab.usage.sample();
+  await finish();
+  const perSecond = after.reduce((sum, { messages, at }, i) => sum + ((messages - (before[i]?.messages ?? 0)) * 1000) / (at - (before[i]?.at ?? 0)), 0);
+  return { perSecond, from: before[0]?.at ?? 0, to: after[0]?.at ?? 0, share: Math.max(...after.map(({ share }) => share)) };
+}

@@ -1,0 +1,40 @@
+/** Scenario stall: a stream with and without subscribers that do not read, in turn: the others must not notice, and memory must stay flat. */
+import { runLoad } from "../load/run.ts";
+import type { LoadResult } from "../load/run.ts";
+import type { Lab } from "../lab.ts";
+import { measured } from "../report/figures.ts";
+import { ms } from "../report/limits.ts";
+import type { Scenario } from "./scenario.ts";
+import { streamNotes } from "./stream.ts";
+
+export const stall: Scenario = {
+  summary: "the same with and without one tenth more subscribers that do not read, in turn (--stalled for another number)",
+  defaults: { subscribers: 45, seconds: 20 },
+  run: async (lab) => {
+    const { subscribers, stalled } = lab.options;
+    await lab.workspaces(lab.options.workspaces);
+    const without = await oneLoad(lab, 0);
+    const hanging = await oneLoad(lab, stalled > 0 ? stalled : Math.ceil(subscribers / 9));
+    const cost = lab.usage.cost("daemon", hanging.from, hanging.to);
+    return {
+      figures: measured({
+        p99_ratio: ms(hanging.latency, 99) / ms(without.latency, 99),
+        rss_growth_mb: cost && cost.rssLastMb - cost.rssFirstMb,
+        rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb,
+        latency_p99_without_ms: ms(without.latency, 99), latency_p99_with_ms: ms(hanging.latency, 99),
+        latency_p50_without_ms: ms(without.latency, 50), latency_p50_with_ms: ms(hanging.latency, 50),
+        changes_per_s: hanging.changesPerSecond,
+        ...hanging.balance,
+      }),
+      notes: streamNotes(lab, hanging),
+    };
+  },
+};
+
+/** Each with a daemon of its own, so that neither starts with what the other left. */
+async function oneLoad(lab: Lab, stalled: number): Promise<LoadResult> {
+  await using daemon = await lab.daemon();
+  await daemon.synced();
+  const result = await runLoad(lab, daemon, stalled);
+  return result;
+}
