@@ -34,3 +34,10 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
     signal.addEventListener("abort", done, { once: true });
   });
 }
+
+/** A signal that aborts after `ms`, or with its parent. To be cancelled when what it limits is done. */
+export function deadline(clock: Clock, ms: number, parent: AbortSignal): { readonly signal: AbortSignal; cancel(): void } {
+  const own = new AbortController();
+  const cancel = clock.timer(ms, () => own.abort(new Error(`not done within ${ms} ms`)));
+  return { signal: AbortSignal.any([own.signal, parent]), cancel };
+}

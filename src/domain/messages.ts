@@ -10,6 +10,12 @@ export interface PodEvent {
   readonly timeMs: number;
 }
 
+/**
+ * Where a line comes from. `watch` and `list`: the cluster says so now. `read`: a pod that was read by itself, or held back by us; it may be older than
+ * what is on its way from the watch, and proves nothing about a list.
+ */
+export type Origin = "watch" | "list" | "read";
+
 /** One JSON document in a batch's buffer. */
 export interface TaskLine {
   /** `watch`: a line of a watch, {"type", "object"}. `object`: a bare Pod, from a list, a get, or held back by us. */

@@ -1,25 +1,27 @@
 /** The daemon put together: builds all parts of the daemon, starts them in order and stops them in reverse. */
-import type { Clock } from "../domain/clock.ts";
+import { sleep, type Clock } from "../domain/clock.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
-import type { DeriveConfig, SkippedResult } from "../domain/messages.ts";
+import type { DeriveConfig } from "../domain/messages.ts";
 import { eventReasons, workspaceSelector } from "../domain/names.ts";
 import { startHttpServer } from "../metrics/http.ts";
 import { createMetrics, type Metrics } from "../metrics/registry.ts";
 import type { ClientHooks, KubeClient } from "./kube/client.ts";
 import { eventWatchLimits, PodEventStore } from "./kube/events.ts";
 import { podFetcher } from "./kube/pods.ts";
-import { Reflector, type ReflectorHooks, type ReflectorLimits } from "./kube/reflector.ts";
+import { Reflector, type ReflectorLimits } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
+import { Oddities } from "./oddities.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { startPool, type WorkerPool } from "./pipeline/pool.ts";
+import { Rederiver } from "./pipeline/rederive.ts";
 import { Rereader } from "./pipeline/reread.ts";
 import { Workspaces } from "./pipeline/workspaces.ts";
 import type { ClusterClass } from "./rpc/ports.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
 import { StatusCache, type CacheLimits } from "./state/cache.ts";
-import { recordTransition, takeCensus } from "./state/census.ts";
+import { stopReason, takeCensus } from "./state/census.ts";
 import { Registry } from "./state/registry.ts";
 import { StateStore } from "./state/store.ts";
 import { VersionClock } from "./state/version.ts";
@@ -83,7 +85,8 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
 
   const core = buildCore(options, metrics, versions, client, pool);
   cleanup.push(() => core.pipeline.close());
-  cleanup.push(() => core.hub.shutdown());
+  cleanup.push(() => core.rereader.close());
+  cleanup.push(() => core.hub.shutdown(0));
   const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.classes, metrics: metrics.rpc, clock, log });
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
@@ -105,14 +108,16 @@ interface Core {
   readonly store: StateStore;
   readonly hub: Hub;
   readonly pipeline: Pipeline;
+  readonly rereader: Rereader;
   readonly workspaces: Workspaces;
   readonly events: PodEventStore;
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
 function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
-  const { clock, log } = options;
-  const { subscriptions } = metrics;
+  const { clock, random, log } = options;
+  const { subscriptions, workspaces } = metrics;
+  const oddities = new Oddities(metrics.pipeline, log);
   const cache = new StatusCache(options.cache, metrics.cache);
   const store = new StateStore(new Registry(), cache, versions, {
     published(update) {
@@ -120,20 +125,15 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
       hub.publish(update);
     },
     suppressed: () => subscriptions.suppressed.add(),
-    changed: (before, after) => recordTransition(metrics.workspaces, before, after, clock.now()),
-    skipped: (result) => tellSkipped(result, metrics, log),
-    conflict: (id, podName) => log.warn({ id, pod: podName }, "another pod has this workspace ID already: this one is left aside until that one is gone"),
+    started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
+    stopped: (facts) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass),
+    skipped: (result) => oddities.skipped(result),
+    conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
     forgotten: (uid) => events.forget(uid),
   });
-  const events = new PodEventStore({
-    clock,
-    log,
-    onChange: (uid) => {
-      const held = store.registry.byUid(uid)?.held;
-      if (held) pipeline.submit(held).catch((error: unknown) => log.error({ error: messageOf(error) }, "a status could not be derived again"));
-    },
-  });
+  const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
+  const events = new PodEventStore({ clock, log, onChange: (uid) => rederiver.request(uid) });
   const pipeline = new Pipeline({
     pool,
     target: store,
@@ -142,17 +142,17 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
     log,
     hooks: {
       batch: (lines, busyMicros) => metrics.pipeline.batch(lines, busyMicros),
-      applied: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
+      published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
       retried: () => metrics.pipeline.workerRestarts.add(),
+      outdated: (uid) => rederiver.request(uid),
     },
   });
-  const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), log });
+  const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
   const hub = new Hub({
     clock,
     limits: options.subscriptions,
     hooks: {
       coalesced: () => subscriptions.coalesced.add(),
-      sent: () => {},
       ended(client, reason) {
         subscriptions.ended(reason);
         if (reason !== "shutdown") log.warn({ client, reason }, "a subscriber was ended");
@@ -167,7 +167,7 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
     },
   });
   bindGauges(metrics, { store, hub, pipeline });
-  return { store, hub, pipeline, workspaces: new Workspaces(store, rereader), events };
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events };
 }
 
 function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
@@ -180,20 +180,17 @@ function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeli
   });
 }
 
-function tellSkipped(result: SkippedResult, metrics: Metrics, log: Log): void {
-  metrics.pipeline.skippedPod(result.reason);
-  const fields = { pod: result.podName, uid: result.uid, reason: result.reason, error: result.message };
-  if (result.reason === "poisoned") log.error(fields, "a pod makes workers fail and is set aside");
-  else log.warn(fields, "a pod is skipped");
-}
+/** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */
+const eventsFirstMs = 5_000;
 
 /** Starts the watches of pods and of the Events that the status needs. */
 function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): { readonly synced: Promise<void>; stop(): Promise<void> } {
   const { clock, random, log } = options;
   const stopping = new AbortController();
-  const { promise: synced, resolve: onSynced } = Promise.withResolvers<void>();
   const runs: Promise<void>[] = [];
-  const start = (resource: string, name: string, sink: ReflectorSink, selectors: { labelSelector?: string; fieldSelector?: string; limits?: Partial<ReflectorLimits> }, hooks: ReflectorHooks): void => {
+  /** Resolves after its first complete list. */
+  const start = (resource: string, name: string, sink: ReflectorSink, selectors: { labelSelector?: string; fieldSelector?: string; limits?: Partial<ReflectorLimits> }): Promise<void> => {
+    const { promise: synced, resolve: onSynced } = Promise.withResolvers<void>();
     const reflector = new Reflector({
       client,
       path: `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/${resource}`,
@@ -203,22 +200,23 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
       random,
       log,
       hooks: {
-        ...hooks,
+        onSynced,
         onRelist: (reason) => metrics.kube.relisted(name, reason),
         onWatchRestart: (reason) => metrics.kube.watchRestarted(name, reason),
       },
     });
-    metrics.kube.lastEventAge(name, () => reflector.lastEventAt === undefined ? undefined : (clock.now() - reflector.lastEventAt) / 1000);
+    metrics.kube.lastEventAge(name, () => reflector.lastEventAgeSeconds);
     runs.push(reflector.run(stopping.signal));
+    return synced;
   };
-  for (const reason of eventReasons) {
-    start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }, {});
-  }
-  start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }, { onSynced });
+  const events = eventReasons.map((reason) => start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }));
+  const known = Promise.race([Promise.all(events), sleep(clock, eventsFirstMs, stopping.signal)]);
+  const synced = known.then(() => start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }));
   return {
     synced,
     async stop() {
       stopping.abort();
+      await known;
       await Promise.all(runs);
     },
   };
@@ -229,10 +227,13 @@ function startHttp(addr: string, metrics: Metrics, store: StateStore, log: Log):
   return startHttpServer({ addr, metrics, live: [], ready, log });
 }
 
+/** How long subscribers may take at the end for what waits for them, milliseconds. */
+const flushMs = 5_000;
+
 async function closeRpc(hub: Hub, rpc: RpcServer, drainMs: number): Promise<void> {
   rpc.setServing(false);
-  hub.shutdown();
-  await rpc.close(drainMs);
+  await hub.shutdown(Math.min(flushMs, drainMs / 2));
+  await rpc.close(drainMs / 2);
 }
 
 async function unwind(cleanup: readonly (() => Promise<void> | void)[], log: Log): Promise<void> {

@@ -6,7 +6,7 @@ import { tallyCounter, tallyCounters } from "./tally.ts";
 
 /** Metrics of the pipeline. */
 export interface PipelineMetrics {
-  /** A change was handed to the subscriptions, so many seconds after its watch line had come. */
+  /** A change of the watch was handed to the subscriptions, so many seconds after its line had come. */
   eventToPublish(seconds: number): void;
   /** A batch of so many lines came back; its worker was busy with it for so many microseconds. */
   batch(lines: number, busyMicros: number): void;
@@ -36,7 +36,7 @@ export interface SubscriptionMetrics {
   /** Undelivered statuses replaced by newer ones of the same workspace, over all subscribers. */
   readonly coalesced: Tally;
   /** A subscriber was ended by us. */
-  ended(reason: "shutdown" | "stalled" | "overflow"): void;
+  ended(reason: "shutdown" | "stalled" | "overflow" | "unavailable"): void;
   /** Where the present subscribers and the number of their pending statuses come from. The same client may come several times. */
   queues(read: () => Iterable<readonly [client: string, pending: number]>): void;
 }
@@ -47,7 +47,7 @@ const maxClients = 2000;
 /** Declares the metrics of the pipeline. */
 export function createPipelineMetrics(registry: Registry): PipelineMetrics {
   const registers = [registry];
-  const latency = new Histogram({ name: "wsmand_event_to_publish_seconds", help: "Time from a watch line's arrival to its publication.", buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5], registers });
+  const latency = new Histogram({ name: "wsmand_event_to_publish_seconds", help: "Time from a watch line's arrival to the publication of its status, if it changed that.", buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5], registers });
   const size = new Histogram({ name: "wsmand_pipeline_batch_lines", help: "Lines in a worker's batch.", buckets: [1, 2, 4, 8, 16, 32, 64], registers });
   const busy = new Histogram({ name: "wsmand_worker_task_seconds", help: "Time a worker was busy with a batch.", buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1], registers });
   const skipped = tallyCounters(registry, "wsmand_skipped_pods_total", "Pods from which no status can be derived, by reason.", ["reason"]);
@@ -84,7 +84,7 @@ export function createCacheMetrics(registry: Registry): CacheMetrics {
 export function createSubscriptionMetrics(registry: Registry): SubscriptionMetrics {
   let read: () => Iterable<readonly [string, number]> = () => [];
   const ended = tallyCounters(registry, "wsmand_subscribers_ended_total", "Subscribers that were ended by the server, by reason.", ["reason"]);
-  for (const reason of ["shutdown", "stalled", "overflow"]) ended.of(reason);
+  for (const reason of ["shutdown", "stalled", "overflow", "unavailable"]) ended.of(reason);
   registry.registerMetric(new Gauge({
     name: "gitpod_ws_manager_subscriber_queue_level",
     help: "Pending statuses per subscriber.",

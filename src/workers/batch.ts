@@ -2,11 +2,12 @@
 import { performance } from "node:perf_hooks";
 import { asObject, stringAt } from "../domain/json.ts";
 import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine } from "../domain/messages.ts";
+import { stoppedStatus } from "../domain/stopped.ts";
 import { BatchBytes } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import { dependsOnEvents, shorten } from "./held.ts";
 import { InvalidPodError, readPod, type Pod } from "./pod.ts";
-import { deriveStatus, stoppedOf } from "./status.ts";
+import { deriveStatus } from "./status.ts";
 
 const noEvents: readonly PodEvent[] = [];
 /** A skipped line's message is for a log line, and may quote a label. */
@@ -66,7 +67,7 @@ function objectOfWatchLine(value: unknown, reading: Reading): unknown {
 
 function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], config: DeriveConfig, bytes: BatchBytes): LineResult {
   const derived = deriveStatus(pod, events, config);
-  const status = removed ? stoppedOf(derived) : derived;
+  const status = removed ? stoppedStatus(derived) : derived;
   const { start, length, digest } = bytes.addStatus(status);
   const held = !removed && dependsOnEvents(pod) ? bytes.addText(shorten(pod)) : undefined;
   return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts: factsOf(pod, status), start, length, digest, held };

@@ -1,6 +1,6 @@
 /** Encoding the statuses of a batch, one behind the other, into one buffer. */
-import { hash } from "node:crypto";
 import protobuf from "protobufjs/minimal.js";
+import { digestOf } from "../domain/digest.ts";
 import { wsman } from "../gen/proto.js";
 import type { Status } from "./status.ts";
 
@@ -20,7 +20,7 @@ export class BatchBytes {
    */
   addStatus(status: Status): Slice & { readonly digest: string } {
     const slice = this.#add((writer) => wsman.WorkspaceStatus.encode(status, writer));
-    const digest = hash("sha1", this.#writer.buf.subarray(slice.start, slice.start + slice.length), "base64");
+    const digest = digestOf(this.#writer.buf.subarray(slice.start, slice.start + slice.length));
     return { ...slice, digest };
   }
 

@@ -1,4 +1,5 @@
 /** From a Pod and its Events to a WorkspaceStatus: a pure function (spec: status). */
+import { withBackupFailure } from "../domain/failed.ts";
 import type { DeriveConfig, PodEvent } from "../domain/messages.ts";
 import { annotations, finalizer } from "../domain/names.ts";
 import { parseRfc3339 } from "../domain/rfc3339.ts";
@@ -51,11 +52,6 @@ export function deriveStatus(pod: Pod, events: readonly PodEvent[], config: Deri
   return status;
 }
 
-/** The status of a workspace whose pod is gone: what it was last, but stopped. A message about another phase would mislead. */
-export function stoppedOf(status: Status): Status {
-  return { ...status, phase: phases.STOPPED, message: "", conditions: { ...status.conditions, deployed: wsman.WorkspaceConditionBool.FALSE } };
-}
-
 function derivePhase(draft: Draft): void {
   const { pod, events, status, conditions } = draft;
   const failure = findFailure(pod, events);
@@ -90,11 +86,6 @@ function derivePhaseOfDeleted({ pod, status, conditions }: Draft): void {
   }
   if (disposal.gitStatus !== undefined) status.repo = disposal.gitStatus;
   if (disposal.backupFailure !== "") conditions.failed = withBackupFailure(conditions.failed ?? "", disposal.backupFailure);
-}
-
-function withBackupFailure(failed: string, backupFailure: string): string {
-  if (failed.includes("last backup failed")) return failed;
-  return `${failed === "" ? "" : `${failed}; `}last backup failed: ${backupFailure}.`;
 }
 
 function derivePhaseOfPresent(draft: Draft): void {

@@ -15,13 +15,3 @@ export function stringMember(value: unknown, key: string): string | undefined {
 export function member(value: unknown, key: string): unknown {
   return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 }
-
-/**
- * Order of two resourceVersions: negative, zero or positive, as numbers are compared; undefined if one of them is not a decimal number.
- * They grow with every write to the store, and have up to 20 digits.
- */
-export function compareVersions(a: string, b: string): number | undefined {
-  if (!/^[1-9]\d*$/.test(a) || !/^[1-9]\d*$/.test(b)) return a === b ? 0 : undefined;
-  if (a.length !== b.length) return a.length - b.length;
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -1,6 +1,6 @@
 /** Where a watch continues, and whether what the server offers is older than what we have seen. */
 import { KubeError } from "./errors.ts";
-import { compareVersions } from "./json.ts";
+import { compareVersions } from "../../domain/versions.ts";
 
 /**
  * The resourceVersion to continue at, and the newest one ever seen.
@@ -72,5 +72,5 @@ export class ResumePoint {
 
 /** Versions that are no numbers are never less. */
 function isLess(a: string, b: string): boolean {
-  return (compareVersions(a, b) ?? 0) < 0;
+  return compareVersions(a, b) < 0;
 }

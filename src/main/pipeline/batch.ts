@@ -1,5 +1,5 @@
 /** Gathers lines into a buffer that main thread and worker share, so that a line is copied once on its way. */
-import type { BatchTask, PodEvent, TaskLine } from "../../domain/messages.ts";
+import type { BatchTask, Origin, PodEvent, TaskLine } from "../../domain/messages.ts";
 
 /** Bytes of a usual batch's buffer; a longer line gets a buffer of its own size. */
 const usualBytes = 512 * 1024;
@@ -15,7 +15,8 @@ export type LineDone = (frame: Buffer | undefined) => void;
 export class Batch implements BatchTask {
   readonly buffer: SharedArrayBuffer;
   readonly lines: TaskLine[] = [];
-  /** When each line arrived; monotonic ms. */
+  /** Where each line comes from, and when it arrived; monotonic ms. */
+  readonly origins: Origin[] = [];
   readonly arrivals: number[] = [];
   /** Who waits for a line, by its index. */
   readonly waiters = new Map<number, LineDone>();
@@ -36,9 +37,10 @@ export class Batch implements BatchTask {
     return this.lines.length < maxLines && this.#used + length <= this.buffer.byteLength;
   }
 
-  add(source: TaskLine["source"], bytes: Uint8Array, events: readonly PodEvent[] | undefined, now: number): void {
+  add(origin: Origin, bytes: Uint8Array, events: readonly PodEvent[] | undefined, now: number): void {
     this.#view.set(bytes, this.#used);
-    this.lines.push({ source, start: this.#used, length: bytes.length, events });
+    this.origins.push(origin);
+    this.lines.push({ source: origin === "watch" ? "watch" : "object", start: this.#used, length: bytes.length, events });
     this.arrivals.push(now);
     this.#used += bytes.length;
   }

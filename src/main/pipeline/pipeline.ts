@@ -5,7 +5,7 @@
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import type { BatchResult, LineResult, PodEvent } from "../../domain/messages.ts";
+import type { BatchResult, LineResult, Origin, PodEvent } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
 import { Isolation } from "./isolation.ts";
@@ -14,19 +14,23 @@ import type { WorkerPool } from "./pool.ts";
 
 /** Where results take effect. */
 export interface PipelineTarget {
-  apply(result: LineResult, bytes: Uint8Array): Buffer | undefined;
+  /** Publications so far. */
+  readonly sequence: number;
+  apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined;
   listStarted(setBack: boolean): void;
-  listFinished(): void;
+  listFinished(resourceVersion: string): void;
 }
 
 /** Told about by the pipeline, for metrics. */
 export interface PipelineHooks {
   /** A batch of so many lines came back, on which its worker spent so many microseconds. */
   batch(lines: number, busyMicros: number): void;
-  /** A line took effect, so long (ms) after it arrived. */
-  applied(ms: number): void;
+  /** A line of the watch led to a publication, so long (ms) after it arrived. */
+  published(ms: number): void;
   /** A worker died or hung, and its batch is done again. */
   retried(): void;
+  /** A status was derived without Events that have come meanwhile: it must be derived again. */
+  outdated(uid: string): void;
 }
 
 /** Bounds of the pipeline. */
@@ -62,7 +66,7 @@ export class Pipeline implements ReflectorSink {
   readonly #limits: PipelineLimits;
   readonly #buffers = new BatchBuffers();
   readonly #isolation: Isolation;
-  /** In the order of arrival; a batch stays at the head until it was applied. Bounded by maxBytes. */
+  /** In the order of arrival; a batch stays at the head until it was applied. Lines of a reflector are bounded by maxBytes, others by those who submit them. */
   readonly #order: Entry[] = [];
   /** Batches that wait for a free worker. */
   readonly #ready: Batch[] = [];
@@ -97,13 +101,13 @@ export class Pipeline implements ReflectorSink {
   }
 
   item(bytes: Uint8Array): void | Promise<void> {
-    this.#add("object", bytes, undefined);
+    this.#add("list", bytes, undefined);
     return this.#wait();
   }
 
-  /** Has a pod's status derived again. Resolves with its frame once it took effect; undefined if there is none. */
+  /** Has a pod's status derived again. Resolves with its frame once it took effect; undefined if there is none. Not bounded: callers limit themselves. */
   submit(bytes: Uint8Array): Promise<Buffer | undefined> {
-    return new Promise((resolve) => this.#add("object", bytes, resolve));
+    return new Promise((resolve) => this.#add("read", bytes, resolve));
   }
 
   listStarted(setBack: boolean): void {
@@ -113,10 +117,10 @@ export class Pipeline implements ReflectorSink {
     });
   }
 
-  listFinished(): void {
+  listFinished(resourceVersion: string): void {
     this.#control(() => {
       this.#lastVersion = undefined;
-      this.#options.target.listFinished();
+      this.#options.target.listFinished(resourceVersion);
     });
   }
 
@@ -132,14 +136,14 @@ export class Pipeline implements ReflectorSink {
     this.#closed.abort();
   }
 
-  #add(source: "watch" | "object", bytes: Uint8Array, done: LineDone | undefined): void {
+  #add(origin: Origin, bytes: Uint8Array, done: LineDone | undefined): void {
     const { clock, events } = this.#options;
     if (!this.#open?.fits(bytes.length)) this.#openBatch(bytes.length);
     const batch = this.#open;
     if (!batch) return;
     const uid = events.size > 0 ? peekUid(bytes) : undefined;
     if (done) batch.waiters.set(batch.lines.length, done);
-    batch.add(source, bytes, uid === undefined ? undefined : events.eventsOf(uid), clock.monotonic());
+    batch.add(origin, bytes, uid === undefined ? undefined : events.eventsOf(uid), clock.monotonic());
     this.#bytes += bytes.length;
     this.#planSend();
   }
@@ -253,29 +257,43 @@ export class Pipeline implements ReflectorSink {
   #applyBatch(entry: Extract<Entry, { kind: "batch" }>, until: number): boolean {
     const { result, batch } = entry;
     if (!result) return false;
-    const { clock, target, hooks } = this.#options;
     while (entry.next < batch.lines.length) {
-      if (clock.monotonic() > until) {
+      if (this.#options.clock.monotonic() > until) {
         this.#planApply();
         return false;
       }
       const index = entry.next++;
       const line = result.results[index];
-      if (!line) continue;
-      const frame = this.#applyLine(target, line, result.bytes);
-      // A pod that was read by itself may be newer than the watch: going on from there would skip what lies between.
-      if (line.resourceVersion !== "" && batch.lines[index]?.source === "watch") this.#lastVersion = line.resourceVersion;
-      hooks.applied(clock.monotonic() - (batch.arrivals[index] ?? 0));
-      batch.waiters.get(index)?.(frame);
+      if (line) this.#applyLine(batch, index, line, result.bytes);
     }
     this.#release(batch);
     return true;
   }
 
+  #applyLine(batch: Batch, index: number, line: LineResult, bytes: Uint8Array): void {
+    const { clock, target, hooks } = this.#options;
+    const origin = batch.origins[index] ?? "read";
+    const before = target.sequence;
+    const frame = this.#tryApply(line, bytes, origin);
+    if (origin === "watch") {
+      // A pod that was read by itself may be newer than the watch: going on from there would skip what lies between.
+      if (line.resourceVersion !== "") this.#lastVersion = line.resourceVersion;
+      if (target.sequence !== before) hooks.published(clock.monotonic() - (batch.arrivals[index] ?? 0));
+    }
+    if (line.kind === "workspace" && line.held) this.#checkEvents(line.uid, batch.lines[index]?.events);
+    batch.waiters.get(index)?.(frame);
+  }
+
+  /** Lists of Events are replaced as a whole, never changed. */
+  #checkEvents(uid: string, used: readonly PodEvent[] | undefined): void {
+    const { events, hooks } = this.#options;
+    if (events.eventsOf(uid) !== used) hooks.outdated(uid);
+  }
+
   /** One pod's trouble stays its own, even if it is a bug of ours. */
-  #applyLine(target: PipelineTarget, line: LineResult, bytes: Uint8Array): Buffer | undefined {
+  #tryApply(line: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     try {
-      return target.apply(line, bytes);
+      return this.#options.target.apply(line, bytes, origin);
     } catch (error) {
       this.#options.log.error({ error: messageOf(error), uid: line.uid }, "a result could not be applied");
       return undefined;

@@ -1,4 +1,6 @@
 /** Reads pods again from the API server, for frames that were evicted and pods whose fate is unclear; one read per pod at a time, few at once. */
+import { Backoff } from "../../domain/backoff.ts";
+import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
@@ -10,12 +12,21 @@ export type FetchPod = (name: string, signal: AbortSignal) => Promise<Uint8Array
 /** Reads at the same time. */
 const concurrency = 8;
 const timeoutMs = 30_000;
+/** Reads of a pod that can not be understood any more, or that the watch overtakes every time; then what is known has to do. */
+const maxOvertaken = 5;
+/** A pod that is not there any more may have left changes that the watch is still bringing: they are waited for so long. */
+const graceMs = 5_000;
+/** Attempts at a read that nobody waits for: about five minutes. */
+const maxAttempts = 10;
+const backoff = { baseMs: 1_000, maxMs: 60_000 };
 
 /** What the reader needs. */
 export interface RereaderOptions {
   readonly store: StateStore;
   readonly fetchPod: FetchPod;
   readonly submit: (bytes: Uint8Array) => Promise<Buffer | undefined>;
+  readonly clock: Clock;
+  readonly random: () => number;
   readonly log: Log;
 }
 
@@ -24,46 +35,92 @@ export class Rereader {
   readonly #options: RereaderOptions;
   readonly #flights = new Map<string, Promise<Buffer | undefined>>();
   readonly #waiting: (() => void)[] = [];
+  readonly #closed = new AbortController();
   #running = 0;
 
   constructor(options: RereaderOptions) {
     this.#options = options;
   }
 
-  /** A record's frame, from memory if it is there. Rejects with UNAVAILABLE if the API server can not give the pod. */
+  /** A record's frame, from memory if it is there; undefined if the workspace is gone meanwhile. Rejects with UNAVAILABLE if the API server can not give the pod. */
   frame(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined> {
     return this.#options.store.cache.get(record.facts.id) ?? this.read(record.facts.podName, record.uid);
   }
 
   /**
-   * Reads a pod and has its status derived.
-   * @param uid of the pod that is expected under that name: found to be gone, its end takes effect. Empty: whichever is there.
+   * Reads a pod and has its status derived. Rejects with UNAVAILABLE if it lives and can not be read.
+   * @param uid of the pod that is expected under that name: found to be gone, its end takes effect after a while. Empty: whichever is there.
    */
   read(podName: string, uid: string): Promise<Buffer | undefined> {
     const key = `${podName}/${uid}`;
     const flying = this.#flights.get(key);
     if (flying) return flying;
-    const flight = this.#slot(() => this.#fetch(podName, uid)).finally(() => this.#flights.delete(key));
+    const flight = this.#slot(() => this.#read(podName, uid)).finally(() => this.#flights.delete(key));
     this.#flights.set(key, flight);
     return flight;
   }
 
-  /** Reads a pod for its effect only; failures are logged, and the next list makes up for them. */
+  /** Reads a pod for its effect only; tried again for some minutes. */
   readLater(podName: string, uid: string): void {
-    this.read(podName, uid).catch((error: unknown) => this.#options.log.warn({ pod: podName, error: messageOf(error) }, "could not read the pod again"));
+    this.#persist(podName, uid).catch((error: unknown) => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again"));
   }
 
-  async #fetch(podName: string, uid: string): Promise<Buffer | undefined> {
-    const { store, fetchPod, submit } = this.#options;
-    let bytes: Uint8Array | undefined;
+  /** Gives up all that is under way. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #persist(podName: string, uid: string): Promise<void> {
+    const { clock, random, log, store } = this.#options;
+    const delays = new Backoff({ ...backoff, random });
+    for (let attempt = 1; !this.#closed.signal.aborted; attempt++) {
+      try {
+        await this.read(podName, uid);
+        return;
+      } catch (error) {
+        if (attempt === maxAttempts) throw error;
+        log.warn({ pod: podName, error: messageOf(error), attempt }, "could not read the pod, trying again");
+      }
+      await sleep(clock, delays.next(), this.#closed.signal);
+      if (uid !== "" && !store.registry.byUid(uid)) return;
+    }
+  }
+
+  async #read(podName: string, uid: string): Promise<Buffer | undefined> {
+    const { store, submit } = this.#options;
+    for (let i = 0; i < maxOvertaken; i++) {
+      const bytes = await this.#fetch(podName);
+      if (!bytes) {
+        this.#endLater(uid);
+        return undefined;
+      }
+      const frame = await submit(bytes);
+      const lives = uid !== "" && store.registry.byUid(uid) !== undefined;
+      if (frame || !lives) return frame;
+    }
+    const record = store.registry.byUid(uid);
+    return record && store.frameFromFacts(record);
+  }
+
+  async #fetch(podName: string): Promise<Uint8Array | undefined> {
+    const limit = deadline(this.#options.clock, timeoutMs, this.#closed.signal);
     try {
-      bytes = await fetchPod(podName, AbortSignal.timeout(timeoutMs));
+      return await this.#options.fetchPod(podName, limit.signal);
     } catch (error) {
       throw new WsmanError("UNAVAILABLE", `cannot read pod ${podName}: ${messageOf(error)}`, { cause: error });
+    } finally {
+      limit.cancel();
     }
-    if (bytes) return submit(bytes);
-    store.gone(uid);
-    return undefined;
+  }
+
+  /** Ends a pod that is gone, unless the watch brings news of it: then it brings its end as well. */
+  #endLater(uid: string): void {
+    const { store, clock } = this.#options;
+    const version = store.registry.byUid(uid)?.resourceVersion;
+    if (version === undefined) return;
+    clock.timer(graceMs, () => {
+      if (!this.#closed.signal.aborted && store.registry.byUid(uid)?.resourceVersion === version) store.gone(uid);
+    });
   }
 
   async #slot<T>(work: () => Promise<T>): Promise<T> {

@@ -4,15 +4,7 @@ import type { Log } from "../../domain/log.ts";
 import type { RpcMetrics } from "../../metrics/rpc.ts";
 import type { WorkspaceReader } from "../state/reader.ts";
 import type { Filter } from "../state/filter.ts";
-import type { SubscriberStream, Subscription } from "../subscriptions/stream.ts";
-
-/** What a subscriber asks for beside its filter. */
-export interface SubscribeOptions {
-  /** Send the current status of every matching workspace first. */
-  readonly initialState: boolean;
-  /** The client's address, for metrics and logs. */
-  readonly client: string;
-}
+import type { SubscribeOptions, SubscriberStream, Subscription } from "../subscriptions/stream.ts";
 
 /** Where streams subscribe. */
 export interface SubscriptionHub {

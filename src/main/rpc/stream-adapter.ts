@@ -16,6 +16,7 @@ export const flushTimeoutMs = 5000;
 
 const statuses: Readonly<Record<EndReason, CallStatus>> = {
   shutdown: { code: status.UNAVAILABLE, details: "the server is shutting down: subscribe again" },
+  unavailable: { code: status.UNAVAILABLE, details: "the current statuses can not be read at present: subscribe again" },
   stalled: { code: status.RESOURCE_EXHAUSTED, details: "no message was read for too long: subscribe again" },
   overflow: { code: status.RESOURCE_EXHAUSTED, details: "too many statuses are pending: read faster or subscribe to less" },
 };

@@ -1,11 +1,8 @@
-/** Counts over all workspaces, and what a change of one means for the lifecycle metrics (spec: metrics). */
+/** Counts over all workspaces, and the reasons of their ends, for the metrics (spec: metrics). */
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { wsman } from "../../gen/proto.js";
-import type { StopReason, WorkspaceCounts, WorkspaceMetrics } from "../../metrics/workspaces.ts";
+import type { StopReason, WorkspaceCounts } from "../../metrics/workspaces.ts";
 import type { Registry } from "./registry.ts";
-
-const { UNKNOWN, PENDING, CREATING, INITIALIZING, RUNNING, STOPPED } = wsman.WorkspacePhase;
-const beforeRunning: ReadonlySet<wsman.WorkspacePhase> = new Set([UNKNOWN, PENDING, CREATING, INITIALIZING]);
 
 /** Counts all workspaces; done when somebody scrapes, since changes are more frequent than that. */
 export function takeCensus(registry: Registry): WorkspaceCounts {
@@ -30,17 +27,8 @@ export function takeCensus(registry: Registry): WorkspaceCounts {
   return { phases: phases.values(), exposedPorts, active, inactive, timeouts };
 }
 
-/** Records a workspace's first RUNNING and its STOPPED. */
-export function recordTransition(metrics: WorkspaceMetrics, before: WorkspaceFacts | undefined, after: WorkspaceFacts | undefined, now: number): void {
-  if (!after) return;
-  // One that was running when we first saw it was started before our time.
-  if (before && after.phase === RUNNING && beforeRunning.has(before.phase) && after.failed === "") {
-    metrics.started(after.type, after.workspaceClass, (now - after.createdAt) / 1000);
-  }
-  if (after.phase === STOPPED && before?.phase !== STOPPED) metrics.stopped(stopReason(after), after.type, after.workspaceClass);
-}
-
-function stopReason(facts: WorkspaceFacts): StopReason {
+/** Why a workspace stopped, as metrics tell it. */
+export function stopReason(facts: WorkspaceFacts): StopReason {
   if (facts.timedOut !== "") return facts.closed ? "tab-closed" : "timeout";
   return facts.failed === "" ? "regular-stop" : "failed";
 }

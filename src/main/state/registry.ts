@@ -17,20 +17,12 @@ export interface WorkspaceRecord {
   sequence: number;
   /** STOPPED was published: nothing may follow. */
   stopped: boolean;
+  /** It was seen before it ran, and has not run yet. */
+  awaitsRunning: boolean;
   /** The list in which the pod was seen last. */
   listGeneration: number;
   /** Shortened pod, kept while an Event could change the status. */
   held: Uint8Array | undefined;
-}
-
-/**
- * Compares two resourceVersions as the decimal integers they are, without bounds on their size.
- * @returns negative, zero or positive, as a sort wants it; zero also where one is not a number, so that nothing is taken for outdated.
- */
-export function compareResourceVersions(a: string, b: string): number {
-  if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return 0;
-  if (a.length !== b.length) return a.length - b.length;
-  return a < b ? -1 : Number(a > b);
 }
 
 /** Live workspaces by pod and by ID. */

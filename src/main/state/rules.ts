@@ -1,5 +1,6 @@
 /** The rules over time (spec: status, "Rules over time"): what an earlier status of the same workspace demands of the next one. */
 import type { WorkspaceFacts } from "../../domain/messages.ts";
+import { joinFailed, splitFailed } from "../../domain/failed.ts";
 import { wsman } from "../../gen/proto.js";
 import { encodeStatus, type Status } from "./frame.ts";
 
@@ -15,9 +16,16 @@ export interface Amendment {
 
 /** What must be changed in a status with the facts `next`, after `last`. Undefined, the usual case: nothing. */
 export function amendmentFor(last: WorkspaceFacts, next: WorkspaceFacts): Amendment | undefined {
-  const failed = last.failed !== "" && next.failed === "" ? last.failed : undefined;
+  const failed = last.failed === "" ? undefined : keptFailure(last.failed, next.failed);
   const phase = goesBack(last.phase, next.phase) ? last.phase : undefined;
   return failed === undefined && phase === undefined ? undefined : { failed, phase };
+}
+
+/** A failure once told stays, and so does a failed backup; undefined if the next text says as much anyway. */
+function keptFailure(last: string, next: string): string | undefined {
+  const [before, now] = [splitFailed(last), splitFailed(next)];
+  const kept = joinFailed({ failure: now.failure || before.failure, backup: now.backup || before.backup });
+  return kept === next ? undefined : kept;
 }
 
 function goesBack(last: wsman.WorkspacePhase, next: wsman.WorkspacePhase): boolean {
@@ -38,11 +46,6 @@ export function amendStatus(encoded: Uint8Array, amendment: Amendment): Uint8Arr
     status.message = "";
   }
   return encodeStatus(status);
-}
-
-/** The status of a workspace whose pod is gone, made from its last one. */
-export function stoppedStatus(last: Status): Status {
-  return { ...last, phase: STOPPED, message: "", conditions: { ...last.conditions, deployed: wsman.WorkspaceConditionBool.FALSE } };
 }
 
 /** As much of a status as the facts hold, for where the last one was evicted and its pod is gone. */

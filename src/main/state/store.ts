@@ -1,20 +1,24 @@
 /** The state of all workspaces, and the one place that changes it: results of the pipeline come in, in order, and updates go out. */
-import type { LineResult, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
+import type { LineResult, Origin, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
 import { digestOf } from "../../domain/digest.ts";
 import { wsman } from "../../gen/proto.js";
+import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
-import { compareResourceVersions, type Registry, type WorkspaceRecord } from "./registry.ts";
-import { amendFacts, amendmentFor, amendStatus, statusFromFacts, stoppedStatus } from "./rules.ts";
+import { compareVersions } from "../../domain/versions.ts";
+import type { Registry, WorkspaceRecord } from "./registry.ts";
+import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
-const { STOPPED } = wsman.WorkspacePhase;
+const { PENDING, CREATING, INITIALIZING, RUNNING, STOPPED } = wsman.WorkspacePhase;
+/** A workspace that is first seen in one of these was not running before we came. */
+const beforeRunning: ReadonlySet<wsman.WorkspacePhase> = new Set([PENDING, CREATING, INITIALIZING]);
 
 /** A status that was published just now. */
 export interface Update {
   readonly facts: WorkspaceFacts;
   readonly frame: Buffer;
-  /** A slow reader must get this one even if a newer one follows: STOPPED, or `failed` told for the first time. */
+  /** A slow reader must get this one even if a newer one follows: STOPPED, or another `failed` than before. */
   readonly keep: boolean;
 }
 
@@ -24,8 +28,10 @@ export interface StateHooks {
   published(update: Update): void;
   /** A status was derived that says nothing new. */
   suppressed(): void;
-  /** Facts of a workspace were replaced; `before` is undefined for a new one, `after` for one whose pod is gone. */
-  changed(before: WorkspaceFacts | undefined, after: WorkspaceFacts | undefined): void;
+  /** A workspace that we saw before it ran is RUNNING for the first time. */
+  started(facts: WorkspaceFacts): void;
+  /** A workspace stopped; not told of those that the first list finds stopped. */
+  stopped(facts: WorkspaceFacts): void;
   /** A line brought no status: counted and logged. */
   skipped(result: SkippedResult): void;
   /** A pod claims the ID of another pod that is alive; it is left aside until that one is gone. */
@@ -77,10 +83,10 @@ export class StateStore {
     if (setBack) for (const record of this.registry.records()) record.resourceVersion = "0";
   }
 
-  /** The list is complete: whoever was not in it is gone. */
-  listFinished(): void {
+  /** The list, as of this resourceVersion, is complete: whoever was not in it is gone, but for those known from a later read. */
+  listFinished(resourceVersion: string): void {
     for (const record of this.registry.records()) {
-      if (record.listGeneration === this.#generation) continue;
+      if (record.listGeneration === this.#generation || compareVersions(record.resourceVersion, resourceVersion) > 0) continue;
       if (this.#unknownInList > 0) this.#hooks.reread(record.facts.podName, record.uid);
       else this.#end(record);
     }
@@ -90,17 +96,14 @@ export class StateStore {
   /**
    * Applies one result.
    * @param bytes what the result's offsets point into.
+   * @param origin where its line comes from.
    * @returns the workspace's current frame, if the result has one.
    */
-  apply(result: LineResult, bytes: Uint8Array): Buffer | undefined {
-    if (result.kind === "skipped") {
-      this.#applySkipped(result);
-      return undefined;
-    }
-    const known = this.registry.byUid(result.uid);
-    if (known) known.listGeneration = this.#generation;
-    if (known) return this.#applyKnown(known, result, bytes);
-    return this.#applyNew(result, bytes);
+  apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+    const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
+    if (known && origin === "list") known.listGeneration = this.#generation;
+    if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
+    return known ? this.#applyKnown(known, result, bytes) : this.#applyNew(result, bytes, origin);
   }
 
   /** The pod with this uid does not exist any more (a read said so). */
@@ -109,15 +112,18 @@ export class StateStore {
     if (record) this.#end(record);
   }
 
-  #applySkipped(result: SkippedResult): void {
-    this.#hooks.skipped(result);
-    const record = result.uid === "" ? undefined : this.registry.byUid(result.uid);
-    if (record && result.removed) this.#end(record);
-    else if (record) record.listGeneration = this.#generation;
-    else if (result.uid === "") this.#unknownInList++;
+  /** As much of a workspace's status as is known, where its frame was evicted and its pod can not be understood any more. */
+  frameFromFacts(record: WorkspaceRecord): Buffer {
+    return buildFrame(encodeStatus(statusFromFacts(record.facts)), record.version);
   }
 
-  #applyNew(result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
+  #applySkipped(result: SkippedResult, record: WorkspaceRecord | undefined, origin: Origin): undefined {
+    this.#hooks.skipped(result);
+    if (record && result.removed) this.#end(record);
+    else if (result.uid === "" && origin === "list") this.#unknownInList++;
+  }
+
+  #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
     if (other && other.facts.podName !== result.facts.podName) {
@@ -135,23 +141,32 @@ export class StateStore {
       version: frame.version,
       sequence: this.#sequence,
       stopped: result.facts.phase === STOPPED,
-      listGeneration: this.#generation,
+      awaitsRunning: beforeRunning.has(result.facts.phase),
+      listGeneration: origin === "list" ? this.#generation : this.#generation - 1,
       held: undefined,
     };
     this.registry.add(record);
     this.#hold(record, result, bytes);
-    this.#hooks.changed(undefined, result.facts);
+    if (record.stopped && this.#synced) this.#hooks.stopped(record.facts);
     if (result.removed) this.#forget(record);
     return frame.frame;
   }
 
   #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
-    if (compareResourceVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return undefined;
+    if (compareVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return this.cache.peek(record.facts.id);
+    if (result.facts.id !== record.facts.id) return this.#refuse(record, result);
     record.resourceVersion = result.resourceVersion;
     this.#hold(record, result, bytes);
-    const frame = record.stopped ? this.cache.get(record.facts.id) : this.#update(record, result, bytes);
+    const frame = this.#update(record, result, bytes);
     if (result.removed) this.#forget(record);
     return frame;
+  }
+
+  /** A pod that claims another workspace than before: what it said first counts, until it is gone. */
+  #refuse(record: WorkspaceRecord, { uid, resourceVersion, removed, facts }: WorkspaceResult): Buffer | undefined {
+    this.#hooks.skipped({ kind: "skipped", reason: "invalid", message: "its workspace ID was changed", uid, podName: facts.podName, resourceVersion, removed });
+    if (removed) this.#end(record);
+    return this.cache.peek(record.facts.id);
   }
 
   /** Publishes what the result says, if it says something new. */
@@ -161,8 +176,8 @@ export class StateStore {
     const encoded = amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes);
     const digest = amendment ? digestOf(encoded) : result.digest;
     record.facts = amendment ? amendFacts(result.facts, amendment) : result.facts;
-    this.#hooks.changed(before, record.facts);
-    if (digest === record.digest) {
+    // STOPPED was the last word.
+    if (digest === record.digest || record.stopped) {
       this.#hooks.suppressed();
       return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded);
     }
@@ -170,8 +185,19 @@ export class StateStore {
     record.digest = digest;
     record.version = version;
     record.sequence = this.#sequence;
-    record.stopped = record.facts.phase === STOPPED;
+    this.#tellTransition(record);
     return frame;
+  }
+
+  #tellTransition(record: WorkspaceRecord): void {
+    const { facts } = record;
+    if (record.awaitsRunning && facts.phase === RUNNING && facts.failed === "") {
+      record.awaitsRunning = false;
+      this.#hooks.started(facts);
+    }
+    if (facts.phase !== STOPPED) return;
+    record.stopped = true;
+    this.#hooks.stopped(facts);
   }
 
   /** An evicted frame is made again, with the version that it was published with. */
@@ -195,11 +221,9 @@ export class StateStore {
     if (!record.stopped) {
       const last = this.cache.peek(record.facts.id);
       const status = stoppedStatus(last ? decodeFrame(last) : statusFromFacts(record.facts));
-      const before = record.facts;
       record.facts = { ...record.facts, phase: STOPPED };
-      record.stopped = true;
       this.#publish(record.facts, encodeStatus(status), false);
-      this.#hooks.changed(before, record.facts);
+      this.#tellTransition(record);
     }
     this.#forget(record);
   }
@@ -207,7 +231,6 @@ export class StateStore {
   #forget(record: WorkspaceRecord): void {
     this.registry.remove(record);
     this.#hooks.forgotten(record.uid);
-    this.#hooks.changed(record.facts, undefined);
     const next = this.#waiting.get(record.facts.id);
     if (next === undefined) return;
     this.#waiting.delete(record.facts.id);

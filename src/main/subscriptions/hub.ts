@@ -1,28 +1,24 @@
-/** The hub: who wants which statuses. A publish costs what the subscribers that match it cost, not what all cost. */
+/** The hub: who wants which statuses. Subscribers are indexed by owner, else by meta ID; a publish visits those of its owner and meta ID, and those that named neither. */
 import type { Clock } from "../../domain/clock.ts";
 import type { Update } from "../state/store.ts";
 import { matches, type Filter } from "../state/filter.ts";
-import type { EndReason, SubscriberStream, Subscription } from "./stream.ts";
+import { WsmanError } from "../../domain/errors.ts";
+import type { EndReason, SubscribeOptions, SubscriberStream, Subscription } from "./stream.ts";
 import { Subscriber, type InitialState, type SubscriberHooks } from "./subscriber.ts";
 
 /** Bounds of the hub. */
 export interface HubLimits {
-  /** A subscriber that takes nothing for so long (ms) while something waits is ended. */
+  /** A subscriber whose stream is full for so long (ms) is ended. */
   readonly stallTimeoutMs: number;
-  /** Statuses that may wait for all subscribers together; above, the one with the longest queue is ended. */
+  /** Statuses that may wait for all subscribers together; above, those with the longest queues are ended. */
   readonly maxBacklog: number;
 }
 
 /** Told about by the hub, for metrics and logs. */
-export interface HubHooks extends SubscriberHooks {
+export interface HubHooks {
+  /** An undelivered status was replaced by a newer one. */
+  coalesced(): void;
   ended(client: string, reason: EndReason): void;
-}
-
-/** How a client subscribes. */
-export interface SubscribeOptions {
-  readonly initialState: boolean;
-  /** Names the subscriber in metrics: its address. */
-  readonly client: string;
 }
 
 /** Holds all subscribers, indexed by what their filters demand. */
@@ -35,6 +31,10 @@ export class Hub {
   readonly #limits: HubLimits;
   readonly #hooks: HubHooks;
   readonly #initial: InitialState;
+  readonly #subscriberHooks: SubscriberHooks;
+  /** Frames that wait for all subscribers together. */
+  #backlog = 0;
+  #closed: Promise<void> | undefined;
   #cancelSweep: () => void;
 
   constructor(options: { clock: Clock; limits: HubLimits; hooks: HubHooks; initial: InitialState }) {
@@ -42,6 +42,12 @@ export class Hub {
     this.#limits = options.limits;
     this.#hooks = options.hooks;
     this.#initial = options.initial;
+    this.#subscriberHooks = {
+      coalesced: () => this.#hooks.coalesced(),
+      queued: (change) => {
+        this.#backlog += change;
+      },
+    };
     this.#cancelSweep = this.#scheduleSweep();
   }
 
@@ -54,12 +60,13 @@ export class Hub {
     for (const subscriber of this.#all) yield { client: subscriber.client, pending: subscriber.backlog };
   }
 
-  /** Adds a subscriber; the first writes may happen before this returns. */
+  /** Adds a subscriber; the first writes may happen before this returns. Throws a WsmanError (UNAVAILABLE) once it shuts down. */
   subscribe(filter: Filter, stream: SubscriberStream, options: SubscribeOptions): Subscription {
-    const subscriber = new Subscriber(filter, options.client, stream, this.#hooks, this.#clock.monotonic());
+    if (this.#closed) throw new WsmanError("UNAVAILABLE", "the server is shutting down: subscribe again");
+    const subscriber = new Subscriber(filter, options.client, stream, this.#subscriberHooks, this.#clock.monotonic());
     this.#all.add(subscriber);
     this.#indexFor(filter).add(subscriber);
-    if (options.initialState) subscriber.startInitialState(this.#initial);
+    if (options.initialState) subscriber.startInitialState(this.#initial, () => this.#end(subscriber, "unavailable"));
     return {
       drained: () => subscriber.drained(this.#clock.monotonic()),
       closed: () => this.#remove(subscriber),
@@ -71,12 +78,26 @@ export class Hub {
     this.#offer(this.#byOwner.get(update.facts.owner), update);
     this.#offer(this.#byMetaId.get(update.facts.metaId), update);
     this.#offer(this.#others, update);
+    while (this.#backlog > this.#limits.maxBacklog && this.#endLongest());
   }
 
-  /** Ends all streams, after flushing what waits. */
-  shutdown(): void {
+  /** Takes no more subscribers, and ends each stream when it has taken what waits for it; after `withinMs` whether or not it has. Resolves then. Idempotent. */
+  shutdown(withinMs: number): Promise<void> {
+    this.#closed ??= this.#shutDown(withinMs);
+    return this.#closed;
+  }
+
+  async #shutDown(withinMs: number): Promise<void> {
     this.#cancelSweep();
-    for (const subscriber of this.#all) this.#end(subscriber, "shutdown");
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#clock.timer(withinMs, () => late.resolve());
+    const flushed = Array.from(this.#all, (subscriber) => {
+      this.#hooks.ended(subscriber.client, "shutdown");
+      return new Promise<void>((resolve) => subscriber.flush(resolve));
+    });
+    await Promise.race([Promise.all(flushed), late.promise]);
+    cancel();
+    for (const subscriber of this.#all) subscriber.end("shutdown");
   }
 
   #offer(subscribers: Set<Subscriber> | undefined, update: Update): void {
@@ -117,17 +138,14 @@ export class Hub {
 
   #sweep(): void {
     const now = this.#clock.monotonic();
-    let total = 0;
+    for (const subscriber of this.#all) if (subscriber.stalled(now, this.#limits.stallTimeoutMs)) this.#end(subscriber, "stalled");
+  }
+
+  #endLongest(): boolean {
     let longest: Subscriber | undefined;
-    for (const subscriber of this.#all) {
-      if (subscriber.stalled(now, this.#limits.stallTimeoutMs)) {
-        this.#end(subscriber, "stalled");
-        continue;
-      }
-      total += subscriber.backlog;
-      if (!longest || subscriber.backlog > longest.backlog) longest = subscriber;
-    }
-    if (longest && total > this.#limits.maxBacklog) this.#end(longest, "overflow");
+    for (const subscriber of this.#all) if (subscriber.backlog > (longest?.backlog ?? 0)) longest = subscriber;
+    if (longest) this.#end(longest, "overflow");
+    return longest !== undefined;
   }
 }
 

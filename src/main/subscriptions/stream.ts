@@ -1,7 +1,15 @@
 /** A subscriber's connection as the hub sees it; the RPC layer adapts a gRPC stream to it, tests bring their own. */
 
-/** Why a stream is ended by us. */
-export type EndReason = "shutdown" | "stalled" | "overflow";
+/** Why a stream is ended by us. `unavailable`: its initial state can not be had. */
+export type EndReason = "shutdown" | "stalled" | "overflow" | "unavailable";
+
+/** What a subscriber asks for beside its filter. */
+export interface SubscribeOptions {
+  /** Send the current status of every matching workspace first. */
+  readonly initialState: boolean;
+  /** The client's address, for metrics and logs. */
+  readonly client: string;
+}
 
 /** The writing side of one subscriber's stream. */
 export interface SubscriberStream {

@@ -23,7 +23,8 @@ interface Pending {
 /** Told about by the subscriber. */
 export interface SubscriberHooks {
   coalesced(): void;
-  sent(): void;
+  /** So many frames more wait for it, or fewer. */
+  queued(change: number): void;
 }
 
 /** `failed` texts of one workspace that wait at the same time; more than that is noise, and the oldest but one goes. */
@@ -36,11 +37,18 @@ export class Subscriber {
   readonly #stream: SubscriberStream;
   readonly #hooks: SubscriberHooks;
   readonly #pending = new Map<string, Pending>();
-  #initial: { readonly source: InitialState; readonly since: number; readonly cursor: MapIterator<WorkspaceRecord> } | undefined;
-  /** Nothing may be written: the stream's buffer is full, or the next frame is still being rebuilt. */
+  /** Walks over #pending, behind all that was sent; undefined: from its beginning. What is added is walked over, too. */
+  #cursor: MapIterator<[string, Pending]> | undefined;
+  /** The workspace whose frames are being sent. */
+  #current: [string, Pending] | undefined;
+  #frames = 0;
+  #initial: { readonly source: InitialState; readonly since: number; readonly cursor: MapIterator<WorkspaceRecord>; readonly failed: () => void } | undefined;
+  /** The stream's buffer is full. */
   #full = false;
+  /** The next frame of the initial state is still being rebuilt. */
   #waitsForFrame = false;
-  #ended = false;
+  #state: "open" | "flushing" | "ended" = "open";
+  #flushed: (() => void) | undefined;
   /** When the stream last took something, or had nothing to take; monotonic ms. Read by the hub's sweep. */
   #aliveAt: number;
 
@@ -52,25 +60,21 @@ export class Subscriber {
     this.#aliveAt = now;
   }
 
-  /** Statuses that wait for this subscriber. */
+  /** Frames that wait for this subscriber. */
   get backlog(): number {
-    return this.#pending.size;
+    return this.#frames;
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Sends the current statuses of all matching workspaces first; what changes meanwhile comes as a change. */
-  startInitialState(source: InitialState): void {
-    this.#initial = { source, since: source.sequence, cursor: source.records() };
+  /** Sends the current statuses of all matching workspaces first; what changes meanwhile comes as a change. `failed`: one of them can not be had. */
+  startInitialState(source: InitialState, failed: () => void): void {
+    this.#initial = { source, since: source.sequence, cursor: source.records(), failed };
     this.#pump();
   }
 
   /** A matching status was published. */
   offer(update: Update): void {
-    if (this.#ended) return;
-    if (this.#full || this.#pending.size > 0) this.#enqueue(update);
+    if (this.#state !== "open") return;
+    if (this.#blocked || this.#frames > 0) this.#enqueue(update);
     else this.#write(update.frame);
   }
 
@@ -82,23 +86,41 @@ export class Subscriber {
 
   /** Whether its stream was full for `timeout` ms without a drain. A wait of ours, for an evicted frame, does not count. */
   stalled(now: number, timeout: number): boolean {
-    if (!this.#full || this.#waitsForFrame) this.#aliveAt = now;
+    if (!this.#full) this.#aliveAt = now;
     return now - this.#aliveAt >= timeout;
   }
 
-  /** Ends the stream; what waits is dropped, except at shutdown, where it is flushed first. */
+  /** Ends the stream at once; what waits is dropped. */
   end(reason: EndReason): void {
-    if (this.#ended) return;
-    if (reason === "shutdown") this.#flush();
+    if (this.#state === "ended") return;
     this.release();
     this.#stream.end(reason);
   }
 
+  /** Takes no more updates, and ends the stream when it has taken what waits. `flushed` is called then, or when the stream has gone. */
+  flush(flushed: () => void): void {
+    if (this.#state !== "open") return flushed();
+    this.#state = "flushing";
+    this.#flushed = flushed;
+    this.#initial = undefined;
+    this.#waitsForFrame = false;
+    return this.#pump();
+  }
+
   /** Forgets everything; nothing is written any more. */
   release(): void {
-    this.#ended = true;
+    this.#state = "ended";
+    this.#flushed?.();
+    this.#flushed = undefined;
     this.#pending.clear();
+    this.#count(-this.#frames);
+    this.#cursor = undefined;
+    this.#current = undefined;
     this.#initial = undefined;
+  }
+
+  get #blocked(): boolean {
+    return this.#full || this.#waitsForFrame;
   }
 
   #enqueue(update: Update): void {
@@ -106,8 +128,10 @@ export class Subscriber {
     const waiting = this.#pending.get(id);
     if (!waiting) {
       this.#pending.set(id, update.keep ? { kept: [update.frame], latest: undefined } : { kept: [], latest: update.frame });
+      this.#count(1);
       return;
     }
+    const before = framesOf(waiting);
     if (waiting.latest) this.#hooks.coalesced();
     if (update.keep) {
       // The frame that must stay overtakes the one that may go, which is older: it says nothing that this one does not.
@@ -117,24 +141,49 @@ export class Subscriber {
     } else {
       waiting.latest = update.frame;
     }
+    this.#count(framesOf(waiting) - before);
+  }
+
+  #count(change: number): void {
+    if (change === 0) return;
+    this.#frames += change;
+    this.#hooks.queued(change);
   }
 
   #pump(): void {
-    while (!this.#full && !this.#ended && this.#pending.size > 0) this.#writeFirst();
-    if (this.#initial && !this.#full && !this.#ended) this.#pumpInitial();
+    while (!this.#blocked && this.#state !== "ended" && this.#writeNext());
+    if (this.#blocked || this.#state === "ended") return;
+    if (this.#state === "flushing") this.end("shutdown");
+    else if (this.#initial) this.#pumpInitial();
   }
 
-  #writeFirst(): void {
-    const [first] = this.#pending;
-    if (!first) return;
-    const [id, waiting] = first;
+  /** Writes a frame of those that wait. False: none does. */
+  #writeNext(): boolean {
+    const current = (this.#current ??= this.#nextPending());
+    if (!current) return false;
+    const [id, waiting] = current;
     const frame = waiting.kept.shift() ?? waiting.latest;
-    if (waiting.kept.length === 0 && (waiting.latest === undefined || waiting.latest === frame)) this.#pending.delete(id);
+    if (frame === waiting.latest) waiting.latest = undefined;
+    if (framesOf(waiting) === 0) {
+      this.#pending.delete(id);
+      this.#current = undefined;
+    }
+    this.#count(-1);
     if (frame) this.#write(frame);
+    return true;
+  }
+
+  #nextPending(): [string, Pending] | undefined {
+    if (this.#pending.size === 0) return undefined;
+    this.#cursor ??= this.#pending.entries();
+    const next = this.#cursor.next();
+    if (next.done !== true) return next.value;
+    this.#cursor = this.#pending.entries();
+    return this.#cursor.next().value;
   }
 
   #pumpInitial(): void {
-    while (this.#initial && !this.#full && !this.#ended) {
+    while (this.#initial && !this.#blocked && this.#state === "open") {
       const { source, since, cursor } = this.#initial;
       const next = cursor.next();
       if (next.done === true) {
@@ -145,7 +194,7 @@ export class Subscriber {
       if (next.value.sequence > since || !matches(this.filter, next.value.facts)) continue;
       const frame = source.frame(next.value);
       if (!Buffer.isBuffer(frame)) {
-        this.#waitForInitial(next.value, since, frame);
+        this.#waitForInitial(next.value, frame);
         return;
       }
       this.#write(frame);
@@ -153,28 +202,27 @@ export class Subscriber {
   }
 
   /** An evicted frame is on its way: changes wait until it is here, so that nothing overtakes it. */
-  #waitForInitial(record: WorkspaceRecord, since: number, frame: Promise<Buffer | undefined>): void {
-    this.#full = true;
+  #waitForInitial(record: WorkspaceRecord, frame: Promise<Buffer | undefined>): void {
     this.#waitsForFrame = true;
     const resume = (found: Buffer | undefined): void => {
-      this.#full = false;
       this.#waitsForFrame = false;
-      if (this.#ended) return;
-      if (found && record.sequence <= since) this.#write(found);
-      if (!this.#full) this.#pump();
+      const initial = this.#initial;
+      if (found && initial && record.sequence <= initial.since) this.#write(found);
+      this.#pump();
     };
-    frame.then(resume, () => resume(undefined));
+    const failed = (): void => {
+      this.#waitsForFrame = false;
+      // Whoever got a part of the state would take the rest for gone.
+      this.#initial?.failed();
+    };
+    frame.then(resume, failed);
   }
 
   #write(frame: Buffer): void {
-    this.#hooks.sent();
     if (!this.#stream.write(frame)) this.#full = true;
   }
+}
 
-  #flush(): void {
-    for (const waiting of this.#pending.values()) {
-      for (const frame of waiting.kept) this.#stream.write(frame);
-      if (waiting.latest) this.#stream.write(waiting.latest);
-    }
-  }
+function framesOf({ kept, latest }: Pending): number {
+  return kept.length + (latest ? 1 : 0);
 }

@@ -26,6 +26,9 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
   const pipeline = new Pipeline({
     pool,
     target: {
+      get sequence() {
+        return applied.length;
+      },
       apply: (result) => {
         applied.push(result);
         order.push(result.kind === "workspace" ? `${result.facts.id}@${result.resourceVersion}` : `${result.reason}:${result.uid}`);
@@ -37,7 +40,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
     events: { size: 0, eventsOf: () => undefined },
     clock: systemClock,
     log: silentLog,
-    hooks: { batch: () => {}, applied: () => {}, retried: () => retried++ },
+    hooks: { batch: () => {}, published: () => {}, retried: () => retried++, outdated: () => {} },
     limits: { ...defaultPipelineLimits, ...options.limits },
   });
   return { pipeline, applied, order, retried: () => retried };
@@ -71,7 +74,7 @@ test("the start and end of a list keep their place among the lines", async () =>
   const { pipeline, order } = setup();
   pipeline.listStarted(false);
   void pipeline.item(testLine({ id: "w1", rv: 1 }));
-  pipeline.listFinished();
+  pipeline.listFinished("1");
   void pipeline.line(testLine({ id: "w2", rv: 2 }));
   assert.equal(await pipeline.settled(), "2");
   assert.deepEqual(order, ["started", "w1@1", "finished", "w2@2"]);
@@ -81,7 +84,7 @@ test("settled tells nothing where nothing came since the list", async () => {
   const { pipeline } = setup();
   void pipeline.line(testLine({ id: "w1", rv: 7 }));
   pipeline.listStarted(false);
-  pipeline.listFinished();
+  pipeline.listFinished("1");
   assert.equal(await pipeline.settled(), undefined);
 });
 

@@ -4,36 +4,46 @@ import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
 import { StatusCache } from "../../../src/main/state/cache.ts";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
-import { compareResourceVersions, Registry } from "../../../src/main/state/registry.ts";
+import { Registry } from "../../../src/main/state/registry.ts";
+import { compareVersions } from "../../../src/domain/versions.ts";
 import { StateStore, type Update } from "../../../src/main/state/store.ts";
 import { VersionClock } from "../../../src/main/state/version.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { workspaceResult, type ResultOptions } from "../../support/results.ts";
-import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
+import type { Origin, WorkspaceFacts } from "../../../src/domain/messages.ts";
 
-const { PENDING, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
+const { UNKNOWN, PENDING, INITIALIZING, INTERRUPTED, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
 
 function setup(maxBytes = 1_000_000) {
   const published: Update[] = [];
   const reread: string[] = [];
   const conflicts: string[] = [];
   const forgotten: string[] = [];
+  const started: string[] = [];
+  const stopped: string[] = [];
   let suppressed = 0;
   const store = new StateStore(new Registry(), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
     published: (update) => published.push(update),
     suppressed: () => suppressed++,
-    changed: () => {},
+    started: (facts) => started.push(facts.id),
+    stopped: (facts) => stopped.push(facts.id),
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
     forgotten: (uid) => forgotten.push(uid),
   });
-  const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}) => {
+  const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
     const { result, bytes } = workspaceResult(changes, options);
-    return store.apply(result, bytes);
+    return store.apply(result, bytes, origin);
+  };
+  /** A complete list in which these are found. */
+  const list = (version: string, items: () => void = () => {}) => {
+    store.listStarted(false);
+    items();
+    store.listFinished(version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, told, published, reread, conflicts, forgotten, suppressed: () => suppressed };
+  return { store, apply, list, told, published, reread, conflicts, forgotten, started, stopped, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -56,10 +66,18 @@ test("after the API server's store was set back, its older versions count", () =
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 100 });
   store.listStarted(true);
-  apply({ phase: STOPPING }, { rv: 50 });
-  store.listFinished();
+  apply({ phase: STOPPING }, { rv: 50 }, "list");
+  store.listFinished("50");
   apply({ phase: RUNNING }, { rv: 49 });
   assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPING]);
+});
+
+test("a backup that fails is told behind the failure that came first, which stays", () => {
+  const { apply, told } = setup();
+  apply({ failed: "disk full" }, { rv: 1 });
+  apply({ phase: STOPPING, failed: "last backup failed: no room." }, { rv: 2 });
+  apply({ phase: STOPPED, failed: "" }, { rv: 3 });
+  assert.deepEqual(told().map((status) => status.conditions?.failed), ["disk full", "disk full; last backup failed: no room.", "disk full; last backup failed: no room."]);
 });
 
 test("a failure once told is never taken back", () => {
@@ -98,10 +116,10 @@ test("STOPPED is told once and nothing follows it", () => {
 test("a pod that disappears without having stopped is told as STOPPED, with its last status", () => {
   const { store, apply, told } = setup();
   store.listStarted(false);
-  apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
-  store.listFinished();
+  apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
+  store.listFinished("50");
   store.listStarted(false);
-  store.listFinished();
+  store.listFinished("50");
   assert.deepEqual(told().map((status) => [status.phase, status.conditions?.failed, status.metadata?.owner]), [[RUNNING, "x", "alice"], [STOPPED, "x", "alice"]]);
   assert.equal(store.registry.size, 0);
 });
@@ -114,24 +132,93 @@ test("what is kept elsewhere of a pod can go once it is gone, not before", () =>
   assert.deepEqual(forgotten, ["uid-ws-ws1"]);
 });
 
+test("a pod that vanished is not kept alive by what we derived of it ourselves while the list was read", () => {
+  const { apply, list, told } = setup();
+  list("10", () => apply({ phase: RUNNING }, { rv: 1 }, "list"));
+  list("20", () => apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "read"));
+  assert.deepEqual(told().map((status) => status.phase), [RUNNING, RUNNING, STOPPED]);
+});
+
+test("a pod that was read after the list's version is not ended by that list", () => {
+  const { apply, list, told, store } = setup();
+  list("10", () => apply({ phase: PENDING }, { rv: 11 }, "read"));
+  assert.deepEqual(told().map((status) => status.phase), [PENDING]);
+  assert.equal(store.registry.size, 1);
+});
+
+test("an older reading gives the newer status that is known", () => {
+  const { apply } = setup();
+  const newer = apply({ phase: RUNNING }, { rv: 5 });
+  assert.equal(apply({ phase: PENDING }, { rv: 4 }, "read"), newer);
+});
+
+test("a stopped workspace whose frame was evicted can be derived again, as stopped and with its version", () => {
+  const { apply, told } = setup(1);
+  apply({ phase: STOPPED }, { rv: 1 });
+  const frame = apply({ phase: RUNNING }, { rv: 1 }, "read");
+  assert.ok(frame);
+  assert.equal(decodeFrame(frame).phase, STOPPED);
+  assert.equal(decodeFrame(frame).statusVersion?.toString(), told()[0]?.statusVersion?.toString());
+  assert.equal(told().length, 1);
+});
+
+test("a pod that changes its workspace ID keeps the one that it had", () => {
+  const { apply, told, store } = setup();
+  apply({ phase: RUNNING }, { rv: 1 });
+  apply({ id: "other", podName: "ws-ws1", phase: RUNNING }, { rv: 2 });
+  assert.deepEqual(told().map((status) => status.id), ["ws1"]);
+  assert.equal(store.registry.byId("other"), undefined);
+  apply({ id: "other", podName: "ws-ws1", phase: STOPPED }, { rv: 3, removed: true });
+  assert.deepEqual(told().map((status) => [status.id, status.phase]), [["ws1", RUNNING], ["ws1", STOPPED]]);
+  assert.equal(store.registry.byId("ws1"), undefined);
+});
+
+test("the first RUNNING counts once, and only where the time before it was seen", () => {
+  const { apply, started } = setup();
+  const live = (id: string, phases: readonly wsman.WorkspacePhase[]) => phases.forEach((phase, i) => apply({ id, podName: `ws-${id}`, phase }, { rv: i + 1 }));
+  live("usual", [PENDING, RUNNING, UNKNOWN, RUNNING]);
+  live("interrupted", [INITIALIZING, INTERRUPTED, RUNNING]);
+  live("before-our-time", [RUNNING, UNKNOWN, RUNNING]);
+  live("unknown", [UNKNOWN, RUNNING]);
+  assert.deepEqual(started, ["usual", "interrupted"]);
+});
+
+test("an end counts once, and not where the first list finds it", () => {
+  const { apply, list, stopped } = setup();
+  list("10", () => apply({ id: "old", podName: "ws-old", phase: STOPPED }, { rv: 1 }, "list"));
+  apply({ phase: STOPPED }, { rv: 11 });
+  apply({ phase: STOPPED }, { rv: 12, removed: true });
+  assert.deepEqual(stopped, ["ws1"]);
+});
+
+test("failures and ends are marked as what no reader may miss", () => {
+  const { apply, published } = setup();
+  apply({ phase: PENDING }, { rv: 1 });
+  apply({ phase: RUNNING }, { rv: 2 });
+  apply({ phase: RUNNING, failed: "x" }, { rv: 3 });
+  apply({ phase: STOPPING, failed: "x" }, { rv: 4 });
+  apply({ phase: STOPPED, failed: "x" }, { rv: 5 });
+  assert.deepEqual(published.map(({ keep }) => keep), [false, false, true, false, true]);
+});
+
 test("it is told as STOPPED even if its status was evicted", () => {
   const { store, apply, told } = setup(1);
   store.listStarted(false);
-  apply({ phase: RUNNING, failed: "x" }, { rv: 1 });
-  store.listFinished();
+  apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
+  store.listFinished("50");
   store.listStarted(false);
-  store.listFinished();
+  store.listFinished("50");
   assert.deepEqual(told().map((status) => [status.id, status.phase, status.conditions?.failed, status.metadata?.owner]), [["ws1", RUNNING, "x", "alice"], ["ws1", STOPPED, "x", "alice"]]);
 });
 
 test("a list proves nothing about the absent while it held something unreadable: they are read one by one", () => {
   const { store, apply, told, reread } = setup();
   store.listStarted(false);
-  apply({ phase: RUNNING }, { rv: 1 });
-  store.listFinished();
+  apply({ phase: RUNNING }, { rv: 1 }, "list");
+  store.listFinished("50");
   store.listStarted(false);
-  store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array());
-  store.listFinished();
+  store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array(), "list");
+  store.listFinished("50");
   assert.equal(told().length, 1);
   assert.deepEqual(reread, ["ws-ws1"]);
 });
@@ -140,8 +227,8 @@ test("a live workspace whose pod becomes invalid keeps its status", () => {
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 1 });
   store.listStarted(false);
-  store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array());
-  store.listFinished();
+  store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array(), "list");
+  store.listFinished("50");
   assert.equal(told().length, 1);
   assert.equal(store.registry.size, 1);
 });
@@ -149,7 +236,7 @@ test("a live workspace whose pod becomes invalid keeps its status", () => {
 test("a pod deleted while it can not be read is told as STOPPED", () => {
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 1 });
-  store.apply({ kind: "skipped", reason: "poisoned", message: "", uid: "uid-ws-ws1", podName: "", resourceVersion: "", removed: true }, new Uint8Array());
+  store.apply({ kind: "skipped", reason: "poisoned", message: "", uid: "uid-ws-ws1", podName: "", resourceVersion: "", removed: true }, new Uint8Array(), "list");
   assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPED]);
 });
 
@@ -187,8 +274,8 @@ test("an evicted frame is made again with the version it was published with", ()
 });
 
 test("resourceVersions are compared as integers of any size, and never outdate when they are none", () => {
-  assert.ok(compareResourceVersions("99", "100") < 0);
-  assert.ok(compareResourceVersions("9007199254740993", "9007199254740992") > 0);
-  assert.equal(compareResourceVersions("7", "7"), 0);
-  assert.equal(compareResourceVersions("abc", "7"), 0);
+  assert.ok(compareVersions("99", "100") < 0);
+  assert.ok(compareVersions("9007199254740993", "9007199254740992") > 0);
+  assert.equal(compareVersions("7", "7"), 0);
+  assert.equal(compareVersions("abc", "7"), 0);
 });

@@ -39,12 +39,12 @@ function setup(limits = { stallTimeoutMs: 300_000, maxBacklog: 1000 }) {
   const clock = new FakeClock();
   const initial = new FakeInitial();
   let coalesced = 0;
-  const hub = new Hub({ clock, limits, initial, hooks: { coalesced: () => coalesced++, sent: () => {}, ended: () => {} } });
+  const hub = new Hub({ clock, limits, initial, hooks: { coalesced: () => coalesced++, ended: () => {} } });
   const publish = (id: string, text: string, options: { keep?: boolean; owner?: string; metaId?: string; annotations?: Record<string, string> } = {}) => {
     const record = facts({ id, owner: options.owner ?? "alice", metaId: options.metaId ?? "m", annotations: options.annotations });
     const frame = Buffer.from(`${id}:${text}`);
     initial.sequence++;
-    initial.map.set(id, { uid: id, resourceVersion: "1", facts: record, digest: text, version: { seconds: 1, logical: 1 }, sequence: initial.sequence, stopped: false, listGeneration: 0, held: undefined });
+    initial.map.set(id, { uid: id, resourceVersion: "1", facts: record, digest: text, version: { seconds: 1, logical: 1 }, sequence: initial.sequence, stopped: false, awaitsRunning: false, listGeneration: 0, held: undefined });
     initial.frames.set(id, frame);
     hub.publish({ facts: record, frame, keep: options.keep ?? false });
   };
@@ -194,25 +194,65 @@ test("above the bound of all backlogs the subscriber with the longest is ended, 
   assert.equal(other.stream.ended, undefined);
 });
 
+test("however many are slow, the backlog of all together stays within its bound at any time", () => {
+  const { hub, publish, subscribe } = setup({ stallTimeoutMs: 300_000, maxBacklog: 50 });
+  const slow = Array.from({ length: 20 }, () => subscribe({}, { capacity: 1 }));
+  const backlog = () => [...hub.levels()].reduce((sum, { pending }) => sum + pending, 0);
+  for (let i = 0; i < 100; i++) {
+    publish(`w${i}`, "1", { keep: true });
+    assert.ok(backlog() <= 50);
+  }
+  assert.ok(slow.some(({ stream }) => stream.ended === "overflow"));
+});
+
 test("one workspace costs a stalled subscriber a bounded number of statuses", () => {
   const { publish, subscribe, hub } = setup();
   const { stream, drain } = subscribe({}, { capacity: 1 });
   for (let i = 0; i < 10_000; i++) publish("a", String(i), { keep: i % 2 === 0 });
-  assert.deepEqual([...hub.levels()], [{ client: "c", pending: 1 }]);
+  const [level] = hub.levels();
+  assert.equal(level?.pending, 9);
   drain(1000);
-  assert.ok(stream.got.length < 12);
+  assert.equal(stream.got.length, 1 + 9);
   assert.equal(stream.got.at(-1), "a:9999");
 });
 
-test("shutdown flushes what waits, then ends the streams", () => {
-  const { hub, publish, subscribe } = setup();
-  const { stream } = subscribe({}, { capacity: 1 });
+test("an initial state that can not be read ends the stream: a part of it would be taken for the whole", async () => {
+  const { initial, publish, subscribe } = setup();
   publish("a", "1");
-  publish("a", "2");
-  hub.shutdown();
-  assert.deepEqual(stream.got, ["a:1", "a:2"]);
-  assert.equal(stream.ended, "shutdown");
-  assert.equal(hub.size, 0);
+  publish("b", "1");
+  initial.frames.set("a", Promise.reject(new Error("the API server is away")));
+  const { stream } = subscribe({}, { initialState: true });
+  await new Promise(setImmediate);
+  assert.deepEqual([stream.ended, stream.got], ["unavailable", []]);
+});
+
+test("shutdown lets streams take what waits, as fast as they can, and ends them then", async () => {
+  const { hub, publish, subscribe } = setup();
+  const { stream, drain } = subscribe({}, { capacity: 1 });
+  for (const id of ["a", "b", "c"]) publish(id, "1");
+  const closed = hub.shutdown(5_000);
+  publish("d", "1");
+  assert.deepEqual([stream.got, stream.ended], [["a:1"], undefined]);
+  drain(1);
+  assert.deepEqual([stream.got, stream.ended], [["a:1", "b:1"], undefined]);
+  drain(1);
+  assert.equal(stream.ended, undefined);
+  drain(1);
+  await closed;
+  assert.deepEqual([stream.got, stream.ended], [["a:1", "b:1", "c:1"], "shutdown"]);
+  assert.throws(() => subscribe(), /shutting down/);
+});
+
+test("shutdown does not wait longer than it may for one that takes nothing", async () => {
+  const { clock, hub, publish, subscribe } = setup();
+  const stuck = subscribe({}, { capacity: 1 });
+  publish("a", "1");
+  publish("b", "1");
+  const closed = hub.shutdown(5_000);
+  assert.equal(stuck.stream.ended, undefined);
+  clock.advance(5_000);
+  await closed;
+  assert.equal(stuck.stream.ended, "shutdown");
 });
 
 test("a closed subscriber is forgotten, its indexes too", () => {
