@@ -11,6 +11,7 @@ import { Listener } from "./apiserver/listener.ts";
 import type { TlsOptions } from "./apiserver/listener.ts";
 import { randomIdentities } from "./apiserver/metadata.ts";
 import type { Identities } from "./apiserver/metadata.ts";
+import type { QuotaLimits } from "./apiserver/quota.ts";
 import { handle } from "./apiserver/server.ts";
 import type { ServerDeps } from "./apiserver/server.ts";
 import { ObjectStore } from "./apiserver/store.ts";
@@ -53,6 +54,10 @@ export interface EmbeddedClusterOptions {
   readonly historyLimit?: number | undefined;
   /** Most bytes of the history, likewise. Default 128 MiB. */
   readonly historyBytes?: number | undefined;
+  /** Most objects; more are refused with 507. Default 100,000. */
+  readonly objectLimit?: number | undefined;
+  /** Most bytes of all objects' JSON, likewise. Default 512 MiB. */
+  readonly objectBytes?: number | undefined;
   /** Most watches at a time; more are refused with 429. Default 4,096. */
   readonly maxWatches?: number | undefined;
   /** Most bytes that wait for one watcher; a slower one loses its connection. Default 16 MiB. */
@@ -87,7 +92,7 @@ export interface EmbeddedCluster {
 /** Starts the cluster. Rejects if it can not listen. */
 export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {}): Promise<EmbeddedCluster> {
   const { clock = systemClock, namespace = "default" } = options;
-  const store = new ObjectStore({ clock, identities: options.identities ?? randomIdentities, history: historyLimits(options) });
+  const store = new ObjectStore({ clock, identities: options.identities ?? randomIdentities, history: historyLimits(options), quota: quotaLimits(options) });
   createNamespaces(store, namespace);
   const server = await startServer(store, clock, options);
   const life = await startLife(store, options, clock, namespace);
@@ -115,6 +120,10 @@ async function startServer(store: ObjectStore, clock: Clock, options: EmbeddedCl
 
 function historyLimits({ historyLimit = 20_000, historyBytes = 128 * 1024 * 1024 }: EmbeddedClusterOptions): HistoryLimits {
   return { changes: historyLimit, bytes: historyBytes };
+}
+
+function quotaLimits({ objectLimit = 100_000, objectBytes = 512 * 1024 * 1024 }: EmbeddedClusterOptions): QuotaLimits {
+  return { objects: objectLimit, bytes: objectBytes };
 }
 
 function watchLimits({ maxWatches = 4096, watchBacklogBytes = 16 * 1024 * 1024, bookmarkIntervalMs = 60_000 }: EmbeddedClusterOptions): ConstructorParameters<typeof Watches>[2] {

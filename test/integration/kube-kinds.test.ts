@@ -28,6 +28,7 @@ test("secrets: texts are encoded, types stay, and what is immutable stays as it 
   assert.equal(refusal(await api.patch(path, { data: { key: null } })), '422 Invalid: Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set');
   assert.equal((await api.patch(path, { metadata: { labels: { a: "b" } } })).code, 200);
   assert.match(refusal(await api.send("POST", api.path("secrets"), { metadata: { name: "b" }, data: { a: "!!" } })), /^400 BadRequest: Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0/);
+  assert.equal((await api.create("secrets", { metadata: { name: "plain" }, type: "" }))["type"], "Opaque");
   await api.create("secrets", { metadata: { name: "c" }, type: "example.com/special" });
   assert.deepEqual(namesOf(await api.get(`${api.path("secrets")}?fieldSelector=type%3Dexample.com/special`)), ["c"]);
 });

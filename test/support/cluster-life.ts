@@ -39,7 +39,7 @@ function countedIdentities(): Identities {
 /** Starts them. */
 export function clusterLife(options: Partial<KubeletOptions> = {}): ClusterLife {
   const clock = new VirtualClock();
-  const store = new ObjectStore({ clock, identities: countedIdentities(), history: { changes: 1000, bytes: 64 * 1024 * 1024 } });
+  const store = new ObjectStore({ clock, identities: countedIdentities(), history: { changes: 1000, bytes: 64 * 1024 * 1024 }, quota: { objects: 100_000, bytes: 512 * 1024 * 1024 } });
   const errors: unknown[] = [];
   const kubelet = startKubelet(store, { namespace: "default", clock, timings: fixedTimings, onError: (error) => errors.push(error), ...options });
   const pod = (name: string): KubeObject => {

@@ -4,7 +4,8 @@ import type { Version } from "./version.ts";
 /** The collection. */
 export class Collection {
   readonly #versions = new Map<string, Version>();
-  #sorted: readonly string[] | undefined;
+  /** Keys in order; made by the first list, then kept in order. */
+  #sorted: string[] | undefined;
 
   get size(): number {
     return this.#versions.size;
@@ -15,12 +16,12 @@ export class Collection {
   }
 
   set(version: Version): void {
-    if (!this.#versions.has(version.key)) this.#sorted = undefined;
+    if (!this.#versions.has(version.key)) this.#sorted?.splice(placeOf(this.#sorted, version.key), 0, version.key);
     this.#versions.set(version.key, version);
   }
 
   delete(key: string): void {
-    if (this.#versions.delete(key)) this.#sorted = undefined;
+    if (this.#versions.delete(key)) this.#sorted?.splice(placeOf(this.#sorted, key), 1);
   }
 
   /** All in the order of their keys; of one namespace if given. */
@@ -34,6 +35,18 @@ export class Collection {
     }
     return result;
   }
+}
+
+/** Index of the first key that is not before the given one. */
+function placeOf(sorted: readonly string[], key: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareKeys(sorted[middle] ?? "", key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The order of keys in lists. */

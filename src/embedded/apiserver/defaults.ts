@@ -68,10 +68,11 @@ function defaultServiceSpec(spec: JsonObject): JsonObject {
 /** A secret's stringData becomes data, also when it is changed. */
 export function defaultSecret(object: JsonObject): JsonObject {
   const strings = object["stringData"];
-  if (!isObject(strings)) return { type: "Opaque", ...object };
+  const type = textOr(object["type"]) || "Opaque";
+  if (!isObject(strings)) return object["type"] === type ? object : { ...object, type };
   const data: Json = { ...objectOr(object["data"]) };
   for (const [name, value] of Object.entries(strings)) put(data, name, Buffer.from(textOr(value)).toString("base64"));
-  return { ...without(without(object, "stringData"), "type"), data, type: object["type"] ?? "Opaque" };
+  return { ...without(without(object, "stringData"), "type"), data, type };
 }
 
 const evictionTolerations = ["not-ready", "unreachable"].map((condition) => ({ key: `node.kubernetes.io/${condition}`, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 }));

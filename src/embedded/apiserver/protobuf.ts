@@ -1,4 +1,4 @@
-/** The few protobuf bodies that kubectl sends of its own accord: small objects that it creates, and options of deletions. */
+/** The few protobuf bodies that kubectl sends of its own accord: small objects that it creates, questions about rights, and options of deletions. */
 import { badRequest, unsupportedMediaType } from "./errors.ts";
 import { put } from "./json.ts";
 import type { Json } from "./json.ts";
@@ -13,11 +13,17 @@ const objectMeta: Shape = {
   1: ["name", "text"], 2: ["generateName", "text"], 3: ["namespace", "text"], 5: ["uid", "text"], 6: ["resourceVersion", "text"], 11: ["labels", "textMap"], 12: ["annotations", "textMap"], 14: ["finalizers", "texts"],
 };
 
+const resourceAttributes: Shape = { 1: ["namespace", "text"], 2: ["verb", "text"], 3: ["group", "text"], 4: ["version", "text"], 5: ["resource", "text"], 6: ["subresource", "text"], 7: ["name", "text"] };
+const accessSpec: Shape = { 1: ["resourceAttributes", resourceAttributes], 2: ["nonResourceAttributes", { 1: ["path", "text"], 2: ["verb", "text"] }] };
+
 const shapes: ReadonlyMap<string, Shape> = new Map<string, Shape>([
   ["Namespace", { 1: ["metadata", objectMeta] }],
   ["ServiceAccount", { 1: ["metadata", objectMeta] }],
   ["ConfigMap", { 1: ["metadata", objectMeta], 2: ["data", "textMap"], 3: ["binaryData", "byteMap"], 4: ["immutable", "bool"] }],
   ["Secret", { 1: ["metadata", objectMeta], 2: ["data", "byteMap"], 3: ["type", "text"], 4: ["stringData", "textMap"], 5: ["immutable", "bool"] }],
+  ["SelfSubjectAccessReview", { 1: ["metadata", objectMeta], 2: ["spec", accessSpec] }],
+  ["SelfSubjectRulesReview", { 1: ["metadata", objectMeta], 2: ["spec", { 1: ["namespace", "text"] }] }],
+  ["SelfSubjectReview", { 1: ["metadata", objectMeta] }],
   ["DeleteOptions", { 1: ["gracePeriodSeconds", "int"], 2: ["preconditions", { 1: ["uid", "text"], 2: ["resourceVersion", "text"] }], 4: ["propagationPolicy", "text"], 5: ["dryRun", "texts"] }],
 ]);
 

@@ -11,6 +11,8 @@ import type { Change, HistoryLimits } from "./history.ts";
 import { equal, isObject, objectOr, without } from "./json.ts";
 import { metaText, stored, timestamp } from "./metadata.ts";
 import type { Identities, ServerMeta } from "./metadata.ts";
+import { Quota } from "./quota.ts";
+import type { QuotaLimits } from "./quota.ts";
 import { resourceTypes, typeOf } from "./resources.ts";
 import type { ResourceType } from "./resources.ts";
 import { keyOf, Version } from "./version.ts";
@@ -20,6 +22,7 @@ export interface StoreOptions {
   readonly clock: Clock;
   readonly identities: Identities;
   readonly history: HistoryLimits;
+  readonly quota: QuotaLimits;
 }
 
 /** What a deletion must find, and how long it may take. */
@@ -41,6 +44,7 @@ export class ObjectStore implements ClusterStore {
   readonly #collections = new Map<string, Collection>();
   readonly #listeners = new Map<string, Set<ChangeListener>>();
   readonly #history: History;
+  readonly #quota: Quota;
   /** Changes that listeners have yet to hear of; a change made by a listener waits its turn. */
   #pending: Change[] = [];
   #notifying = false;
@@ -49,6 +53,7 @@ export class ObjectStore implements ClusterStore {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#history = new History(options.history);
+    this.#quota = new Quota(options.quota);
     for (const name of resourceTypes.keys()) this.#collections.set(name, new Collection());
   }
 
@@ -59,6 +64,11 @@ export class ObjectStore implements ClusterStore {
 
   get history(): History {
     return this.#history;
+  }
+
+  /** What is stored. */
+  get quota(): Quota {
+    return this.#quota;
   }
 
   now(): string {
@@ -105,10 +115,11 @@ export class ObjectStore implements ClusterStore {
     return this.add(type, isObject(object) ? object : {}, type.namespaced ? namespace : "").object;
   }
 
-  /** Adds an object; a name is made of generateName if there is none. Throws ApiError 409 if the name is taken. */
+  /** Adds an object; a name is made of generateName if there is none. Throws ApiError: 409 if the name is taken, 507 if there is no room. */
   add(type: ResourceType, object: JsonObject, namespace: string): Version {
     const version = this.#made(type, object, namespace, this.#resourceVersion + 1);
     if (this.#of(type).get(version.key)) throw alreadyExists(type, version.object.metadata.name);
+    this.#quota.check(version, undefined);
     return this.#commit(version, undefined);
   }
 
@@ -149,7 +160,9 @@ export class ObjectStore implements ClusterStore {
       return new Version(type, "MODIFIED", same);
     }
     const version = new Version(type, "MODIFIED", { ...same, metadata: { ...same.metadata, resourceVersion: String(this.#resourceVersion + 1) } });
-    return dryRun ? version : this.#commit(version, old);
+    if (dryRun) return version;
+    this.#quota.check(version, old);
+    return this.#commit(version, old);
   }
 
   delete(resource: ResourceName, namespace: string, name: string, options: DeletionOptions = {}): void {
@@ -239,6 +252,7 @@ export class ObjectStore implements ClusterStore {
     if (version.change === "DELETED") this.#of(version.type).delete(version.key);
     else this.#of(version.type).set(version);
     this.#history.add(change);
+    this.#quota.add(version, previous);
     this.#pending.push(change);
     this.#notify();
     return version;

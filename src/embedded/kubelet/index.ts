@@ -2,6 +2,7 @@
 import type { ClusterStore, KubeObject } from "../contract.ts";
 import { NodeAgent } from "./agent.ts";
 import type { RunDeps } from "./agent.ts";
+import { startClaims } from "./claims.ts";
 import { setConditions } from "./conditions.ts";
 import { EventRecorder } from "./events.ts";
 import { faultAnnotation, parseFaults } from "./faults.ts";
@@ -52,6 +53,8 @@ class KubeletSet implements Kubelet {
   readonly #runs = new Map<string, PodRun>();
   /** The fault annotation last seen on a pod. */
   readonly #annotated = new Map<string, string>();
+  /** The same of a node, of which there is one fault: `lost`. */
+  readonly #annotatedNodes = new Map<string, string>();
   readonly #stops: (() => void)[] = [];
   /** Ends the waiting for a lost node's pods, per node. */
   readonly #evictions = new Map<string, (() => void)[]>();
@@ -69,9 +72,10 @@ class KubeletSet implements Kubelet {
       this.#agents.set(spec.name, new NodeAgent(spec.name, nodeAddress(index), index));
     });
     for (const node of store.list("nodes")) this.#scheduler.nodeChanged(node);
-    this.#stops.push(store.subscribe("nodes", (type, node) => (type === "DELETED" ? this.#scheduler.nodeGone(node) : this.#scheduler.nodeChanged(node))));
+    this.#stops.push(store.subscribe("nodes", (type, node) => (type === "DELETED" ? this.#scheduler.nodeGone(node) : this.#nodeChanged(node))));
     this.#stops.push(store.subscribe("pods", (type, pod) => (type === "DELETED" ? this.#podGone(pod) : this.#podChanged(pod))));
     for (const pod of store.list("pods")) this.#podChanged(pod);
+    this.#stops.push(startClaims({ store, onError }));
   }
 
   fault(pod: string, faults: string): void {
@@ -117,6 +121,23 @@ class KubeletSet implements Kubelet {
     this.#runs.clear();
     this.#scheduler.close();
     this.#deps.events.close();
+  }
+
+  #nodeChanged(node: KubeObject): void {
+    this.#scheduler.nodeChanged(node);
+    const { name, annotations } = node.metadata;
+    const asked = ownText(annotations, faultAnnotation) ?? "";
+    if (!this.#agents.has(name) || asked === (this.#annotatedNodes.get(name) ?? "")) return;
+    this.#annotatedNodes.set(name, asked);
+    // Not while the store tells of the change: by then the node may be gone.
+    this.#deps.clock.timer(0, () => {
+      try {
+        if (asked === "lost") this.loseNode(name);
+        else this.returnNode(name);
+      } catch (error) {
+        this.#deps.onError(error);
+      }
+    });
   }
 
   #agent(name: string): NodeAgent {

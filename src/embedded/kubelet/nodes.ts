@@ -4,6 +4,7 @@ import type { ClusterStore } from "../contract.ts";
 import { setConditions } from "./conditions.ts";
 import type { Condition } from "./conditions.ts";
 import { record, records, timestamp } from "./json.ts";
+import type { Json } from "./json.ts";
 
 /** A node to be created. */
 export interface NodeSpec {
@@ -55,7 +56,7 @@ function nodeStatus(spec: NodeSpec, address: string, conditions: unknown, at: st
   return {
     capacity: amounts,
     allocatable: amounts,
-    conditions: setConditions(conditions, readyConditions, at),
+    conditions: nodeConditions(conditions, readyConditions, at, at),
     addresses: [{ type: "InternalIP", address }, { type: "Hostname", address: spec.name }],
     daemonEndpoints: { kubeletEndpoint: { Port: 10250 } },
     nodeInfo: {
@@ -73,6 +74,14 @@ const readyConditions: readonly Condition[] = [
   { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" },
 ];
 
+/** Conditions of a node, which tell of its heartbeat; the last one stays if there is no new one. */
+function nodeConditions(existing: unknown, wanted: readonly Condition[], at: string, heartbeat: string | undefined): readonly Json[] {
+  return setConditions(existing, wanted, at).map(({ lastProbeTime: _none, ...condition }) => {
+    const known = records(existing).find(({ type }) => type === condition["type"])?.["lastHeartbeatTime"];
+    return { ...condition, lastHeartbeatTime: heartbeat ?? known ?? at };
+  });
+}
+
 /** Writes what the node controller writes on a node that has fallen silent: conditions Unknown, taints unreachable. */
 export function markLost(store: ClusterStore, clock: Clock, name: string): void {
   const at = timestamp(clock.now());
@@ -81,7 +90,7 @@ export function markLost(store: ClusterStore, clock: Clock, name: string): void 
     const spec = record(draft["spec"]);
     const status = record(draft["status"]);
     draft["spec"] = { ...spec, taints: [...otherTaints(spec), { key: unreachable, effect: "NoSchedule", timeAdded: at }, { key: unreachable, effect: "NoExecute", timeAdded: at }] };
-    draft["status"] = { ...status, conditions: setConditions(status["conditions"], unknown, at) };
+    draft["status"] = { ...status, conditions: nodeConditions(status["conditions"], unknown, at, undefined) };
   });
 }
 
@@ -92,7 +101,7 @@ export function markReturned(store: ClusterStore, clock: Clock, name: string): v
     const spec = record(draft["spec"]);
     const status = record(draft["status"]);
     draft["spec"] = { ...spec, taints: otherTaints(spec) };
-    draft["status"] = { ...status, conditions: setConditions(status["conditions"], readyConditions, at) };
+    draft["status"] = { ...status, conditions: nodeConditions(status["conditions"], readyConditions, at, at) };
   });
 }
 

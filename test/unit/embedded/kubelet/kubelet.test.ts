@@ -283,6 +283,38 @@ test("a lost node: Unknown and tainted, its pods stand still and are marked for 
   assert.equal(life.status(late)["phase"], "Running");
 });
 
+test("a node is lost, and comes back, as its annotation says", () => {
+  const life = clusterLife({ nodes: 1 });
+  const ready = (): unknown => records(record(record(life.store.get("nodes", "", "node-1"))["status"])["conditions"]).find((condition) => condition["type"] === "Ready")?.["status"];
+  const ask = (fault: string | undefined): unknown => life.store.update("nodes", "", "node-1", (draft) => { draft["metadata"] = { ...record(draft["metadata"]), annotations: { "embedded.wsmand.dev/fault": fault } }; });
+  ask("lost");
+  life.clock.advance(100);
+  assert.equal(ready(), "Unknown");
+  ask(undefined);
+  life.clock.advance(100);
+  assert.equal(ready(), "True");
+  ask("lost");
+  life.store.delete("nodes", "", "node-1");
+  life.clock.advance(100);
+  assert.equal(life.errors.length, 1, "a node that is gone can not be lost");
+});
+
+test("a claim gets its volume, and stays until no pod uses it any more", () => {
+  const life = clusterLife();
+  life.store.create("persistentvolumeclaims", { metadata: { name: "claim", finalizers: ["kubernetes.io/pvc-protection"] }, spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } }, status: { phase: "Pending" } }, "default");
+  const claim = (): Readonly<Record<string, unknown>> | undefined => life.store.get("persistentvolumeclaims", "default", "claim");
+  assert.deepEqual(record(claim())["status"], { phase: "Bound", accessModes: ["ReadWriteOnce"], capacity: { storage: "1Gi" } });
+  const pod = life.add("a", { spec: { volumes: [{ name: "v", persistentVolumeClaim: { claimName: "claim" } }] } });
+  life.clock.advance(isReady);
+  life.store.delete("persistentvolumeclaims", "default", "claim");
+  assert.ok(claim());
+  withoutFinalizer(life, pod);
+  life.store.delete("pods", "default", pod);
+  life.clock.advance(60_000);
+  assert.equal(claim(), undefined);
+  assert.deepEqual(life.errors, []);
+});
+
 test("a node that comes back in time: its pods go on and are ready again", () => {
   const life = clusterLife({ nodes: 1 });
   const [running, creating] = [life.add("a"), life.add("b", { fault: "slow-start:30s" })];
