@@ -1,6 +1,8 @@
 /** One workspace of the demo, from its pod's creation to its end: does to the pod what a lifecycle controller and a node daemon would do. */
 import type { Clock } from "../../domain/clock.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
+import { asNew } from "../apiserver/defaults.ts";
+import { typeOf } from "../apiserver/resources.ts";
 import type { ClusterStore, KubeObject } from "../contract.ts";
 import { faultAnnotation } from "../kubelet/faults.ts";
 import { isRecord, record, records, text, texts } from "../kubelet/json.ts";
@@ -45,7 +47,8 @@ export class Life {
       createdAt: deps.clock.now(), annotations: { ...fault, [annotations.exposedPorts]: undefined },
     });
     this.podName = pod.metadata.name;
-    deps.store.create("pods", pod, deps.namespace);
+    // As a client's pod: with the phase and the defaults that the API server gives.
+    deps.store.create("pods", asNew(typeOf("pods"), pod), deps.namespace);
     this.#later(longestLife, () => this.#remove());
   }
 

@@ -68,6 +68,19 @@ test("the first minute already shows workspaces in several states, with a change
   assert.ok(life.traits.has("phase Running") && life.traits.has("gitpod/firstUserActivity"));
 });
 
+test("pods begin as the API server creates them: pending, their ports with a protocol", () => {
+  const life = run();
+  const first: KubeObject[] = [];
+  life.store.subscribe("pods", (type, pod) => void (type === "ADDED" && first.push(pod)));
+  life.clock.advance(10_000);
+  assert.equal(first.length, 8);
+  for (const pod of first) {
+    assert.equal(record(pod["status"])["phase"], "Pending");
+    const ports = records(record(records(record(pod["spec"])["containers"])[0])["ports"]);
+    assert.deepEqual(ports.map((port) => port["protocol"]), ["TCP", "TCP"]);
+  }
+});
+
 test("workspaces whose content was ready are backed up before they go", () => {
   const life = run(7);
   life.clock.advance(3_600_000);
