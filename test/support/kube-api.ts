@@ -130,9 +130,9 @@ export class TestWatch {
     return this.#ended;
   }
 
-  /** The body of a refusal. */
-  get body(): Json {
-    return this.events[0] ?? parse(this.#text);
+  /** What came of a line that was not finished. */
+  get partial(): string {
+    return this.#text;
   }
 
   /** `ADDED a`, `MODIFIED b`: types and names of the events so far, without bookmarks. */
