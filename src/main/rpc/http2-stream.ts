@@ -18,24 +18,6 @@ export function http2StreamOf(call: object): ServerHttp2Stream {
   throw new Error("this version of grpc-js keeps a call's HTTP/2 stream where it was not looked for");
 }
 
-const prefixBytes = 5;
-
-/**
- * Writes one gRPC message, whose bytes may be shared with other streams: call.write() would copy them for each, and takes more than twice the
- * time. Only after the call's metadata was sent, and never together with call.write().
- * @returns false if 64 KiB or more (Node's limit for byte streams) are waiting beside what flow control lets through.
- */
-export function writeMessage(stream: ServerHttp2Stream, message: Buffer): boolean {
-  const prefix = Buffer.allocUnsafe(prefixBytes);
-  prefix[0] = 0;
-  prefix.writeUInt32BE(message.length, 1);
-  stream.cork();
-  stream.write(prefix);
-  const more = stream.write(message);
-  stream.uncork();
-  return more;
-}
-
 /**
  * Ends a call at once with a stream reset, whatever is waiting to be sent: that is dropped. gRPC clients read RESOURCE_EXHAUSTED out of
  * ENHANCE_YOUR_CALM, UNAVAILABLE out of REFUSED_STREAM and CANCELLED out of CANCEL; the status' text does not travel with a reset.

@@ -1,6 +1,7 @@
 /** Responses put together from encoded frames: nothing is decoded or encoded again. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { WsmanError } from "../../domain/errors.ts";
+import { messageIn, prefixBytes } from "../state/frame.ts";
 
 /** Largest message either way, bytes (spec: api). */
 export const maxMessageBytes = 16 * 1024 * 1024;
@@ -10,19 +11,18 @@ const bytesPerTurn = 2 * 1024 * 1024;
 const framesPerTurn = 4096;
 
 /**
- * The frames as one message; gives way to other work in between.
+ * The messages in the frames as one; gives way to other work in between.
  * Throws RESOURCE_EXHAUSTED if the message were too large to be sent, CANCELLED if the signal aborts.
  */
 export async function concatenate(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
   let total = 0;
-  for (const frame of frames) total += frame.length;
+  for (const frame of frames) total += frame.length - prefixBytes;
   if (total > maxMessageBytes) throw tooLarge(frames.length, total);
   const out = Buffer.allocUnsafeSlow(total);
   let offset = 0;
   let turnEnds = bytesPerTurn;
   for (const [i, frame] of frames.entries()) {
-    out.set(frame, offset);
-    offset += frame.length;
+    offset += frame.copy(out, offset, prefixBytes);
     if (offset < turnEnds && i % framesPerTurn !== framesPerTurn - 1) continue;
     turnEnds = offset + bytesPerTurn;
     await nextTurn();
@@ -44,13 +44,13 @@ function tooLarge(workspaces: number, bytes: number): WsmanError {
 const lastActivityTag = 0x12;
 
 /**
- * A DescribeWorkspaceResponse: the frame, which is its field 1, and the last activity.
+ * A DescribeWorkspaceResponse: the message in the frame, which is its field 1, and the last activity.
  * @param lastActivity Unix milliseconds; undefined if there was none.
  */
 export function describeResponse(frame: Buffer, lastActivity: number | undefined): Buffer {
   const text = lastActivity === undefined ? "" : rfc3339Nano(lastActivity);
-  if (text === "") return frame;
-  return Buffer.concat([frame, Buffer.from([lastActivityTag, text.length]), Buffer.from(text, "latin1")]);
+  if (text === "") return messageIn(frame);
+  return Buffer.concat([messageIn(frame), Buffer.from([lastActivityTag, text.length]), Buffer.from(text, "latin1")]);
 }
 
 /** A time in UTC as Go's time.RFC3339Nano prints it: without trailing zeros in the fraction. Empty if it is no time. */

@@ -1,10 +1,13 @@
 /**
  * Frames: an encoded WorkspaceStatus wrapped as field 1, which is at once a SubscribeResponse, an element of GetWorkspacesResponse
- * and the beginning of a DescribeWorkspaceResponse. Built once per published status, read by everyone.
+ * and the beginning of a DescribeWorkspaceResponse; and before it what gRPC puts before a message, so that a stream takes the whole in one write.
+ * Built once per published status, read by everyone.
  */
 import { wsman } from "../../gen/proto.js";
 import type { Version } from "./version.ts";
 
+/** Length of gRPC's prefix: a byte that says "not compressed", and the message's length. */
+export const prefixBytes = 5;
 const statusTag = 0x0a; // field 1, length-delimited
 const versionTag = 0x50; // field 10, varint
 /** seconds and logical have 53 bits together: eight varint bytes of seven bits. */
@@ -16,15 +19,18 @@ export type Status = wsman.WorkspaceStatus.$Properties;
 /**
  * Appends status_version to an encoded status and wraps both.
  * @param status encoded wsman.WorkspaceStatus without status_version; may be a view into something larger.
- * @returns a buffer of its own, which pins nothing else.
+ * @returns the frame, in a buffer of its own, which pins nothing else.
  */
 export function buildFrame(status: Uint8Array, version: Version): Buffer {
   const lowBits = (version.seconds & 0xfff) * 0x10000 + version.logical; // 28 bits
   const highBits = Math.floor(version.seconds / 0x1000);
   const inner = status.length + 1 + versionLength(highBits);
-  const frame = Buffer.allocUnsafeSlow(1 + varintLength(inner) + inner);
-  frame[0] = statusTag;
-  let at = writeVarint(frame, 1, inner);
+  const length = 1 + varintLength(inner) + inner;
+  const frame = Buffer.allocUnsafeSlow(prefixBytes + length);
+  frame[0] = 0;
+  frame.writeUInt32BE(length, 1);
+  frame[prefixBytes] = statusTag;
+  let at = writeVarint(frame, prefixBytes + 1, inner);
   frame.set(status, at);
   at += status.length;
   frame[at++] = versionTag;
@@ -56,9 +62,14 @@ function writeVarint(into: Uint8Array, at: number, value: number): number {
   return at;
 }
 
+/** The message in a frame: a view. */
+export function messageIn(frame: Buffer): Buffer {
+  return frame.subarray(prefixBytes);
+}
+
 /** Decodes the status in a frame. Costs a decode: for rare paths only. */
-export function decodeFrame(frame: Uint8Array): Status {
-  return wsman.SubscribeResponse.decode(frame).status ?? {};
+export function decodeFrame(frame: Buffer): Status {
+  return wsman.SubscribeResponse.decode(messageIn(frame)).status ?? {};
 }
 
 /** Encodes a status without its version, into a buffer of its own. */

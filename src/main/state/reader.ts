@@ -6,7 +6,7 @@ export interface WorkspaceReader {
   /** False until the first complete list from the API server was applied. */
   readonly synced: boolean;
   /**
-   * Frames of all live workspaces that match. A frame is field 1 (status) of the response messages, encoded.
+   * Frames of all live workspaces that match. See frame.ts.
    * Rejects with a WsmanError (UNAVAILABLE) if an evicted one can not be rebuilt before the signal aborts.
    */
   collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]>;

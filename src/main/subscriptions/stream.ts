@@ -14,7 +14,7 @@ export interface SubscribeOptions {
 /** The writing side of one subscriber's stream. */
 export interface SubscriberStream {
   /**
-   * Sends one frame (an encoded SubscribeResponse). False: the stream's buffer is full; the hub writes nothing more until `drained`
+   * Sends one frame (see state/frame.ts). False: the stream's buffer is full; the hub writes nothing more until `drained`
    * was called. Never throws.
    */
   write(frame: Buffer): boolean;

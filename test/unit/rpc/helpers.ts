@@ -8,6 +8,7 @@ import { startRpcServer } from "../../../src/main/rpc/server.ts";
 import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import type { SubscriptionHub } from "../../../src/main/rpc/ports.ts";
 import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
+import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
 import type { WorkspaceReader } from "../../../src/main/state/reader.ts";
 import type { Filter } from "../../../src/main/state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
@@ -15,9 +16,9 @@ import { createMetrics } from "../../../src/metrics/registry.ts";
 import type { Metrics } from "../../../src/metrics/registry.ts";
 import { TestClient } from "../../support/grpc-client.ts";
 
-/** A frame: field 1 of the responses. */
+/** A frame as the state makes it. */
 export function frameOf(id: string, message = ""): Buffer {
-  return Buffer.from(wsman.SubscribeResponse.encode({ status: { id, message, phase: wsman.WorkspacePhase.RUNNING } }).finish());
+  return buildFrame(encodeStatus({ id, message, phase: wsman.WorkspacePhase.RUNNING }), { seconds: 1, logical: 1 });
 }
 
 /** Workspaces in memory. */

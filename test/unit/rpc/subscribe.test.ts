@@ -10,6 +10,7 @@ import { flushTimeoutMs } from "../../../src/main/rpc/stream-adapter.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { TestClient } from "../../support/grpc-client.ts";
 import { until } from "../../support/until.ts";
+import { messageIn } from "../../../src/main/state/frame.ts";
 import { frameOf, metricValue, startHarness } from "./helpers.ts";
 import type { FakeSubscriber, Harness } from "./helpers.ts";
 
@@ -58,7 +59,7 @@ test("frames arrive as they were written, in order", async (t) => {
   const frames = Array.from({ length: 10 }, (_, i) => frameOf(`${i}`));
   for (const frame of frames) assert.equal(writer.write(frame), true);
   await until("the frames to arrive", () => stream.messages.length === frames.length);
-  assert.deepEqual(stream.messages, frames);
+  assert.deepEqual(stream.messages, frames.map(messageIn));
   assert.equal(await metricValue(harness.metrics, "grpc_server_msg_sent_total", subscribeLabels), 10);
   stream.call.cancel();
 });
