@@ -45,6 +45,8 @@ export interface AccessSource {
 const rereadMs = 10_000;
 /** No more than one forced renewal in this time. */
 const renewEveryMs = 1_000;
+/** How long a request waits for them to be read again, where it has some already. */
+const patienceMs = 1_000;
 /** How long a credential plugin may take. */
 const pluginMs = 60_000;
 
@@ -57,6 +59,7 @@ export class Credentials implements AccessSource {
   #readAt = 0;
   #renewedAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<Access> | undefined;
+  #renewing: Promise<Access> | undefined;
   #plugin = new ExecAuth();
   #legacy: { readonly key: string; readonly apply: (headers: Record<string, string>) => Promise<void> } | undefined;
   #failing = false;
@@ -68,13 +71,34 @@ export class Credentials implements AccessSource {
   }
 
   async current(): Promise<Access> {
-    if (this.#access && this.#clock.monotonic() - this.#readAt < rereadMs) return this.#access;
-    return this.#read();
+    const known = this.#access;
+    if (!known) return this.#read();
+    if (this.#clock.monotonic() - this.#readAt < rereadMs) return known;
+    return this.#readInTime(known);
   }
 
   async renew(refused: Access): Promise<Access> {
     if (this.#access && this.#access !== refused) return this.#access;
-    if (this.#clock.monotonic() - this.#renewedAt < renewEveryMs) return refused;
+    if (!this.#renewing && this.#clock.monotonic() - this.#renewedAt < renewEveryMs) return refused;
+    // All whose request was refused wait for the same renewal.
+    this.#renewing ??= this.#renewOnce().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  /** Reads anew; a plugin that takes long holds nobody up for long, since what is known may still do. */
+  async #readInTime(known: Access): Promise<Access> {
+    const late = Promise.withResolvers<Access>();
+    const cancel = this.#clock.timer(patienceMs, () => late.resolve(known));
+    try {
+      return await Promise.race([this.#read(), late.promise]);
+    } finally {
+      cancel();
+    }
+  }
+
+  async #renewOnce(): Promise<Access> {
     this.#renewedAt = this.#clock.monotonic();
     // A new one forgets the credential that was refused, although it had not expired.
     this.#plugin = new ExecAuth();
