@@ -68,7 +68,11 @@ function cutOf(how: unknown): Cut {
 
 const verbs: readonly Verb[] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
+const ruleMembers: ReadonlySet<string> = new Set(["verbs", "resources", "subresource", "name", "percent", "times", "code", "reason", "message", "retryAfterSeconds", "delayMs", "resetAfterBytes"]);
+
 function ruleOf(body: JsonObject): FaultRule {
+  const unknown = Object.keys(body).find((member) => !ruleMembers.has(member));
+  if (unknown !== undefined) throw badRequest(`${unknown}: no such member; there are ${[...ruleMembers].join(", ")}`);
   return {
     verbs: textsOf(body, "verbs")?.map((name) => {
       const verb = verbs.find((known) => known === name);

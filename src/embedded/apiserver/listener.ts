@@ -9,6 +9,9 @@ export interface TlsOptions {
   readonly key: string;
 }
 
+/** Most connections at a time; more are closed. */
+const maxConnections = 10_000;
+
 /** A listening server. */
 export class Listener {
   readonly #tls: TlsOptions | undefined;
@@ -34,6 +37,7 @@ export class Listener {
     const server = this.#tls ? (await import("node:https")).createServer({ cert: this.#tls.cert, key: this.#tls.key }, this.#handler) : createHttpServer(this.#handler);
     server.keepAliveTimeout = 60_000;
     server.requestTimeout = 60_000;
+    server.maxConnections = maxConnections;
     server.on("clientError", (_error, socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);

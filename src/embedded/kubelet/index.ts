@@ -205,7 +205,9 @@ class KubeletSet implements Kubelet {
     const asked = ownText(pod.metadata.annotations, faultAnnotation) ?? "";
     if (asked === (this.#annotated.get(key) ?? "")) return;
     this.#annotated.set(key, asked);
-    run.setFaults(parseFaults(asked).faults);
+    const { faults, unknown } = parseFaults(asked);
+    run.setFaults(faults);
+    if (unknown.length > 0) run.note("Warning", "UnknownFault", `there is no such fault: ${unknown.join(", ")}`);
   }
 
   #podGone(pod: KubeObject): void {

@@ -283,6 +283,15 @@ test("a lost node: Unknown and tainted, its pods stand still and are marked for 
   assert.equal(life.status(late)["phase"], "Running");
 });
 
+test("a fault that does not exist is told in an Event", () => {
+  const life = clusterLife();
+  const name = life.add("a", { fault: "explode,crash:3@1s" });
+  life.clock.advance(10_000);
+  const event = life.store.list("events").find(({ reason }) => reason === "UnknownFault");
+  assert.equal(event?.["message"], "there is no such fault: explode");
+  assert.equal(exitOf(life.container(name))["exitCode"], 3);
+});
+
 test("a node is lost, and comes back, as its annotation says", () => {
   const life = clusterLife({ nodes: 1 });
   const ready = (): unknown => records(record(record(life.store.get("nodes", "", "node-1"))["status"])["conditions"]).find((condition) => condition["type"] === "Ready")?.["status"];
