@@ -172,12 +172,26 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
 
 function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
   const { cache, registry } = core.store;
-  metrics.workspaces.source(() => takeCensus(registry));
+  metrics.workspaces.source(oncePerTurn(() => takeCensus(registry)));
   metrics.pipeline.queueDepth(() => core.pipeline.depth);
   metrics.cache.size(() => ({ bytes: cache.bytes, entries: cache.entries }));
   metrics.subscriptions.queues(function* queues() {
     for (const { client, pending } of core.hub.levels()) yield [client, pending] as const;
   });
+}
+
+/** Several gauges read the same count at a scrape. */
+function oncePerTurn<T>(read: () => T): () => T {
+  let last: { readonly value: T } | undefined;
+  return () => {
+    if (!last) {
+      last = { value: read() };
+      setImmediate(() => {
+        last = undefined;
+      });
+    }
+    return last.value;
+  };
 }
 
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */

@@ -84,11 +84,6 @@ export class KubeClient implements Requester {
     this.#options = options;
   }
 
-  /** Namespace of the kubeconfig's context or of the service account; undefined if none is named. */
-  async namespace(): Promise<string | undefined> {
-    return (await this.#access()).namespace;
-  }
-
   /**
    * Sends a request; resolves with the answer, whatever its status, once its headers are there. An answer of 401 is tried once more with renewed credentials if there are any.
    * The body must be read or discarded. Aborting the signal breaks the body off as well.
