@@ -42,12 +42,20 @@ async function runAll(scenario: Scenario, options: Options, signal: AbortSignal)
   await lab.events(options.events);
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     say(`run ${i + 1} of ${options.runs}`);
-    const outcome = await scenario.run(lab);
+    const outcome = await scenario.run(lab).catch(unlessAborted(signal));
+    if (!outcome) break;
     outcomes.push(outcome);
     say(`run ${i + 1} of ${options.runs}: ${outcome.notes.join("; ")}`);
     process.stderr.write(process.stderr.isTTY ? "\n" : "");
   }
   return outcomes;
+}
+
+/** A run that could give nothing because it was ended early is no error. */
+function unlessAborted(signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (!signal.aborted) throw error;
+  };
 }
 
 async function main(): Promise<void> {

@@ -10,6 +10,9 @@ import type { Plan } from "../load/plan.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
+/** Most changes that are sent or wait for their connection. At that bound the writer waits, and those that are due meanwhile count as late. */
+const maxPending = 4096;
+
 const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string(), names: z.array(z.string()), connections: z.number() });
 
 export const writtenSchema = z.object({
@@ -62,25 +65,47 @@ async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof
   const late = delayHistogram();
   const answered = delayHistogram();
   const share = loadShare();
+  const pending = new Pending();
   let failed = 0;
   let sent = 0;
-  const pending = new Set<Promise<void>>();
   for (; sent < plan.total && !run.stop; sent++) {
     const n = sent;
     const due = dueAt(plan, n);
     if (due - machineNow() > 0.5) await sleepUntil(due);
-    const change = send(plan, n, () => {
+    await pending.below(maxPending);
+    pending.add(send(plan, n, () => {
       if (n >= plan.measuredFrom) recordDelay(late, machineNow() - due);
     }).then((ok) => {
       if (n >= plan.measuredFrom) recordDelay(answered, machineNow() - due);
       if (ok) written[n % plan.workspaces] = Math.max(written[n % plan.workspaces] ?? -1, n);
       else failed++;
-      pending.delete(change);
-    });
-    pending.add(change);
+    }));
   }
-  await Promise.all(pending);
+  await pending.below(1);
   return { written, sent, failed, late: encodeIntoCompressedBase64(late), answered: encodeIntoCompressedBase64(answered), share: share() };
+}
+
+/** Counts what is under way. */
+class Pending {
+  #count = 0;
+  #wake: (() => void) | undefined;
+
+  add(task: Promise<void>): void {
+    this.#count++;
+    void task.finally(() => {
+      this.#count--;
+      this.#wake?.();
+    });
+  }
+
+  /** Resolves once fewer are under way. */
+  async below(limit: number): Promise<void> {
+    while (this.#count >= limit) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
 }
 
 /** One change. A workspace's changes share a connection, so that none overtakes another. False: the API server did not take it. */

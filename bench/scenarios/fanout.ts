@@ -15,13 +15,15 @@ import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Different frames that the bare server sends in turn. */
-const frameCount = 500;
+const frameCount = 200;
 /** From the first message to the beginning of what is counted. */
 const rampMs = 1500;
 /** The daemon is offered more than it can deliver: this much of what the bare server did. */
 const offered = 1.6;
 /** Below this share of its time the main thread of a server was not what limited it. */
 const busyShare = 0.85;
+/** No API server here takes more changes a second. */
+const maxRate = 4000;
 const captureTimeoutMs = 30_000;
 const nothing = z.undefined();
 const ways = ["publish", "pull"] as const;
@@ -54,7 +56,7 @@ export const fanout: Scenario = {
     }
     const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
     lab.say("the daemon");
-    const rate = Math.ceil((offered * best) / lab.options.subscribers);
+    const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
     const ours = await turn(lab, daemon.endpoint, () => writer.call("begin", floodPlan(lab, rate), nothing), async () => void (await writer.call("finish", { stop: true }, writtenSchema)));
     const main = lab.usage.cost("daemon", ours.from, ours.to)?.main;
     const bareMain = bareTurns.map(({ perSecond, from, to }) => perSecond / (lab.usage.cost("bare server", from, to)?.main ?? Number.NaN));
@@ -85,7 +87,7 @@ export const fanout: Scenario = {
 async function capture(lab: Lab, daemon: Daemon, writer: Part): Promise<readonly Uint8Array[]> {
   await using reader = lab.part("capture", "subscribers.ts");
   await reader.call("open", { endpoint: daemon.endpoint, subscribers: 1, connections: 1, stalled: 0, capture: frameCount }, nothing);
-  await writer.call("begin", { ...floodPlan(lab, 200), total: frameCount }, nothing);
+  await writer.call("begin", { ...floodPlan(lab, 500), total: frameCount }, nothing);
   await writer.call("finish", { stop: false }, writtenSchema);
   const frames: Uint8Array[] = [];
   // Some may have been coalesced; what there is will do.

@@ -1,0 +1,106 @@
+/** The load tool at a small size: it measures, finds a daemon that loses nothing, and leaves nothing behind. */
+import { after, before, describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { onRealCluster, startTestCluster } from "../support/cluster.ts";
+import type { TestCluster } from "../support/cluster.ts";
+import { Player } from "../support/player.ts";
+import { until } from "../support/until.ts";
+
+const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
+const small = ["--entry", "src/main/index.ts", "--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
+
+let folder = "";
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "wsmand-bench-test-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** Starts the tool. */
+function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
+  const child = spawn(process.execPath, ["bench/main.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (output += text));
+  return { child, output: () => output, code: new Promise((resolve) => child.once("close", resolve)) };
+}
+
+/** Runs it to its end, and gives what it reports. */
+async function bench(...args: readonly string[]): Promise<z.infer<typeof reportSchema>> {
+  const file = join(folder, `${args[0]}.json`);
+  const { output, code } = start(...args, "--json", file);
+  assert.equal(await code, 0, output());
+  return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
+}
+
+describe("the load tool", { skip: onRealCluster }, () => {
+  test("stream: every change reaches every subscriber once, in order, and costs no API request", async () => {
+    const { figures, runs } = await bench("stream", ...small, "--clients", "2", "--connections", "2", "--runs", "2");
+    const { delivered = 0, coalesced = 0, repeated, reordered, lost, api_requests } = figures;
+    assert.equal(runs.length, 2);
+    assert.equal(delivered + coalesced, 4 * 50);
+    assert.deepEqual({ repeated, reordered, lost, api_requests }, { repeated: 0, reordered: 0, lost: 0, api_requests: 0 });
+    for (const name of ["latency_p50_ms", "latency_p99_ms", "latency_max_ms", "added_p50_ms", "added_p99_ms", "changes_per_s", "daemon_cpu_us_per_change", "daemon_rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
+  });
+
+  test("stall: who does not read is no one else's loss", async () => {
+    const { lost, reordered, repeated, p99_ratio = 0 } = (await bench("stall", ...small)).figures;
+    assert.deepEqual({ lost, reordered, repeated }, { lost: 0, reordered: 0, repeated: 0 });
+    assert.ok(p99_ratio > 0);
+  });
+
+  test("fanout, ready and connect give their figures", async () => {
+    const fanout = (await bench("fanout", ...small)).figures;
+    assert.ok((fanout["ratio_to_bare"] ?? 0) > 0 && (fanout["messages_per_s"] ?? 0) > 0);
+    assert.ok(((await bench("ready", ...small)).figures["ready_s"] ?? 0) > 0);
+    const connect = (await bench("connect", ...small)).figures;
+    assert.ok((connect["connect_p99_ms"] ?? 0) > 0);
+    assert.equal(connect["incomplete"], 0);
+  });
+
+  test("Ctrl-C ends it with what was measured until then", async () => {
+    const file = join(folder, "interrupted.json");
+    const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);
+    await until("the measurement", () => output().includes("measuring"), 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill("SIGINT");
+    assert.equal(await code, 0, output());
+    const { figures, runs } = reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
+    assert.ok((figures["delivered"] ?? 0) > 0);
+    assert.equal(figures["lost"], 0);
+    assert.match(runs[0]?.notes.join() ?? "", /ended early/);
+  });
+
+  test("a command line that makes no sense is told, and nothing is started", async () => {
+    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig and --namespace/], [["stream", "--rate", "x"], /whole number/]] as const) {
+      const { output, code } = start(...args);
+      assert.equal(await code, 1);
+      assert.match(output(), message);
+    }
+  });
+});
+
+describe("the load tool on a cluster that is there already", () => {
+  let cluster: TestCluster;
+
+  before(async () => {
+    cluster = await startTestCluster();
+  });
+  after(() => cluster.close());
+
+  test("measures in a namespace of its own, and takes away what it made", async () => {
+    const { figures } = await bench("stream", ...small, "--kubeconfig", cluster.kubeconfig, "--events", "20");
+    const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
+    assert.equal(delivered + coalesced, 4 * 50);
+    assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+    const player = await Player.fromKubeconfig(cluster.kubeconfig);
+    const pods = await player.request("GET", "/api/v1/pods");
+    await player.close();
+    assert.deepEqual(pods["items"], []);
+  });
+});
