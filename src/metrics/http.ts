@@ -42,6 +42,8 @@ interface Answer {
 type Route = (url: URL) => Answer | Promise<Answer>;
 
 const maxConnections = 128;
+/** A connection on which nothing moves for so long while an answer is under way is closed. */
+const stalledMs = 5000;
 const indexPage = `<!doctype html><html lang="en"><head><title>wsmand</title></head><body><h1>wsmand</h1><ul>
 <li><a href="/metrics">/metrics</a></li><li><a href="/livez?verbose">/livez</a></li><li><a href="/readyz?verbose">/readyz</a></li><li><a href="/healthz?verbose">/healthz</a></li>
 </ul></body></html>
@@ -49,7 +51,7 @@ const indexPage = `<!doctype html><html lang="en"><head><title>wsmand</title></h
 
 /**
  * Starts the server. Connections beyond 128 are refused, headers beyond 8 KiB answered with 431, requests with a body with 413;
- * headers must be there within 5 s. Scrapes that come while one is being rendered share its result.
+ * headers must be there within 5 s, and an answer that is not read for 5 s is broken off. Scrapes that come while one is being rendered share its result.
  * @throws Error if the address is none, or can not be bound.
  */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
@@ -61,6 +63,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     (request, response) => void serve(routes, request, response, options.log),
   );
   server.maxConnections = maxConnections;
+  // Who does not read its answer would keep others, health probes among them, from one of the connections.
+  server.timeout = stalledMs;
   server.on("error", (error) => options.log.error({ error: messageOf(error) }, "HTTP server failed"));
   const port = await listen(server, address.host, address.port);
   return { port, close: () => close(server) };

@@ -1,5 +1,6 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
 import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { AnswerGate } from "./answer-gate.ts";
 import { serverStream, unary, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
 import { describeCluster } from "./handlers/describe-cluster.ts";
@@ -38,7 +39,7 @@ function definitionOf(name: string, responseStream: boolean): MethodDefinition<B
 export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): { definition: ServiceDefinition; implementation: UntypedServiceImplementation } {
   const { reader, log } = dependencies;
   const unaries: [string, UnaryHandler][] = [
-    ["GetWorkspaces", getWorkspaces(reader)],
+    ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), dependencies.clock)],
     ["DescribeWorkspace", describeWorkspace(reader)],
     ["DescribeCluster", describeCluster(dependencies.classes)],
     ...notYet.map((name): [string, UnaryHandler] => [name, unimplemented(name)]),

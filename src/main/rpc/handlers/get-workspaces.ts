@@ -1,16 +1,34 @@
 /** GetWorkspaces: all workspaces that match, from memory (spec: api). */
+import type { Clock } from "../../../domain/clock.ts";
 import { WsmanError } from "../../../domain/errors.ts";
 import type { WorkspaceReader } from "../../state/reader.ts";
+import type { AnswerGate } from "../answer-gate.ts";
 import type { UnaryHandler } from "../calls.ts";
 import { decodeGetWorkspaces } from "../requests.ts";
 import { concatenate } from "../responses.ts";
 
+/** An answer that its client has not taken after this time, milliseconds, is dropped and the call reset: others wait for its room. */
+const takeMs = 60_000;
+
 /** Answers with the matching workspaces' frames: each is one element of the response. */
-export function getWorkspaces(reader: WorkspaceReader): UnaryHandler {
-  return async (request, signal) => {
+export function getWorkspaces(reader: WorkspaceReader, gate: AnswerGate, clock: Clock): UnaryHandler {
+  return async (request, signal, call) => {
     const filter = decodeGetWorkspaces(request);
     requireSynced(reader);
-    return concatenate(await reader.collect(filter, signal), signal);
+    const pass = await gate.enter(signal);
+    try {
+      const response = await concatenate(await reader.collect(filter, signal), signal);
+      pass.holds(response.length);
+      const cancel = clock.timer(takeMs, () => call.reset());
+      call.onClosed(() => {
+        cancel();
+        pass.leave();
+      });
+      return response;
+    } catch (error) {
+      pass.leave();
+      throw error;
+    }
   };
 }
 
