@@ -110,10 +110,10 @@ export class DaemonProcess {
     return sum;
   }
 
-  /** Resident memory, MiB. */
-  async residentMiB(): Promise<number> {
+  /** The most memory that was ever resident, MiB. */
+  async peakMiB(): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, "utf8");
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
   }
 
   /** Asks it to end and gives its exit code; kills it if it has not ended in time. Idempotent. */
