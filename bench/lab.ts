@@ -73,6 +73,11 @@ export class Lab implements AsyncDisposable {
     return first;
   }
 
+  /** Whether daemon and cluster are the tool's own, and may be started in other ways. */
+  get ownsAll(): boolean {
+    return this.#builtIn;
+  }
+
   /** Makes workspaces until there are as many. Gives their pods' names. */
   async workspaces(count: number): Promise<readonly string[]> {
     const missing = count - this.#names.length;
@@ -94,10 +99,10 @@ export class Lab implements AsyncDisposable {
     this.signal.throwIfAborted();
   }
 
-  /** Starts the daemon, or gives the one of --target. End it with `await using`. */
-  async daemon(): Promise<Daemon & AsyncDisposable> {
+  /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
+  async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig: this.#kubeconfig, namespace: this.cluster.namespace, workers: options.workers });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.cluster.namespace, workers: options.workers });
     this.usage.watch("daemon", daemon.pid);
     return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
   }

@@ -38,7 +38,6 @@ async function runAll(scenario: Scenario, options: Options, signal: AbortSignal)
   const say = teller();
   const outcomes: Outcome[] = [];
   await using lab = await Lab.open(options, signal, say);
-  await lab.workspaces(options.workspaces);
   await lab.events(options.events);
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     say(`run ${i + 1} of ${options.runs}`);
