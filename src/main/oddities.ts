@@ -21,7 +21,8 @@ export class Oddities {
   /** No status can be derived from a pod. */
   skipped({ podName, uid, reason, message }: SkippedResult): void {
     this.#metrics.skippedPod(reason);
-    if (!this.#isNews(`${uid || podName}/${reason}`)) return;
+    // What can not even be told apart is told of by what is wrong with it.
+    if (!this.#isNews(`${uid || podName || message}/${reason}`)) return;
     const fields = { pod: podName, uid, reason, error: message };
     if (reason === "poisoned") this.#log.error(fields, "a pod makes workers fail and is set aside");
     else this.#log.warn(fields, "a pod is skipped");
