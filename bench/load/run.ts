@@ -40,6 +40,9 @@ export interface LoadResult {
   readonly changesPerSecond: number;
   readonly lineBytes: number;
   readonly failedWrites: number;
+  /** What the bare watch found wrong with the source itself. */
+  readonly disorderedLines: number;
+  readonly watchEnded: boolean;
   readonly ended: number;
   readonly why: string;
   /** Busiest share of time of a load process' thread, 0 to 1. */
@@ -144,7 +147,7 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
     late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
     changes: seen.length, changesPerSecond: seen.length > 1 ? ((seen.length - 1) * 1000) / time : 0,
     lineBytes: arrivals.lines === 0 ? 0 : arrivals.bytes / arrivals.lines,
-    failedWrites: written.failed,
+    failedWrites: written.failed, disorderedLines: arrivals.disordered, watchEnded: arrivals.ended,
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(written.share, ...balances.map(({ share }) => share)),
     requests,

@@ -17,6 +17,10 @@ export const arrivalsSchema = z.object({
   at: z.instanceof(Float64Array),
   lines: z.number(),
   bytes: z.number(),
+  /** Lines that carried an older change than one before: then it was written so, and no daemon's fault. */
+  disordered: z.number(),
+  /** The watch ended before it was closed. */
+  ended: z.boolean(),
 });
 
 const mark = Buffer.from(`"${stampAnnotation}":"`);
@@ -25,6 +29,10 @@ let plan: Plan | undefined;
 let at = new Float64Array(0);
 let lines = 0;
 let bytes = 0;
+let disordered = 0;
+let ended = false;
+/** Per workspace, the newest change so far. */
+let newest = new Float64Array(0);
 let response: IncomingMessage | undefined;
 
 serve({
@@ -45,14 +53,19 @@ serve({
       if (from < chunk.length) pieces.push(chunk.subarray(from));
     });
     response.on("error", () => {});
+    response.on("close", () => {
+      ended = true;
+    });
   },
   begin: (params) => {
     plan = planSchema.parse(params);
     at = new Float64Array(plan.total);
+    newest = new Float64Array(plan.workspaces).fill(-1);
     lines = 0;
     bytes = 0;
+    disordered = 0;
   },
-  finish: () => ({ at, lines, bytes }),
+  finish: () => ({ at, lines, bytes, disordered, ended }),
   close: () => void response?.destroy(),
 });
 
@@ -62,7 +75,11 @@ function line(text: Buffer, now: number): void {
   const found = text.indexOf(mark);
   if (found < 0 || !plan) return;
   const n = Number.parseInt(text.toString("latin1", found + mark.length, found + mark.length + 16), 10) - plan.base;
-  if (n >= 0 && n < plan.total && at[n] === 0) at[n] = now;
+  if (!(n >= 0 && n < plan.total)) return;
+  if (at[n] === 0) at[n] = now;
+  const workspace = n % plan.workspaces;
+  if (n < (newest[workspace] ?? -1)) disordered++;
+  else newest[workspace] = n;
 }
 
 async function watch(kubeconfig: string, namespace: string): Promise<IncomingMessage> {

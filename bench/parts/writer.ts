@@ -36,7 +36,8 @@ serve({
     const { url, token, ca, cert, key, insecure } = await readKubeconfig(kubeconfig);
     const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
     opened = {
-      clients: Array.from({ length: connections }, () => new Client(url, { connect, pipelining: 1, bodyTimeout: 30_000, headersTimeout: 30_000 })),
+      // One request at a time on each connection: with HTTP/2 they could overtake each other.
+      clients: Array.from({ length: connections }, () => new Client(url, { connect, pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 })),
       paths: names.map((name) => `/api/v1/namespaces/${namespace}/pods/${name}`),
       headers: { "content-type": "application/merge-patch+json", accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     };

@@ -48,6 +48,8 @@ function requestsOfOthers(requests: ReadonlyMap<string, number>): number {
 export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
   const notes = [...limits(lab.usage, result.from, result.to, result.share, result.late)];
   if (result.failedWrites > 0) notes.push(`the API server did not take ${result.failedWrites} changes`);
+  if (result.disorderedLines > 0) notes.push(`the cluster itself brought ${result.disorderedLines} changes in another order than they were due: reordered does not tell of the daemon`);
+  if (result.watchEnded) notes.push("the bare watch was ended by the API server: added_* hold only what it saw");
   if (result.ended > 0) notes.push(`${result.ended} streams ended early: ${result.why}`);
   if (lab.signal.aborted) notes.push("ended early by the user");
   return [...notes, shares(lab.usage, result.from, result.to)];
