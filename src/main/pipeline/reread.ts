@@ -35,6 +35,8 @@ export class Rereader {
   readonly #options: RereaderOptions;
   readonly #flights = new Map<string, Promise<Buffer | undefined>>();
   readonly #waiting: (() => void)[] = [];
+  /** Reads for their effect that are under way or will be tried again. */
+  readonly #persisting = new Set<string>();
   readonly #closed = new AbortController();
   #running = 0;
 
@@ -60,9 +62,13 @@ export class Rereader {
     return flight;
   }
 
-  /** Reads a pod for its effect only; tried again for some minutes. */
+  /** Reads a pod for its effect only; tried again for some minutes. Asked for again meanwhile: once is enough. */
   readLater(podName: string, uid: string): void {
-    this.#persist(podName, uid).catch((error: unknown) => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again"));
+    const key = `${podName}/${uid}`;
+    if (this.#persisting.has(key)) return;
+    this.#persisting.add(key);
+    const failed = (error: unknown): void => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again");
+    this.#persist(podName, uid).catch(failed).finally(() => this.#persisting.delete(key));
   }
 
   /** Gives up all that is under way. */
@@ -124,13 +130,15 @@ export class Rereader {
   }
 
   async #slot<T>(work: () => Promise<T>): Promise<T> {
+    // A place is handed on to the first who waits: whoever comes at this moment can not take it as well.
     if (this.#running >= concurrency) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running++;
+    else this.#running++;
     try {
       return await work();
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running--;
     }
   }
 }
