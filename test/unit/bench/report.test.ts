@@ -1,0 +1,46 @@
+/** Tests of the load tool's arithmetic and of its look at processes. */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { machineNow } from "../../../bench/load/clock.ts";
+import { measured, median, summarize } from "../../../bench/report/figures.ts";
+import { plain, table } from "../../../bench/report/table.ts";
+import { Usage } from "../../../bench/report/usage.ts";
+
+test("medians of odd and even numbers of runs", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.ok(Number.isNaN(median([])));
+});
+
+test("a figure that one run could not give is summarized over the others", () => {
+  const summary = summarize([{ a: 1, b: 5 }, { a: 3 }, { a: 2 }]);
+  assert.deepEqual(summary.get("a"), { median: 2, min: 1, max: 3 });
+  assert.deepEqual(summary.get("b"), { median: 5, min: 5, max: 5 });
+});
+
+test("what was not measured is no figure", () => {
+  assert.deepEqual(measured({ a: 0, b: undefined, c: Number.NaN }), { a: 0 });
+});
+
+test("the table gives the spread only where there is one", () => {
+  const figures = new Map([["latency", { median: 1.234, min: 1, max: 1234.5 }]]);
+  assert.equal(table(figures, 1), "latency  1.23");
+  assert.equal(table(figures, 2), "latency  1.23  1 to 1235");
+  assert.deepEqual([0, 0.1234, 12.345, 123.4].map(plain), ["0", "0.123", "12.35", "123"]);
+});
+
+test("a process' CPU time and memory are seen", { skip: process.platform !== "linux" }, async () => {
+  const usage = new Usage();
+  usage.watch("me", process.pid);
+  usage.watch("nobody", 2 ** 22 + 1);
+  const from = machineNow();
+  await usage.sample();
+  while (machineNow() < from + 300);
+  await usage.sample();
+  const to = machineNow();
+  usage.stop();
+  const cost = usage.cost("me", from, to);
+  assert.ok(cost && cost.cpuMs > 0 && cost.rssMb > 10, JSON.stringify(cost));
+  assert.equal(usage.cost("nobody", from, to), undefined);
+  assert.equal(usage.cost("me", to + 10_000, to + 20_000), undefined);
+});
