@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { GrpcConnection } from "../../../bench/load/grpc-stream.ts";
+import { createAuthority } from "../../support/certs.ts";
 import { until } from "../../support/until.ts";
 
 type Call = ServerWritableStream<Buffer, Buffer>;
 const asIs = (bytes: Buffer): Buffer => bytes;
 const server = new Server();
 const calls: Call[] = [];
+const authority = await createAuthority("test authority");
 server.addService({ stream: { path: "/test.Test/Stream", requestStream: false, responseStream: true, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } }, {
   stream: (call: Call) => {
     calls.push(call);
@@ -17,6 +19,9 @@ server.addService({ stream: { path: "/test.Test/Stream", requestStream: false, r
   },
 });
 const port = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+const pair = await authority.issue("localhost", { usage: "server" });
+const credentials = ServerCredentials.createSsl(Buffer.from(authority.crt), [{ cert_chain: Buffer.from(pair.crt), private_key: Buffer.from(pair.key) }], true);
+const securePort = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound))));
 after(() => server.forceShutdown());
 
 /** A call whose messages, opening and end are kept. */
@@ -56,6 +61,17 @@ test("request and metadata arrive, headers are noticed, and messages come whole 
   for (const message of sent) call.write(message);
   await until("all messages", () => stream.messages.length === sent.length);
   assert.deepEqual(stream.messages, sent);
+  connection.close();
+});
+
+test("the same over TLS, with a client certificate", async () => {
+  const { crt: cert, key } = await authority.issue("load-tool", { usage: "client" });
+  const connection = new GrpcConnection({ host: "localhost", port: securePort, tls: { ca: authority.crt, cert, key } }, Buffer.alloc(64 * 1024));
+  const stream = begin(connection);
+  const [call] = await served(1);
+  call?.write(Buffer.alloc(100_000, 7));
+  await until("a message", () => stream.messages.length === 1);
+  assert.deepEqual(stream.messages, [Buffer.alloc(100_000, 7)]);
   connection.close();
 });
 
