@@ -3,8 +3,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../src/domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
-import { Cluster } from "./load/kube.ts";
+import { Cluster, ownLabel } from "./load/kube.ts";
 import type { Options } from "./options.ts";
 import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
@@ -123,7 +124,13 @@ export class Lab implements AsyncDisposable {
     this.#ending.defer(() => cluster.close());
     await cluster.open();
     // A cluster of ours goes as a whole.
-    if (!this.#builtIn) this.#ending.defer(() => cluster.clean());
+    if (!this.#builtIn) this.#ending.defer(() => this.#clean(cluster));
+  }
+
+  /** What can not be removed is told; the figures are good all the same. */
+  async #clean(cluster: Cluster): Promise<void> {
+    this.#say(`removing what was made in ${cluster.namespace}`);
+    await cluster.clean().catch((error: unknown) => this.#say(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=true): ${messageOf(error)}`));
   }
 
   async #startCluster(entry: string): Promise<string> {

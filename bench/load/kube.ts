@@ -11,10 +11,12 @@ export const ownLabel = "wsmand-bench";
 /** Requests under way while pods are made. */
 const atOnce = 16;
 const timeoutMs = 30_000;
+/** Removing thousands of pods is one request. */
+const cleanTimeoutMs = 300_000;
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
-/** A namespace of a cluster. Every request has a deadline of 30 s. */
+/** A namespace of a cluster. Every request has a deadline of 30 s, removal one of five minutes. */
 export class Cluster {
   readonly namespace: string;
   readonly #connection: KubeConnection;
@@ -34,10 +36,10 @@ export class Cluster {
   }
 
   /** A request. Gives code and text. Rejects if there is no answer. */
-  async send(method: Method, path: string, body?: unknown, contentType = "application/json"): Promise<{ readonly code: number; readonly text: string }> {
+  async send(method: Method, path: string, body?: unknown, contentType = "application/json", deadlineMs = timeoutMs): Promise<{ readonly code: number; readonly text: string }> {
     const { url, token } = this.#connection;
     const answer = await request(`${url}${path}`, {
-      method, dispatcher: this.#agent, signal: AbortSignal.timeout(timeoutMs),
+      method, dispatcher: this.#agent, signal: AbortSignal.timeout(deadlineMs),
       headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { "content-type": contentType }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
@@ -98,12 +100,14 @@ export class Cluster {
     return counts;
   }
 
-  /** Removes what was made. */
+  /** Removes what was made. Rejects if something could not be. */
   async clean(): Promise<void> {
     const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=true`)}`;
-    await this.send("DELETE", `${this.#path("pods")}?${selector}`, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 });
-    await this.send("DELETE", `${this.#path("events")}?${selector}`);
-    if (this.#ownNamespace) await this.send("DELETE", `/api/v1/namespaces/${this.namespace}`);
+    const paths = [`${this.#path("pods")}?${selector}`, `${this.#path("events")}?${selector}`, ...(this.#ownNamespace ? [`/api/v1/namespaces/${this.namespace}`] : [])];
+    for (const path of paths) {
+      const { code, text } = await this.send("DELETE", path, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, "application/json", cleanTimeoutMs);
+      if (code >= 300) throw new Error(`DELETE ${path}: ${code} ${reason(text)}`);
+    }
   }
 
   async close(): Promise<void> {
