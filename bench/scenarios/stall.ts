@@ -16,10 +16,13 @@ export const stall: Scenario = {
     const without = await oneLoad(lab, 0);
     const hanging = await oneLoad(lab, stalled > 0 ? stalled : Math.ceil(subscribers / 9));
     const cost = lab.usage.cost("daemon", hanging.from, hanging.to);
+    const control = lab.usage.cost("daemon", without.from, without.to);
     return {
       figures: measured({
         p99_ratio: ms(hanging.latency, 99) / ms(without.latency, 99),
         rss_growth_mb: cost && cost.rssLastMb - cost.rssFirstMb,
+        // What it grows by with the same load and no one hanging: a heap that finds its size.
+        rss_growth_without_mb: control && control.rssLastMb - control.rssFirstMb,
         rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb,
         latency_p99_without_ms: ms(without.latency, 99), latency_p99_with_ms: ms(hanging.latency, 99),
         latency_p50_without_ms: ms(without.latency, 50), latency_p50_with_ms: ms(hanging.latency, 50),
