@@ -2,8 +2,9 @@
 import { Client, Metadata, status as codes } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { wsman } from "../../gen/proto.js";
-import type { Connection } from "./connection.ts";
-import { CliError } from "./errors.ts";
+import { connectionOf, type Connection, type ConnectionFlags } from "./connection.ts";
+import { CliError, InterruptedError } from "./errors.ts";
+import type { Io } from "./io.ts";
 
 const transientCodes: ReadonlySet<number> = new Set([codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED, codes.ABORTED, codes.INTERNAL, codes.CANCELLED, codes.UNKNOWN]);
 
@@ -39,16 +40,15 @@ interface Codec<Q, A> {
   readonly decode: (bytes: Buffer) => A;
 }
 
-/** Calls one ws-manager. All methods reject with CallErrors. */
+/** Calls one ws-manager. All methods reject with CallErrors, those that answer once with an InterruptedError when the signal aborts. */
 export class WsmanClient {
   readonly #client: Client;
   readonly #connection: Connection;
-  readonly #now: () => number;
+  readonly #io: Pick<Io, "clock" | "signal">;
 
-  /** @param now Unix milliseconds. */
-  constructor(connection: Connection, now: () => number) {
+  constructor(connection: Connection, io: Pick<Io, "clock" | "signal">) {
     this.#connection = connection;
-    this.#now = now;
+    this.#io = io;
     this.#client = new Client(connection.address, connection.credentials, {
       ...connection.options,
       "grpc.max_receive_message_length": maxMessageBytes,
@@ -63,7 +63,7 @@ export class WsmanClient {
   /** Resolves when there is a connection; rejects after the timeout. */
   connected(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#client.waitForReady(this.#now() + this.#connection.timeoutMs, (error) => {
+      this.#client.waitForReady(this.#io.clock.now() + this.#connection.timeoutMs, (error) => {
         if (error) reject(new CallError(codes.UNAVAILABLE, `can not connect to ${this.#connection.address}`, unavailableHint(this.#connection), error));
         else resolve();
       });
@@ -118,15 +118,34 @@ export class WsmanClient {
     this.#client.close();
   }
 
-  #unary<Q, A>(method: string, request: Q, codec: Codec<Q, A>): Promise<A> {
-    return new Promise((resolve, reject) => {
-      const done = (error: ServiceError | null, response?: A): void => {
-        if (error || response === undefined) reject(callError(error, this.#connection));
-        else resolve(response);
-      };
-      const options = { deadline: this.#now() + this.#connection.timeoutMs };
-      this.#client.makeUnaryRequest(`${service}/${method}`, (message: Q) => Buffer.from(codec.encode(message)), codec.decode, request, new Metadata(), options, done);
-    });
+  async #unary<Q, A>(method: string, request: Q, codec: Codec<Q, A>): Promise<A> {
+    const { clock, signal } = this.#io;
+    const { promise, resolve, reject } = Promise.withResolvers<A>();
+    const done = (error: ServiceError | null, response?: A): void => {
+      if (error || response === undefined) reject(signal.aborted ? new InterruptedError() : callError(error, this.#connection));
+      else resolve(response);
+    };
+    const options = { deadline: clock.now() + this.#connection.timeoutMs };
+    const call = this.#client.makeUnaryRequest(`${service}/${method}`, (message: Q) => Buffer.from(codec.encode(message)), codec.decode, request, new Metadata(), options, done);
+    const cancel = (): void => call.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    if (signal.aborted) cancel();
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+}
+
+/** Calls a server as the flags say, and closes the connection afterwards. @throws CliError for flags that make no sense. */
+export async function withClient<T>(io: Pick<Io, "clock" | "signal" | "env">, flags: ConnectionFlags, work: (client: WsmanClient, address: string) => Promise<T>): Promise<T> {
+  const connection = await connectionOf(flags, io.env.address);
+  const client = new WsmanClient(connection, io);
+  try {
+    return await work(client, connection.address);
+  } finally {
+    client.close();
   }
 }
 

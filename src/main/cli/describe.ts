@@ -1,10 +1,11 @@
 /** Command `describe`: everything about one workspace, for people or as JSON. */
 import { asObject, type JsonObject } from "../../domain/json.ts";
+import { withClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { wantsColor, type Io } from "./io.ts";
-import { withClient } from "./list.ts";
+import { phaseStyles } from "./phases.ts";
 import { age, painter, sanitize, sanitizeLines, toSafeJson, type Paint } from "./text.ts";
-import { jsonOf, phaseStyles, viewOf } from "./view.ts";
+import { jsonOf, viewOf } from "./view.ts";
 import type { wsman } from "../../gen/proto.js";
 
 /** Flags of `describe`. */

@@ -1,8 +1,8 @@
 /** Errors of commands: what the person is told, what they can do, and the exit code. */
 import { sanitize, sanitizeLines } from "./text.ts";
 
-/** Exit codes of all commands. */
-export const exitCodes = { ok: 0, error: 1, usage: 2 } as const;
+/** Exit codes of all commands; to `killed` the number of the signal is added, as shells do. */
+export const exitCodes = { ok: 0, error: 1, usage: 2, killed: 128 } as const;
 
 /** A command that can not go on. Never shown with a stack trace. */
 export class CliError extends Error {
@@ -34,4 +34,13 @@ export function errorText(error: unknown): string {
 /** Exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof CliError ? error.exitCode : exitCodes.error;
+}
+
+/** Work that was given up because the signal asked for the end: whoever gave it knows. */
+export class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
+
+  constructor() {
+    super("interrupted");
+  }
 }

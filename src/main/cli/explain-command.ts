@@ -3,7 +3,7 @@ import { messageOf } from "../../domain/errors.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { toDeriveConfig, toTimeouts } from "../config/index.ts";
 import { loadConfig } from "./config-flags.ts";
-import { exitCodes, usageError } from "./errors.ts";
+import { exitCodes, InterruptedError, usageError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { readAll, type Io } from "./io.ts";
 import { toSafeJson } from "./text.ts";
@@ -31,6 +31,7 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
     io.stdout.write(`${toSafeJson(explained)}\n`);
     return exitCodes.ok;
   } catch (error) {
+    if (error instanceof InterruptedError) throw error;
     io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
     return exitCodes.error;
   }

@@ -8,8 +8,8 @@ import type { Io } from "./io.ts";
 
 /** Hears what is going on. */
 export interface FeedListener {
-  /** A status came, maybe one that is known already. The next is not read before this resolves. */
-  status(status: wsman.WorkspaceStatus): void | Promise<void>;
+  /** A status came, maybe one that is known already; `isNews`: it changed while we watched. The next is not read before this resolves. */
+  status(status: wsman.WorkspaceStatus, isNews: boolean): void | Promise<void>;
   /** The statuses handed over just now were all there are; `since`, monotonic milliseconds, is when the list was asked for. */
   listed(ids: ReadonlySet<string>, since: number): void;
   /** What is the matter with the connection; empty: it works (again). */
@@ -50,10 +50,14 @@ async function connectOnce(client: WsmanClient, filter: FilterFlags, io: Pick<Io
   const cancel = (): void => stream.cancel();
   io.signal.addEventListener("abort", cancel, { once: true });
   try {
-    const listing = list(client, filter, io, listener, works);
+    // Until the list is there, the stream may be telling the current statuses, too.
+    let listed = false;
+    const listing = list(client, filter, io, listener, works).finally(() => {
+      listed = true;
+    });
     for await (const status of stream) {
       works();
-      await listener.status(status);
+      await listener.status(status, listed);
     }
     await listing;
     return new CallError(codes.UNAVAILABLE, "the server ended the stream", undefined, undefined);
@@ -86,7 +90,7 @@ async function list(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "cloc
     listener.notice("");
     for (const status of statuses) {
       if (io.signal.aborted) return;
-      await listener.status(status);
+      await listener.status(status, false);
     }
     listener.listed(new Set(statuses.map(({ id }) => id)), since);
   } catch (error) {

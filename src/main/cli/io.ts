@@ -1,7 +1,8 @@
 /** The process as commands see it: its streams, its environment, its clock. Tests bring their own. */
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../../domain/clock.ts";
 import type { Environment } from "../config/env.ts";
+import { InterruptedError } from "./errors.ts";
 
 /** A stream to write to; a terminal tells its size. */
 export interface Output {
@@ -28,22 +29,39 @@ export interface Io {
   onExit(callback: () => void): () => void;
 }
 
+/** Columns and rows of the terminal that output goes to. One that does not know its size says zero. */
+export function sizeOf(output: Output): { readonly width: number; readonly height: number } {
+  return { width: output.columns || 80, height: output.rows || 24 };
+}
+
 /** Whether output goes to a person who can see colours. */
 export function wantsColor(io: Io): boolean {
   return io.stdout.isTTY === true && !io.env.noColor;
 }
 
-/** Reads all of a stream as text. Rejects above maxBytes. */
+/** Reads all of a stream as text. Rejects above maxBytes, and with an InterruptedError if a signal ended the stream. */
 export async function readAll(stream: Readable, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let total = 0;
-  for await (const chunk of stream) {
-    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
-    total += bytes.length;
-    if (total > maxBytes) throw new Error(`the input is larger than ${maxBytes} bytes`);
-    chunks.push(bytes);
+  try {
+    for await (const chunk of stream) {
+      const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+      total += bytes.length;
+      if (total > maxBytes) throw new Error(`the input is larger than ${maxBytes} bytes`);
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    throw error instanceof Error && error.name === "AbortError" ? new InterruptedError() : error;
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Resolves when all that was written to the streams before is out, or can not be written any more; at once when the signal aborts. */
+export async function flushed(streams: readonly Pick<Writable, "write" | "writableLength">[], signal: AbortSignal): Promise<void> {
+  const waiting = streams.filter((stream) => stream.writableLength > 0);
+  if (waiting.length === 0) return;
+  const written = waiting.map((stream) => new Promise<void>((resolve) => void stream.write("", () => resolve())));
+  await Promise.race([Promise.all(written), aborted(signal)]);
 }
 
 /** Resolves when the signal aborts. */

@@ -1,7 +1,7 @@
 /** Commands `list` and `classes`: what a ws-manager has now, as a table or JSON. */
-import { WsmanClient, type FilterFlags } from "./client.ts";
-import { connectionOf, type ConnectionFlags } from "./connection.ts";
-import { wantsColor, type Io } from "./io.ts";
+import { withClient, type FilterFlags } from "./client.ts";
+import type { ConnectionFlags } from "./connection.ts";
+import { sizeOf, wantsColor, type Io } from "./io.ts";
 import { renderTable, sortRows } from "./table.ts";
 import { fit, painter, sanitize, toSafeJson, widthOf } from "./text.ts";
 import { jsonOf, phaseName, viewOf } from "./view.ts";
@@ -13,17 +13,6 @@ export interface ListFlags extends ConnectionFlags {
   readonly phases: readonly string[];
   readonly json: boolean;
   readonly showSecrets: boolean;
-}
-
-/** Calls a server and closes the connection afterwards. */
-export async function withClient<T>(io: Io, flags: ConnectionFlags, work: (client: WsmanClient) => Promise<T>): Promise<T> {
-  const connection = await connectionOf(flags, io.env.address);
-  const client = new WsmanClient(connection, () => io.clock.now());
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
 }
 
 /** Prints the workspaces that match. JSON is a GetWorkspacesResponse. @throws CliError if the call fails. */
@@ -38,8 +27,8 @@ export async function list(io: Io, flags: ListFlags): Promise<void> {
     io.stderr.write("no workspaces\n");
     return;
   }
+  const width = io.stdout.isTTY === true ? sizeOf(io.stdout).width : undefined;
   const rows = sortRows(statuses.map((status) => ({ view: viewOf(status), fresh: false })));
-  const width = io.stdout.isTTY === true ? io.stdout.columns : undefined;
   io.stdout.write(`${renderTable(rows, { now: io.clock.now(), width, paint: painter(wantsColor(io)) }).join("\n")}\n`);
 }
 

@@ -1,5 +1,5 @@
 /** The live table of `watch` in a terminal: draws on the alternate screen, and leaves the terminal as it was. */
-import type { Io } from "./io.ts";
+import { sizeOf, type Io } from "./io.ts";
 import { maxKnown, Roster } from "./roster.ts";
 import { renderScreen, sortRows, type Row } from "./table.ts";
 import { painter, type Paint } from "./text.ts";
@@ -14,7 +14,6 @@ const frameMs = 100;
 const tickMs = 1000;
 /** How long a change stands out. */
 const freshMs = 1500;
-const keepStoppedMs = 30_000;
 /** Updates per second are counted over so many seconds. */
 const rateWindow = 5;
 
@@ -23,7 +22,7 @@ export class LiveTable {
   readonly #io: Io;
   readonly #title: string;
   readonly #paint: Paint;
-  readonly #roster = new Roster(keepStoppedMs);
+  readonly #roster = new Roster();
   readonly #views = new WeakMap<wsman.WorkspaceStatus, WorkspaceView>();
   /** Statuses per second, the newest last. */
   readonly #rate: { second: number; count: number }[] = [];
@@ -34,6 +33,7 @@ export class LiveTable {
   #nextDrawAt = Number.POSITIVE_INFINITY;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #notice = "";
+  #waiting = true;
   #open = true;
 
   /** Takes over the terminal. */
@@ -51,6 +51,7 @@ export class LiveTable {
   /** Takes a status in. */
   status(status: wsman.WorkspaceStatus): void {
     const now = this.#io.clock.monotonic();
+    this.#waiting = false;
     if (!this.#roster.offer(status, now)) return;
     const second = Math.floor(now / 1000);
     const last = this.#rate.at(-1);
@@ -62,6 +63,7 @@ export class LiveTable {
 
   /** Forgets what a complete list does not hold. */
   listed(ids: ReadonlySet<string>, since: number): void {
+    this.#waiting = false;
     this.#roster.prune(ids, since);
     this.#schedule(frameMs);
   }
@@ -98,15 +100,15 @@ export class LiveTable {
     this.#drawnAt = now;
     this.#nextDrawAt = Number.POSITIVE_INFINITY;
     this.#roster.expire(now);
-    // A terminal that does not know its size says zero.
-    const height = stdout.rows || 24;
+    const { width, height } = sizeOf(stdout);
     const lines = renderScreen({
       title: this.#title,
       rows: sortRows(this.#rows(now)),
       now: clock.now(),
       updatesPerSecond: this.#updatesPerSecond(now),
       notice: this.#notice || this.#beyond(),
-      width: stdout.columns || 80,
+      waiting: this.#waiting,
+      width,
       height,
       paint: this.#paint,
     });

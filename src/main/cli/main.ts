@@ -1,17 +1,22 @@
 /** From the process to a command and back: streams, signals, exit codes. */
+import { addAbortSignal, type Readable } from "node:stream";
 import { CommanderError } from "commander";
 import { systemClock } from "../../domain/clock.ts";
 import { readEnvironment } from "../config/env.ts";
-import { errorText, exitCodeOf, exitCodes } from "./errors.ts";
-import type { Io } from "./io.ts";
+import { errorText, exitCodeOf, exitCodes, InterruptedError } from "./errors.ts";
+import { flushed, type Io } from "./io.ts";
 import { buildProgram } from "./program.ts";
 import type { Parts } from "./seams.ts";
 
 /** How long what a command left open may keep the process, milliseconds. */
 const lingerMs = 2000;
 
+/** Signals that ask for an end, with their numbers: a closed terminal, Ctrl-C, a supervisor. */
+const endings: ReadonlyMap<unknown, number> = new Map([["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const);
+
 /**
- * Runs a command line to its end. The first SIGINT or SIGTERM asks the command to end, the second ends the process at once.
+ * Runs a command line to its end. The first signal asks the command to end, the second ends the process at once.
+ * What was printed is written out first, however slowly it is read, unless a signal comes.
  * @param args without the program's own name.
  */
 export async function main(args: readonly string[], parts: Parts): Promise<void> {
@@ -22,6 +27,9 @@ export async function main(args: readonly string[], parts: Parts): Promise<void>
   // Commands wait with timers that do not keep the process; this does, until they are done.
   const hold = setInterval(() => {}, 2 ** 30);
   process.exitCode = await runCommand(args, processIo(stop), parts);
+  const asked = stop.signal.aborted;
+  await flushed([process.stdout, process.stderr], stop.signal);
+  if (stop.signal.aborted && !asked) process.exit(codeWhenStopped(stop.signal));
   clearInterval(hold);
   setTimeout(() => process.exit(), lingerMs).unref();
 }
@@ -38,7 +46,7 @@ export async function runCommand(args: readonly string[], io: Io, parts: Parts):
   } catch (error) {
     // Commander has told what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    if (io.signal.aborted && io.signal.reason === brokenPipe) return exitCodes.ok;
+    if (io.signal.aborted && (io.signal.reason === brokenPipe || error instanceof InterruptedError)) return codeWhenStopped(io.signal);
     io.stderr.write(errorText(error));
     return exitCodeOf(error);
   }
@@ -47,11 +55,17 @@ export async function runCommand(args: readonly string[], io: Io, parts: Parts):
 /** Reason of the signal when nobody reads our output any more. */
 const brokenPipe = "broken pipe";
 
+/** Exit code where the signal kept a command from doing what it was asked for. */
+function codeWhenStopped({ reason }: AbortSignal): number {
+  const number = endings.get(reason);
+  return number === undefined ? exitCodes.ok : exitCodes.killed + number;
+}
+
 function processIo(stop: AbortController): Io {
   process.stdout.on("error", () => stop.abort(brokenPipe));
   process.stderr.on("error", () => {});
   return {
-    stdin: process.stdin,
+    stdin: endingWith(stop.signal, process.stdin),
     stdout: process.stdout,
     stderr: process.stderr,
     env: readEnvironment(),
@@ -65,10 +79,17 @@ function processIo(stop: AbortController): Io {
   };
 }
 
+/** Who reads the stream is told by an error when the signal aborts. */
+function endingWith(signal: AbortSignal, stream: Readable): Readable {
+  // Also when no one reads it.
+  stream.on("error", () => {});
+  return addAbortSignal(signal, stream);
+}
+
 function handleSignals(stop: AbortController): void {
-  for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(name, () => {
-      if (stop.signal.aborted) process.exit(128 + number);
+  for (const [name, number] of endings) {
+    process.on(String(name), () => {
+      if (stop.signal.aborted) process.exit(exitCodes.killed + number);
       stop.abort(name);
     });
   }

@@ -5,6 +5,7 @@ import type { ConnectionFlags } from "./connection.ts";
 import type { ExplainFlags } from "./explain-command.ts";
 import type { FilterFlags } from "./client.ts";
 import type { Io } from "./io.ts";
+import { phases } from "./phases.ts";
 import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
@@ -152,11 +153,11 @@ function collectAnnotation(text: string, before: ReadonlyMap<string, string> = n
   return new Map([...before, [text.slice(0, at), text.slice(at + 1)]]);
 }
 
-const phaseNames = new Set(["UNKNOWN", "PENDING", "CREATING", "INITIALIZING", "RUNNING", "INTERRUPTED", "STOPPING", "STOPPED"]);
+const phaseNames: ReadonlySet<string> = new Set(phases);
 
 function collectPhases(text: string, before: readonly string[]): readonly string[] {
   const names = text.split(",").map((name) => name.trim().toUpperCase());
   const wrong = names.find((name) => !phaseNames.has(name));
-  if (wrong !== undefined) throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no phase; the phases are ${[...phaseNames].join(", ")}.`);
+  if (wrong !== undefined) throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no phase; the phases are ${phases.join(", ")}.`);
   return [...before, ...names];
 }

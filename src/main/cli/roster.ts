@@ -13,6 +13,9 @@ export interface Seen {
 /** Of more workspaces than these, the rest is counted only. */
 export const maxKnown = 50_000;
 
+/** How long a workspace that stopped is remembered, milliseconds: shown by the live table, and proof against a list that is older than its end. */
+const keepStopped = 30_000;
+
 /** Newest statuses by workspace ID. */
 export class Roster {
   readonly #seen = new Map<string, Seen>();
@@ -20,7 +23,7 @@ export class Roster {
   #beyond = 0;
 
   /** @param keepStoppedMs how long a workspace stays after it stopped. */
-  constructor(keepStoppedMs: number) {
+  constructor(keepStoppedMs = keepStopped) {
     this.#keepStoppedMs = keepStoppedMs;
   }
 

@@ -1,6 +1,7 @@
 /** Tables of workspaces as lines of text: pure functions of what is to be shown and the size of the terminal. */
+import { phases, phaseStyles } from "./phases.ts";
 import { age, fit, widthOf, type Paint } from "./text.ts";
-import { phases, phaseStyles, type WorkspaceView } from "./view.ts";
+import type { WorkspaceView } from "./view.ts";
 
 /** A line of the table. */
 export interface Row {
@@ -18,6 +19,8 @@ export interface Screen {
   readonly updatesPerSecond: number;
   /** What is the matter with the connection; empty if nothing is. */
   readonly notice: string;
+  /** No status has come yet. */
+  readonly waiting: boolean;
   readonly width: number;
   readonly height: number;
   readonly paint: Paint;
@@ -30,20 +33,27 @@ interface Column {
   readonly max: number;
   /** The first to go where there is not enough room; higher goes first, 0 stays. */
   readonly order: number;
+  /** It goes if it leaves the message less than this. */
+  readonly leaves: number;
 }
 
+/** The message is not shown with fewer columns than these. */
+const minMessage = 12;
+/** With fewer than these it says less than the columns that most can do without. */
+const goodMessage = 24;
+
 const columns: readonly Column[] = [
-  { title: "ID", text: (view) => view.id, max: 40, order: 0 },
-  { title: "OWNER/META", text: (view) => `${view.owner}/${view.metaId}`, max: 40, order: 3 },
-  { title: "TYPE", text: (view) => view.type, max: 10, order: 2 },
-  { title: "PHASE", text: (view) => view.phase, max: 12, order: 0 },
-  { title: "AGE", text: (view, now) => (view.startedAt === undefined ? "" : age(now - view.startedAt)), max: 8, order: 1 },
-  { title: "NODE", text: (view) => view.node, max: 24, order: 4 },
+  { title: "ID", text: (view) => view.id, max: 40, order: 0, leaves: 0 },
+  { title: "OWNER/META", text: (view) => `${view.owner}/${view.metaId}`, max: 40, order: 3, leaves: goodMessage },
+  { title: "TYPE", text: (view) => view.type, max: 10, order: 2, leaves: goodMessage },
+  { title: "PHASE", text: (view) => view.phase, max: 12, order: 0, leaves: 0 },
+  { title: "AGE", text: (view, now) => (view.startedAt === undefined ? "" : age(now - view.startedAt)), max: 8, order: 1, leaves: minMessage },
+  { title: "NODE", text: (view) => view.node, max: 24, order: 4, leaves: goodMessage },
 ];
 const messageTitle = "MESSAGE";
 const gap = "  ";
-/** The message is not shown with fewer columns than these. */
-const minMessage = 12;
+/** Shortest IDs, to leave room for the phase. */
+const minId = 8;
 
 interface Layout {
   readonly columns: readonly { readonly column: Column; readonly width: number }[];
@@ -52,14 +62,14 @@ interface Layout {
 
 function layoutOf(rows: readonly Row[], now: number, width: number): Layout {
   let shown = columns.map((column) => ({ column, width: columnWidth(column, rows, now) }));
-  const used = (): number => shown.reduce((sum, { width }) => sum + width + gap.length, 0);
-  while (used() + minMessage > width) {
-    const worst = Math.max(...shown.map(({ column }) => column.order));
-    if (worst === 0) break;
-    shown = shown.filter(({ column }) => column.order !== worst);
+  const left = (): number => shown.reduce((rest, { width }) => rest - width - gap.length, width);
+  for (const { order, leaves } of columns.toSorted((a, b) => b.order - a.order)) {
+    if (left() >= leaves) break;
+    shown = shown.filter(({ column }) => order === 0 || column.order !== order);
   }
-  const message = width - used();
-  return { columns: shown, message: message >= minMessage ? message : 0 };
+  const message = left() >= minMessage ? left() : 0;
+  const excess = message > 0 ? 0 : -left() - gap.length;
+  return { message, columns: shown.map((cell) => (excess > 0 && cell.column.title === "ID" ? { ...cell, width: Math.max(minId, cell.width - excess) } : cell)) };
 }
 
 function columnWidth(column: Column, rows: readonly Row[], now: number): number {
@@ -70,17 +80,21 @@ function columnWidth(column: Column, rows: readonly Row[], now: number): number 
 
 function headLine(layout: Layout, width: number): string {
   const titles = layout.columns.map(({ column, width }) => fit(column.title, width));
-  return fit([...titles, layout.message > 0 ? messageTitle : ""].join(gap), width);
+  return fit(joined(titles, layout, messageTitle), width);
 }
 
 function rowLine({ view, fresh }: Row, layout: Layout, now: number, paint: Paint, width: number): string {
   const texts = layout.columns.map(({ column, width }) => ({ column, text: fit(column.text(view, now), width) }));
   const message = layout.message > 0 ? fit(view.note, layout.message) : "";
-  const bare = [...texts.map(({ text }) => text), message].join(gap);
+  const bare = joined(texts.map(({ text }) => text), layout, message);
   // On a screen too narrow even for what must stay, the line is cut as a whole, and goes without colours.
   if (widthOf(bare) > width) return fit(bare, width);
   const cells = texts.map(({ column, text }) => paintCell(column, text, view, fresh, paint));
-  return [...cells, view.failed ? paint("red", message) : message].join(gap);
+  return joined(cells, layout, view.failed ? paint("red", message) : message);
+}
+
+function joined(cells: readonly string[], layout: Layout, message: string): string {
+  return (layout.message > 0 ? [...cells, message] : cells).join(gap);
 }
 
 function paintCell(column: Column, text: string, view: WorkspaceView, fresh: boolean, paint: Paint): string {
@@ -109,7 +123,8 @@ function headerLines(screen: Screen): string[] {
   const total = `${rows.length} ${rows.length === 1 ? "workspace" : "workspaces"}${gap}`;
   const rate = `${gap}${screen.updatesPerSecond.toFixed(1)} updates/s`;
   const bare = total + countsOf(rows, noPaint) + rate;
-  const summary = widthOf(bare) <= width ? paint("bold", total) + countsOf(rows, paint) + rate : fit(bare, width);
+  const known = widthOf(bare) <= width ? paint("bold", total) + countsOf(rows, paint) + rate : fit(bare, width);
+  const summary = screen.waiting ? fit("waiting for the first statuses", width) : known;
   const title = screen.notice === "" ? paint("dim", fit(screen.title, width)) : paint("inverse", fit(screen.notice, width));
   return [title, summary];
 }

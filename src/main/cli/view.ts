@@ -2,7 +2,7 @@
 import { asObject, type JsonObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import { statusToJson } from "./explain.ts";
-import { sanitize, type Style } from "./text.ts";
+import { sanitize } from "./text.ts";
 
 /** A workspace, ready to be shown: every text is sanitized. */
 export interface WorkspaceView {
@@ -19,14 +19,6 @@ export interface WorkspaceView {
   readonly note: string;
   readonly failed: boolean;
 }
-
-/** Names of the phases, in the order of a workspace's life. */
-export const phases = ["PENDING", "CREATING", "INITIALIZING", "RUNNING", "INTERRUPTED", "STOPPING", "STOPPED", "UNKNOWN"] as const;
-
-/** Colours of the phases. */
-export const phaseStyles: ReadonlyMap<string, Style> = new Map([
-  ["PENDING", "yellow"], ["CREATING", "yellow"], ["INITIALIZING", "cyan"], ["RUNNING", "green"], ["INTERRUPTED", "magenta"], ["STOPPING", "blue"], ["STOPPED", "dim"], ["UNKNOWN", "red"],
-]);
 
 /** Name of a phase; a number that no phase has stays a number. */
 export function phaseName(phase: number): string {

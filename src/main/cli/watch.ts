@@ -1,7 +1,7 @@
 /** Command `watch`: a live table in a terminal, one line or one JSON object per change where output goes elsewhere. */
 import type { wsman } from "../../gen/proto.js";
-import { WsmanClient, type FilterFlags } from "./client.ts";
-import { connectionOf, type ConnectionFlags } from "./connection.ts";
+import { withClient, type FilterFlags, type WsmanClient } from "./client.ts";
+import type { ConnectionFlags } from "./connection.ts";
 import { follow, type FeedListener } from "./feed.ts";
 import { aborted, type Io, type Output } from "./io.ts";
 import { LiveTable } from "./live.ts";
@@ -16,19 +16,10 @@ export interface WatchFlags extends ConnectionFlags {
   readonly showSecrets: boolean;
 }
 
-/** How long a workspace that stopped is remembered, so that a list that is older than its end brings no old news. */
-const keepStoppedMs = 60_000;
-
 /** Watches until the signal aborts. @throws CliError as follow does. */
 export async function watch(io: Io, flags: WatchFlags): Promise<void> {
-  const connection = await connectionOf(flags, io.env.address);
-  const client = new WsmanClient(connection, () => io.clock.now());
-  try {
-    if (io.stdout.isTTY === true && !flags.json) await watchLive(io, client, flags, connection.address);
-    else await follow(client, flags.filter, io, lines(io, flags));
-  } finally {
-    client.close();
-  }
+  const table = io.stdout.isTTY === true && !io.env.dumbTerminal && !flags.json;
+  await withClient(io, flags, (client, address) => (table ? watchLive(io, client, flags, address) : follow(client, flags.filter, io, lines(io, flags))));
 }
 
 async function watchLive(io: Io, client: WsmanClient, flags: WatchFlags, address: string): Promise<void> {
@@ -45,13 +36,13 @@ async function watchLive(io: Io, client: WsmanClient, flags: WatchFlags, address
 
 /** Prints a line for each status that is newer than the last of its workspace; reads no further while the output is full. */
 function lines(io: Io, flags: WatchFlags): FeedListener {
-  const roster = new Roster(keepStoppedMs);
+  const roster = new Roster();
   return {
-    async status(status) {
+    async status(status, isNews) {
       const now = io.clock.monotonic();
       roster.expire(now);
       if (!roster.offer(status, now)) return;
-      if (!io.stdout.write(`${flags.json ? toSafeJson(jsonOf(status, flags.showSecrets)) : lineOf(status, io.clock.now())}\n`)) await drained(io.stdout, io.signal);
+      if (!io.stdout.write(`${flags.json ? toSafeJson(jsonOf(status, flags.showSecrets)) : lineOf(status, isNews ? io.clock.now() : undefined)}\n`)) await drained(io.stdout, io.signal);
     },
     listed(ids, since) {
       for (const id of roster.prune(ids, since)) io.stderr.write(`${sanitize(id)} is gone: it ended while there was no connection\n`);
@@ -62,10 +53,10 @@ function lines(io: Io, flags: WatchFlags): FeedListener {
   };
 }
 
-/** Fields of a change, separated by tabs: time, ID, phase, type, owner/meta ID, node, message. */
-function lineOf(status: wsman.WorkspaceStatus, now: number): string {
+/** Fields of a change, separated by tabs: when it came (`-`: it was so when we asked), ID, phase, type, owner/meta ID, node, message. */
+function lineOf(status: wsman.WorkspaceStatus, now: number | undefined): string {
   const view = viewOf(status);
-  return [new Date(now).toISOString(), view.id, view.phase, view.type, `${view.owner}/${view.metaId}`, view.node || "-", view.note || "-"].join("\t");
+  return [now === undefined ? "-" : new Date(now).toISOString(), view.id, view.phase, view.type, `${view.owner}/${view.metaId}`, view.node || "-", view.note || "-"].join("\t");
 }
 
 function drained(output: Output, signal: AbortSignal): Promise<void> {

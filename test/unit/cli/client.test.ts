@@ -1,5 +1,7 @@
 /** The client commands, against a server that knows what the Go ws-manager knows. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { after, afterEach, before, test } from "node:test";
 import { runCommand } from "../../../src/main/cli/main.ts";
 import { until } from "../../support/until.ts";
@@ -100,6 +102,8 @@ test("watch asks for the current statuses, and prints a line per change when pip
   await until("the change", () => watching.out().includes("bye"));
   const printed = lines(watching.out());
   assert.equal(printed.length, 2);
+  assert.match(printed[0] ?? "", /^-\tone\t/, "what was so when we came is no change");
+  assert.match(printed[1] ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z\tone\t/);
   assert.deepEqual(printed[1]?.split("\t").slice(1), ["one", "STOPPING", "REGULAR", "jane/meta-one", "node-1", "bye now\ufffd]0;x\ufffd"]);
   watching.stop.abort();
   assert.equal(await watching.ended, 0);
@@ -150,6 +154,37 @@ test("a terminal that does not know its size is drawn on as if it had the usual 
   server.listed = [status("one", 5)];
   const watching = start(["watch", "--address", server.address], { terminal: { columns: 0, rows: 0 } });
   await until("the table", () => watching.out().includes("1 workspace ") && watching.out().includes("RUNNING"));
+});
+
+test("a dumb terminal gets lines", async () => {
+  server.listed = [status("one", 5)];
+  const watching = start(["watch", "--address", server.address], { terminal: { columns: 80, rows: 24 }, env: { TERM: "dumb" } });
+  await until("the status", () => watching.out().endsWith("\n"));
+  assert.ok(!watching.out().includes("\x1b"), watching.out());
+});
+
+test("list in a terminal that does not know its size prints its table", async () => {
+  server.listed = [status("one", 5)];
+  const { out } = await command(["list", "--address", server.address], { terminal: { columns: 0, rows: 0 }, env: { NO_COLOR: "1" } });
+  assert.match(lines(out)[1] ?? "", /^one .*RUNNING/);
+});
+
+test("a call that is not answered ends when the person wants it to, without a word", async () => {
+  const sockets: Socket[] = [];
+  const mute = createServer((socket) => void sockets.push(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const bound = mute.address();
+  assert.ok(typeof bound === "object" && bound !== null);
+  for (const args of [["list"], ["describe", "one"], ["classes"], ["explain", "--config", "examples/config.json"]]) {
+    const before = sockets.length;
+    const own = args[0] === "explain" ? [] : ["--address", `127.0.0.1:${bound.port}`, "--timeout", "1h"];
+    const running = start([...args, ...own], { openStdin: true });
+    if (own.length > 0) await until("the connection", () => sockets.length > before);
+    running.stop.abort("SIGINT");
+    assert.deepEqual([await running.ended, running.out(), running.err()], [130, "", ""], args.join(" "));
+  }
+  for (const socket of sockets) socket.destroy();
+  mute.close();
 });
 
 test("a daemon that is not there is an error with a hint, for every command", async () => {

@@ -1,5 +1,5 @@
 /** What tests of commands need: a process that is none, statuses, and a ws-manager of a few lines. */
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import { Metadata, Server, ServerCredentials, status as codes } from "@grpc/grpc-js";
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
 import { systemClock } from "../../../src/domain/clock.ts";
@@ -17,8 +17,8 @@ export interface TestIo {
   readonly err: () => string;
 }
 
-/** Makes one. With `terminal`, the standard output is a terminal of that size. */
-export function testIo(options: { stdin?: string; terminal?: { columns: number; rows: number }; env?: Record<string, string> } = {}): TestIo {
+/** Makes one. With `terminal`, the standard output is a terminal of that size; with `openStdin`, the input ends only with the signal. */
+export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?: { columns: number; rows: number }; env?: Record<string, string> } = {}): TestIo {
   const stop = new AbortController();
   let out = "";
   let err = "";
@@ -37,7 +37,8 @@ export function testIo(options: { stdin?: string; terminal?: { columns: number; 
       err += text;
     },
   };
-  const io: Io = { stdin: Readable.from([options.stdin ?? ""]), stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
+  const stdin = options.openStdin === true ? addAbortSignal(stop.signal, new Readable({ read() {} })).on("error", () => {}) : Readable.from([options.stdin ?? ""]);
+  const io: Io = { stdin, stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
   return { io, stop, out: () => out, err: () => err };
 }
 

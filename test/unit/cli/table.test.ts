@@ -18,7 +18,7 @@ function rows(count: number, members: object = {}): Row[] {
 }
 
 function screen(all: readonly Row[], width: number, height: number, color = false): readonly string[] {
-  return renderScreen({ title: "wsmand watch x", rows: all, now: 1_700_000_600_000, updatesPerSecond: 2.5, notice: "", width, height, paint: painter(color) });
+  return renderScreen({ title: "wsmand watch x", rows: all, now: 1_700_000_600_000, updatesPerSecond: 2.5, notice: "", waiting: false, width, height, paint: painter(color) });
 }
 
 test("text of a server can not steer the terminal", () => {
@@ -97,9 +97,26 @@ test("phases are coloured, fresh changes are bold, failures are red", () => {
 });
 
 test("trouble with the connection takes the place of the title", () => {
-  const lines = renderScreen({ title: "t", rows: [], now: 0, updatesPerSecond: 0, notice: "connection lost", width: 40, height: 10, paint: painter(false) });
+  const lines = renderScreen({ title: "t", rows: [], now: 0, updatesPerSecond: 0, notice: "connection lost", waiting: false, width: 40, height: 10, paint: painter(false) });
   assert.equal(lines[0]?.trimEnd(), "connection lost");
   assert.equal(lines[1], "0 workspaces    0.0 updates/s");
+});
+
+test("before the first status, the table does not say that there are no workspaces", () => {
+  const lines = renderScreen({ title: "t", rows: [], now: 0, updatesPerSecond: 0, notice: "", waiting: true, width: 40, height: 10, paint: painter(false) });
+  assert.match(lines[1] ?? "", /^waiting for the first statuses/);
+  assert.ok(!lines.join("").includes("0 workspaces"));
+});
+
+test("where room is short, the message and the phase come before everything but the ID, and the phase before the whole ID", () => {
+  const id = "8b3c1f0a-52d7-4c1e-a111-0123456789ab";
+  const row: Row = { view: viewOf(status(id, 1, "INTERRUPTED", { message: "the container ended with exit code 1" })), fresh: false };
+  const [head80, line80] = renderTable([row], { now: 1_700_000_600_000, width: 80, paint: painter(false) });
+  assert.match(head80 ?? "", /^ID +PHASE +AGE +MESSAGE$/);
+  assert.match(line80 ?? "", new RegExp(`^${id} +INTERRUPTED +9m59s +the container `));
+  const [head40, line40] = renderTable([row], { now: 1_700_000_600_000, width: 40, paint: painter(false) });
+  assert.match(head40 ?? "", /^ID +PHASE$/);
+  assert.match(line40 ?? "", /^8b3c1f0a-52d7[-\w]*… +INTERRUPTED$/);
 });
 
 test("rows are sorted by start and ID, so that changes of phase do not move them", () => {
