@@ -30,26 +30,27 @@ export class Workspaces implements WorkspaceReader {
       else evicted.push(record);
     }
     if (evicted.length === 0) return frames;
-    const rebuilt = await abortable(Promise.all(evicted.map(async (record) => this.#rereader.frame(record))), signal);
+    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frame(record))), signal);
     for (const frame of rebuilt) if (frame) frames.push(frame);
     return frames;
   }
 
   async describe(id: string, signal: AbortSignal): Promise<{ frame: Buffer; lastActivity: number | undefined } | undefined> {
     const record = this.#store.registry.byId(id);
-    const frame = record ? await abortable(Promise.resolve(this.#rereader.frame(record)), signal) : this.#store.cache.get(id);
+    const frame = record ? await abortable(async () => this.#rereader.frame(record), signal) : this.#store.cache.get(id);
     return frame && { frame, lastActivity: record?.facts.lastActivity };
   }
 }
 
-/** The promise, or UNAVAILABLE as soon as the caller has gone. What it waited for goes on, for the others that wait. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
+/** What the work gives, or UNAVAILABLE as soon as the caller has gone. What was begun for it goes on, for the others that wait. */
+async function abortable<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = (): WsmanError => new WsmanError("UNAVAILABLE", "evicted statuses could not be read again in time");
+  if (signal.aborted) throw late();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(new WsmanError("UNAVAILABLE", "evicted statuses could not be read again in time"));
+  const onAbort = (): void => reject(late());
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([promise, aborted]);
+    return await Promise.race([work(), aborted]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
