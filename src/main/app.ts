@@ -1,30 +1,35 @@
 /** From a configuration to a running daemon: what `wsmand run` starts. */
-import { homedir } from "node:os";
 import { systemClock } from "../domain/clock.ts";
 import type { Log } from "../domain/log.ts";
+import type { Environment } from "./config/env.ts";
+import { checkReadable, checkServerFiles } from "./config/files.ts";
 import { toDeriveConfig, type Config } from "./config/index.ts";
 import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
-import { findKubeSource } from "./kube/source.ts";
+import { readLogin } from "./kube/kubeconfig.ts";
+import { findKubeSource, type KubeSource } from "./kube/source.ts";
 
 /** How `run` was called. */
 export interface RunOptions {
   readonly config: Config;
   /** Value of --kubeconfig. */
   readonly kubeconfig?: string | undefined;
-  /** Environment that names the cluster: KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** It names the cluster, unless --kubeconfig does. */
+  readonly env: Pick<Environment, "variables" | "home">;
   readonly log: Log;
 }
 
 /**
  * Starts the daemon on a cluster.
- * @throws Error if there is no access to a cluster, an address is taken, or TLS files can not be used.
+ * @throws Error if no cluster is described, or not understandably, an address is taken, or TLS files can not be used. That the cluster does not answer is no error.
  */
 export async function startDaemon(options: RunOptions): Promise<Daemon> {
   const { log } = options;
-  const source = findKubeSource({ kubeconfig: options.kubeconfig, env: options.env, home: homedir() });
+  await checkServerFiles(options.config);
+  const source = findKubeSource({ kubeconfig: options.kubeconfig, env: options.env.variables, home: options.env.home });
+  // Read again and again later, as credentials change; but what can not be used now will not mend itself. A service account's files may come late.
+  if (source.kind === "kubeconfig") await checkKubeconfig(source);
   const credentials = new Credentials(source, systemClock, log);
   return assembleDaemon({
     ...fromConfig(options.config),
@@ -33,6 +38,11 @@ export async function startDaemon(options: RunOptions): Promise<Daemon> {
     random: Math.random,
     log,
   });
+}
+
+async function checkKubeconfig(source: Extract<KubeSource, { kind: "kubeconfig" }>): Promise<void> {
+  for (const file of source.files) await checkReadable("kubeconfig", file);
+  await readLogin(source);
 }
 
 function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "random" | "log"> {

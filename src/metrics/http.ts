@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Log } from "../domain/log.ts";
 import { messageOf } from "../domain/errors.ts";
-import { parseListenAddress } from "./listen-address.ts";
+import { parseListenAddress } from "../domain/listen-address.ts";
 
 /** A condition of health. */
 export interface Check {
@@ -65,8 +65,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   server.maxConnections = maxConnections;
   // Who does not read its answer would keep others, health probes among them, from one of the connections.
   server.timeout = stalledMs;
-  server.on("error", (error) => options.log.error({ error: messageOf(error) }, "HTTP server failed"));
   const port = await listen(server, address.host, address.port);
+  server.on("error", (error) => options.log.error({ error: messageOf(error) }, "HTTP server failed"));
   return { port, close: () => close(server) };
 }
 

@@ -3,7 +3,7 @@ import { Client, Metadata, status as codes } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { wsman } from "../../gen/proto.js";
 import { connectionOf, type Connection, type ConnectionFlags } from "./connection.ts";
-import { CliError, InterruptedError } from "./errors.ts";
+import { CliError, InterruptedError, plainCause } from "./errors.ts";
 import type { Io } from "./io.ts";
 
 const transientCodes: ReadonlySet<number> = new Set([codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.DEADLINE_EXCEEDED, codes.ABORTED, codes.INTERNAL, codes.CANCELLED, codes.UNKNOWN]);
@@ -162,7 +162,7 @@ async function* statuses(call: ClientReadableStream<wsman.SubscribeResponse>, co
 function callError(error: unknown, connection: Connection): CallError {
   if (!isServiceError(error)) return new CallError(codes.UNKNOWN, `the call failed: ${error instanceof Error ? error.message : String(error)}`, undefined, error);
   const name = codes[error.code] ?? String(error.code);
-  return new CallError(error.code, `${name}: ${error.details}`, hintFor(error, connection), error);
+  return new CallError(error.code, `${name}: ${plainCause(error.details)}`, hintFor(error, connection), error);
 }
 
 function isServiceError(error: unknown): error is ServiceError {

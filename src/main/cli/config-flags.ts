@@ -6,16 +6,23 @@ import { sanitize } from "./text.ts";
 
 /** Reads a file, and tells its warnings. @throws CliError that lists every problem. */
 export async function loadConfig(io: Pick<Io, "stderr">, file: string): Promise<Config> {
-  const { config, warnings } = await told(load(file));
-  for (const warning of warnings) io.stderr.write(`warning: ${sanitize(warning)}\n`);
+  const { config, warnings } = await told(io, load(file));
+  tellWarnings(io, warnings);
   return config;
 }
 
-/** The configuration that is being read. Rejects with a CliError that lists every problem. */
-export async function told(loading: Promise<LoadedConfig>): Promise<LoadedConfig> {
+/** The configuration that is being read. Rejects with a CliError that lists every problem, once the warnings beside them were told. */
+export async function told(io: Pick<Io, "stderr">, loading: Promise<LoadedConfig>): Promise<LoadedConfig> {
   try {
     return await loading;
   } catch (error) {
-    throw error instanceof ConfigError ? new CliError(error.message, { cause: error }) : error;
+    if (!(error instanceof ConfigError)) throw error;
+    tellWarnings(io, error.warnings);
+    throw new CliError(error.message, { cause: error });
   }
+}
+
+/** Tells warnings, one per line. */
+export function tellWarnings(io: Pick<Io, "stderr">, warnings: readonly string[]): void {
+  for (const warning of warnings) io.stderr.write(`warning: ${sanitize(warning)}\n`);
 }

@@ -47,8 +47,9 @@ function wantsTls({ tls, tlsCa, tlsCert, tlsKey, tlsServerName, insecure }: Conn
 }
 
 function checkAddress(address: string): string {
-  if (/^:\d{1,5}$/.test(address)) return `127.0.0.1${address}`;
-  const fits = /^(?:(?:dns|unix|ipv4|ipv6):.+|\[[^\]\s]+\]:\d{1,5}|[^:\s/]+:\d{1,5})$/.test(address);
+  if (address.startsWith(":")) return checkAddress(`127.0.0.1${address}`);
+  const port = Number(/:(\d{1,5})$/.exec(address)?.[1] ?? 0);
+  const fits = port <= 65_535 && /^(?:(?:dns|unix|ipv4|ipv6):.+|\[[^\]\s]+\]:\d{1,5}|[^:\s/]+:\d{1,5})$/.test(address);
   if (!fits) throw usageError(`${JSON.stringify(address)} is not an address`, "give HOST:PORT, as in --address 127.0.0.1:8080");
   return address;
 }

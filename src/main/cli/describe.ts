@@ -4,7 +4,7 @@ import { withClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { wantsColor, type Io } from "./io.ts";
 import { phaseStyles } from "./phases.ts";
-import { age, painter, sanitize, sanitizeLines, toSafeJson, type Paint } from "./text.ts";
+import { age, painter, sanitize, sanitizeLines, toSafeJson, widthOf, type Paint } from "./text.ts";
 import { jsonOf, viewOf } from "./view.ts";
 import type { wsman } from "../../gen/proto.js";
 
@@ -18,7 +18,8 @@ export interface DescribeFlags extends ConnectionFlags {
 /** A value and how it is called. */
 type Entry = readonly [label: string, value: string];
 
-const labelWidth = 18;
+/** Labels are padded to the longest of their block, within these. */
+const labelWidths = { least: 18, most: 40 } as const;
 
 /** Prints one workspace. JSON is a DescribeWorkspaceResponse. @throws CliError if the call fails. */
 export async function describe(io: Io, flags: DescribeFlags): Promise<void> {
@@ -40,12 +41,15 @@ export function describeLines(status: wsman.WorkspaceStatus, lastActivity: strin
     const told = entries.filter(([, value]) => value !== "");
     if (told.length === 0) return;
     if (title !== "") lines.push("", paint("bold", title));
-    for (const [label, value] of told) lines.push(...entryLines(label, value, title === "" ? "" : "  "));
+    const longest = Math.max(...told.map(([label]) => widthOf(label) + 1));
+    const width = Math.max(labelWidths.least, Math.min(labelWidths.most, longest));
+    for (const [label, value] of told) lines.push(...entryLines(label, value, title === "" ? "" : "  ", width));
   };
   block("", head(status, lastActivity, options));
   const token = status.auth?.ownerToken ? "hidden; --show-secrets shows it" : "";
   block("Conditions", entriesOf(asObject(json["conditions"])));
-  block("Spec", entriesOf(asObject(json["spec"])));
+  // Type and class stand at the top.
+  block("Spec", entriesOf(asObject(json["spec"])).filter(([label]) => label !== "type" && label !== "class"));
   block("Runtime", entriesOf(asObject(json["runtime"])));
   block("Access", [...entriesOf(asObject(json["auth"])), ["ownerToken", options.showSecrets ? "" : token]]);
   block("Annotations", entriesOf(asObject(asObject(json["metadata"])?.["annotations"])));
@@ -60,6 +64,8 @@ function head(status: wsman.WorkspaceStatus, lastActivity: string, { now, paint 
   return [
     ["Workspace", view.id],
     ["Phase", style ? paint(style, view.phase) : view.phase],
+    ["Type", view.type],
+    ["Class", view.workspaceClass],
     ["Message", status.message],
     ["Owner", view.owner],
     ["Meta ID", view.metaId],
@@ -89,7 +95,7 @@ function nestedEntries(key: string, value: unknown): Entry[] {
 }
 
 /** A value of several lines is indented under its label. Phases bring their colour along, and nothing else that is not sanitized. */
-function entryLines(label: string, value: string, indent: string): string[] {
+function entryLines(label: string, value: string, indent: string, labelWidth: number): string[] {
   const name = (label === "" ? "" : `${sanitize(label)}:`).padEnd(labelWidth);
   if (label === "Phase") return [`${indent}${name} ${value}`];
   const [first = "", ...rest] = sanitizeLines(value);

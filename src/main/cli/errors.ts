@@ -31,6 +31,15 @@ export function errorText(error: unknown): string {
   return [...sanitizeLines(`error: ${error instanceof Error ? error.message : String(error)}`), ""].join("\n");
 }
 
+/** The cause in what libraries say around it: grpc-js wraps errors of sockets, OpenSSL tells where in its own code it gave up. */
+export function plainCause(text: string): string {
+  return text
+    .replace(/No connection established\. Last error: (?:Error: )?([\s\S]*?)\. Resolution note: [\s\S]*$/, "$1")
+    .replace(/No address added out of total \d+ resolved errors: \[([^,\]]*)[^\]]*\]/, "$1")
+    .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:[^:\n]*:[^:\n]*:([^:\n]+):[^\n]*/g, "TLS failed: $1")
+    .trimEnd();
+}
+
 /** Exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof CliError ? error.exitCode : exitCodes.error;

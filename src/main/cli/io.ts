@@ -19,7 +19,7 @@ export interface Output {
 export interface Io {
   readonly stdin: Readable;
   readonly stdout: Output;
-  readonly stderr: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly env: Environment;
   readonly clock: Clock;
   readonly random: () => number;
@@ -34,9 +34,9 @@ export function sizeOf(output: Output): { readonly width: number; readonly heigh
   return { width: output.columns || 80, height: output.rows || 24 };
 }
 
-/** Whether output goes to a person who can see colours. */
-export function wantsColor(io: Io): boolean {
-  return io.stdout.isTTY === true && !io.env.noColor;
+/** Whether output, the standard one if not told, goes to a person who can see colours. */
+export function wantsColor(io: Io, output: { readonly isTTY?: boolean } = io.stdout): boolean {
+  return output.isTTY === true && !io.env.noColor;
 }
 
 /** Reads all of a stream as text. Rejects above maxBytes, and with an InterruptedError if a signal ended the stream. */

@@ -43,12 +43,12 @@ export interface TextLogOptions {
   readonly paint: Paint;
 }
 
-/** A log for people: `12:34:56.789 INFO  message field=value`. */
+/** A log for people, in UTC as all times of ours: `12:34:56.789Z INFO  message field=value`. */
 export function textLog({ level, write, now, paint }: TextLogOptions): Log {
   const least = logLevels.indexOf(level);
   const at = (name: LogLevel) => (fields: object, message: string): void => {
     if (logLevels.indexOf(name) < least) return;
-    const time = new Date(now()).toISOString().slice(11, 23);
+    const time = new Date(now()).toISOString().slice(11);
     write(`${paint("dim", time)} ${paint(styles[name], name.toUpperCase().padEnd(5))} ${[sanitize(message), ...fieldTexts(fields, paint)].join(" ")}\n`);
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };

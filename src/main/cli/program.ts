@@ -1,6 +1,7 @@
 /** All commands and their flags. What a command does is loaded when it runs. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../../domain/duration.ts";
+import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import type { ExplainFlags } from "./explain-command.ts";
 import type { FilterFlags } from "./client.ts";
@@ -10,11 +11,13 @@ import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { usageError } from "./errors.ts";
+import { versionText } from "./version.ts";
 
 /** Makes the commands. `exit` takes exit codes that are no errors of the command itself. */
 export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void): Command {
   const program = new Command("wsmand").description("Workspace manager of a Gitpod cluster: watches its workspace pods, streams their statuses over gRPC.");
   program.exitOverride().configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) }).showHelpAfterError("(--help shows the usage)");
+  program.version(versionText(), "--version", "print the version");
   addDaemonCommands(program, io, parts);
   addExplain(program, io, exit);
   addRender(program, io, exit);
@@ -28,14 +31,14 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--config <file>", "configuration, JSON or YAML")
     .option("--embedded", "run against the built-in cluster; needs no configuration")
     .option("--kubeconfig <file>", "the cluster to manage; default: the pod's service account, KUBECONFIG, ~/.kube/config")
-    .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)")
-    .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)")
+    .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)", listenAddress)
+    .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)", listenAddress)
     .option("--demo <count>", "with --embedded: workspaces that come and go (default 8)", numberFrom(0, 10_000))
     .option("--speed <factor>", "with --embedded: how much faster than life", positive)
     .action(async () => (await import("./run.ts")).run(io, run.opts<RunFlags>(), parts));
 
   const validate = program.command("validate-config").description("check a configuration: every problem, with its path").argument("[file]", "configuration, JSON or YAML").option("--config <file>", "the same");
-  validate.action(async (file: string | undefined) => (await import("./validate-config.ts")).validateConfig(io, required(file ?? validate.opts<{ config?: string }>().config, "FILE")));
+  validate.action(async (file: string | undefined) => (await import("./validate-config.ts")).validateConfig(io, oneOf(file, validate.opts<{ config?: string }>().config)));
 
   const embedded = program.command("embedded").description("run the built-in cluster alone, for kubectl and experiments");
   embedded
@@ -46,7 +49,7 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--kubeconfig-path <file>", "where its kubeconfig is written")
     .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedClusterOptions>(), parts));
 
-  program.command("version").description("print the version").action(async () => void io.stdout.write(`wsmand ${(await import("./version.ts")).version()} (Node.js ${process.versions.node})\n`));
+  program.command("version").description("print the version").action(() => void io.stdout.write(`${versionText()}\n`));
 }
 
 function addExplain(program: Command, io: Io, exit: (code: number) => void): void {
@@ -79,12 +82,13 @@ interface OutputOptions {
 
 function addClientCommands(program: Command, io: Io): void {
   const watch = withFilter(withConnection(program.command("watch").description("show workspaces and their changes as they happen: a live table in a terminal, else one line per change")));
+  watch.addHelpText("after", "\nFields of a line, separated by tabs: time (of the change; - for what was so at the beginning), ID, phase, type, owner/meta ID, node, message.");
   watch.action(async () => (await import("./watch.ts")).watch(io, { ...watch.opts<ConnectionFlags>(), ...outputOf(watch), filter: filterOf(watch) }));
 
-  const list = withFilter(withConnection(program.command("list").description("list the workspaces"))).option("--phase <name...>", "only these phases: PENDING, RUNNING, ...", collectPhases, []);
-  list.action(async () => (await import("./list.ts")).list(io, { ...list.opts<ConnectionFlags>(), ...outputOf(list), filter: filterOf(list), phases: list.opts<{ phase: string[] }>().phase }));
+  const list = withFilter(withConnection(program.command("list").description("list the workspaces"))).option("--phase <name...>", "only these phases: PENDING, RUNNING, ...", collectPhases);
+  list.action(async () => (await import("./list.ts")).list(io, { ...list.opts<ConnectionFlags>(), ...outputOf(list), filter: filterOf(list), phases: list.opts<{ phase?: string[] }>().phase ?? [] }));
 
-  const describe = withConnection(program.command("describe").description("show all about one workspace").argument("<id>", "the workspace's ID"));
+  const describe = withSecrets(withConnection(program.command("describe").description("show all about one workspace").argument("<id>", "the workspace's ID")));
   describe.action(async (id: string) => (await import("./describe.ts")).describe(io, { ...describe.opts<ConnectionFlags>(), ...outputOf(describe), id }));
 
   const classes = withConnection(program.command("classes").description("list the workspace classes"));
@@ -101,12 +105,16 @@ function withConnection(command: Command): Command {
     .option("--tls-server-name <name>", "name that the server's certificate must have, if not the address's")
     .option("--insecure", "no TLS (the default without TLS flags)")
     .addOption(new Option("--timeout <duration>", "how long connecting, or a call, may take").argParser(parseTimeout).default(10_000, "10s"))
-    .option("--json", "print proto3 JSON")
-    .option("--show-secrets", "print owner tokens, too");
+    .option("--json", "print proto3 JSON");
+}
+
+/** For commands that print statuses. */
+function withSecrets(command: Command): Command {
+  return command.option("--show-secrets", "print owner tokens, too");
 }
 
 function withFilter(command: Command): Command {
-  return command
+  return withSecrets(command)
     .option("--owner <id>", "only workspaces of this owner")
     .option("--meta-id <id>", "only instances of this workspace")
     .option("--annotation <key=value>", "only workspaces with this annotation; may be given several times", collectAnnotation);
@@ -122,9 +130,16 @@ function filterOf(command: Command): FilterFlags {
   return { owner, metaId, annotations: Object.fromEntries(annotation) };
 }
 
-function required(value: string | undefined, name: string): string {
-  if (value === undefined) throw usageError(`${name} is missing`);
-  return value;
+function oneOf(argument: string | undefined, flag: string | undefined): string {
+  const file = argument ?? flag;
+  if (file === undefined) throw usageError("FILE is missing", "usage: wsmand validate-config FILE");
+  if (argument !== undefined && flag !== undefined) throw usageError("FILE and --config are the same: give one of them");
+  return file;
+}
+
+function listenAddress(text: string): string {
+  if (parseListenAddress(text) === undefined) throw new InvalidArgumentError('It must be an address to listen on such as "127.0.0.1:8080" or ":8080".');
+  return text;
 }
 
 function parseTimeout(text: string): number {
@@ -155,7 +170,7 @@ function collectAnnotation(text: string, before: ReadonlyMap<string, string> = n
 
 const phaseNames: ReadonlySet<string> = new Set(phases);
 
-function collectPhases(text: string, before: readonly string[]): readonly string[] {
+function collectPhases(text: string, before: readonly string[] = []): readonly string[] {
   const names = text.split(",").map((name) => name.trim().toUpperCase());
   const wrong = names.find((name) => !phaseNames.has(name));
   if (wrong !== undefined) throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no phase; the phases are ${phases.join(", ")}.`);

@@ -1,15 +1,17 @@
 /** Command `run`: the daemon, from its configuration to its orderly end. */
 import { messageOf } from "../../domain/errors.ts";
+import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { Log } from "../../domain/log.ts";
-import { parseListenAddress } from "../../metrics/listen-address.ts";
 import { embeddedConfig } from "../config/embedded.ts";
-import { load, type Config, type LoadedConfig } from "../config/index.ts";
-import { told } from "./config-flags.ts";
 import { defaultAddress } from "../config/env.ts";
-import { CliError, usageError } from "./errors.ts";
+import { load, type Config, type LoadedConfig } from "../config/index.ts";
+import type { RunOptions } from "../app.ts";
+import type { Daemon } from "../daemon.ts";
+import { told } from "./config-flags.ts";
+import { CliError, plainCause, usageError } from "./errors.ts";
 import { aborted, wantsColor, type Io } from "./io.ts";
 import { openLog } from "./log.ts";
-import type { Daemon, DaemonOptions, EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
+import type { EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { painter } from "./text.ts";
 import { version } from "./version.ts";
 
@@ -31,20 +33,21 @@ const defaultDemo = 8;
 
 /** Runs until the signal aborts. @throws CliError if it can not start. */
 export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> {
-  const { config, warnings } = await configOf(io, flags);
+  const { config, warnings, unused } = await configOf(io, flags);
   const write = (line: string): void => void io.stderr.write(line);
-  const { log, flush } = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io)) });
+  const { log, flush } = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io, io.stderr)) });
   for (const warning of warnings) log.warn({}, warning);
+  if (unused.length > 0) log.warn({ keys: unused }, "configured, but without effect in this version");
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
   const cluster = flags.embedded ? await startCluster({ namespace: config.manager.namespace, demo: flags.demo ?? defaultDemo, ...(flags.speed === undefined ? {} : { speed: flags.speed }) }, parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
-  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env.variables, log }, flags.embedded === true);
+  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log }, flags.config === undefined);
   ending.defer(() => daemon.close());
   announce(config, daemon, log);
-  if (cluster) io.stdout.write(banner(servedOf(config, daemon), cluster.kubeconfigPath));
+  if (cluster) await invite(io, config, daemon, cluster.kubeconfigPath);
   await aborted(io.signal);
   log.info({ drainTimeoutMs: config.wsmand.drainTimeout }, "stopping");
 }
@@ -54,12 +57,12 @@ function announce(config: Config, daemon: Daemon, log: Log): void {
   daemon.synced.then(() => log.info({}, "synchronized"), () => {});
 }
 
-async function startDaemon(parts: Parts, options: DaemonOptions, embedded: boolean): Promise<Daemon> {
+async function startDaemon(parts: Parts, options: RunOptions, byFlags: boolean): Promise<Daemon> {
   const start = await parts.daemon();
   try {
     return await start(options);
   } catch (error) {
-    throw startError("wsmand can not start", error, embedded ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr and prometheus.addr in the configuration");
+    throw startError("wsmand can not start", error, byFlags ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr and prometheus.addr in the configuration");
   }
 }
 
@@ -75,30 +78,45 @@ export async function startCluster(options: EmbeddedClusterOptions, parts: Parts
 
 /** Words for what kept a part from starting. @param ports how other ports are chosen. */
 function startError(what: string, error: unknown, ports: string): CliError {
-  const message = messageOf(error);
+  const message = plainCause(messageOf(error));
   const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 
-async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
-  if (flags.embedded && flags.kubeconfig !== undefined) throw usageError("--embedded and --kubeconfig exclude each other: the built-in cluster is a cluster of its own");
-  if (flags.config !== undefined) {
-    if (flags.rpcAddr !== undefined || flags.metricsAddr !== undefined) throw usageError("--rpc-addr and --metrics-addr are for --embedded without --config", "with a file, set rpcServer.addr and prometheus.addr there");
-    return told(load(flags.config));
-  }
-  if (!flags.embedded) throw usageError("run needs a configuration", "give --config FILE, or --embedded to try it out on the built-in cluster");
-  const logFormat = io.stdout.isTTY === true ? "text" : undefined;
-  return told(embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+/** @throws CliError for flags that contradict each other, or would be ignored. */
+function checkFlags({ config, embedded, kubeconfig, rpcAddr, metricsAddr, demo, speed }: RunFlags): void {
+  const given = (...values: readonly unknown[]): boolean => values.some((value) => value !== undefined);
+  if (config === undefined && !embedded) throw usageError("run needs a configuration", "give --config FILE, or --embedded to try it out on the built-in cluster");
+  if (embedded && given(kubeconfig)) throw usageError("--embedded and --kubeconfig exclude each other: the built-in cluster is a cluster of its own");
+  if (given(config) && given(rpcAddr, metricsAddr)) throw usageError("--rpc-addr and --metrics-addr are for --embedded without --config", "with a file, set rpcServer.addr and prometheus.addr there");
+  if (!embedded && given(demo, speed)) throw usageError("--demo and --speed are for --embedded: they concern the built-in cluster");
 }
 
-/** Addresses that people can use. */
+async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
+  checkFlags(flags);
+  if (flags.config !== undefined) {
+    return told(io, load(flags.config));
+  }
+  const logFormat = io.stderr.isTTY === true ? "text" : undefined;
+  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+}
+
+/** Tells what there is to try, once there is something to be seen. */
+async function invite(io: Io, config: Config, daemon: Daemon, kubeconfigPath: string): Promise<void> {
+  await Promise.race([daemon.synced, aborted(io.signal)]);
+  if (!io.signal.aborted) io.stdout.write(banner(servedOf(config, daemon), kubeconfigPath));
+}
+
+/** Where people find what is served. */
 interface Served {
   readonly rpc: string;
   readonly metrics: string | undefined;
+  /** Authorities of the gRPC server's certificate; undefined: plaintext. */
+  readonly tlsCa: string | undefined;
 }
 
 function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Served {
-  return { rpc: reachable(rpcServer.addr, daemon.rpcPort), metrics: daemon.metricsPort === undefined ? undefined : reachable(prometheus.addr, daemon.metricsPort) };
+  return { rpc: reachable(rpcServer.addr, daemon.rpcPort), metrics: daemon.metricsPort === undefined ? undefined : reachable(prometheus.addr, daemon.metricsPort), tlsCa: rpcServer.tls?.ca };
 }
 
 function reachable(addr: string | undefined, port: number): string {
@@ -109,14 +127,16 @@ function reachable(addr: string | undefined, port: number): string {
 /** Tells what is served where, and what to try. */
 export function banner(served: Served, kubeconfigPath: string): string {
   const address = served.rpc === defaultAddress ? "" : ` --address ${served.rpc}`;
+  const tls = served.tlsCa === undefined ? "" : ` --tls-ca ${served.tlsCa} --tls-cert FILE --tls-key FILE`;
   return [
     "wsmand runs on the built-in cluster and serves",
     `  gRPC             ${served.rpc}`,
     ...(served.metrics === undefined ? [] : [`  metrics, health  http://${served.metrics}/`]),
     "Try, in another terminal:",
-    `  npm run --silent wsmand -- watch${address}`,
-    `  npm run --silent wsmand -- list${address}`,
-    `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch`,
+    `  npm run --silent wsmand -- watch${address}${tls}`,
+    `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,
+    `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch         if kubectl is installed`,
+    "Ctrl-C ends it.",
     "",
   ].join("\n");
 }

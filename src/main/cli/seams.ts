@@ -1,30 +1,9 @@
 /** The large parts that commands start, as types: the entry brings the real ones, loaded only when their command runs. */
-import type { Log } from "../../domain/log.ts";
-import type { Config } from "../config/index.ts";
-
-/** What the daemon starts with. */
-export interface DaemonOptions {
-  readonly config: Config;
-  /** The cluster; undefined: the one that env names. */
-  readonly kubeconfig: string | undefined;
-  /** Environment that names the cluster. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: Log;
-}
-
-/** The running daemon. */
-export interface Daemon {
-  readonly rpcPort: number;
-  /** Undefined: metrics and health are not served. */
-  readonly metricsPort: number | undefined;
-  /** Resolves once the first complete list was applied. */
-  readonly synced: Promise<void>;
-  /** Ends it in order, within its drain time. Idempotent. */
-  close(): Promise<void>;
-}
+import type { RunOptions } from "../app.ts";
+import type { Daemon } from "../daemon.ts";
 
 /** Starts the daemon; rejects if it can not. */
-export type StartDaemon = (options: DaemonOptions) => Promise<Daemon>;
+export type StartDaemon = (options: RunOptions) => Promise<Daemon>;
 
 /** What the built-in cluster starts with. */
 export interface EmbeddedClusterOptions {

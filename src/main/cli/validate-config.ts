@@ -1,11 +1,14 @@
 /** Command `validate-config`: whether the daemon would take a file. */
-import { loadConfig } from "./config-flags.ts";
+import { load } from "../config/index.ts";
+import { tellWarnings, told } from "./config-flags.ts";
 import type { Io } from "./io.ts";
 import { sanitize } from "./text.ts";
 
 /** Checks a file. @throws CliError that lists every problem. */
 export async function validateConfig(io: Io, file: string): Promise<void> {
-  const { manager } = await loadConfig(io, file);
-  const ids = manager.workspaceClasses.map(({ id }) => id).join(", ");
-  io.stdout.write(`${sanitize(file)} is valid: namespace ${manager.namespace}, workspace classes ${ids}\n`);
+  const { config, warnings, unused } = await told(io, load(file));
+  tellWarnings(io, warnings);
+  const ids = config.manager.workspaceClasses.map(({ id }) => id).join(", ");
+  io.stdout.write(`${sanitize(file)} is valid: namespace ${config.manager.namespace}, workspace classes ${ids}\n`);
+  if (unused.length > 0) io.stdout.write(`note: without effect in this version: ${unused.join(", ")}\n`);
 }

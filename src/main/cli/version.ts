@@ -2,6 +2,11 @@
 import { readFileSync } from "node:fs";
 import { asObject, stringAt } from "../../domain/json.ts";
 
+/** What `version` prints. */
+export function versionText(): string {
+  return `wsmand ${version()} (Node.js ${process.versions.node})`;
+}
+
 /** Version of the package. */
 export function version(): string {
   const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");

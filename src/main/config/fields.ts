@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseGoDuration } from "../../domain/duration.ts";
 import { asObject } from "../../domain/json.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
-import { parseListenAddress } from "../../metrics/listen-address.ts";
+import { parseListenAddress } from "../../domain/listen-address.ts";
 import { describeValue } from "./describe-value.ts";
 import { Secret } from "./secret.ts";
 

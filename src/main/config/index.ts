@@ -8,10 +8,11 @@ import { classProblems } from "./classes.ts";
 import { readEnvironment } from "./env.ts";
 import { deepFreeze } from "./freeze.ts";
 import { normalize } from "./normalize.ts";
-import { ConfigError, pathOf, problemsOf } from "./problems.ts";
+import { ConfigError, kindOf, pathOf, problemsOf } from "./problems.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
 import type { Config } from "./types.ts";
+import { unusedMembers } from "./unused.ts";
 
 export { ConfigError } from "./problems.ts";
 export type { Problem } from "./problems.ts";
@@ -22,6 +23,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** One per line: members that nothing reads, and the like. */
   readonly warnings: readonly string[];
+  /** Paths of what is set and has no effect in this version. */
+  readonly unused: readonly string[];
 }
 
 /** What stands in for the machine and its environment. */
@@ -47,12 +50,19 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Loa
  */
 export async function parseConfig(document: unknown, source: string, options: LoadOptions = {}): Promise<LoadedConfig> {
   const { value, problems } = normalize(document);
+  if (isNoObject(value)) throw new ConfigError(source, [{ path: "", message: `must be an object, got ${kindOf(value)}` }]);
   const schema = configSchema({ cores: options.cores ?? availableParallelism(), kubeStage: options.kubeStage ?? readEnvironment().kubeStage });
+  const unused = unusedMembers(value);
   const unknown: string[] = [];
   const result = parseKnown(schema, value, unknown);
   const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
-  if (!result.success || all.length > 0) throw new ConfigError(source, all);
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data)] };
+  if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data)], unused };
+}
+
+/** An empty file counts as an empty object: what is missing is told by name. */
+function isNoObject(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "" && asObject(value) === undefined;
 }
 
 /** Parses; members that the schema does not know are taken out of the value, and told. Their number falls with each round, so this ends. */

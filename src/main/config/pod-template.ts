@@ -1,4 +1,5 @@
 /** Pod templates of workspace classes: files that must parse as a Pod. */
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import type { JsonObject } from "../../domain/json.ts";
 import { describeValue } from "./describe-value.ts";
@@ -63,7 +64,7 @@ export async function readPodTemplate(path: string): Promise<JsonObject> {
 
 async function readTemplate(path: string): Promise<Template> {
   const document = await readDocument(path);
-  if ("problem" in document) return { problem: `the file ${describeValue(path)} ${document.problem}` };
+  if ("problem" in document) return { problem: `the file ${describeValue(path)} ${document.problem}${isAbsolute(path) ? "" : " (the path is relative to the working directory)"}` };
   const { value, problems } = normalize(document.value);
   const [broken] = problems;
   if (broken) return { problem: `the file ${describeValue(path)} ${broken.message}` };

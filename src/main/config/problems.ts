@@ -19,12 +19,15 @@ export class ConfigError extends Error {
   /** Where the configuration came from. */
   readonly source: string;
   readonly problems: readonly Problem[];
+  /** What is odd beside them: a misspelt key may be what a missing one was meant to be. */
+  readonly warnings: readonly string[];
 
-  constructor(source: string, problems: readonly Problem[]) {
+  constructor(source: string, problems: readonly Problem[], warnings: readonly string[] = []) {
     const told = bounded(problems);
     super(`${source} can not be used:\n${told.map((problem) => `  ${lineOf(problem)}`).join("\n")}`);
     this.source = source;
     this.problems = told;
+    this.warnings = warnings;
   }
 }
 
@@ -59,6 +62,11 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], document: unknow
 function kindAt(document: unknown, path: readonly PropertyKey[]): string {
   let value = document;
   for (const key of path) value = asObject(value)?.[String(key)];
+  return kindOf(value);
+}
+
+/** Words for the kind of a value, for where its text could be a secret. */
+export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return "nothing";
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }

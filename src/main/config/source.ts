@@ -49,7 +49,8 @@ const reasons: ReadonlyMap<unknown, string> = new Map([
   ["ENOTDIR", "a part of the path is no directory"],
 ]);
 
-function reasonOf(error: unknown): string {
+/** Words for why a file can not be read. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown reason";
   const known = "code" in error ? reasons.get(error.code) : undefined;
   return known ?? error.message;

@@ -4,7 +4,7 @@ import type { ServerOptions } from "@grpc/grpc-js";
 import { sleep } from "../../domain/clock.ts";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
-import { parseListenAddress } from "../../metrics/listen-address.ts";
+import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
 import { addHealth } from "./health.ts";
 import type { Health } from "./health.ts";

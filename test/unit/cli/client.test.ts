@@ -71,12 +71,21 @@ test("describe tells everything that is set, and hides the token", async () => {
   server.listed = [status("one", 7, "RUNNING", { conditions: { failed: "line 1\nline 2\u001b[31m" }, spec: { url: "https://one", exposedPorts: [{ port: 3000, url: "https://3000" }] }, repo: { branch: "main" } })];
   const { code, out } = await command(["describe", "one", "--address", server.address]);
   assert.equal(code, 0);
-  for (const part of [/^Workspace: +one$/m, /^Phase: +RUNNING$/m, /^Last activity: +2026-01-02T03:04:05.000000006Z$/m, /^ {2}failed: +line 1\n +line 2\ufffd\[31m$/m, /^ {2}exposedPorts: +\{"port":3000/m, /^ {2}branch: +main$/m, /^ {2}ownerToken: +hidden/m]) assert.match(out, part);
+  for (const part of [/^Workspace: +one$/m, /^Type: +REGULAR$/m, /^Phase: +RUNNING$/m, /^Last activity: +2026-01-02T03:04:05.000000006Z$/m, /^ {2}failed: +line 1\n +line 2\ufffd\[31m$/m, /^ {2}exposedPorts: +\{"port":3000/m, /^ {2}branch: +main$/m, /^ {2}ownerToken: +hidden/m]) assert.match(out, part);
   assert.ok(!out.includes("owner-token-secret"));
   const shown = await command(["describe", "one", "--show-secrets", "--address", server.address]);
   assert.match(shown.out, /^ {2}ownerToken: +owner-token-secret$/m);
   const json: unknown = JSON.parse((await command(["describe", "one", "--json", "--address", server.address])).out);
   assert.ok(typeof json === "object" && json !== null && "lastActivity" in json && json.lastActivity === "2026-01-02T03:04:05.000000006Z");
+});
+
+test("describe aligns its values, whatever the labels' length", async () => {
+  server.listed = [status("one", 7, "RUNNING", { spec: { class: "large", workspaceImage: "img", deprecatedIdeImage: "ide" } })];
+  const { out } = await command(["describe", "one", "--address", server.address]);
+  assert.match(out, /^Class: +large$/m);
+  const columns = lines(out).filter((line) => /^ {2}(?:workspaceImage|deprecatedIdeImage):/.test(line)).map((line) => line.search(/\S+$/));
+  assert.equal(columns.length, 2, out);
+  assert.equal(columns[0], columns[1], out);
 });
 
 test("a workspace that does not exist is an error with a hint, and no control characters", async () => {
@@ -216,8 +225,14 @@ test("command lines that make no sense end with code 2 and say why", async () =>
     [["list", "--frob"], /unknown option/],
     [["run"], /needs a configuration/],
     [["run", "--embedded", "--kubeconfig", "x"], /exclude each other/],
-    [["run", "--config", "x", "--rpc-addr", "y"], /for --embedded without --config/],
-    [["validate-config"], /FILE is missing/],
+    [["run", "--config", "x", "--rpc-addr", ":1"], /for --embedded without --config/],
+    [["run", "--embedded", "--rpc-addr", "foo"], /'--rpc-addr <host:port>' argument 'foo' is invalid/],
+    [["run", "--config", "x", "--demo", "3"], /--demo and --speed are for --embedded/],
+    [["validate-config"], /FILE is missing\nhint: usage: wsmand validate-config FILE/],
+    [["validate-config", "a", "--config", "b"], /give one of them/],
+    [["list", "--address", "127.0.0.1:99999"], /is not an address/],
+    [["list", "--address", ":99999"], /is not an address/],
+    [["classes", "--show-secrets"], /unknown option/],
     [["explain"], /required option/],
     [["explain", "--config", "x", "--now", "yesterday"], /is not a time/],
   ];

@@ -1,10 +1,16 @@
 /** The commands that need no server: run, validate-config, explain, version; partly as a process of their own. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { runCommand } from "../../../src/main/cli/main.ts";
-import type { DaemonOptions, Parts } from "../../../src/main/cli/seams.ts";
+import type { RunOptions } from "../../../src/main/app.ts";
+import { banner } from "../../../src/main/cli/run.ts";
+import type { Parts } from "../../../src/main/cli/seams.ts";
 import { textLog } from "../../../src/main/cli/log.ts";
+import { plainCause } from "../../../src/main/cli/errors.ts";
 import { painter } from "../../../src/main/cli/text.ts";
 import { until } from "../../support/until.ts";
 import { command, testIo } from "./helpers.ts";
@@ -63,20 +69,29 @@ test("validate-config accepts the examples, by argument and by flag", async () =
     const { code, out, err } = await command(args);
     assert.deepEqual([code, err], [0, ""]);
     assert.match(out, /is valid/);
+    assert.match(out, /^note: without effect in this version: .*rpcServer\.ratelimits.*wsmand\.tracing/m);
   }
+});
+
+test("a key that may be misspelt is told beside the one that is missing", async () => {
+  const { code, err } = await command(["validate-config", "package.json"]);
+  assert.equal(code, 1);
+  assert.match(err, /^warning: name: unknown key, ignored$/m);
+  assert.match(err, /^error: package\.json can not be used:$/m);
 });
 
 test("validate-config ends with code 1 and every problem; a process prints no stack trace", async () => {
   const { code, out, err } = await process_(["validate-config", "package.json"]);
   assert.deepEqual([code, out], [1, ""]);
-  assert.match(err, /^error: package\.json can not be used:\n {2}manager\.timeouts\.startup: is required\n/);
+  assert.match(err, /^error: package\.json can not be used:\n {2}manager\.timeouts\.startup: is required\n/m);
   assert.doesNotMatch(err, /\n\s+at /);
 });
 
-test("version prints the package's version", async () => {
+test("version prints the package's version, as command and as flag", async () => {
   const { code, out } = await process_(["version"]);
   assert.equal(code, 0);
   assert.match(out, /^wsmand \d+\.\d+\.\d+ /);
+  assert.deepEqual(await command(["--version"]), { code: 0, out, err: "" });
 });
 
 test("help goes to the standard output with code 0", async () => {
@@ -86,9 +101,9 @@ test("help goes to the standard output with code 0", async () => {
 });
 
 /** Parts that note what happens to them. */
-function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { parts: Parts; events: string[]; started: DaemonOptions[] } {
+function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { parts: Parts; events: string[]; started: RunOptions[] } {
   const events: string[] = [];
-  const started: DaemonOptions[] = [];
+  const started: RunOptions[] = [];
   const parts: Parts = {
     async daemon() {
       return async (options) => {
@@ -113,7 +128,7 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   const { parts, events, started } = fakeParts();
   const ended = runCommand(["run", "--embedded"], io, parts);
   await until("the banner", () => out().includes("Try"));
-  for (const part of ["127.0.0.1:8080", "http://127.0.0.1:9500/", "-- watch\n", "-- list\n", "kubectl --kubeconfig /tmp/kubeconfig"]) assert.ok(out().includes(part), part);
+  for (const part of ["127.0.0.1:8080", "http://127.0.0.1:9500/", "-- watch\n", "-- list ", "describe ID", "Ctrl-C", "kubectl --kubeconfig /tmp/kubeconfig"]) assert.ok(out().includes(part), part);
   assert.equal(started[0]?.kubeconfig, "/tmp/kubeconfig");
   stop.abort();
   assert.equal(await ended, 0);
@@ -137,6 +152,76 @@ test("a port that is taken is told with what to do, and the cluster is closed", 
   assert.equal(events.at(-1), "cluster closed");
 });
 
+test("a start that can never succeed ends with code 1 and names what is wrong: a kubeconfig, a certificate", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-run-"));
+  const broken = join(folder, "kubeconfig");
+  await writeFile(broken, "clusters: [{}]");
+  const local: unknown = JSON.parse(await readFile("examples/local.json", "utf8"));
+  assert.ok(typeof local === "object" && local !== null);
+  const withTls = join(folder, "tls.json");
+  await writeFile(withTls, JSON.stringify({ ...local, rpcServer: { addr: "127.0.0.1:0", tls: { ca: "/nope/ca", crt: "/nope/crt", key: "/nope/key" } } }));
+  const wrong: readonly (readonly [string[], RegExp])[] = [
+    [["--config", "examples/local.json", "--kubeconfig", "/nope/kubeconfig"], /^error: wsmand can not start: kubeconfig: the file "\/nope\/kubeconfig" can not be read: there is no such file$/m],
+    [["--config", "examples/local.json", "--kubeconfig", broken], /^error: wsmand can not start: kubeconfig .* is not a kubeconfig/m],
+    [["--config", withTls], /^error: wsmand can not start: rpcServer\.tls\.ca: the file "\/nope\/ca" can not be read: there is no such file$/m],
+  ];
+  for (const [args, expected] of wrong) {
+    const { code, err } = await process_(["run", ...args]);
+    assert.equal(code, 1, args.join(" "));
+    assert.match(err, expected);
+  }
+  await rm(folder, { recursive: true });
+});
+
+test("the hint for a port that is taken fits how it was chosen", async () => {
+  const { parts } = fakeParts(() => Promise.reject(new Error("listen EADDRINUSE")));
+  for (const args of [["--config", "examples/local.json"], ["--embedded", "--config", "examples/local.json"]]) {
+    const { err } = await command(["run", ...args], {}, parts);
+    assert.match(err, /^hint: .*rpcServer\.addr and prometheus\.addr in the configuration$/m, args.join(" "));
+  }
+});
+
+test("errors of libraries are told without what they wrap around them", () => {
+  const told: readonly (readonly [string, string])[] = [
+    ["can not listen on 127.0.0.1:1: No address added out of total 1 resolved errors: [listen EADDRINUSE: address already in use 127.0.0.1:1]", "can not listen on 127.0.0.1:1: listen EADDRINUSE: address already in use 127.0.0.1:1"],
+    ["No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ", "connect ECONNREFUSED 127.0.0.1:1"],
+    ["No connection established. Last error: Error: 405D62BCB47F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/tlsany_meth.c:77:\n. Resolution note: ", "TLS failed: wrong version number"],
+    ["workspace x does not exist", "workspace x does not exist"],
+  ];
+  for (const [text, cause] of told) assert.equal(plainCause(text), cause);
+});
+
+test("the daemon is told what the configuration asks for in vain, in one line", async () => {
+  const { io, stop, err } = testIo();
+  const { parts } = fakeParts();
+  stop.abort();
+  const file = join(await mkdtemp(join(tmpdir(), "wsmand-run-")), "config.json");
+  const local: unknown = JSON.parse(await readFile("examples/local.json", "utf8"));
+  assert.ok(typeof local === "object" && local !== null);
+  await writeFile(file, JSON.stringify({ ...local, wsmand: { log: { format: "text" } }, pprof: { addr: ":6060" } }));
+  assert.equal(await runCommand(["run", "--config", file], io, parts), 0);
+  await rm(dirname(file), { recursive: true });
+  const told = err().split("\n").filter((line) => line.includes("without effect"));
+  assert.equal(told.length, 1, err());
+  assert.match(told[0] ?? "", /WARN .*"pprof\.addr"/);
+});
+
+test("the banner's commands can be typed as they stand: with the address, and with what TLS needs", () => {
+  assert.match(banner({ rpc: "127.0.0.1:8080", metrics: undefined, tlsCa: undefined }, "k"), /-- watch\n/);
+  assert.match(banner({ rpc: "127.0.0.1:1", metrics: undefined, tlsCa: "/ca.crt" }, "k"), /-- watch --address 127\.0\.0\.1:1 --tls-ca \/ca\.crt --tls-cert FILE --tls-key FILE\n/);
+});
+
+test("what the log looks like follows the standard error, where it goes", async () => {
+  const { io, stop, err } = testIo({ terminal: { columns: 80, rows: 24 }, errorTerminal: false });
+  stop.abort();
+  assert.equal(await runCommand(["run", "--embedded"], io, fakeParts().parts), 0);
+  assert.equal(err(), "", "JSON lines go to the standard error itself");
+  const both = testIo({ terminal: { columns: 80, rows: 24 }, errorTerminal: true });
+  both.stop.abort();
+  assert.equal(await runCommand(["run", "--embedded"], both.io, fakeParts().parts), 0);
+  assert.ok(both.err().includes("\x1b[32mINFO"), both.err());
+});
+
 test("a configuration with problems starts nothing", async () => {
   const { parts, events } = fakeParts();
   const { code, err } = await command(["run", "--config", "package.json"], {}, parts);
@@ -152,5 +237,5 @@ test("the log for people shows level, message and fields, and keeps to its level
   const loop: { self?: object } = {};
   loop.self = loop;
   log.warn({ pod: "ws-1", n: 3, gone: undefined, big: 5n, text: "a b\u001b[2J", error: new Error("boom"), loop }, "odd\nthing");
-  assert.equal(text, '00:00:00.000 WARN  odd thing pod=ws-1 n=3 big=5 text="a b\\u001b[2J" error="boom" loop=[not printable]\n');
+  assert.equal(text, '00:00:00.000Z WARN  odd thing pod=ws-1 n=3 big=5 text="a b\\u001b[2J" error="boom" loop=[not printable]\n');
 });

@@ -18,7 +18,7 @@ export interface TestIo {
 }
 
 /** Makes one. With `terminal`, the standard output is a terminal of that size; with `openStdin`, the input ends only with the signal. */
-export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?: { columns: number; rows: number }; env?: Record<string, string> } = {}): TestIo {
+export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?: { columns: number; rows: number }; errorTerminal?: boolean; env?: Record<string, string> } = {}): TestIo {
   const stop = new AbortController();
   let out = "";
   let err = "";
@@ -36,6 +36,7 @@ export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?
     write(text: string) {
       err += text;
     },
+    isTTY: options.errorTerminal ?? false,
   };
   const stdin = options.openStdin === true ? addAbortSignal(stop.signal, new Readable({ read() {} })).on("error", () => {}) : Readable.from([options.stdin ?? ""]);
   const io: Io = { stdin, stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };

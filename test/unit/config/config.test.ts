@@ -236,6 +236,30 @@ test("unknown keys are warned of with their paths, at every depth, and change no
   assert.deepEqual(config, (await accept(minimal())).config);
 });
 
+test("misspelt keys are told also where something else is wrong: the one may be the reason for the other", async () => {
+  const document = altered(altered(minimal(), "manager/timeouts/startup", undefined), "manager/timeouts/startUp", "1h");
+  await assert.rejects(parseConfig(document, "test", options), (error: unknown) => error instanceof ConfigError && error.warnings.includes("manager.timeouts.startUp: unknown key, ignored") && error.problems.length === 1);
+});
+
+test("a file that is no object is told so, and nothing else", async () => {
+  assert.deepEqual(await problemsOf([1]), [": must be an object, got a list"]);
+  assert.deepEqual(await problemsOf(7), [": must be an object, got a number"]);
+});
+
+test("what has no effect is told where it is set, and only there", async () => {
+  assert.deepEqual((await accept(minimal())).unused, []);
+  let document = altered(minimal(), "rpcServer/ratelimits/m", { refillInterval: "1s" });
+  document = altered(document, "wsmand/leaderElection/enabled", false);
+  document = altered(document, "manager/initProbe", { disabled: false, timeout: "" });
+  document = altered(document, "pprof/addr", ":6060");
+  assert.deepEqual((await accept(document)).unused, ["rpcServer.ratelimits", "pprof.addr"]);
+});
+
+test("a relative path of a template that is not there is told with what it is relative to", async () => {
+  const [problem] = await problemsOf(altered(minimal(), "manager/workspaceClass/default/templates/defaultPath", "no/such/file"));
+  assert.match(problem ?? "", /the file "no\/such\/file" can not be read: there is no such file \(the path is relative to the working directory\)$/);
+});
+
 test("names that reach prototypes are harmless", async () => {
   const text = JSON.stringify(minimal()).replace('"default":{}', '"default":{},"constructor":{"name":"C"},"__proto__":{"name":"P"}');
   const problems = await problemsOf(JSON.parse(text));

@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
 import { startHttpServer } from "../../../src/metrics/http.ts";
 import type { Check, HttpServer } from "../../../src/metrics/http.ts";
-import { parseListenAddress } from "../../../src/metrics/listen-address.ts";
+import { parseListenAddress } from "../../../src/domain/listen-address.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
 import { until } from "../../support/until.ts";
 
