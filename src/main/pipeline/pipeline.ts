@@ -231,7 +231,8 @@ export class Pipeline implements ReflectorSink {
     const entry = this.#order.find((candidate) => candidate.kind === "batch" && candidate.batch === batch);
     if (entry?.kind === "batch") entry.result = result;
     this.#send();
-    this.#apply();
+    // Otherwise several batches that come back together would take a slice each, and the event loop its turn after all of them.
+    if (!this.#applyPlanned) this.#apply();
   }
 
   #planApply(): void {

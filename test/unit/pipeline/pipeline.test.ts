@@ -1,16 +1,18 @@
 /** Lines take effect in order, each once, whatever the workers do. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../../src/domain/clock.ts";
+import { systemClock, type Clock } from "../../../src/domain/clock.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { BatchResult, BatchTask, LineResult } from "../../../src/domain/messages.ts";
 import { defaultPipelineLimits, Pipeline, type PipelineLimits } from "../../../src/main/pipeline/pipeline.ts";
 import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
 import { fakeWork, testLine } from "../../support/results.ts";
 import { until } from "../../support/until.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+import { turns } from "./core.ts";
 
 /** A pool in this thread whose answers come when the test lets them. */
-function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number } = {}) {
+function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number; clock?: Clock; applied?: () => void } = {}) {
   const applied: LineResult[] = [];
   const order: string[] = [];
   let retried = 0;
@@ -31,6 +33,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
       },
       apply: (result) => {
         applied.push(result);
+        options.applied?.();
         order.push(result.kind === "workspace" ? `${result.facts.id}@${result.resourceVersion}` : `${result.reason}:${result.uid}`);
         return Buffer.from("frame");
       },
@@ -38,7 +41,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
       listFinished: () => order.push("finished"),
     },
     events: { size: 0, eventsOf: () => undefined },
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log: silentLog,
     hooks: { batch: () => {}, published: () => {}, retried: () => retried++, outdated: () => {} },
     limits: { ...defaultPipelineLimits, ...options.limits },
@@ -127,6 +130,34 @@ test("a full pipeline asks its source to wait, and lets it go on when there is r
   await room;
 });
 
+test("there is room again when half is done, so that a source does not stop and go with every line", async () => {
+  const held: (() => void)[] = [];
+  const line = testLine({ id: "w0", rv: 0 });
+  const { pipeline } = setup({
+    capacity: 20,
+    limits: { maxBytes: 10 * line.length },
+    work: async (task) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  let waits: void | Promise<void> = undefined;
+  for (let n = 0; !waits; n++) {
+    waits = pipeline.line(line);
+    await turns(1);
+  }
+  assert.equal(held.length, 11);
+  let free = false;
+  const room = waits.then(() => {
+    free = true;
+  });
+  for (let n = 0; n < 5; n++) held[n]?.();
+  await turns();
+  assert.equal(free, false);
+  held[5]?.();
+  await room;
+});
+
 test("a line that makes workers fail is set aside, all others take effect once and in order", async () => {
   const { pipeline, order, retried } = setup();
   for (let n = 0; n < 5; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n, poison: n === 2 }));
@@ -190,4 +221,83 @@ test("a pod that was read by itself does not move the point from which a watch g
   void pipeline.line(testLine({ id: "w0", rv: 5 }));
   await pipeline.submit(testLine({ id: "w1", rv: 9 }));
   assert.equal(await pipeline.settled(), "5");
+});
+
+test("results that take long to apply are applied in slices: between them the event loop gets its turn, and all keep their order", async () => {
+  const clock = new VirtualClock();
+  const { pipeline, order } = setup({ clock, limits: { sliceMs: 5 }, applied: () => clock.advance(1) });
+  for (let n = 0; n < 50; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n }));
+  pipeline.listStarted(false);
+  for (let n = 50; n < 100; n++) void pipeline.item(testLine({ id: `w${n}`, rv: n }));
+  const settled = pipeline.settled();
+  const slices: number[] = [];
+  for (let before = 0; order.length < 101; before = order.length) {
+    await turns(1);
+    slices.push(order.length - before);
+  }
+  await settled;
+  assert.ok(Math.max(...slices) <= 7, `${Math.max(...slices)} at once`);
+  assert.deepEqual(order, [...Array.from({ length: 50 }, (_, n) => byId(n)), "started", ...Array.from({ length: 50 }, (_, n) => byId(50 + n))]);
+});
+
+test("what takes no time is applied at one go", async () => {
+  const { pipeline, order } = setup({ clock: new VirtualClock() });
+  for (let n = 0; n < 64; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n }));
+  const sizes = new Set<number>();
+  while (order.length < 64) {
+    await turns(1);
+    sizes.add(order.length);
+  }
+  assert.deepEqual([...sizes].filter((size) => size > 0), [64]);
+});
+
+test("buffers are used again, but never one that a batch still has", async () => {
+  const [all, busy] = [new Set<SharedArrayBuffer>(), new Set<SharedArrayBuffer>()];
+  const { pipeline, order } = setup({
+    capacity: 3,
+    work: async (task) => {
+      if (task.lines.length > 0) assert.ok(!busy.has(task.buffer), "two batches in one buffer");
+      all.add(task.buffer);
+      busy.add(task.buffer);
+      await turns(1 + (all.size % 3));
+      busy.delete(task.buffer);
+      return fakeWork(task);
+    },
+  });
+  for (let n = 0; n < 300; n++) {
+    void pipeline.line(testLine({ id: `w${n}`, rv: n, poison: n === 150 }));
+    if (n % 2 === 0) await turns(1);
+  }
+  await pipeline.settled();
+  assert.deepEqual(order, Array.from({ length: 300 }, (_, n) => (n === 150 ? "poisoned:uid-w150" : byId(n))));
+  // The line that is set aside has the pool proved by empty tasks, which have buffers of no size.
+  assert.ok([...all].filter((buffer) => buffer.byteLength > 0).length < 12, `${all.size} buffers`);
+});
+
+test("a line longer than usual buffers has one of its own, of its size", async () => {
+  const lengths: number[] = [];
+  const { pipeline, order } = setup({
+    work: (task) => {
+      lengths.push(task.buffer.byteLength);
+      return Promise.resolve(fakeWork(task));
+    },
+  });
+  const long = Buffer.concat([testLine({ id: "w0", rv: 0 }), Buffer.alloc(600_000, " ")]);
+  void pipeline.line(long);
+  await pipeline.settled();
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await pipeline.settled();
+  assert.deepEqual(order, [0, 1].map(byId));
+  assert.deepEqual(lengths, [long.length, 512 * 1024], "the long one is not used again");
+});
+
+test("close drops what is under way: who waits for a pod is told that there is nothing, and nothing takes effect any more", async () => {
+  const { pipeline, order } = setup({ work: () => new Promise(() => {}), capacity: 1 });
+  const sent = pipeline.submit(testLine({ id: "w0", rv: 0 }));
+  await turns();
+  pipeline.close();
+  assert.equal(await sent, undefined);
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await turns();
+  assert.deepEqual(order, []);
 });
