@@ -1,4 +1,4 @@
-/** Command `explain`: a pod and its events on the standard input, what the daemon makes of them as JSON on the standard output. */
+/** Command `explain`: a pod and its events, from the standard input or the cluster; what the daemon makes of them as JSON on the standard output. */
 import { messageOf } from "../../domain/errors.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { toDeriveConfig, toTimeouts } from "../config/index.ts";
@@ -11,6 +11,10 @@ import { toSafeJson } from "./text.ts";
 /** Flags of `explain`. */
 export interface ExplainFlags {
   readonly config: string;
+  /** Workspace of the cluster; without it, the standard input is read. */
+  readonly id?: string | undefined;
+  /** The cluster's, with id. */
+  readonly kubeconfig?: string | undefined;
   /** RFC 3339; default: the clock's time. */
   readonly now?: string | undefined;
   /** RFC 3339; default: what the pod's own annotation says. */
@@ -24,9 +28,10 @@ const maxInputBytes = 64 * 1024 * 1024;
 export async function explainCommand(io: Io, flags: ExplainFlags): Promise<number> {
   const now = timeFlag("--now", flags.now) ?? io.clock.now();
   const lastActivity = timeFlag("--last-activity", flags.lastActivity);
+  if (flags.id === undefined && flags.kubeconfig !== undefined) throw usageError("--kubeconfig is for workspaces of the cluster", "give the workspace's ID, or a pod on the standard input without --kubeconfig");
   try {
     const config = await loadConfig(io, flags.config);
-    const input = parseInput(await readAll(io.stdin, maxInputBytes));
+    const input = await inputOf(io, flags, config.manager.namespace);
     const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     io.stdout.write(`${toSafeJson(explained)}\n`);
     return exitCodes.ok;
@@ -43,11 +48,17 @@ function timeFlag(flag: string, text: string | undefined): number | undefined {
   return time;
 }
 
+async function inputOf(io: Io, { id, kubeconfig }: ExplainFlags, namespace: string): Promise<unknown> {
+  if (id === undefined) return parseInput(await readAll(io.stdin, maxInputBytes));
+  const { readWorkspace } = await import("./explain-cluster.ts");
+  return readWorkspace(io, { id, kubeconfig, namespace });
+}
+
 /** The parser's own message quotes the input, which may hold tokens. */
 function parseInput(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('the standard input is not JSON: give {"pod": ..., "events": [...]}');
+    throw new Error('the standard input is not JSON: give {"pod": ..., "events": [...]}, or a Pod');
   }
 }

@@ -24,14 +24,14 @@ export interface Explanation {
 
 /**
  * Explains a pod.
- * @param input `{"pod": Pod, "events": [Event...]}`, as it came in.
+ * @param input `{"pod": Pod, "events": [Event...]}`, or a Pod alone, as it came in.
  * @param options now and the last activity, Unix milliseconds; without lastActivity, the pod's own annotation counts.
  * @throws InvalidPodError if the pod is not a workspace, with the message that is to be shown.
  */
 export function explain(input: unknown, config: { derive: DeriveConfig; timeouts: Timeouts }, options: { now: number; lastActivity?: number }): Explanation {
   const given = asObject(input);
-  if (given === undefined) throw new InvalidPodError('expected an object {"pod": ..., "events": [...]}', "unparsable");
-  const pod = readPod(given["pod"]);
+  if (given === undefined) throw new InvalidPodError('expected an object {"pod": ..., "events": [...]}, or a Pod', "unparsable");
+  const pod = readPod(given["kind"] === "Pod" ? given : given["pod"]);
   const events: unknown = given["events"];
   const status = deriveStatus(pod, toPodEvents(Array.isArray(events) ? events : []), config.derive);
   const facts = factsOf(pod, status);

@@ -53,12 +53,14 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
 }
 
 function addExplain(program: Command, io: Io, exit: (code: number) => void): void {
-  const explain = program.command("explain").description('read {"pod": Pod, "events": [Event...]} from the standard input; print its status, what the controller would do, and when it times out');
+  const explain = program.command("explain").description('print what the daemon makes of a workspace: its status, what the controller would do, and when it times out');
   explain
     .requiredOption("--config <file>", "configuration, JSON or YAML")
+    .argument("[id]", 'a workspace of the cluster; without it, {"pod": Pod, "events": [Event...]} or a Pod is read from the standard input')
+    .option("--kubeconfig <file>", "the cluster, as for run")
     .option("--now <time>", "RFC 3339; default: now")
     .option("--last-activity <time>", "RFC 3339; default: what the pod's annotation says")
-    .action(async () => exit(await (await import("./explain-command.ts")).explainCommand(io, explain.opts<ExplainFlags>())));
+    .action(async (id?: string) => exit(await (await import("./explain-command.ts")).explainCommand(io, { ...explain.opts<ExplainFlags>(), id })));
 }
 
 function addRender(program: Command, io: Io, exit: (code: number) => void): void {

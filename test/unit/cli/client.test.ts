@@ -234,6 +234,7 @@ test("command lines that make no sense end with code 2 and say why", async () =>
     [["list", "--address", ":99999"], /is not an address/],
     [["classes", "--show-secrets"], /unknown option/],
     [["explain"], /required option/],
+    [["explain", "--config", "x", "--kubeconfig", "y"], /for workspaces of the cluster/],
     [["explain", "--config", "x", "--now", "yesterday"], /is not a time/],
   ];
   for (const [args, expected] of wrong) {

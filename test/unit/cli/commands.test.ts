@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { makeWorkspacePod } from "../../../src/embedded/demo/index.ts";
+import { startEmbeddedCluster } from "../../../src/embedded/index.ts";
 import { runCommand } from "../../../src/main/cli/main.ts";
 import type { RunOptions } from "../../../src/main/app.ts";
 import { banner } from "../../../src/main/cli/run.ts";
@@ -51,6 +53,38 @@ test("explain answers what it can not explain with an error as JSON, and code 1"
     const result: unknown = JSON.parse(out);
     assert.ok(typeof result === "object" && result !== null && "error" in result && typeof result.error === "string" && result.error !== "", out);
   }
+});
+
+test("explain takes a pod as kubectl prints it", async () => {
+  const args = ["explain", "--config", "examples/config.json", "--now", "2026-01-01T01:00:00Z"];
+  const bare = await command(args, { stdin: JSON.stringify({ apiVersion: "v1", kind: "Pod", ...pod }) });
+  assert.equal(bare.code, 0, bare.out);
+  assert.deepEqual(bare, await command(args, { stdin: JSON.stringify({ pod }) }));
+});
+
+test("explain reads a workspace of the cluster, with its events", async () => {
+  const cluster = await startEmbeddedCluster();
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-explain-"));
+  const kubeconfig = join(folder, "kubeconfig");
+  await cluster.writeKubeconfig(kubeconfig);
+  const made = makeWorkspacePod({ id: "8b3c1f0a-52d7-4c1e-a111-0123456789ab", phase: "creating" });
+  const { metadata } = cluster.store.create("pods", made, "default");
+  const event = { metadata: { name: "e" }, involvedObject: { kind: "Pod", name: metadata.name, namespace: "default", uid: metadata.uid }, type: "Warning", reason: "FailedMount", message: "no such disk", lastTimestamp: "2026-01-01T00:00:00Z" };
+  cluster.store.create("events", event, "default");
+  cluster.store.create("events", { ...event, metadata: { name: "other" }, involvedObject: { ...event.involvedObject, uid: "other" }, message: "of another" }, "default");
+  const args = ["--config", "examples/config.json", "--kubeconfig", kubeconfig, "--now", "2026-01-01T00:00:00Z"];
+  const explained = await command(["explain", "8b3c1f0a-52d7-4c1e-a111-0123456789ab", ...args]);
+  assert.equal(explained.code, 0, explained.out);
+  const stored = cluster.store.get("pods", "default", metadata.name);
+  const given = await command(["explain", "--config", "examples/config.json", "--now", "2026-01-01T00:00:00Z"], { stdin: JSON.stringify({ pod: stored, events: [event] }) });
+  assert.deepEqual(JSON.parse(explained.out), JSON.parse(given.out));
+  assert.match(explained.out, /no such disk/);
+  for (const id of ["nope", "a,b", ""]) {
+    const { code, out } = await command(["explain", id, ...args]);
+    assert.deepEqual([code, JSON.parse(out)], [1, { error: `there is no pod of workspace ${id} in namespace default` }]);
+  }
+  await cluster.close();
+  await rm(folder, { recursive: true });
 });
 
 test("explain does not quote an input that is not JSON", async () => {
