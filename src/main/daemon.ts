@@ -83,24 +83,31 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const pool = await startPool({ workers: options.workers, derive: options.derive, log });
   cleanup.push(() => pool.close());
 
+  const ending = new AbortController();
   const core = buildCore(options, metrics, versions, client, pool);
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
+  const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
+  // Served until the drain is over, so that it can be watched.
+  if (http) cleanup.push(() => http.close());
   const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.classes, metrics: metrics.rpc, clock, log });
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
-  const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core.store, log);
-  if (http) cleanup.push(() => http.close());
   const watching = watch(options, metrics, client, core);
   cleanup.push(() => watching.stop());
-  const synced = watching.synced.then(() => rpc.setServing(true));
+  const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
+  const close = (): Promise<void> => {
+    ending.abort();
+    rpc.setServing(false);
+    return unwind(cleanup, log);
+  };
   let closed: Promise<void> | undefined;
   return {
     rpcPort: rpc.port,
     metricsPort: http?.port,
     synced,
-    close: () => (closed ??= unwind(cleanup, log)),
+    close: () => (closed ??= close()),
   };
 }
 
@@ -236,16 +243,22 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
   };
 }
 
-function startHttp(addr: string, metrics: Metrics, store: StateStore, log: Log): ReturnType<typeof startHttpServer> {
-  const ready = [{ name: "synchronized", check: () => (store.synced ? undefined : "the first list of pods is not complete yet") }];
-  return startHttpServer({ addr, metrics, live: [], ready, log });
+/** Lines that wait for so long while nothing moves, milliseconds: the pipeline is stuck. Its own measures against that take seconds. */
+const stuckMs = 60_000;
+
+function startHttp(addr: string, metrics: Metrics, { store, pipeline }: Core, ending: AbortSignal, log: Log): ReturnType<typeof startHttpServer> {
+  const live = [{ name: "pipeline", check: () => (pipeline.stalledMs > stuckMs ? `nothing has moved for ${Math.round(pipeline.stalledMs / 1000)} s` : undefined) }];
+  const ready = [
+    { name: "synchronized", check: () => (store.synced ? undefined : "the first list of pods is not complete yet") },
+    { name: "serving", check: () => (ending.aborted ? "the daemon is ending" : undefined) },
+  ];
+  return startHttpServer({ addr, metrics, live, ready, log });
 }
 
 /** How long subscribers may take at the end for what waits for them, milliseconds. */
 const flushMs = 5_000;
 
 async function closeRpc(hub: Hub, rpc: RpcServer, drainMs: number): Promise<void> {
-  rpc.setServing(false);
   await hub.shutdown(Math.min(flushMs, drainMs / 2));
   await rpc.close(drainMs / 2);
 }

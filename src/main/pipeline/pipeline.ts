@@ -11,6 +11,7 @@ import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
 import { Isolation } from "./isolation.ts";
 import { peekUid } from "./peek.ts";
 import type { WorkerPool } from "./pool.ts";
+import { Progress } from "./progress.ts";
 
 /** Where results take effect. */
 export interface PipelineTarget {
@@ -80,12 +81,15 @@ export class Pipeline implements ReflectorSink {
   #sendPlanned = false;
   #applyPlanned = false;
   #lastVersion: string | undefined;
+  readonly #progress: Progress;
   readonly #closed = new AbortController();
 
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#limits = options.limits ?? defaultPipelineLimits;
-    this.#isolation = new Isolation(options.pool, options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
+    this.#progress = new Progress(options.clock);
+    // Isolation may take its time over one batch.
+    this.#isolation = new Isolation(this.#progress.watching(options.pool), options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
   }
 
   /** Lines that did not take effect yet. */
@@ -93,6 +97,13 @@ export class Pipeline implements ReflectorSink {
     let lines = 0;
     for (const entry of this.#order) if (entry.kind === "batch") lines += entry.batch.lines.length;
     return lines;
+  }
+
+  /** How long (ms) the oldest line has been waiting without anything moving; 0 if none waits. */
+  get stalledMs(): number {
+    const [oldest] = this.#order;
+    const since = oldest?.kind === "batch" ? oldest.batch.arrivals[0] : undefined;
+    return since === undefined ? 0 : this.#progress.stalledMs(since);
   }
 
   line(bytes: Uint8Array): void | Promise<void> {
@@ -259,7 +270,7 @@ export class Pipeline implements ReflectorSink {
     const { result, batch } = entry;
     if (!result) return false;
     while (entry.next < batch.lines.length) {
-      if (this.#options.clock.monotonic() > until) {
+      if (this.#progress.moved() > until) {
         this.#planApply();
         return false;
       }

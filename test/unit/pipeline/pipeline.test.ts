@@ -301,3 +301,34 @@ test("close drops what is under way: who waits for a pod is told that there is n
   await turns();
   assert.deepEqual(order, []);
 });
+
+test("a pipeline in which nothing moves can be told from one that is slow, or idle", async () => {
+  const clock = new VirtualClock();
+  const answers: (() => void)[] = [];
+  const { pipeline, applied } = setup({
+    clock,
+    capacity: 1,
+    limits: { watchdogMs: 3_600_000 },
+    work: async (task) => {
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  clock.advance(100_000);
+  assert.equal(pipeline.stalledMs, 0);
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await turns();
+  void pipeline.line(testLine({ id: "w2", rv: 2 }));
+  clock.advance(70_000);
+  assert.equal(pipeline.stalledMs, 70_000);
+  answers.shift()?.();
+  await until("the first line", () => applied.length === 1);
+  assert.equal(pipeline.stalledMs, 0, "the second has waited as long, but the worker has answered meanwhile");
+  clock.advance(5000);
+  assert.equal(pipeline.stalledMs, 5000);
+  answers.shift()?.();
+  await until("the second line", () => applied.length === 2);
+  clock.advance(70_000);
+  assert.equal(pipeline.stalledMs, 0);
+  pipeline.close();
+});
