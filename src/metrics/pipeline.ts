@@ -12,7 +12,7 @@ export interface PipelineMetrics {
   batch(lines: number, busyMicros: number): void;
   /** A pod from which no status can be derived was passed over. */
   skippedPod(reason: "unparsable" | "invalid" | "poisoned"): void;
-  /** A worker crashed or hung and was replaced. */
+  /** A batch failed, because its worker crashed, hung or threw, and is done again. */
   readonly workerRestarts: Tally;
   /** Where the queue depth (lines read, not yet committed) comes from. */
   queueDepth(read: () => number): void;
@@ -60,7 +60,7 @@ export function createPipelineMetrics(registry: Registry): PipelineMetrics {
       busy.observe(busyMicros / 1e6);
     },
     skippedPod: (reason) => skipped.of(reason).add(),
-    workerRestarts: tallyCounter(registry, "wsmand_worker_restarts_total", "Workers that crashed or hung and were replaced."),
+    workerRestarts: tallyCounter(registry, "wsmand_worker_restarts_total", "Batches that are done again because their worker crashed (and was replaced), hung (likewise) or failed."),
     queueDepth: depth,
   };
 }

@@ -17,7 +17,7 @@ export interface Metrics {
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
   readonly kube: KubeMetrics;
-  /** Whether this replica leads; followers report no workspaces. True until told otherwise. */
+  /** Whether this replica leads; followers report no workspaces. True until told otherwise, so of every replica while there is no election. */
   leader(leads: boolean): void;
   /** The metrics in Prometheus' text format. */
   render(): Promise<string>;
@@ -32,7 +32,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
   let leads = true;
   registry.registerMetric(new Gauge({
     name: "wsmand_leader",
-    help: "Whether this replica leads.",
+    help: "Whether this replica leads and reports workspaces; 1 in every replica while there is no leader election.",
     registers: [],
     collect() {
       this.set(leads ? 1 : 0);
