@@ -103,8 +103,12 @@ test("validate-config accepts the examples, by argument and by flag", async () =
     const { code, out, err } = await command(args);
     assert.deepEqual([code, err], [0, ""]);
     assert.match(out, /is valid/);
-    assert.match(out, /^note: without effect in this version: .*rpcServer\.ratelimits.*wsmand\.tracing/m);
   }
+});
+
+test("validate-config tells what is asked for in vain, where something is", async () => {
+  assert.match((await command(["validate-config", "examples/config.json"])).out, /^note: without effect in this version: .*rpcServer\.ratelimits.*wsmand\.tracing/m);
+  assert.doesNotMatch((await command(["validate-config", "examples/local.json"])).out, /note:/);
 });
 
 test("a key that may be misspelt is told beside the one that is missing", async () => {
