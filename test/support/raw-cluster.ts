@@ -1,6 +1,7 @@
 /** An API server that hands out pods as raw bytes: what no sound API server would send, a daemon must bear all the same. */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { kubeconfigOf } from "../../src/embedded/apiserver/kubeconfig.ts";
 
 /** A change as a watch tells it. */
@@ -17,26 +18,35 @@ export class RawCluster {
   deliver: (response: ServerResponse, line: string | Uint8Array) => void = (response, line) => void response.write(line);
   /** Lists of pods that were asked for. */
   lists = 0;
+  /** Single pods that were asked for. */
+  gets = 0;
+  /** The bearer token that requests must bring; undefined: none. */
+  token: string | undefined;
+  /** Delays the answers to requests for single pods, milliseconds. */
+  getDelayMs = 0;
   readonly #server: Server;
   readonly #pods = new Map<string, string>();
   readonly #history: Change[] = [];
   readonly #watches = new Set<ServerResponse>();
   #resourceVersion = 1;
+  #forgotten = 0;
+  #port = 0;
 
   constructor() {
     this.#server = createServer((request, response) => this.#answer(request, response));
   }
 
-  /** Listens on a free port of the loopback interface. */
+  /** Listens on a free port of the loopback interface, after a stop on the same. */
   async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => this.#server.listen(this.#port, "127.0.0.1", resolve));
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("not listening");
+    this.#port = address.port;
     return this;
   }
 
   kubeconfig(): string {
-    const address = this.#server.address();
-    if (address === null || typeof address === "string") throw new Error("not listening");
-    return kubeconfigOf({ url: `http://127.0.0.1:${address.port}`, namespace: "default", token: undefined, ca: undefined });
+    return kubeconfigOf({ url: `http://127.0.0.1:${this.#port}`, namespace: "default", token: this.token });
   }
 
   /** Watches of pods that are open. */
@@ -86,7 +96,14 @@ export class RawCluster {
     }
   }
 
-  async close(): Promise<void> {
+  /** Forgets the changes so far: who wants to go on from before them is told that they have expired. */
+  forget(): void {
+    this.#history.length = 0;
+    this.#forgotten = this.#resourceVersion;
+  }
+
+  /** Goes away: breaks all connections and listens no more. Idempotent. */
+  async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
@@ -94,13 +111,23 @@ export class RawCluster {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://server");
     const [, , , , , resource, name] = url.pathname.split("/");
+    if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
+      response.writeHead(401, { "content-type": "application/json" });
+      response.end('{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","code":401}');
+      return;
+    }
     if (url.searchParams.has("watch")) this.#watch(resource, Number(url.searchParams.get("resourceVersion")), response);
-    else if (name !== undefined) this.#get(decodeURIComponent(name), response);
+    else if (name !== undefined) void this.#get(decodeURIComponent(name), response);
     else this.#list(resource, response);
   }
 
   #watch(resource: string | undefined, since: number, response: ServerResponse): void {
     const pods = resource === "pods";
+    if (pods && since < this.#forgotten) {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}\n');
+      return;
+    }
     response.writeHead(200, pods ? this.watchHeaders : { "content-type": "application/json" });
     response.flushHeaders();
     response.on("error", () => undefined);
@@ -110,7 +137,9 @@ export class RawCluster {
     for (const change of this.#history) if (change.resourceVersion > since) this.deliver(response, change.line);
   }
 
-  #get(name: string, response: ServerResponse): void {
+  async #get(name: string, response: ServerResponse): Promise<void> {
+    this.gets++;
+    await pause(this.getDelayMs);
     const json = this.#pods.get(name);
     response.writeHead(json === undefined ? 404 : 200, { "content-type": "application/json" });
     response.end(json ?? '{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}');

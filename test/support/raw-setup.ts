@@ -24,7 +24,7 @@ export interface RawSetup {
 /** Starts it all. */
 export async function rawSetup(t: TestContext, options: { readonly prepare?: (cluster: RawCluster) => void } & Omit<DaemonProcessOptions, "kubeconfig"> = {}): Promise<RawSetup> {
   const cluster = await new RawCluster().start();
-  t.after(() => cluster.close());
+  t.after(() => cluster.stop());
   options.prepare?.(cluster);
   const daemon = await DaemonProcess.start({ ...options, kubeconfig: cluster.kubeconfig() });
   t.after(() => daemon.close());
