@@ -49,6 +49,10 @@ export class DaemonProcess {
     await writeFile(join(folder, "config.json"), JSON.stringify(options.configure?.(config) ?? config));
     const flags = [...(options.nodeFlags ?? []), entry, "run", "--config", join(folder, "config.json"), "--kubeconfig", kubeconfigPath];
     const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
+    // A test process that ends before its tests do leaves no daemon behind.
+    const kill = (): void => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
     const lines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length < maxLines && lines.push(line));
     const daemon = new DaemonProcess(child, folder, kubeconfigPath, lines);
