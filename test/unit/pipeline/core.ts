@@ -1,6 +1,7 @@
 /** The core wired as the daemon wires it, in one thread: workers answer when a test lets them, pods are read from where it says, time passes when it says. */
 import { silentLog } from "../../../src/domain/log.ts";
 import type { SkippedResult } from "../../../src/domain/messages.ts";
+import type { EventReason } from "../../../src/domain/names.ts";
 import { PodEventStore } from "../../../src/main/kube/events.ts";
 import { Pipeline } from "../../../src/main/pipeline/pipeline.ts";
 import { Rederiver } from "../../../src/main/pipeline/rederive.ts";
@@ -12,6 +13,7 @@ import { Registry } from "../../../src/main/state/registry.ts";
 import { StateStore, type Update } from "../../../src/main/state/store.ts";
 import { VersionClock } from "../../../src/main/state/version.ts";
 import { Hub } from "../../../src/main/subscriptions/hub.ts";
+import { podIn, type PodState, type WorkspacePod, type WorkspacePodOptions } from "../../support/pods.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 import { HeldPool } from "./held-pool.ts";
 
@@ -85,12 +87,20 @@ export function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
+/** A workspace's pod as the API server hands it out: its uid stands where the API server writes it. */
+export function podOf(id: string, phase: PodState, resourceVersion: number, options: Omit<WorkspacePodOptions, "id" | "phase"> & { readonly uid?: string } = {}): WorkspacePod {
+  const { uid = `uid-${id}`, ...rest } = options;
+  const pod = podIn(phase, id, rest);
+  const { name, namespace, ...metadata } = pod.metadata;
+  return { ...pod, metadata: { name, namespace, uid, resourceVersion: String(resourceVersion), ...metadata } };
+}
+
 /** A line of a watch. */
 export function change(type: "ADDED" | "MODIFIED" | "DELETED", object: object): Buffer {
   return json({ type, object });
 }
 
 /** A FailedMount Event, or another, of the pod with this uid. */
-export function eventOf(podUid: string, message = "no such volume", reason = "FailedMount", uid = `event-${podUid}-${reason}`): object {
+export function eventOf(podUid: string, message = "no such volume", reason: EventReason = "FailedMount", uid = `event-${podUid}-${reason}`): object {
   return { metadata: { uid, resourceVersion: "1" }, involvedObject: { kind: "Pod", uid: podUid }, reason, message, lastTimestamp: "2026-03-01T10:01:00Z" };
 }
