@@ -239,9 +239,13 @@ export class StateStore {
 
   #wait(result: WorkspaceResult): void {
     const { id, podName } = result.facts;
-    if (result.removed) this.#waiting.delete(id);
+    if (result.removed) this.#giveUp(id, podName);
     else if (this.#waiting.size < maxWaiting) this.#waiting.set(id, podName);
     this.#hooks.conflict(id, podName);
+  }
+
+  #giveUp(id: string, podName: string): void {
+    if (this.#waiting.get(id) === podName) this.#waiting.delete(id);
   }
 
   #hold(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): void {

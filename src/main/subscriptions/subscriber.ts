@@ -207,7 +207,9 @@ export class Subscriber {
     const resume = (found: Buffer | undefined): void => {
       this.#waitsForFrame = false;
       const initial = this.#initial;
-      if (found && initial && record.sequence <= initial.since) this.#write(found);
+      // A change that waits says as much or more, be it of another pod that has taken this one's place.
+      const overtaken = this.#pending.has(record.facts.id);
+      if (found && initial && record.sequence <= initial.since && !overtaken) this.#write(found);
       this.#pump();
     };
     const failed = (): void => {

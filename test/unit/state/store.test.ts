@@ -257,6 +257,31 @@ test("a second pod with the ID of a live one is left aside until the first is go
   assert.deepEqual(reread, ["ws-2"]);
 });
 
+test("a pod that waited for an ID gets one turn", () => {
+  const { apply, reread } = setup();
+  apply({ podName: "ws-1" }, { uid: "a", rv: 1 });
+  apply({ podName: "ws-2" }, { uid: "b", rv: 2 });
+  apply({ podName: "ws-1" }, { uid: "a", rv: 3, removed: true });
+  apply({ podName: "ws-2" }, { uid: "b", rv: 2 }, "read");
+  apply({ podName: "ws-2" }, { uid: "b", rv: 4, removed: true });
+  assert.deepEqual(reread, ["ws-2"]);
+});
+
+test("a pod that goes while it waits for an ID waits no more; another that waits for it does", () => {
+  const { apply, reread } = setup();
+  apply({ podName: "ws-1" }, { uid: "a", rv: 1 });
+  apply({ podName: "ws-2" }, { uid: "b", rv: 2 });
+  apply({ podName: "ws-2" }, { uid: "b", rv: 3, removed: true });
+  apply({ podName: "ws-1" }, { uid: "a", rv: 4, removed: true });
+  assert.deepEqual(reread, []);
+  apply({ podName: "ws-3" }, { uid: "c", rv: 5 });
+  apply({ podName: "ws-4" }, { uid: "d", rv: 6 });
+  apply({ podName: "ws-5" }, { uid: "e", rv: 7 });
+  apply({ podName: "ws-4" }, { uid: "d", rv: 8, removed: true });
+  apply({ podName: "ws-3" }, { uid: "c", rv: 9, removed: true });
+  assert.deepEqual(reread, ["ws-5"]);
+});
+
 test("versions rise over all statuses of a workspace", () => {
   const { apply, told } = setup();
   for (let rv = 1; rv < 50; rv++) apply({ phase: RUNNING }, { rv, message: `m${rv}` });

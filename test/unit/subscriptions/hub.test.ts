@@ -1,11 +1,12 @@
 /** What subscribers get: everything if they are fast, the newest if they are slow, never less than the end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { queryObjects } from "node:v8";
 import fc from "fast-check";
 import { Hub } from "../../../src/main/subscriptions/hub.ts";
 import { matchAll, type Filter } from "../../../src/main/state/filter.ts";
 import type { EndReason, SubscriberStream } from "../../../src/main/subscriptions/stream.ts";
-import type { InitialState } from "../../../src/main/subscriptions/subscriber.ts";
+import { Subscriber, type InitialState } from "../../../src/main/subscriptions/subscriber.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { facts } from "../../support/results.ts";
@@ -44,7 +45,10 @@ function setup(limits = { stallTimeoutMs: 300_000, maxBacklog: 1000 }) {
     const record = facts({ id, owner: options.owner ?? "alice", metaId: options.metaId ?? "m", annotations: options.annotations });
     const frame = Buffer.from(`${id}:${text}`);
     initial.sequence++;
-    initial.map.set(id, { uid: id, resourceVersion: "1", facts: record, digest: text, version: { seconds: 1, logical: 1 }, sequence: initial.sequence, stopped: false, awaitsRunning: false, listGeneration: 0, held: undefined });
+    const changed = { facts: record, digest: text, sequence: initial.sequence };
+    const known = initial.map.get(id);
+    if (known) Object.assign(known, changed);
+    else initial.map.set(id, { uid: id, resourceVersion: "1", version: { seconds: 1, logical: 1 }, stopped: false, awaitsRunning: false, listGeneration: 0, held: undefined, ...changed });
     initial.frames.set(id, frame);
     hub.publish({ facts: record, frame, keep: options.keep ?? false });
   };
@@ -255,12 +259,137 @@ test("shutdown does not wait longer than it may for one that takes nothing", asy
   assert.equal(stuck.stream.ended, "shutdown");
 });
 
-test("a closed subscriber is forgotten, its indexes too", () => {
+/** A filter that counts how often a publish looks at it. */
+class CountingFilter implements Filter {
+  readonly metaId: string;
+  readonly annotations = new Map<string, string>();
+  looks = 0;
+  readonly #owner: string;
+  constructor(owner: string, metaId: string) {
+    this.#owner = owner;
+    this.metaId = metaId;
+  }
+  get owner(): string {
+    this.looks++;
+    return this.#owner;
+  }
+}
+
+test("a publish visits those of its owner and meta ID and those that named neither; no others, and none that is closed", () => {
+  const { hub, publish } = setup();
+  const kinds = [["alice", ""], ["alice", "m2"], ["", "m1"], ["", ""], ["bob", ""], ["bob", "m1"], ["", "m2"]] as const;
+  const filters = kinds.map(([owner, metaId]) => new CountingFilter(owner, metaId));
+  const streams = filters.map(() => new TestStream());
+  const open = filters.map((filter, i) => hub.subscribe(filter, streams[i] ?? new TestStream(), { initialState: false, client: "c" }));
+  const visited = () => {
+    for (const filter of filters) filter.looks = 0;
+    publish("a", "1", { owner: "alice", metaId: "m1" });
+    return kinds.filter((_, i) => (filters[i]?.looks ?? 0) > 0);
+  };
+  assert.deepEqual(visited(), [["alice", ""], ["alice", "m2"], ["", "m1"], ["", ""]]);
+  assert.deepEqual(streams.map(({ got }) => got.length), [1, 0, 1, 1, 0, 0, 0]);
+  for (const [i, subscription] of open.entries()) {
+    if (i === 1) continue;
+    subscription.closed();
+    subscription.closed();
+  }
+  assert.deepEqual(visited(), [["alice", "m2"]]);
+  assert.equal(hub.size, 1);
+});
+
+test("subscribers that came and went leave nothing behind, whatever they asked for", () => {
   const { hub, publish, subscribe } = setup();
-  const { stream, subscription } = subscribe({ owner: "alice" });
-  subscription.closed();
-  subscription.closed();
   publish("a", "1");
-  assert.deepEqual(stream.got, []);
+  const sets = queryObjects(Set, { format: "count" });
+  for (let n = 0; n < 300; n++) {
+    for (const filter of [{ owner: `o${n}` }, { metaId: `m${n}` }, {}]) {
+      const { subscription } = subscribe(filter, { initialState: true });
+      publish("a", String(n));
+      subscription.closed();
+    }
+  }
   assert.equal(hub.size, 0);
+  // The last ones may still be on the stack.
+  assert.ok(queryObjects(Subscriber, { format: "count" }) < 10);
+  assert.ok(queryObjects(Set, { format: "count" }) - sets < 100);
+});
+
+test("an evicted initial state that a change overtakes is told once, by the change", async () => {
+  const { publish, subscribe, initial } = setup();
+  publish("a", "0");
+  publish("b", "0");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  initial.frames.set("a", promise);
+  const { stream } = subscribe({}, { initialState: true });
+  publish("a", "1");
+  resolve(Buffer.from("a:1"));
+  await new Promise(setImmediate);
+  assert.deepEqual(stream.got, ["a:1", "b:0"]);
+});
+
+test("an evicted initial state whose workspace came to match the filter no more is not told", async () => {
+  const { publish, subscribe, initial } = setup();
+  publish("a", "0");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  initial.frames.set("a", promise);
+  const { stream } = subscribe({ owner: "alice" }, { initialState: true });
+  publish("a", "1", { owner: "bob" });
+  resolve(Buffer.from("a:1"));
+  await new Promise(setImmediate);
+  assert.deepEqual(stream.got, []);
+});
+
+test("a pod that takes the place of one whose initial state is rebuilt is told once, after the other's end", async () => {
+  const { publish, subscribe, initial } = setup();
+  publish("a", "0");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  initial.frames.set("a", promise);
+  const { stream } = subscribe({}, { initialState: true });
+  initial.map.delete("a");
+  publish("a", "STOPPED", { keep: true });
+  initial.map.delete("a");
+  publish("a", "new");
+  resolve(Buffer.from("a:new"));
+  await new Promise(setImmediate);
+  assert.deepEqual(stream.got, ["a:STOPPED", "a:new"]);
+});
+
+test("a workspace that is gone when its initial state comes is left out, and the others come", async () => {
+  const { publish, subscribe, initial } = setup();
+  for (const id of ["a", "b"]) publish(id, "0");
+  initial.frames.set("a", Promise.resolve(undefined));
+  const { stream } = subscribe({}, { initialState: true });
+  await new Promise(setImmediate);
+  assert.deepEqual(stream.got, ["b:0"]);
+});
+
+test("nothing is written to a stream that went while its initial state was rebuilt, whether that works or not", async () => {
+  for (const outcome of [() => Promise.resolve(Buffer.from("a:0")), () => Promise.reject(new Error("away"))]) {
+    const { publish, subscribe, initial } = setup();
+    publish("a", "0");
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
+    initial.frames.set("a", promise);
+    const { stream, subscription } = subscribe({}, { initialState: true });
+    publish("b", "0");
+    subscription.closed();
+    resolve(outcome());
+    await new Promise(setImmediate);
+    assert.deepEqual([stream.got, stream.ended], [[], undefined]);
+  }
+});
+
+test("shutdown waits for no initial state, but for the changes that waited for it", async () => {
+  const { hub, publish, subscribe, initial } = setup();
+  publish("a", "0");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  initial.frames.set("a", promise);
+  const { stream, drain } = subscribe({}, { initialState: true, capacity: 1 });
+  for (const id of ["b", "c"]) publish(id, "1");
+  const closed = hub.shutdown(5_000);
+  resolve(Buffer.from("a:0"));
+  await new Promise(setImmediate);
+  assert.deepEqual([stream.got, stream.ended], [["b:1"], undefined]);
+  drain(2);
+  await closed;
+  assert.deepEqual([stream.got, stream.ended], [["b:1", "c:1"], "shutdown"]);
 });
