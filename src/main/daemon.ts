@@ -152,6 +152,10 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
       published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
       retried: () => metrics.pipeline.workerRestarts.add(),
       outdated: (uid) => rederiver.request(uid),
+      unreadable(uid) {
+        const record = store.registry.byUid(uid);
+        if (record) rereader.readLater(record.facts.podName, uid);
+      },
     },
   });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });

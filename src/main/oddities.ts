@@ -7,6 +7,9 @@ import type { PipelineMetrics } from "../metrics/pipeline.ts";
 /** Pods remembered as told of; at the bound the oldest may be told of again. */
 const maxTold = 10_000;
 
+/** Names may come from bytes that no API server would send. */
+const maxKey = 512;
+
 /** Counts and logs. */
 export class Oddities {
   readonly #metrics: Pick<PipelineMetrics, "skippedPod">;
@@ -33,7 +36,8 @@ export class Oddities {
     if (this.#isNews(`${podName}/conflict`)) this.#log.warn({ id, pod: podName }, "another pod has this workspace ID already: this one is left aside until that one is gone");
   }
 
-  #isNews(key: string): boolean {
+  #isNews(name: string): boolean {
+    const key = name.slice(0, maxKey);
     if (this.#told.has(key)) return false;
     this.#told.set(key, true);
     return true;

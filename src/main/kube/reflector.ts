@@ -73,6 +73,9 @@ const defaults: ReflectorLimits = {
   staleTries: 5,
 };
 
+/** Kinds of failure that are logged in a row of them. */
+const maxKindsTold = 10;
+
 /** What a reflector is made of. */
 export interface ReflectorOptions {
   readonly client: Requester;
@@ -107,7 +110,7 @@ export class Reflector {
   #spoke = false;
   /** Steady watches in a row that brought nothing. */
   #quiet = 0;
-  #failing: { readonly since: number; attempts: number } | undefined;
+  #failing: { readonly since: number; attempts: number; readonly told: Set<string> } | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -264,15 +267,17 @@ export class Reflector {
     this.#options.hooks?.onRelist?.(reason);
   }
 
-  /** Logs the first failure of a row; the row's end is logged when a watch is up again. */
+  /** Logs the first failure of a row, and the first of each other kind; the row's end is logged when a watch is up again. */
   #fails(error: KubeError): void {
     const { log, path, clock } = this.#options;
-    if (this.#failing) {
-      this.#failing.attempts++;
+    const kind = `${error.status}/${error.reason}`;
+    this.#failing ??= { since: clock.monotonic(), attempts: 0, told: new Set() };
+    this.#failing.attempts++;
+    if (this.#failing.told.has(kind) || this.#failing.told.size === maxKindsTold) {
       log.debug({ path, error: error.message, attempts: this.#failing.attempts }, "watch failed again");
       return;
     }
-    this.#failing = { since: clock.monotonic(), attempts: 1 };
+    this.#failing.told.add(kind);
     log.warn({ path, status: error.status, reason: error.reason, error: error.message }, "watch failed, trying again until it works");
   }
 

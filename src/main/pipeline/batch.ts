@@ -45,6 +45,12 @@ export class Batch implements BatchTask {
     this.#used += bytes.length;
   }
 
+  /** The bytes of one of its lines: a view. */
+  bytesOf(index: number): Uint8Array {
+    const line = this.lines[index];
+    return line ? this.#view.subarray(line.start, line.start + line.length) : new Uint8Array();
+  }
+
   /** One of its lines, as a task. */
   only(index: number): BatchTask {
     return { buffer: this.buffer, lines: this.lines.slice(index, index + 1) };

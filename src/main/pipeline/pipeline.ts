@@ -5,7 +5,7 @@
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import type { BatchResult, LineResult, Origin, PodEvent } from "../../domain/messages.ts";
+import type { BatchResult, LineResult, Origin, PodEvent, SkippedResult, WorkspaceResult } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
 import { Isolation } from "./isolation.ts";
@@ -30,6 +30,8 @@ export interface PipelineHooks {
   published(ms: number): void;
   /** A worker died or hung, and its batch is done again. */
   retried(): void;
+  /** A line of the watch could not be read: what it says of this pod has to be learned in another way. */
+  unreadable(uid: string): void;
   /** A status was derived without Events that have come meanwhile: it must be derived again. */
   outdated(uid: string): void;
 }
@@ -292,14 +294,20 @@ export class Pipeline implements ReflectorSink {
       if (line.resourceVersion !== "") this.#lastVersion = line.resourceVersion;
       if (target.sequence !== before) hooks.published(clock.monotonic() - (batch.arrivals[index] ?? 0));
     }
-    if (line.kind === "workspace" && line.held) this.#checkEvents(line.uid, batch.lines[index]?.events);
+    if (line.kind === "workspace") this.#checkEvents(line, batch.lines[index]?.events);
+    else if (origin === "watch") this.#checkRead(line, batch, index);
     batch.waiters.get(index)?.(frame);
   }
 
+  #checkRead({ uid }: SkippedResult, batch: Batch, index: number): void {
+    const peeked = uid === "" ? peekUid(batch.bytesOf(index)) : undefined;
+    if (peeked !== undefined) this.#options.hooks.unreadable(peeked);
+  }
+
   /** Lists of Events are replaced as a whole, never changed. */
-  #checkEvents(uid: string, used: readonly PodEvent[] | undefined): void {
+  #checkEvents({ uid, held }: WorkspaceResult, used: readonly PodEvent[] | undefined): void {
     const { events, hooks } = this.#options;
-    if (events.eventsOf(uid) !== used) hooks.outdated(uid);
+    if (held && events.eventsOf(uid) !== used) hooks.outdated(uid);
   }
 
   /** One pod's trouble stays its own, even if it is a bug of ours. */

@@ -15,6 +15,7 @@ import { turns } from "./core.ts";
 function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number; clock?: Clock; applied?: () => void } = {}) {
   const applied: LineResult[] = [];
   const order: string[] = [];
+  const unreadable: string[] = [];
   let retried = 0;
   const pool: WorkerPool = {
     capacity: options.capacity ?? 2,
@@ -43,10 +44,10 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
     events: { size: 0, eventsOf: () => undefined },
     clock: options.clock ?? systemClock,
     log: silentLog,
-    hooks: { batch: () => {}, published: () => {}, retried: () => retried++, outdated: () => {} },
+    hooks: { batch: () => {}, published: () => {}, retried: () => retried++, outdated: () => {}, unreadable: (uid) => unreadable.push(uid) },
     limits: { ...defaultPipelineLimits, ...options.limits },
   });
-  return { pipeline, applied, order, retried: () => retried };
+  return { pipeline, applied, order, unreadable, retried: () => retried };
 }
 
 const byId = (n: number) => `w${n}@${n}`;
@@ -81,6 +82,15 @@ test("the start and end of a list keep their place among the lines", async () =>
   void pipeline.line(testLine({ id: "w2", rv: 2 }));
   assert.equal(await pipeline.settled(), "2");
   assert.deepEqual(order, ["started", "w1@1", "finished", "w2@2"]);
+});
+
+test("a line of the watch that can not be read is told of by the uid that stands in it", async () => {
+  const { pipeline, unreadable } = setup({ work: (task) => Promise.resolve({ bytes: new Uint8Array(), busyMicros: 1, results: task.lines.map(() => ({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false })) }) });
+  void pipeline.line(Buffer.from('{"type":"DELETED","object":{"metadata":{"uid":"u1"}}}}'));
+  void pipeline.line(Buffer.from("nonsense"));
+  void pipeline.item(Buffer.from('{"metadata":{"uid":"u2"}}}'));
+  await pipeline.settled();
+  assert.deepEqual(unreadable, ["u1"]);
 });
 
 test("settled tells nothing where nothing came since the list", async () => {
