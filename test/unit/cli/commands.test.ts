@@ -1,6 +1,8 @@
 /** The commands that need no server: run, validate-config, explain, version; partly as a process of their own. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -136,6 +138,23 @@ test("help goes to the standard output with code 0", async () => {
   const { code, out } = await command(["--help"]);
   assert.equal(code, 0);
   for (const name of ["run", "validate-config", "explain", "version", "embedded", "watch", "list", "describe", "classes"]) assert.match(out, new RegExp(`^ {2}${name} `, "m"));
+});
+
+test("a closed terminal ends the built-in cluster in order: its folder goes", async () => {
+  const child = spawn(process.execPath, ["src/main/index.ts", "embedded"], { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (chunk) => (out += String(chunk)));
+  const ended = once(child, "exit");
+  try {
+    await until("the cluster", () => out.includes("kubectl --kubeconfig"), 30_000);
+    const [, kubeconfig = ""] = /--kubeconfig (\S+)/.exec(out) ?? [];
+    assert.ok(existsSync(kubeconfig), out);
+    child.kill("SIGHUP");
+    assert.deepEqual(await ended, [0, null]);
+    assert.ok(!existsSync(dirname(kubeconfig)));
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 /** Parts that note what happens to them. */
