@@ -5,6 +5,7 @@ import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
+import { peekUid } from "./peek.ts";
 
 /** Gets a pod's JSON; undefined if there is none of that name. */
 export type FetchPod = (name: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
@@ -96,7 +97,8 @@ export class Rereader {
     const { store, submit } = this.#options;
     for (let i = 0; i < maxOvertaken; i++) {
       const bytes = await this.#fetch(podName);
-      if (!bytes) {
+      // Another pod of that name: the one that was asked for is gone, and the other's story is the watch's to tell.
+      if (!bytes || isOther(bytes, uid)) {
         this.#endLater(uid);
         return undefined;
       }
@@ -141,4 +143,9 @@ export class Rereader {
       else this.#running--;
     }
   }
+}
+
+function isOther(bytes: Uint8Array, uid: string): boolean {
+  const found = peekUid(bytes);
+  return uid !== "" && found !== undefined && found !== uid;
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Log } from "../../../src/domain/log.ts";
+import { peekUid } from "../../../src/main/pipeline/peek.ts";
 import { Rereader } from "../../../src/main/pipeline/reread.ts";
 import { StatusCache } from "../../../src/main/state/cache.ts";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
@@ -12,7 +13,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { workspaceResult } from "../../support/results.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 import { RecordingLog } from "../kube/helpers.ts";
-import { turns } from "./core.ts";
+import { json, turns } from "./core.ts";
 
 const { RUNNING, STOPPED } = wsman.WorkspacePhase;
 
@@ -20,7 +21,7 @@ const { RUNNING, STOPPED } = wsman.WorkspacePhase;
 interface Get {
   readonly name: string;
   readonly signal: AbortSignal;
-  found(): void;
+  found(uid?: string): void;
   missing(): void;
   fail(): void;
 }
@@ -49,11 +50,11 @@ function setup(options: { submit?: (uid: string) => Buffer | undefined } = {}) {
       const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
       signal.addEventListener("abort", () => reject(new Error("aborted")), { once: true });
       if (signal.aborted) reject(new Error("aborted"));
-      gets.push({ name, signal, found: () => resolve(Buffer.from(name)), missing: () => resolve(undefined), fail: () => reject(new Error("connection refused")) });
+      gets.push({ name, signal, found: (uid = `uid-${name.slice(3)}`) => resolve(json({ metadata: { name, uid } })), missing: () => resolve(undefined), fail: () => reject(new Error("connection refused")) });
       return promise.finally(() => running--);
     },
     submit: (bytes) => {
-      const uid = `uid-${Buffer.from(bytes).toString().slice(3)}`;
+      const uid = peekUid(bytes) ?? "";
       submitted.push(uid);
       return Promise.resolve((options.submit ?? ((known) => Buffer.from(`frame of ${known}`)))(uid));
     },
@@ -222,6 +223,22 @@ test("it is not ended if the watch brings news of it meanwhile: its end comes as
   clock.advance(60_000);
   assert.deepEqual(phases, [RUNNING]);
   assert.equal(store.registry.size, 1);
+});
+
+test("another pod of that name says that the one asked for is gone, and nothing else: an answer that is late could bring back what came and went", async () => {
+  const { rereader, tell, next, clock, phases, submitted } = setup();
+  tell("a", 1);
+  const read = rereader.read("ws-a", "uid-a");
+  await turns();
+  next().found("uid-other");
+  assert.equal(await read, undefined);
+  assert.deepEqual(submitted, []);
+  clock.advance(5_000);
+  assert.deepEqual(phases, [RUNNING, STOPPED]);
+  const whichever = rereader.read("ws-a", "");
+  await turns();
+  next().found("uid-other");
+  assert.equal((await whichever)?.toString(), "frame of uid-other");
 });
 
 test("a name of which nothing was expected may be free: nothing ends", async () => {

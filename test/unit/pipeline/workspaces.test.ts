@@ -4,14 +4,13 @@ import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
 import { matchAll } from "../../../src/main/state/filter.ts";
-import { podIn, served } from "../../support/pods.ts";
-import { change, json, startCore, turns, type Core } from "./core.ts";
+import { change, json, podOf, startCore, turns, type Core } from "./core.ts";
 
 const never = new AbortController().signal;
 
 interface Get {
   readonly name: string;
-  answer(): void;
+  answer(pod?: object): void;
   fail(): void;
 }
 
@@ -20,15 +19,15 @@ async function setup(entries = 1): Promise<Core & { readonly gets: Get[] }> {
   const gets: Get[] = [];
   const core = startCore({
     cache: { maxEntries: entries, maxBytes: 1e6 },
-    fetchPod: (name) => new Promise((resolve, reject) => gets.push({ name, answer: () => resolve(json(podOf(name.slice(3)))), fail: () => reject(new Error("refused")) })),
+    fetchPod: (name) => new Promise((resolve, reject) => gets.push({ name, answer: (pod = runningPod(name.slice(3))) => resolve(json(pod)), fail: () => reject(new Error("refused")) })),
   });
-  for (const id of ["a", "b", "c"]) void core.pipeline.line(change("ADDED", podOf(id)));
+  for (const id of ["a", "b", "c"]) void core.pipeline.line(change("ADDED", runningPod(id)));
   await core.pipeline.settled();
   return { ...core, gets };
 }
 
-function podOf(id: string): object {
-  return served(podIn("running", id, { owner: `owner-${id}` }), "1");
+function runningPod(id: string): object {
+  return podOf(id, "running", 1, { owner: `owner-${id}` });
 }
 
 const idsOf = (frames: readonly Buffer[]) => frames.map((frame) => decodeFrame(frame).id ?? "").sort();
@@ -105,18 +104,18 @@ test("for a caller that had gone before, nothing is begun", async () => {
 test("reading everything does not decide what is evicted next", async () => {
   const { workspaces, pipeline, store } = await setup(3);
   await workspaces.collect({ ...matchAll, owner: "owner-a" }, never);
-  void pipeline.line(change("ADDED", podOf("d")));
+  void pipeline.line(change("ADDED", runningPod("d")));
   await pipeline.settled();
   assert.deepEqual(["a", "b", "c", "d"].filter((id) => store.cache.peek(id)), ["b", "c", "d"]);
   await workspaces.describe("b", never);
-  void pipeline.line(change("ADDED", podOf("e")));
+  void pipeline.line(change("ADDED", runningPod("e")));
   await pipeline.settled();
   assert.deepEqual(["a", "b", "c", "d", "e"].filter((id) => store.cache.peek(id)), ["b", "d", "e"]);
 });
 
 test("one workspace is described: live or evicted with its last activity, lately stopped without, and none that never was", async () => {
   const { workspaces, pipeline, gets } = await setup(3);
-  const active = served(podIn("running", "a", { annotations: { "gitpod.io/lastActivity": "2024-01-01T00:10:00Z" } }), "2");
+  const active = podOf("a", "running", 2, { annotations: { "gitpod.io/lastActivity": "2024-01-01T00:10:00Z" } });
   void pipeline.line(change("MODIFIED", active));
   await pipeline.settled();
   assert.equal((await workspaces.describe("a", never))?.lastActivity, Date.UTC(2024, 0, 1, 0, 10));
@@ -125,13 +124,28 @@ test("one workspace is described: live or evicted with its last activity, lately
   const stopped = await workspaces.describe("a", never);
   assert.ok(stopped);
   assert.deepEqual([decodeFrame(stopped.frame).phase, stopped.lastActivity], [wsman.WorkspacePhase.STOPPED, undefined]);
-  for (const id of ["d", "e"]) void pipeline.line(change("ADDED", podOf(id)));
+  for (const id of ["d", "e"]) void pipeline.line(change("ADDED", runningPod(id)));
   await pipeline.settled();
   const evicted = workspaces.describe("b", never);
   await turns();
   gets[0]?.answer();
   assert.equal(decodeFrame((await evicted)?.frame ?? Buffer.alloc(0)).id, "b");
   assert.equal(await workspaces.describe("nobody", never), undefined);
+});
+
+test("an answer that is late brings no pod back that came and went unseen", async () => {
+  const { workspaces, pipeline, gets, store, clock } = await setup();
+  const collected = workspaces.collect(matchAll, never);
+  await turns();
+  pipeline.listStarted(false);
+  for (const id of ["b", "c"]) void pipeline.item(json(podOf(id, "running", 1)));
+  pipeline.listFinished("9");
+  await pipeline.settled();
+  gets[0]?.answer(podOf("a", "running", 5, { uid: "uid-came-and-went" }));
+  gets[1]?.answer();
+  assert.deepEqual(idsOf(await collected), ["b", "c"]);
+  clock.advance(60_000);
+  assert.deepEqual([...store.registry.records()].map(({ facts }) => facts.id), ["b", "c"]);
 });
 
 test("nothing is synchronized before the first complete list", async () => {

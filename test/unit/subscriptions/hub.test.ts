@@ -386,6 +386,7 @@ test("shutdown waits for no initial state, but for the changes that waited for i
   const { stream, drain } = subscribe({}, { initialState: true, capacity: 1 });
   for (const id of ["b", "c"]) publish(id, "1");
   const closed = hub.shutdown(5_000);
+  assert.deepEqual(stream.got, ["b:1"]);
   resolve(Buffer.from("a:0"));
   await new Promise(setImmediate);
   assert.deepEqual([stream.got, stream.ended], [["b:1"], undefined]);
