@@ -31,13 +31,19 @@ export interface RereaderOptions {
   readonly log: Log;
 }
 
+/** Reading a pod for its effect. */
+interface Effort {
+  /** A read has yet to begin. */
+  due: boolean;
+}
+
 /** Single flight per pod, bounded in parallel; waiting is bounded by the number of live pods. */
 export class Rereader {
   readonly #options: RereaderOptions;
   readonly #flights = new Map<string, Promise<Buffer | undefined>>();
   readonly #waiting: (() => void)[] = [];
   /** Reads for their effect that are under way or will be tried again. */
-  readonly #persisting = new Set<string>();
+  readonly #efforts = new Map<string, Effort>();
   readonly #closed = new AbortController();
   #running = 0;
 
@@ -63,13 +69,17 @@ export class Rereader {
     return flight;
   }
 
-  /** Reads a pod for its effect only; tried again for some minutes. Asked for again meanwhile: once is enough. */
+  /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */
   readLater(podName: string, uid: string): void {
     const key = `${podName}/${uid}`;
-    if (this.#persisting.has(key)) return;
-    this.#persisting.add(key);
-    const failed = (error: unknown): void => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again");
-    this.#persist(podName, uid).catch(failed).finally(() => this.#persisting.delete(key));
+    const known = this.#efforts.get(key);
+    if (known) {
+      known.due = true;
+      return;
+    }
+    const effort = { due: true };
+    this.#efforts.set(key, effort);
+    this.#persist(podName, uid, effort).catch((error: unknown) => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again"));
   }
 
   /** Gives up all that is under way. */
@@ -77,20 +87,33 @@ export class Rereader {
     this.#closed.abort();
   }
 
-  async #persist(podName: string, uid: string): Promise<void> {
+  async #persist(podName: string, uid: string, effort: Effort): Promise<void> {
     const { clock, random, log, store } = this.#options;
+    const key = `${podName}/${uid}`;
     const delays = new Backoff({ ...backoff, random });
-    for (let attempt = 1; !this.#closed.signal.aborted; attempt++) {
-      try {
-        await this.read(podName, uid);
-        return;
-      } catch (error) {
-        if (attempt === maxAttempts) throw error;
-        log.warn({ pod: podName, error: messageOf(error), attempt }, "could not read the pod, trying again");
+    try {
+      while (effort.due && !this.#closed.signal.aborted) {
+        try {
+          await this.#readAnew(key, podName, uid, effort);
+          delays.reset();
+        } catch (error) {
+          if (delays.attempts + 1 === maxAttempts) throw error;
+          log.warn({ pod: podName, error: messageOf(error), attempt: delays.attempts + 1 }, "could not read the pod, trying again");
+          effort.due = true;
+          await sleep(clock, delays.next(), this.#closed.signal);
+          if (uid !== "" && !store.registry.byUid(uid)) return;
+        }
       }
-      await sleep(clock, delays.next(), this.#closed.signal);
-      if (uid !== "" && !store.registry.byUid(uid)) return;
+    } finally {
+      this.#efforts.delete(key);
     }
+  }
+
+  /** A read that is under way may have its answer already, from before what has to be learned. */
+  async #readAnew(key: string, podName: string, uid: string, effort: Effort): Promise<void> {
+    for (let flight = this.#flights.get(key); flight; flight = this.#flights.get(key)) await flight.catch(() => {});
+    effort.due = false;
+    await this.read(podName, uid);
   }
 
   async #read(podName: string, uid: string): Promise<Buffer | undefined> {

@@ -21,8 +21,10 @@ interface PendingGet {
   fail(): void;
 }
 
-function objectOf({ id, uid, version, state }: ClusterPod): object {
-  return podOf(id, state, version, { uid, annotations: { "gitpod.io/annotation.uid": uid } });
+/** The pod as the API server gives it. What has stopped goes on changing: a snapshot is noted that it did not have. */
+export function objectOf({ id, uid, version, state }: ClusterPod): object {
+  const snapshot = state === "stopped" && version % 2 === 0 ? "taken" : undefined;
+  return podOf(id, state, version, { uid, annotations: { "gitpod.io/annotation.uid": uid, "gitpod/snapshot": snapshot } });
 }
 
 /** The uid of the pod that a status is of. */
@@ -76,6 +78,8 @@ export class History {
   readonly #gets: PendingGet[] = [];
   readonly #problems: unknown[] = [];
   readonly #events = new Set<string>();
+  /** The last list did not tell of a pod that is there. */
+  #unlisted = false;
   #resting = false;
   #version = 100;
   #count = 0;
@@ -116,21 +120,27 @@ export class History {
     for (const line of this.#lines?.splice(0, count) ?? []) void this.core.pipeline.line(line);
   }
 
+  /** The watch brings a line cut short, unless it is the first of its pod. */
+  garble(): void {
+    const line = this.#lines?.shift();
+    if (line) void this.core.pipeline.line(line.includes('"ADDED"') ? line : line.subarray(0, line.length / 2));
+  }
+
   /** The watch breaks: what it did not bring is lost until the next list. */
   gap(): void {
     this.#lines = undefined;
   }
 
-  /** A list of all pods; `odd`: with something in it that can not be read. `broken`: it ends before its end. */
+  /** A list of all pods; `odd`: one of them can not be read. `broken`: it ends before its end, and there is no watch until the next one. */
   list({ odd, broken }: { readonly odd: boolean; readonly broken: boolean }): void {
     const { pipeline } = this.core;
     pipeline.listStarted(false);
-    if (odd) void pipeline.item(Buffer.from("{]"));
-    const pods = [...this.pods.values()];
-    for (const pod of broken ? pods.slice(0, pods.length / 2) : pods) void pipeline.item(json(objectOf(pod)));
-    if (broken) return pipeline.listAborted();
-    pipeline.listFinished(String(this.#version));
-    this.#lines = [];
+    const items = Array.from(this.pods.values(), (pod, i) => (odd && i === 0 ? Buffer.from("{]") : json(objectOf(pod))));
+    for (const item of broken ? items.slice(0, items.length / 2) : items) void pipeline.item(item);
+    this.#lines = broken ? undefined : [];
+    if (broken) pipeline.listAborted();
+    else pipeline.listFinished(String(this.#version));
+    this.#unlisted = odd && !broken;
   }
 
   /** A worker answers, or dies. */
@@ -187,8 +197,8 @@ export class History {
   /** Everything takes its course, until nothing more happens. */
   async rest(): Promise<void> {
     this.#resting = true;
-    if (this.#lines) this.deliver(Number.POSITIVE_INFINITY);
-    this.list({ odd: false, broken: false });
+    this.deliver(Number.POSITIVE_INFINITY);
+    if (!this.#lines || this.#unlisted) this.list({ odd: false, broken: false });
     for (let round = 0; round < 12; round++) {
       this.core.pool.release();
       for (const get of this.#gets.splice(0)) get.answer();

@@ -290,24 +290,78 @@ test("a read for its effect is tried again with growing delays until it works", 
   assert.deepEqual(log.entries.map(({ level }) => level), Array.from({ length: 8 }, () => "warn"));
 });
 
-test("however often it is asked for while it is tried again, it is tried as if once", async () => {
+test("however often it is asked for before it begins, it is read once", async () => {
   const { rereader, tell, next, clock, sent, submitted } = setup();
   tell("a", 1);
-  for (let i = 0; i < 5; i++) {
-    rereader.readLater("ws-a", "uid-a");
-    await turns();
-    if (i === 0) next().fail();
-    await turns();
-  }
+  rereader.readLater("ws-a", "uid-a");
+  await turns();
+  next().fail();
+  await turns();
+  for (let i = 0; i < 5; i++) rereader.readLater("ws-a", "uid-a");
+  await turns();
   assert.equal(sent(), 1);
   clock.advance(500);
   await turns();
   next().found();
   await turns();
   assert.deepEqual(submitted, ["uid-a"]);
+  assert.equal(sent(), 2);
+});
+
+test("a read that had begun before does not count: its answer may be older than what has to be learned", async () => {
+  const { rereader, tell, next, sent, submitted, gets } = setup();
+  tell("a", 1);
+  void rereader.read("ws-a", "uid-a");
+  await turns();
+  for (let i = 0; i < 3; i++) rereader.readLater("ws-a", "uid-a");
+  await turns();
+  assert.equal(sent(), 1);
+  next().found();
+  await turns();
+  assert.equal(sent(), 2);
+  for (let i = 0; i < 3; i++) rereader.readLater("ws-a", "uid-a");
+  next().found();
+  await turns();
+  assert.equal(sent(), 3);
+  next().found();
+  await turns();
+  assert.equal(submitted.length, 3);
+  assert.deepEqual(gets, []);
   rereader.readLater("ws-a", "uid-a");
   await turns();
-  assert.equal(sent(), 3, "anew once it is done");
+  assert.equal(sent(), 4);
+});
+
+test("it is read anew even if it is asked for just as the one before ends", async () => {
+  for (let delay = 0; delay < 20; delay++) {
+    const { rereader, tell, next, sent } = setup();
+    tell("a", 1);
+    rereader.readLater("ws-a", "uid-a");
+    await turns();
+    next().found();
+    for (let i = 0; i < delay; i++) await Promise.resolve();
+    rereader.readLater("ws-a", "uid-a");
+    await turns();
+    assert.equal(sent(), 2, `after ${delay} microtasks`);
+  }
+});
+
+test("where reading works now and then, it is not given up", async () => {
+  const { rereader, tell, next, clock, sent, log } = setup();
+  tell("a", 1);
+  rereader.readLater("ws-a", "uid-a");
+  for (let i = 1; i <= 15; i++) {
+    await turns();
+    if (i % 5 === 0) {
+      rereader.readLater("ws-a", "uid-a");
+      next().found();
+    } else next().fail();
+    await turns();
+    clock.advance(60_000);
+  }
+  await turns();
+  assert.equal(sent(), 16);
+  assert.deepEqual(log.entries.filter(({ level }) => level === "error"), []);
 });
 
 test("it is given up after ten attempts, and that is told", async () => {
