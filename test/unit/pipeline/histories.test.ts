@@ -149,6 +149,6 @@ test("whatever happens in whatever order, the rules hold, and in the end everyon
         history.close();
       }
     }),
-    { numRuns: Number(process.env["RUNS"] ?? 200) },
+    { numRuns: Number(process.env["RUNS"] ?? 150) },
   );
 });
