@@ -13,7 +13,7 @@ import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
-const small = ["--entry", "src/main/index.ts", "--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
+const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
 
 let folder = "";
 
@@ -24,7 +24,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 /** Starts the tool. */
 function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
-  const child = spawn(process.execPath, ["bench/main.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, ["src/main/index.ts", "bench", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (output += text));
   return { child, output: () => output, code: new Promise((resolve) => child.once("close", resolve)) };
@@ -77,7 +77,7 @@ describe("the load tool", { skip: onRealCluster }, () => {
   });
 
   test("a command line that makes no sense is told, and nothing is started", async () => {
-    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig and --namespace/], [["stream", "--rate", "x"], /whole number/]] as const) {
+    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--rate", "x"], /whole number/]] as const) {
       const { output, code } = start(...args);
       assert.equal(await code, 1);
       assert.match(output(), message);

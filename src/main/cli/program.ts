@@ -22,6 +22,7 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   addExplain(program, io, exit);
   addRender(program, io, exit);
   addClientCommands(program, io);
+  addBench(program, io);
   return program;
 }
 
@@ -70,6 +71,12 @@ function addRender(program: Command, io: Io, exit: (code: number) => void): void
     .option("--owner-token <token>", "the owner's token; default: a random one")
     .option("--cli-api-key <token>", "the token of the workspace's own command line; default: a random one")
     .action(async () => exit(await (await import("./render.ts")).renderCommand(io, render.opts<RenderFlags>())));
+}
+
+/** The load tool has a command line of its own. */
+function addBench(program: Command, io: Io): void {
+  program.command("bench").description("measure a workspace manager: this one or another, here or on any cluster").helpOption(false).allowUnknownOption().argument("[args...]")
+    .action(async (args: string[]) => (await import("../../bench/command.ts")).bench(args, io));
 }
 
 interface FilterOptions {

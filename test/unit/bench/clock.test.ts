@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
-import { machineNow } from "../../../bench/load/clock.ts";
+import { machineNow } from "../../../src/bench/load/clock.ts";
 
 test("a process that starts later reads the same clock", async () => {
-  const module = fileURLToPath(new URL("../../../bench/load/clock.ts", import.meta.url));
+  const module = fileURLToPath(new URL("../../../src/bench/load/clock.ts", import.meta.url));
   const before = machineNow();
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", `import { machineNow } from ${JSON.stringify(module)}; console.log(machineNow(), Number(process.hrtime.bigint()) / 1e6)`]);
   const after = machineNow();

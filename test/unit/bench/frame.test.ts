@@ -1,7 +1,7 @@
 /** Tests of the load tool's reading of encoded statuses. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { FrameReader } from "../../../bench/load/frame.ts";
+import { FrameReader } from "../../../src/bench/load/frame.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
 function encoded(status: object, header: Record<string, string> = {}): Uint8Array {

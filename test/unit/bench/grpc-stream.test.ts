@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
-import { GrpcConnection } from "../../../bench/load/grpc-stream.ts";
+import { GrpcConnection } from "../../../src/bench/load/grpc-stream.ts";
 import { createAuthority } from "../../support/certs.ts";
 import { until } from "../../support/until.ts";
 

@@ -1,8 +1,8 @@
 /** Tests of the load tool's bookkeeping: it must see every fault that a daemon can make. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { Ledger } from "../../../bench/load/ledger.ts";
-import type { Plan } from "../../../bench/load/plan.ts";
+import { Ledger } from "../../../src/bench/load/ledger.ts";
+import type { Plan } from "../../../src/bench/load/plan.ts";
 
 /** Changes 0 to 5 on two workspaces: 0, 2, 4 and 1, 3, 5; one each 10 ms from time 1000. */
 const plan: Plan = { base: 100, total: 6, workspaces: 2, interval: 10, startAt: 1000, measuredFrom: 2 };

@@ -1,10 +1,10 @@
 /** Tests of the load tool's arithmetic and of its look at processes. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { machineNow } from "../../../bench/load/clock.ts";
-import { measured, median, summarize } from "../../../bench/report/figures.ts";
-import { plain, table } from "../../../bench/report/table.ts";
-import { Usage } from "../../../bench/report/usage.ts";
+import { machineNow } from "../../../src/bench/load/clock.ts";
+import { measured, median, summarize } from "../../../src/bench/report/figures.ts";
+import { plain, table } from "../../../src/bench/report/table.ts";
+import { Usage } from "../../../src/bench/report/usage.ts";
 
 test("medians of odd and even numbers of runs", () => {
   assert.equal(median([3, 1, 2]), 2);

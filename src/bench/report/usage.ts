@@ -42,6 +42,9 @@ interface Watched {
   gone: boolean;
 }
 
+/** Points of a curve. */
+type Curve = readonly (readonly [number, number])[];
+
 /** Samples processes until it is stopped. Without /proc there is nothing to see, and nothing fails. */
 export class Usage {
   readonly #processes: Watched[] = [];
@@ -81,6 +84,16 @@ export class Usage {
     };
   }
 
+  /** Resident memory (MiB) and CPU (share of a core) of a process over a time: points of seconds since `from` and value, at most 500 of each. */
+  curves(name: string, from: number, to: number): { readonly rss: Curve; readonly cpu: Curve } {
+    const samples = thinned(this.#processes.filter((process) => process.name === name).flatMap((process) => within(process.samples, from, to)));
+    const seconds = (at: number): number => (at - from) / 1000;
+    return {
+      rss: samples.map(({ at, rssMb }) => [seconds(at), rssMb] as const),
+      cpu: samples.slice(1).map(({ at, cpuMs }, i) => [seconds(at), rate(samples[i], at, cpuMs)] as const),
+    };
+  }
+
   /** Share of the machine's cores that was busy, whoever used them, 0 to 1; undefined without /proc. */
   machine(from: number, to: number): number | undefined {
     const samples = within(this.#machine, from, to);
@@ -108,6 +121,19 @@ export class Usage {
       else process.gone = true;
     }
   }
+}
+
+/** Most points of a curve: a plot shows no more. */
+const maxPoints = 500;
+
+function thinned<T>(samples: readonly T[]): readonly T[] {
+  const step = Math.ceil(samples.length / maxPoints);
+  return step <= 1 ? samples : samples.filter((_, i) => i % step === 0);
+}
+
+/** Share of a core since the sample before; 0 where another process came in between. */
+function rate(before: Sample | undefined, at: number, cpuMs: number): number {
+  return before && at > before.at ? Math.max(0, cpuMs - before.cpuMs) / (at - before.at) : 0;
 }
 
 /** Those between two times, and the ones just before and after. */

@@ -125,11 +125,15 @@ export class GrpcConnection {
       case types.data: this.#data(bytes, from, size, flags, id); break;
       case types.headers: this.#headers(flags, id); break;
       case types.reset: this.#close(id, `the stream was reset (${bytes.readUInt32BE(from)})`); break;
-      case types.settings: if ((flags & flagAck) === 0) this.#socket.write(frame(types.settings, flagAck, 0, Buffer.alloc(0))); break;
-      case types.ping: if ((flags & flagAck) === 0) this.#socket.write(frame(types.ping, flagAck, 0, bytes.subarray(from, from + size))); break;
+      case types.settings: this.#acknowledge(types.settings, flags, Buffer.alloc(0)); break;
+      case types.ping: this.#acknowledge(types.ping, flags, bytes.subarray(from, from + size)); break;
       case types.goaway: this.#goaway(bytes, from, size); break;
       default: break;
     }
+  }
+
+  #acknowledge(type: number, flags: number, payload: Buffer): void {
+    if ((flags & flagAck) === 0) this.#socket.write(frame(type, flagAck, 0, payload));
   }
 
   #data(bytes: Buffer, from: number, size: number, flags: number, id: number): void {

@@ -3,8 +3,8 @@ import { get as httpGet } from "node:http";
 import { get as httpsGet } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { z } from "zod";
-import { workspaceSelector } from "../../src/domain/names.ts";
-import { readKubeconfig } from "../../test/support/kubeconfig.ts";
+import { workspaceSelector } from "../../domain/names.ts";
+import { connectOptions, openAccess, pathOn } from "../load/access.ts";
 import { machineNow } from "../load/clock.ts";
 import { planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
@@ -83,10 +83,10 @@ function line(text: Buffer, now: number): void {
 }
 
 async function watch(kubeconfig: string, namespace: string): Promise<IncomingMessage> {
-  const { url, token, ca, cert, key, insecure } = await readKubeconfig(kubeconfig);
-  const get = url.startsWith("https:") ? httpsGet : httpGet;
-  const options = { rejectUnauthorized: !insecure, headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
-  const address = `${url}/api/v1/namespaces/${namespace}/pods?watch=1&labelSelector=${encodeURIComponent(workspaceSelector)}&timeoutSeconds=86400`;
+  const { first: access } = await openAccess(kubeconfig);
+  const get = access.origin.startsWith("https:") ? httpsGet : httpGet;
+  const options = { ...connectOptions(access), headers: { accept: "application/json", ...access.headers } };
+  const address = `${access.origin}${pathOn(access, "")}/api/v1/namespaces/${namespace}/pods?watch=1&labelSelector=${encodeURIComponent(workspaceSelector)}&timeoutSeconds=86400`;
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     get(address, options, resolve).once("error", reject);
   });

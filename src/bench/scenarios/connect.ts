@@ -4,6 +4,10 @@ import { z } from "zod";
 import { machineNow } from "../load/clock.ts";
 import { arrivedSchema } from "../parts/subscribers.ts";
 import { measured } from "../report/figures.ts";
+import { percentilePlot } from "../report/plot.ts";
+import { usagePlots } from "../report/usage-plots.ts";
+import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import type { Histogram } from "hdr-histogram-js";
 import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -21,7 +25,7 @@ export const connect: Scenario = {
     await lab.workspaces(workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();
-    await using part = lab.part("subscribers", "subscribers.ts");
+    await using part = lab.part("subscribers", "subscribers");
     await lab.usage.sample();
     const from = machineNow();
     lab.say(`${subscribers} subscribers come, ${rate} a second`);
@@ -47,9 +51,16 @@ export const connect: Scenario = {
         ...(arrived.ended > 0 ? [`${arrived.ended} streams ended early: ${arrived.why}`] : []),
         ...limits(lab.usage, from, to, arrived.share), shares(lab.usage, from, to),
       ],
+      plots: [percentilePlot("Time until the initial state is complete, by percentile", { connect: histogramOf(arrived.complete) }), ...usagePlots(lab, ["daemon"], from, machineNow())],
     };
   },
 };
+
+function histogramOf(values: readonly number[]): Histogram {
+  const histogram = delayHistogram();
+  for (const value of values) recordDelay(histogram, value);
+  return histogram;
+}
 
 /** The smallest value that at least this share of all does not exceed; NaN of none. */
 function percentile(values: readonly number[], share: number): number {

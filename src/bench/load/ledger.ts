@@ -42,6 +42,9 @@ export class Ledger {
   readonly lastAt: Float64Array;
   readonly reached: Uint32Array;
   readonly delays = delayHistogram();
+  /** Per second since the plan's begin: statuses that came, and the longest delay among them (ms). What comes later than a minute after the plan's end counts in the last one. */
+  readonly deliveredPerSecond: Float64Array;
+  readonly longestPerSecond: Float64Array;
   #delivered = 0;
   #coalesced = 0;
   #repeated = 0;
@@ -54,6 +57,9 @@ export class Ledger {
     this.#versions = new Float64Array(subscribers * plan.workspaces).fill(-1);
     this.lastAt = new Float64Array(plan.total);
     this.reached = new Uint32Array(plan.total);
+    const seconds = Math.ceil((plan.total * plan.interval) / 1000) + 60;
+    this.deliveredPerSecond = new Float64Array(seconds);
+    this.longestPerSecond = new Float64Array(seconds);
   }
 
   /** A status came that carries a stamp. Those of other plans are not counted. */
@@ -70,7 +76,15 @@ export class Ledger {
     this.#coalesced += (n - before) / workspaces - 1;
     this.#seen[place] = n;
     this.#versions[place] = version;
+    this.#note(now, now - dueAt(this.#plan, before + workspaces));
     for (let k = before + workspaces; k <= n; k += workspaces) this.#arrived(k, now);
+  }
+
+  /** @param delay of the oldest change that this one brings or replaces. */
+  #note(now: number, delay: number): void {
+    const second = Math.min(this.deliveredPerSecond.length - 1, Math.max(0, Math.floor((now - this.#plan.startAt) / 1000)));
+    this.deliveredPerSecond[second] = (this.deliveredPerSecond[second] ?? 0) + 1;
+    if (delay > (this.longestPerSecond[second] ?? 0)) this.longestPerSecond[second] = delay;
   }
 
   /** A change, or a newer one: then the subscriber's view was stale for as long, and the delay counts. */

@@ -1,6 +1,7 @@
 /** The outside of a part: starts the process, calls it, and makes sure that it ends. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { answerSchema } from "./serve.ts";
@@ -30,9 +31,9 @@ export class Part implements AsyncDisposable {
     child.on("exit", (code, signal) => this.#end(`ended with ${signal ?? `code ${code}`}`));
   }
 
-  /** Starts a module of this folder in a process of its own. */
+  /** Starts a module of this folder, named without its extension, in a process of its own. */
   static start(name: string, module: string): Part {
-    return new Part(name, fork(fileURLToPath(new URL(module, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] }));
+    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] }));
   }
 
   get pid(): number {

@@ -2,7 +2,8 @@
 import { Client } from "undici";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
-import { readKubeconfig } from "../../test/support/kubeconfig.ts";
+import type { AccessSource } from "../../main/kube/credentials.ts";
+import { connectOptions, openAccess, pathOn } from "../load/access.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
@@ -27,19 +28,22 @@ export const writtenSchema = z.object({
   share: z.number(),
 });
 
-let opened: { readonly clients: readonly Client[]; readonly paths: readonly string[]; readonly headers: Record<string, string> } | undefined;
+/** How often credentials are looked at, milliseconds: tokens of cloud providers last for minutes. */
+const renewEveryMs = 10_000;
+
+let opened: { readonly source: AccessSource; readonly clients: readonly Client[]; readonly paths: readonly string[]; headers: Record<string, string> } | undefined;
 let running: { stop: boolean; done: Promise<z.infer<typeof writtenSchema>> } | undefined;
 
 serve({
   open: async (params) => {
     const { kubeconfig, namespace, names, connections } = openSchema.parse(params);
-    const { url, token, ca, cert, key, insecure } = await readKubeconfig(kubeconfig);
-    const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+    const { source, first } = await openAccess(kubeconfig);
     opened = {
+      source,
       // One request at a time on each connection: with HTTP/2 they could overtake each other.
-      clients: Array.from({ length: connections }, () => new Client(url, { connect, pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 })),
-      paths: names.map((name) => `/api/v1/namespaces/${namespace}/pods/${name}`),
-      headers: { "content-type": "application/merge-patch+json", accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+      clients: Array.from({ length: connections }, () => new Client(first.origin, { connect: connectOptions(first), pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 })),
+      paths: names.map((name) => pathOn(first, `/api/v1/namespaces/${namespace}/pods/${name}`)),
+      headers: headersWith(first.headers),
     };
   },
   begin: (params) => {
@@ -57,6 +61,14 @@ serve({
   },
 });
 
+function headersWith(authenticating: Readonly<Record<string, string>>): Record<string, string> {
+  return { "content-type": "application/merge-patch+json", accept: "application/json", ...authenticating };
+}
+
+async function renew(): Promise<void> {
+  if (opened) opened.headers = headersWith((await opened.source.current()).headers);
+}
+
 function emptyResult(plan: Plan): z.infer<typeof writtenSchema> {
   return { written: new Float64Array(plan.workspaces).fill(-1), sent: 0, failed: 0, late: "", answered: "", share: 0 };
 }
@@ -67,6 +79,7 @@ async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof
   const answered = delayHistogram();
   const share = loadShare();
   const pending = new Pending();
+  const renewing = setInterval(() => void renew().catch(() => {}), renewEveryMs);
   let failed = 0;
   let sent = 0;
   for (; sent < plan.total && !run.stop; sent++) {
@@ -83,6 +96,7 @@ async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof
     }));
   }
   await pending.below(1);
+  clearInterval(renewing);
   return { written, sent, failed, late: encodeIntoCompressedBase64(late), answered: encodeIntoCompressedBase64(answered), share: share() };
 }
 

@@ -2,12 +2,14 @@
 import type { Lab } from "../lab.ts";
 import type { Defaults } from "../options.ts";
 import type { Figures } from "../report/figures.ts";
+import type { Plot } from "../report/plot.ts";
 
 /** What a run gave. */
 export interface Outcome {
   readonly figures: Figures;
   /** What a reader of the figures must know: that the load side was the limit, that streams ended, and the like. */
   readonly notes: readonly string[];
+  readonly plots: readonly Plot[];
 }
 
 /** A kind of measurement. */

@@ -43,7 +43,7 @@ async function startReplayer(lab: Lab, ending: AsyncDisposableStack): Promise<re
   const { workspaces, size } = lab.options;
   const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
   ending.defer(() => rm(folder, { recursive: true, force: true }));
-  const replayer = ending.use(lab.part("replayer", "replayer.ts"));
+  const replayer = ending.use(lab.part("replayer", "replayer"));
   const port = await replayer.call("listen", { namespace: lab.cluster.namespace, workspaces, size }, z.number());
   const kubeconfig = join(folder, "kubeconfig");
   await writeFile(kubeconfig, JSON.stringify({
@@ -57,7 +57,7 @@ async function startReplayer(lab: Lab, ending: AsyncDisposableStack): Promise<re
 
 async function startWriter(lab: Lab, ending: AsyncDisposableStack): Promise<Part> {
   const names = await lab.workspaces(lab.options.workspaces);
-  const writer = ending.use(lab.part("writer", "writer.ts"));
+  const writer = ending.use(lab.part("writer", "writer"));
   await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, names, connections: writerConnections }, nothing);
   return writer;
 }

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { asObject } from "../../src/domain/json.ts";
+import { asObject } from "../../domain/json.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { machineNow } from "../load/clock.ts";
 import { startProgram } from "./program.ts";

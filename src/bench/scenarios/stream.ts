@@ -5,6 +5,8 @@ import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, ms, shares } from "../report/limits.ts";
+import { percentilePlot, timePlot } from "../report/plot.ts";
+import type { Plot } from "../report/plot.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 
 export const stream: Scenario = {
@@ -15,7 +17,7 @@ export const stream: Scenario = {
     await using daemon = await lab.daemon();
     await daemon.synced();
     const result = await runLoad(lab, daemon, lab.options.stalled);
-    return { figures: streamFigures(lab, result), notes: streamNotes(lab, result) };
+    return { figures: streamFigures(lab, result), notes: streamNotes(lab, result), plots: streamPlots(lab, result) };
   },
 };
 
@@ -35,6 +37,19 @@ export function streamFigures(lab: Lab, result: LoadResult): Figures {
     write_p50_ms: ms(answered, 50), write_p99_ms: ms(answered, 99), late_p99_ms: ms(late, 99),
     line_bytes: result.lineBytes,
   });
+}
+
+/** Curves of a load. */
+export function streamPlots(lab: Lab, { latency, added, plan, to, deliveredPerSecond, longestPerSecond }: LoadResult): readonly Plot[] {
+  const { rss, cpu } = lab.usage.curves("daemon", plan.startAt, to);
+  const points = (values: readonly number[]): (readonly [number, number])[] => values.map((value, second) => [second + 0.5, value]);
+  return [
+    percentilePlot("Delay by percentile", { "from due to delivered": latency, "over a bare watch, to the last subscriber": added }),
+    timePlot("Longest delay in each second", "ms", { "from due to delivered": points(longestPerSecond) }),
+    timePlot("Throughput", "messages/s", { "delivered to all subscribers": points(deliveredPerSecond) }),
+    timePlot("Resident memory", "MiB", { daemon: rss }),
+    timePlot("CPU", "cores", { daemon: cpu }),
+  ];
 }
 
 /** All requests but the writer's patches of pods, and watches, which are renewed now and then whatever happens. */

@@ -2,8 +2,9 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, platform, release, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { asObject, stringAt } from "../../src/domain/json.ts";
+import { asObject, stringAt } from "../../domain/json.ts";
 
 /** The machine. */
 export interface Machine {
@@ -19,8 +20,8 @@ export function machine(): Machine {
 
 /** Versions of what was measured, and of what it stands on. */
 export async function versions(): Promise<Readonly<Record<string, string>>> {
-  const commit = await promisify(execFile)("git", ["rev-parse", "--short", "HEAD"]).then(({ stdout }) => stdout.trim(), () => "unknown");
-  return { wsmand: versionIn("../../package.json"), commit, node: process.versions.node, "grpc-js": versionIn("../../node_modules/@grpc/grpc-js/package.json") };
+  const commit = await promisify(execFile)("git", ["rev-parse", "--short", "HEAD"], { cwd: fileURLToPath(new URL(".", import.meta.url)) }).then(({ stdout }) => stdout.trim(), () => "unknown");
+  return { wsmand: versionIn("../../../package.json"), commit, node: process.versions.node, "grpc-js": versionIn("../../../node_modules/@grpc/grpc-js/package.json") };
 }
 
 function versionIn(path: string): string {

@@ -1,10 +1,11 @@
 /** What a load tool does on a cluster: makes workspaces of its own, and takes everything away again. */
 import { Agent, request } from "undici";
-import { makeWorkspacePod, workspaceId } from "../../src/embedded/demo/pods.ts";
-import { asObject, stringAt } from "../../src/domain/json.ts";
-import { seededRandom } from "../../src/embedded/kubelet/random.ts";
-import { readKubeconfig } from "../../test/support/kubeconfig.ts";
-import type { KubeConnection } from "../../test/support/kubeconfig.ts";
+import { z } from "zod";
+import { makeWorkspacePod, workspaceId } from "../../embedded/demo/pods.ts";
+import { asObject, stringAt } from "../../domain/json.ts";
+import { seededRandom } from "../../embedded/kubelet/random.ts";
+import type { Access, AccessSource } from "../../main/kube/credentials.ts";
+import { connectOptions, openAccess, pathOn } from "./access.ts";
 
 /** Label on everything that the tool makes. */
 export const ownLabel = "wsmand-bench";
@@ -14,33 +15,36 @@ const timeoutMs = 30_000;
 /** Removing thousands of pods is one request. */
 const cleanTimeoutMs = 300_000;
 
+/** Answer of /embedded/v1/requests. */
+const countsSchema = z.object({ requests: z.array(z.object({ verb: z.string().default(""), resource: z.string().default(""), subresource: z.string().default(""), count: z.number() })) });
+
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /** A namespace of a cluster. Every request has a deadline of 30 s, removal one of five minutes. */
 export class Cluster {
   readonly namespace: string;
-  readonly #connection: KubeConnection;
+  readonly #source: AccessSource;
   readonly #agent: Agent;
   #ownNamespace = false;
 
-  constructor(connection: KubeConnection, namespace: string) {
-    this.#connection = connection;
+  private constructor(source: AccessSource, first: Access, namespace: string) {
+    this.#source = source;
     this.namespace = namespace;
-    const { ca, cert, key, insecure } = connection;
-    const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
-    this.#agent = new Agent({ connections: atOnce, connect });
+    this.#agent = new Agent({ connections: atOnce, connect: connectOptions(first) });
   }
 
-  static async fromKubeconfig(path: string, namespace: string): Promise<Cluster> {
-    return new Cluster(await readKubeconfig(path), namespace);
+  /** @param namespace undefined: the one that the kubeconfig names, else `default`. */
+  static async fromKubeconfig(path: string, namespace: string | undefined): Promise<Cluster> {
+    const { source, first } = await openAccess(path);
+    return new Cluster(source, first, namespace ?? first.namespace ?? "default");
   }
 
   /** A request. Gives code and text. Rejects if there is no answer. */
   async send(method: Method, path: string, body?: unknown, contentType = "application/json", deadlineMs = timeoutMs): Promise<{ readonly code: number; readonly text: string }> {
-    const { url, token } = this.#connection;
-    const answer = await request(`${url}${path}`, {
+    const access = await this.#source.current();
+    const answer = await request(`${access.origin}${pathOn(access, path)}`, {
       method, dispatcher: this.#agent, signal: AbortSignal.timeout(deadlineMs),
-      headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { "content-type": contentType }) },
+      headers: { accept: "application/json", ...access.headers, ...(body === undefined ? {} : { "content-type": contentType }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     return { code: answer.statusCode, text: await answer.body.text() };
@@ -89,15 +93,8 @@ export class Cluster {
   async requests(): Promise<ReadonlyMap<string, number> | undefined> {
     const { code, text } = await this.send("GET", "/embedded/v1/requests").catch(() => ({ code: 0, text: "" }));
     if (code !== 200) return undefined;
-    const body: unknown = JSON.parse(text);
-    const list = asObject(body)?.["requests"];
-    const counts = new Map<string, number>();
-    for (const entry of Array.isArray(list) ? list : []) {
-      const kind = asObject(entry);
-      const count = kind?.["count"];
-      if (kind && typeof count === "number") counts.set(`${stringAt(kind, "verb") ?? ""} ${stringAt(kind, "resource") ?? ""}/${stringAt(kind, "subresource") ?? ""}`, count);
-    }
-    return counts;
+    const { requests } = countsSchema.parse(JSON.parse(text));
+    return new Map(requests.map(({ verb, resource, subresource, count }) => [`${verb} ${resource}/${subresource}`, count]));
   }
 
   /** Removes what was made. Rejects if something could not be. */

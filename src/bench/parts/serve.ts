@@ -1,6 +1,6 @@
 /** The inside of a part: a process that answers its parent's calls, and ends with it. */
 import { z } from "zod";
-import { messageOf } from "../../src/domain/errors.ts";
+import { messageOf } from "../../domain/errors.ts";
 
 /** What a part can do, by name. What is given back must survive a structured clone. */
 export type Handlers = Readonly<Record<string, (params: unknown) => unknown>>;

@@ -5,8 +5,8 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
-import { makeWorkspacePod, workspaceId } from "../../src/embedded/demo/pods.ts";
-import { seededRandom } from "../../src/embedded/kubelet/random.ts";
+import { makeWorkspacePod, workspaceId } from "../../embedded/demo/pods.ts";
+import { seededRandom } from "../../embedded/kubelet/random.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";

@@ -5,7 +5,7 @@ import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import { ms } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
-import { streamNotes } from "./stream.ts";
+import { streamNotes, streamPlots } from "./stream.ts";
 
 export const stall: Scenario = {
   summary: "the same with and without one tenth more subscribers that do not read, in turn (--stalled for another number)",
@@ -30,6 +30,7 @@ export const stall: Scenario = {
         ...hanging.balance,
       }),
       notes: streamNotes(lab, hanging),
+      plots: streamPlots(lab, hanging),
     };
   },
 };

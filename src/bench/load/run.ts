@@ -48,6 +48,9 @@ export interface LoadResult {
   /** Busiest share of time of a load process' thread, 0 to 1. */
   readonly share: number;
   readonly requests: ReadonlyMap<string, number> | undefined;
+  /** Per second from the plan's begin: statuses delivered to all together, and the longest delay (ms). */
+  readonly deliveredPerSecond: readonly number[];
+  readonly longestPerSecond: readonly number[];
 }
 
 interface Team {
@@ -60,8 +63,8 @@ interface Team {
 export async function runLoad(lab: Lab, daemon: Daemon, stalled: number): Promise<LoadResult> {
   const { options } = lab;
   const names = await lab.workspaces(options.workspaces);
-  await using writer = lab.part("writer", "writer.ts");
-  await using watcher = lab.part("bare watch", "watcher.ts");
+  await using writer = lab.part("writer", "writer");
+  await using watcher = lab.part("bare watch", "watcher");
   await using subscribers = startSubscribers(lab);
   const team: Team = { writer, watcher, subscribers: subscribers.parts };
   const place = { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace };
@@ -87,7 +90,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number): Promis
 export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: readonly { readonly part: Part; readonly count: number }[] } {
   const { clients, subscribers } = lab.options;
   const count = Math.min(clients, subscribers);
-  const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(count === 1 ? "subscribers" : `subscribers ${i + 1}`, "subscribers.ts"), count: share(subscribers, i, count) }));
+  const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(count === 1 ? "subscribers" : `subscribers ${i + 1}`, "subscribers"), count: share(subscribers, i, count) }));
   return { parts, [Symbol.asyncDispose]: async () => void (await Promise.all(parts.map(({ part }) => part[Symbol.asyncDispose]()))) };
 }
 
@@ -151,7 +154,15 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(written.share, ...balances.map(({ share }) => share)),
     requests,
+    deliveredPerSecond: bySecond(plan, to, balances.map(({ deliveredPerSecond }) => deliveredPerSecond), (a, b) => a + b),
+    longestPerSecond: bySecond(plan, to, balances.map(({ longestPerSecond }) => longestPerSecond), Math.max),
   };
+}
+
+/** All processes' values of each second until the load's end. */
+function bySecond(plan: Plan, to: number, parts: readonly Float64Array[], join: (a: number, b: number) => number): readonly number[] {
+  const seconds = Math.max(1, Math.ceil((to - plan.startAt) / 1000));
+  return Array.from({ length: seconds }, (_, i) => parts.reduce((sum, part) => join(sum, part[i] ?? 0), 0));
 }
 
 /** From the bare watch's line to the last subscriber's message, for each change that everyone has. */

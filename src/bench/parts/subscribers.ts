@@ -28,6 +28,8 @@ export const balanceSchema = z.object({
   delays: z.string(),
   lastAt: z.instanceof(Float64Array),
   reached: z.instanceof(Uint32Array),
+  deliveredPerSecond: z.instanceof(Float64Array),
+  longestPerSecond: z.instanceof(Float64Array),
   /** Streams that ended before they were closed, and why the first one did. */
   ended: z.number(),
   why: z.string(),
@@ -92,8 +94,8 @@ serve({
   finish: (params) => {
     const { written } = z.object({ written: z.instanceof(Float64Array) }).parse(params);
     if (!ledger) throw new Error("nothing was begun");
-    const { lastAt, reached } = ledger;
-    const result = { ...ledger.balance(written), delays: ledger.packedDelays(), lastAt, reached, ended, why, share: share() };
+    const { lastAt, reached, deliveredPerSecond, longestPerSecond } = ledger;
+    const result = { ...ledger.balance(written), delays: ledger.packedDelays(), lastAt, reached, deliveredPerSecond, longestPerSecond, ended, why, share: share() };
     ledger = undefined;
     return result;
   },

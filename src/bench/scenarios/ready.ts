@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { metric } from "../parts/daemon.ts";
 import { machineNow } from "../load/clock.ts";
 import { measured } from "../report/figures.ts";
+import { usagePlots } from "../report/usage-plots.ts";
 import { shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -32,6 +33,7 @@ export const ready: Scenario = {
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
       notes: ["loop_delay_max_ms is what the daemon exports: the sampler's own 10 ms are in it", shares(lab.usage, daemon.startedAt, syncedAt)],
+      plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
     };
   },
 };

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf } from "../src/domain/errors.ts";
+import { messageOf } from "../domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
 import { Cluster, ownLabel } from "./load/kube.ts";
 import type { Options } from "./options.ts";
@@ -119,7 +119,7 @@ export class Lab implements AsyncDisposable {
     const { kubeconfig, namespace, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry));
-    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace ?? `wsmand-bench-${randomBytes(4).toString("hex")}`);
+    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace ?? (this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`));
     this.#cluster = cluster;
     this.#ending.defer(() => cluster.close());
     await cluster.open();

@@ -8,6 +8,7 @@ import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
 import { startSubscribers } from "../load/run.ts";
 import { countsSchema } from "../parts/subscribers.ts";
+import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
 import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
@@ -42,7 +43,7 @@ export const fanout: Scenario = {
   run: async (lab) => {
     await using flood = await startFlood(lab);
     const frames = await capture(lab, flood);
-    await using bare = lab.part("bare server", "bare.ts");
+    await using bare = lab.part("bare server", "bare");
     const endpoint: Endpoint = { host: "127.0.0.1", port: await bare.call("listen", {}, z.number()) };
     const bareTurns: Turn[] = [];
     for (const way of ways) {
@@ -66,24 +67,29 @@ export const fanout: Scenario = {
         bare_publish_per_s: publish?.perSecond, bare_pull_per_s: pull?.perSecond,
         // What a second of the main thread brings: tells more where others use the machine, too.
         per_cpu_ratio_to_bare: main && ours.perSecond / main / Math.max(...bareMain),
-        ratio_to_publish: publish && ours.perSecond / publish.perSecond,
         frame_bytes: frames.reduce((sum, { length }) => sum + length, 0) / frames.length,
         offered_per_s: rate * lab.options.subscribers,
         daemon_main_share: main,
       }),
       notes: [
-        ...(main !== undefined && main < busyShare ? [`the daemon was not at its limit: its main thread ran ${(main * 100).toFixed(0)} % of the time`] : []),
+        ...idleness(main),
         ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...bareTurns.map(({ share }) => share))),
         ...bareTurns.map(({ from, to }, i) => `bare, ${ways[i] ?? ""}: ${shares(lab.usage, from, to)}`),
         `the daemon: ${shares(lab.usage, ours.from, ours.to)}`,
       ],
+      plots: usagePlots(lab, ["daemon", "bare server"], bareTurns[0]?.from ?? ours.from, ours.to),
     };
   },
 };
 
+/** @param main share of the time that the daemon's main thread ran. */
+function idleness(main: number | undefined): readonly string[] {
+  return main !== undefined && main < busyShare ? [`the daemon was not at its limit: its main thread ran ${(main * 100).toFixed(0)} % of the time`] : [];
+}
+
 /** Frames of the daemon's own, each of another change. */
 async function capture(lab: Lab, flood: Flooded): Promise<readonly Uint8Array[]> {
-  await using reader = lab.part("capture", "subscribers.ts");
+  await using reader = lab.part("capture", "subscribers");
   await reader.call("open", { endpoint: flood.daemon.endpoint, subscribers: 1, connections: 1, stalled: 0, capture: frameCount }, nothing);
   await flood.begin(captureRate, frameCount);
   await flood.finish(false);

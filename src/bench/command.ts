@@ -1,0 +1,75 @@
+/** The load tool as a command, `wsmand bench SCENARIO [flags]`: reads the command line, runs the scenario as often as was asked for, reports. */
+import { writeFile } from "node:fs/promises";
+import { Lab } from "./lab.ts";
+import { parseOptions } from "./options.ts";
+import type { Options } from "./options.ts";
+import { htmlReport } from "./report/html.ts";
+import { reportOf } from "./report/report.ts";
+import { table } from "./report/table.ts";
+import { scenarios } from "./scenarios/index.ts";
+import type { Outcome, Scenario } from "./scenarios/scenario.ts";
+
+/** A stream of text, a terminal perhaps. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+}
+
+/** What the command has of its process. */
+export interface BenchIo {
+  readonly stdout: Output;
+  /** Progress goes here. */
+  readonly stderr: Output;
+  /** Aborts when the user wants an end: what was measured until then is reported. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the load tool.
+ * @param args what stands behind `bench`.
+ * @throws CommanderError, after having told, for a wrong command line and for --help; Error if something can not be measured.
+ */
+export async function bench(args: readonly string[], io: BenchIo): Promise<void> {
+  const { scenario: name, options } = parseOptions(args, scenarios, io);
+  const scenario = scenarios.get(name);
+  if (!scenario) return;
+  const outcomes = await runAll(scenario, options, io);
+  const report = await reportOf(name, options, outcomes);
+  io.stdout.write(`${table(report.summary, outcomes.length)}\n`);
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report.json, undefined, 2)}\n`);
+  if (options.html !== undefined) await writeFile(options.html, await htmlReport(report.json));
+}
+
+async function runAll(scenario: Scenario, options: Options, { signal, stderr }: BenchIo): Promise<readonly Outcome[]> {
+  const say = teller(stderr);
+  const outcomes: Outcome[] = [];
+  await using lab = await Lab.open(options, signal, say);
+  await lab.events(options.events);
+  for (let i = 0; i < options.runs && !signal.aborted; i++) {
+    say(`run ${i + 1} of ${options.runs}`);
+    const outcome = await scenario.run(lab).catch(unlessAborted(signal));
+    if (!outcome) break;
+    outcomes.push(outcome);
+    say(`run ${i + 1} of ${options.runs}: ${outcome.notes.join("; ")}`);
+    stderr.write(stderr.isTTY === true ? "\n" : "");
+  }
+  return outcomes;
+}
+
+/** A line that tells what goes on: replaced by the next one on a terminal; elsewhere only what changes more than its numbers is told. */
+function teller(stderr: BenchIo["stderr"]): (text: string) => void {
+  let last = "";
+  return (text) => {
+    const words = text.replaceAll(/\d+/g, "");
+    if (stderr.isTTY === true) stderr.write(`\r\x1b[K${text}`);
+    else if (words !== last) stderr.write(`${text}\n`);
+    last = words;
+  };
+}
+
+/** A run that could give nothing because it was ended early is no error. */
+function unlessAborted(signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (!signal.aborted) throw error;
+  };
+}

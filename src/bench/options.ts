@@ -1,0 +1,145 @@
+/** The command line of the load tool. */
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+
+/** What can be set; scenarios have defaults of their own for most of it. */
+export interface Options {
+  readonly workspaces: number;
+  readonly subscribers: number;
+  /** Connections that they share. */
+  readonly connections: number;
+  /** Changes (or arrivals) per second. */
+  readonly rate: number;
+  /** Changes of a burst, in all. */
+  readonly changes: number;
+  readonly seconds: number;
+  readonly warmup: number;
+  /** Bytes of a pod as JSON. */
+  readonly size: number;
+  /** Subscribers that do not read, beside the others. */
+  readonly stalled: number;
+  /** Calls, or scrapes, that are under way at the same time. */
+  readonly concurrency: number;
+  /** Other Events in the namespace. */
+  readonly events: number;
+  readonly runs: number;
+  /** Processes of subscribers. */
+  readonly clients: number;
+  readonly entry: string;
+  readonly workers?: number | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly target?: { readonly host: string; readonly port: number } | undefined;
+  readonly pid?: number | undefined;
+  readonly metrics?: string | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  /** TLS with the system's authorities. */
+  readonly tls?: boolean | undefined;
+  readonly json?: string | undefined;
+  readonly html?: string | undefined;
+}
+
+/** Defaults that a scenario has. */
+export type Defaults = Partial<Pick<Options, NumberName>>;
+
+interface TextOutput {
+  write(text: string): unknown;
+}
+
+type NumberName = (typeof numbers)[number]["name"];
+type Given = Partial<Options>;
+
+/** What the command line tells of a scenario. */
+export interface Described {
+  readonly summary: string;
+  readonly defaults: Defaults;
+}
+
+const numbers = [
+  { name: "workspaces", unit: "<n>", about: "workspaces", min: 1, max: 20_000, common: 1000 },
+  { name: "subscribers", unit: "<n>", about: "subscribers", min: 1, max: 10_000, common: 50 },
+  { name: "rate", unit: "<n>", about: "changes, or arrivals, per second", min: 1, max: 100_000, common: 500 },
+  { name: "changes", unit: "<n>", about: "changes in a burst", min: 1, max: 10_000_000, common: 50_000 },
+  { name: "seconds", unit: "<n>", about: "how long is measured", min: 1, max: 86_400, common: 10 },
+  { name: "warmup", unit: "<n>", about: "seconds before that", min: 0, max: 600, common: 3 },
+  { name: "size", unit: "<bytes>", about: "of a pod as JSON", min: 0, max: 200_000, common: 20_000 },
+  { name: "stalled", unit: "<n>", about: "subscribers that do not read, beside the others", min: 0, max: 10_000, common: 0 },
+  { name: "concurrency", unit: "<n>", about: "calls under way at a time", min: 1, max: 1000, common: 4 },
+  { name: "events", unit: "<n>", about: "other Events that are written into the namespace first", min: 0, max: 100_000, common: 0 },
+  { name: "runs", unit: "<n>", about: "runs; the median of each figure is reported, and its spread", min: 1, max: 100, common: 1 },
+  { name: "clients", unit: "<n>", about: "processes of subscribers", min: 1, max: 64, common: 1 },
+] as const;
+
+/** Reads a command line. @throws CommanderError, after having told, for a wrong one and for --help. */
+export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<string, Described>, out: { readonly stdout: TextOutput; readonly stderr: TextOutput }): { readonly scenario: string; readonly options: Options } {
+  const named = scenarios.get(argv.find((text) => !text.startsWith("-")) ?? "");
+  const program = commandFor(scenarios, named).configureOutput({ writeOut: (text) => void out.stdout.write(text), writeErr: (text) => void out.stderr.write(text) });
+  program.parse([...argv], { from: "user" });
+  const [scenario = ""] = program.args;
+  const found = scenarios.get(scenario);
+  if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
+  const given = program.opts<Given>();
+  const problem = conflict(given);
+  if (problem !== undefined) return program.error(`error: ${problem}`);
+  return { scenario, options: complete(found.defaults, given) };
+}
+
+/** @param named the scenario that is asked for: its defaults are told. */
+function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described | undefined): Command {
+  const program = new Command("wsmand bench").exitOverride().showHelpAfterError("(--help tells what there is)")
+    .description("Measures a workspace manager from outside, through gRPC and the Kubernetes API. Without --kubeconfig and --target it starts the built-in cluster and the daemon, each in a process of its own.")
+    .argument("<scenario>", [...scenarios.keys()].join(", "));
+  for (const { name, unit, about, min, max, common } of numbers) {
+    program.option(`--${name} ${unit}`, `${about} (default: ${named?.defaults[name] ?? common}${named ? "" : ", unless the scenario has another"})`, whole(min, max));
+  }
+  program
+    .option("--connections <n>", "connections that subscribers share (default: one each)", whole(1, 10_000))
+    .option("--workers <n>", "worker threads of the daemon (default: its own)", whole(1, 64))
+    .option("--entry <file>", "wsmand's program (default: this one)")
+    .option("--kubeconfig <file>", "a cluster to work on, instead of the built-in one")
+    .option("--namespace <name>", "of the workspaces; with --target, where that daemon looks for them (default: the kubeconfig's); otherwise one that is made and removed")
+    .option("--target <host:port>", "a daemon that runs already, on the cluster of --kubeconfig", hostAndPort)
+    .option("--pid <n>", "its process, for CPU and memory", whole(1, 2 ** 22))
+    .option("--metrics <url>", "its /metrics")
+    .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
+    .option("--tls-ca <file>", "authorities that its certificate must come from, PEM")
+    .option("--tls-cert <file>", "client certificate, PEM")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--json <file>", "write figures, parameters, machine and versions there")
+    .option("--html <file>", "write a page with plots there")
+    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}`);
+  return program;
+}
+
+function conflict({ target, kubeconfig, tlsCert, tlsKey }: Given): string | undefined {
+  if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
+  return undefined;
+}
+
+function complete(defaults: Defaults, given: Given): Options {
+  const value = (name: NumberName): number => given[name] ?? defaults[name] ?? numbers.find((number) => number.name === name)?.common ?? 0;
+  const subscribers = value("subscribers");
+  return {
+    entry: fileURLToPath(new URL(`../main/index${extname(import.meta.url)}`, import.meta.url)), connections: subscribers, ...given,
+    workspaces: value("workspaces"), subscribers, rate: value("rate"), changes: value("changes"), seconds: value("seconds"), warmup: value("warmup"), size: value("size"),
+    stalled: value("stalled"), concurrency: value("concurrency"), events: value("events"), runs: value("runs"), clients: value("clients"),
+  };
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: number } {
+  const [, host = "", port = ""] = /^\[?([^\]]+?)\]?:(\d+)$/.exec(text) ?? [];
+  if (host === "" || Number(port) < 1 || Number(port) > 65_535) throw new InvalidArgumentError("It must be host:port.");
+  return { host, port: Number(port) };
+}
