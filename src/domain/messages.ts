@@ -111,8 +111,7 @@ export type LineResult = WorkspaceResult | SkippedResult;
 
 /** A worker's answer: one result per line, in the lines' order. */
 export interface BatchResult {
-  /** Own buffer, transferred. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
   readonly results: readonly LineResult[];
   /** Time the worker was busy with it, microseconds. */
   readonly busyMicros: number;

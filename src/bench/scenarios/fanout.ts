@@ -50,6 +50,10 @@ export const fanout: Scenario = {
       lab.say(`bare grpc-js, ${way}`);
       bareTurns.push(await turn(lab, endpoint, () => bare.call("begin", { frames, way }, nothing), () => bare.call("finish", {}, nothing)));
     }
+    await using plain = lab.part("node:http2", "bare-http2");
+    const plainEndpoint: Endpoint = { host: "127.0.0.1", port: await plain.call("listen", {}, z.number()) };
+    lab.say("node:http2 without gRPC");
+    const http2 = await turn(lab, plainEndpoint, () => plain.call("begin", { frames }, nothing), () => plain.call("finish", {}, nothing));
     const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
     lab.say("the daemon");
     const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
@@ -63,7 +67,8 @@ export const fanout: Scenario = {
     return {
       figures: measured({
         ratio_to_bare: ours.perSecond / best,
-        messages_per_s: ours.perSecond,
+        ratio_to_http2: ours.perSecond / http2.perSecond,
+        messages_per_s: ours.perSecond, http2_per_s: http2.perSecond,
         bare_publish_per_s: publish?.perSecond, bare_pull_per_s: pull?.perSecond,
         // What a second of the main thread brings: tells more where others use the machine, too.
         per_cpu_ratio_to_bare: main && ours.perSecond / main / Math.max(...bareMain),

@@ -78,6 +78,7 @@ export class Pipeline implements ReflectorSink {
   /** Batches sent and not finished, and those of them that a worker of the pool still has. */
   #running = 0;
   #inPool = 0;
+  readonly #underWay = new Set<AbortController>();
   readonly #onLeft: (() => void)[] = [];
   #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #sendPlanned = false;
@@ -147,6 +148,7 @@ export class Pipeline implements ReflectorSink {
   /** Stops: what is under way is dropped. */
   close(): void {
     this.#closed.abort();
+    for (const ending of this.#underWay) ending.abort();
   }
 
   #add(origin: Origin, bytes: Uint8Array, done: LineDone | undefined): void {
@@ -206,11 +208,14 @@ export class Pipeline implements ReflectorSink {
   }
 
   async #run(batch: Batch): Promise<BatchResult> {
-    const watchdog = new AbortController();
-    const cancel = this.#options.clock.timer(this.#limits.watchdogMs, () => watchdog.abort());
+    // One for each batch, which close() aborts, too: a signal that follows others (AbortSignal.any) costs as much as sending a batch.
+    const ending = new AbortController();
+    const cancel = this.#options.clock.timer(this.#limits.watchdogMs, () => ending.abort());
+    this.#underWay.add(ending);
+    if (this.#closed.signal.aborted) ending.abort();
     this.#inPool++;
     try {
-      const result = await this.#options.pool.run(batch, AbortSignal.any([watchdog.signal, this.#closed.signal]));
+      const result = await this.#options.pool.run(batch, ending.signal);
       this.#left();
       return result;
     } catch (error) {
@@ -221,6 +226,7 @@ export class Pipeline implements ReflectorSink {
       return await this.#isolation.run(batch, () => this.#alone());
     } finally {
       cancel();
+      this.#underWay.delete(ending);
     }
   }
 

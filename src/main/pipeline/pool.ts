@@ -2,6 +2,7 @@
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
+import { eventsOfLines, mailboxBytes, readResult, writeTask, type PostedTask } from "../../domain/mailbox.ts";
 import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
@@ -33,27 +34,77 @@ function defaultWorkerFile(): string {
   return fileURLToPath(new URL(`../../workers/task${extname(import.meta.url)}`, import.meta.url));
 }
 
+/** Memory for one task under way. */
+interface Mailbox {
+  /** The number by which workers know it; undefined for one that took another's place. */
+  readonly number: number | undefined;
+  readonly shared: SharedArrayBuffer;
+  readonly memory: Buffer;
+}
+
+/** Piscina and the mailboxes of its tasks. */
+class MailboxPool implements WorkerPool {
+  readonly capacity: number;
+  readonly #piscina: Piscina<PostedTask, BatchResult | number>;
+  readonly #free: Mailbox[];
+
+  constructor(options: PoolOptions) {
+    this.capacity = options.workers * tasksPerWorker;
+    // One more for the empty batch by which a pool is probed.
+    this.#free = Array.from({ length: this.capacity + 1 }, (_, number) => mailbox(number));
+    this.#piscina = new Piscina<PostedTask, BatchResult | number>({
+      filename: options.workerFile ?? defaultWorkerFile(),
+      minThreads: options.workers,
+      maxThreads: options.workers,
+      concurrentTasksPerWorker: tasksPerWorker,
+      maxQueue: options.workers * tasksPerWorker * 2,
+      workerData: { derive: options.derive, mailboxes: this.#free.map(({ shared }) => shared) },
+      resourceLimits,
+      atomics: "sync",
+      // Its histograms cost as much as a task of one line.
+      recordTiming: false,
+    });
+    this.#piscina.on("error", (error: unknown) => options.log.error({ error: messageOf(error) }, "a worker failed and is replaced"));
+  }
+
+  async run(task: BatchTask, signal: AbortSignal): Promise<BatchResult> {
+    const box = this.#free.pop() ?? mailbox(undefined);
+    writeTask(box.memory, task.lines);
+    let answer: BatchResult | number;
+    try {
+      answer = await this.#piscina.run({ buffer: task.buffer, mailbox: box.number ?? box.shared, events: eventsOfLines(task.lines) }, { signal });
+    } catch (error) {
+      // A worker that is being ended may still write to its mailbox.
+      this.#free.push(mailbox(undefined));
+      throw error;
+    }
+    // Read before it is free: what is read now is a copy, but for the bytes, of which there is one.
+    const result = typeof answer === "number" ? own(readResult(box.memory)) : answer;
+    this.#free.push(box);
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#piscina.destroy();
+  }
+}
+
+function mailbox(number: number | undefined): Mailbox {
+  const shared = new SharedArrayBuffer(mailboxBytes);
+  return { number, shared, memory: Buffer.from(shared) };
+}
+
+/** The result with bytes of its own: results wait for those before them, mailboxes do not. */
+function own(result: BatchResult): BatchResult {
+  return { ...result, bytes: new Uint8Array(result.bytes) };
+}
+
 /**
  * Starts the pool and proves with an empty batch that its workers start.
  * @throws WsmanError (INTERNAL) if they do not within 30 s: nothing would ever be derived.
  */
 export async function startPool(options: PoolOptions): Promise<WorkerPool> {
-  const piscina = new Piscina<BatchTask, BatchResult>({
-    filename: options.workerFile ?? defaultWorkerFile(),
-    minThreads: options.workers,
-    maxThreads: options.workers,
-    concurrentTasksPerWorker: tasksPerWorker,
-    maxQueue: options.workers * tasksPerWorker * 2,
-    workerData: options.derive,
-    resourceLimits,
-    atomics: "sync",
-  });
-  piscina.on("error", (error: unknown) => options.log.error({ error: messageOf(error) }, "a worker failed and is replaced"));
-  const pool: WorkerPool = {
-    capacity: options.workers * tasksPerWorker,
-    run: (task, signal) => piscina.run({ buffer: task.buffer, lines: task.lines }, { signal }),
-    close: () => piscina.destroy(),
-  };
+  const pool = new MailboxPool(options);
   await warmUp(pool);
   return pool;
 }

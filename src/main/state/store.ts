@@ -4,6 +4,7 @@ import { digestOf } from "../../domain/digest.ts";
 import { wsman } from "../../gen/proto.js";
 import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
+import { sharing } from "./facts.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
@@ -175,7 +176,7 @@ export class StateStore {
     const before = record.facts;
     const encoded = amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes);
     const digest = amendment ? digestOf(encoded) : result.digest;
-    record.facts = amendment ? amendFacts(result.facts, amendment) : result.facts;
+    record.facts = sharing(before, amendment ? amendFacts(result.facts, amendment) : result.facts);
     // STOPPED was the last word.
     if (digest === record.digest || record.stopped) {
       this.#hooks.suppressed();

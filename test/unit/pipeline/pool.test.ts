@@ -5,6 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
+import { mailboxBytes } from "../../../src/domain/mailbox.ts";
+import type { BatchResult } from "../../../src/domain/messages.ts";
+import { userAnnotationPrefix } from "../../../src/domain/names.ts";
+import { processBatch } from "../../../src/workers/batch.ts";
+import { runningPod } from "../workers/pods.ts";
 import { emptyTask, startPool, type WorkerPool } from "../../../src/main/pipeline/pool.ts";
 
 const derive = { regularWorkspaceTimeoutMs: 60_000 };
@@ -28,7 +33,8 @@ function taskOf(text: string): ReturnType<typeof emptyTask> {
   return { buffer, lines: [{ source: "object", start: 0, length: bytes.length, events: undefined }] };
 }
 
-const answering = "export default (task) => ({ bytes: new Uint8Array(0), results: [], busyMicros: task.lines.length });";
+/** A worker that answers with objects, as with results that are too large for a mailbox. */
+const answering = "const lines = (task) => task.buffer.byteLength; export default (task) => ({ bytes: new Uint8Array(0), results: [], busyMicros: lines(task) });";
 
 test("workers derive: a line that is no pod is skipped, with the reason", async (t) => {
   const { results } = await (await pool(t)).run(taskOf("nonsense"), AbortSignal.timeout(20_000));
@@ -36,13 +42,13 @@ test("workers derive: a line that is no pod is skipped, with the reason", async 
 });
 
 test("a worker that dies rejects its batch and is replaced", async (t) => {
-  const workers = await pool(t, answering.replace("=> (", "=> task.lines.length === 0 ? { bytes: new Uint8Array(0), results: [], busyMicros: 0 } : process.exit(1) || ("));
+  const workers = await pool(t, answering.replace("=> ({", "=> lines(task) === 0 ? { bytes: new Uint8Array(0), results: [], busyMicros: 0 } : process.exit(1) || ({"));
   await assert.rejects(workers.run(taskOf("x"), AbortSignal.timeout(20_000)));
   assert.equal((await workers.run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
 });
 
 test("a worker that hangs is ended by the signal and replaced", async (t) => {
-  const workers = await pool(t, answering.replace("=> (", "=> { while (task.lines.length > 0); return (").replace(/;$/, "};"));
+  const workers = await pool(t, answering.replace("=> ({", "=> { while (lines(task) > 0); return ({").replace(/;$/, "};"));
   await assert.rejects(workers.run(taskOf("x"), AbortSignal.timeout(100)));
   assert.equal((await workers.run(emptyTask(), AbortSignal.timeout(20_000))).busyMicros, 0);
 });
@@ -50,3 +56,26 @@ test("a worker that hangs is ended by the signal and replaced", async (t) => {
 test("workers that can not start are told at once", async (t) => {
   await assert.rejects(pool(t, "throw new Error('broken installation');"), /workers do not start/);
 });
+
+test("results that are too large for a mailbox come back all the same, and the next ones as usual", async (t) => {
+  const workers = await pool(t);
+  const large = JSON.stringify({ ...runningPod(), metadata: { ...runningPod().metadata, annotations: { ...runningPod().metadata.annotations, [`${userAnnotationPrefix}large`]: "x".repeat(mailboxBytes) } } });
+  for (const text of [JSON.stringify(runningPod()), large, JSON.stringify(runningPod())]) {
+    const task = taskOf(text);
+    assert.deepEqual(plain(await workers.run(task, AbortSignal.timeout(20_000))), plain(processBatch(task, derive)));
+  }
+});
+
+test("tasks that run at the same time do not get each other's results", async (t) => {
+  const workers = await pool(t);
+  const uids = Array.from({ length: 8 }, (_, i) => ({ ...runningPod(), metadata: { ...runningPod().metadata, uid: `uid-${i}` } }));
+  for (let round = 0; round < 20; round++) {
+    const results = await Promise.all(uids.slice(0, workers.capacity).map((pod) => workers.run(taskOf(JSON.stringify(pod)), AbortSignal.timeout(20_000))));
+    assert.deepEqual(results.map(({ results: [result] }) => result?.uid), uids.slice(0, workers.capacity).map(({ metadata }) => metadata.uid));
+  }
+});
+
+/** Without the time that it took. */
+function plain({ results, bytes }: BatchResult): object {
+  return { results, bytes: Buffer.from(bytes).toString("hex") };
+}
