@@ -86,7 +86,7 @@ export class Usage {
 
   /** Resident memory (MiB) and CPU (share of a core) of a process over a time: points of seconds since `from` and value, at most 500 of each. */
   curves(name: string, from: number, to: number): { readonly rss: Curve; readonly cpu: Curve } {
-    const samples = thinned(this.#processes.filter((process) => process.name === name).flatMap((process) => within(process.samples, from, to)));
+    const samples = thinned(apart(this.#processes.filter((process) => process.name === name).flatMap((process) => within(process.samples, from, to))));
     const seconds = (at: number): number => (at - from) / 1000;
     return {
       rss: samples.map(({ at, rssMb }) => [seconds(at), rssMb] as const),
@@ -129,6 +129,13 @@ const maxPoints = 500;
 function thinned<T>(samples: readonly T[]): readonly T[] {
   const step = Math.ceil(samples.length / maxPoints);
   return step <= 1 ? samples : samples.filter((_, i) => i % step === 0);
+}
+
+/** Without samples that were asked for just after another one: in so short a time a single tick of the CPU's clock looks like a peak, and none like rest. */
+function apart(samples: readonly Sample[]): readonly Sample[] {
+  const kept: Sample[] = [];
+  for (const sample of samples) if (sample.at - (kept.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= everyMs / 2) kept.push(sample);
+  return kept;
 }
 
 /** Share of a core since the sample before; 0 where another process came in between. */

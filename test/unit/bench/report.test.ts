@@ -44,3 +44,18 @@ test("a process' CPU time and memory are seen", { skip: process.platform !== "li
   assert.equal(usage.cost("nobody", from, to), undefined);
   assert.equal(usage.cost("me", to + 10_000, to + 20_000), undefined);
 });
+
+test("a look just after another one makes no peak in the curve", { skip: process.platform !== "linux" }, async () => {
+  const usage = new Usage();
+  usage.watch("me", process.pid);
+  const from = machineNow();
+  await usage.sample();
+  await usage.sample();
+  while (machineNow() < from + 200);
+  await usage.sample();
+  await usage.sample();
+  const { rss, cpu } = usage.curves("me", from, machineNow());
+  usage.stop();
+  assert.equal(rss.length, 2);
+  assert.equal(cpu.length, 1);
+});
