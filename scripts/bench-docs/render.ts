@@ -1,0 +1,96 @@
+/** Renders the figures of docs/benchmarks.md. */
+import { plain } from "../../src/bench/report/table.ts";
+import type { Aim, Measurement } from "./measurements.ts";
+import { argumentsOf, kubeconfigPlaceholder } from "./measurements.ts";
+import type { Entry, Results } from "./results.ts";
+
+const begin = "<!-- figures: made by npm run bench:docs -->";
+const end = "<!-- end of figures -->";
+
+/** Figures that must be 0 in every run of every measurement, and what is said of them. */
+const faults = ["lost", "reordered", "repeated"];
+
+type Summary = Entry["figures"][string];
+
+/** Puts figures between the markers. @throws Error if the page does not have both, once and in order. */
+export function insertFigures(page: string, figures: string): string {
+  const [before, rest, ...more] = page.split(begin);
+  const [, after, ...others] = rest?.split(end) ?? [];
+  if (before === undefined || after === undefined || more.length + others.length > 0) throw new Error(`the page must have ${begin} and then ${end}, each once`);
+  return `${before}${begin}\n\n${figures}\n\n${end}${after}`;
+}
+
+/** The figures: where and when they were measured, and a table with a row for each measurement. */
+export function renderFigures(measurements: readonly Measurement[], results: Results): string {
+  const entries = measurements.flatMap(({ id }) => results[id] ?? []);
+  const newest = entries.filter(({ machine }) => machine !== undefined).toSorted((a, b) => b.date.localeCompare(a.date))[0];
+  const rows = measurements.map((measurement) => row(measurement, results[measurement.id], newest));
+  return [...(newest ? [heading(newest), ""] : []), "| what | command, after `npm run bench --` | result |", "|---|---|---|", ...rows].join("\n");
+}
+
+function heading(entry: Entry): string {
+  const { node = "unknown", "grpc-js": grpc = "unknown" } = entry.versions ?? {};
+  return text(`${machineOf(entry)}; Node ${node}, grpc-js ${grpc}. ${whenOf(entry)}, unless a row says otherwise.`) + " Medians, and the range over the runs.";
+}
+
+function row(measurement: Measurement, entry: Entry | undefined, newest: Entry | undefined): string {
+  const command = entry?.command ?? argumentsOf(measurement, measurement.runs, kubeconfigPlaceholder).join(" ");
+  return `| \`${measurement.id}\`: ${text(measurement.shows)} | \`${command}\` | ${resultOf(measurement, entry, newest).join("<br>")} |`;
+}
+
+function resultOf(measurement: Measurement, entry: Entry | undefined, newest: Entry | undefined): readonly string[] {
+  if (!entry) return ["not measured yet"];
+  const origin = originOf(entry, newest);
+  if (entry.failed !== undefined) return [`**failed**: ${text(entry.failed)}`, ...origin];
+  const aims = new Map(measurement.aims.map((aim) => [aim.figure, aim]));
+  const names = new Set([...aims.keys(), ...measurement.figures]);
+  return [...[...names].map((name) => figureText(name, entry.figures[name], aims.get(name))), ...faultsText(entry), ...entry.notes.map((note) => `_${text(note)}_`), ...origin];
+}
+
+function figureText(name: string, figure: Summary | undefined, aim: Aim | undefined): string {
+  const value = figure ? `${number(figure.median)}${figure.min === figure.max ? "" : ` (${number(figure.min)} to ${number(figure.max)})`}` : "not measured";
+  return `\`${name}\` ${value}${aim ? `, ${aimText(aim, figure)}` : ""}`;
+}
+
+function aimText({ at, value }: Aim, figure: Summary | undefined): string {
+  const aim = `aim ${at === "least" ? "≥ " : value === 0 ? "" : "≤ "}${number(value)}`;
+  if (!figure) return aim;
+  return `${aim}: ${(at === "most" ? figure.median <= value : figure.median >= value) ? "met" : "**missed**"}`;
+}
+
+/** Of these a single one in a single run is one too many. */
+function faultsText({ figures }: Entry): readonly string[] {
+  const known = faults.flatMap((name) => (figures[name] ? [{ name, most: figures[name].max }] : []));
+  const wrong = known.filter(({ most }) => most > 0);
+  if (wrong.length > 0) return wrong.map(({ name, most }) => `**${name} ${number(most)}**, in the worst run`);
+  return known.length > 0 ? [`none ${known.map(({ name }) => name).join(", ")}`] : [];
+}
+
+/** Where and when, if that differs from what the heading says. */
+function originOf(entry: Entry, newest: Entry | undefined): readonly string[] {
+  const parts = [
+    ...(newest && whenOf(entry) === whenOf(newest) ? [] : [whenOf(entry)]),
+    ...(entry.machine === undefined || (newest && machineOf(entry) === machineOf(newest)) ? [] : [machineOf(entry)]),
+  ];
+  return parts.length > 0 ? [`_${text(parts.join(", on "))}_`] : [];
+}
+
+function whenOf({ date, commit }: Entry): string {
+  return `${date.slice(0, 10)}, commit ${commit}`;
+}
+
+function machineOf({ machine }: Entry): string {
+  return machine ? `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GiB, ${machine.system}` : "an unknown machine";
+}
+
+/** A figure, with commas in long ones. */
+function number(value: number): string {
+  const [whole = "", fraction] = plain(value).split(".");
+  const grouped = whole.length > 4 ? whole.replaceAll(/\B(?=(?:\d{3})+$)/g, ",") : whole;
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+/** Text that stays text in a cell of a table. */
+function text(value: string): string {
+  return value.replaceAll(/[\\`*_|[\]]/g, String.raw`\$&`).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(/\s+/g, " ");
+}
