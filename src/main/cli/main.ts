@@ -86,10 +86,15 @@ function endingWith(signal: AbortSignal, stream: Readable): Readable {
   return addAbortSignal(signal, stream);
 }
 
+/** Signals that follow the first one within this time, milliseconds, say nothing new: npm passes Ctrl-C on to a child that the terminal has told already. */
+const echoMs = 500;
+
 function handleSignals(stop: AbortController): void {
+  let firstAt = 0;
   for (const [name, number] of endings) {
     process.on(String(name), () => {
-      if (stop.signal.aborted) process.exit(exitCodes.killed + number);
+      if (!stop.signal.aborted) firstAt = performance.now();
+      else if (performance.now() - firstAt > echoMs) process.exit(exitCodes.killed + number);
       stop.abort(name);
     });
   }
