@@ -31,6 +31,9 @@ export interface Balance {
   readonly lost: number;
 }
 
+/** What is kept beside the sums: for each single change, too, or nothing that grows with their number. */
+export type Detail = "each" | "sums";
+
 /** The ledger of one process' subscribers for one plan. */
 export class Ledger {
   readonly #plan: Plan;
@@ -38,7 +41,7 @@ export class Ledger {
   /** Per subscriber and workspace: the newest change, as its number; a workspace without any stands one round before its first. */
   readonly #seen: Float64Array;
   readonly #versions: Float64Array;
-  /** Per change: when the last subscriber got it, or a newer one; and how many have it. */
+  /** Per change, if that is kept: when the last subscriber got it, or a newer one; and how many have it. Empty otherwise. */
   readonly lastAt: Float64Array;
   readonly reached: Uint32Array;
   readonly delays = delayHistogram();
@@ -50,13 +53,14 @@ export class Ledger {
   #repeated = 0;
   #reordered = 0;
 
-  constructor(plan: Plan, subscribers: number) {
+  constructor(plan: Plan, subscribers: number, detail: Detail = "each") {
     this.#plan = plan;
     this.#subscribers = subscribers;
     this.#seen = Float64Array.from({ length: subscribers * plan.workspaces }, (_, i) => (i % plan.workspaces) - plan.workspaces);
     this.#versions = new Float64Array(subscribers * plan.workspaces).fill(-1);
-    this.lastAt = new Float64Array(plan.total);
-    this.reached = new Uint32Array(plan.total);
+    const kept = detail === "each" ? plan.total : 0;
+    this.lastAt = new Float64Array(kept);
+    this.reached = new Uint32Array(kept);
     const seconds = Math.ceil((plan.total * plan.interval) / 1000) + 60;
     this.deliveredPerSecond = new Float64Array(seconds);
     this.longestPerSecond = new Float64Array(seconds);
@@ -89,8 +93,10 @@ export class Ledger {
 
   /** A change, or a newer one: then the subscriber's view was stale for as long, and the delay counts. */
   #arrived(n: number, now: number): void {
-    this.lastAt[n] = now;
-    this.reached[n] = (this.reached[n] ?? 0) + 1;
+    if (n < this.lastAt.length) {
+      this.lastAt[n] = now;
+      this.reached[n] = (this.reached[n] ?? 0) + 1;
+    }
     if (n >= this.#plan.measuredFrom) recordDelay(this.delays, now - dueAt(this.#plan, n));
   }
 

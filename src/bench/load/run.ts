@@ -11,7 +11,7 @@ import { arrivalsSchema } from "../parts/watcher.ts";
 import { writtenSchema } from "../parts/writer.ts";
 import { machineNow } from "./clock.ts";
 import { delayHistogram, recordDelay } from "./ledger.ts";
-import type { Balance } from "./ledger.ts";
+import type { Balance, Detail } from "./ledger.ts";
 import { dueAt, endOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 
@@ -35,7 +35,7 @@ export interface LoadResult {
   readonly added: Histogram;
   readonly late: Histogram;
   readonly answered: Histogram;
-  /** Changes that were measured, and how many a second the watch brought of them. */
+  /** Changes that were measured, and how many a second the bare watch brought of them (without one: were taken by the API server). */
   readonly changes: number;
   readonly changesPerSecond: number;
   readonly lineBytes: number;
@@ -55,34 +55,38 @@ export interface LoadResult {
 
 interface Team {
   readonly writer: Part;
-  readonly watcher: Part;
+  readonly watcher: Part | undefined;
   readonly subscribers: readonly { readonly part: Part; readonly count: number }[];
 }
 
-/** Runs a load against a daemon. @param stalled subscribers that do not read, beside the others. */
-export async function runLoad(lab: Lab, daemon: Daemon, stalled: number): Promise<LoadResult> {
+/**
+ * Runs a load against a daemon.
+ * @param stalled subscribers that do not read, beside the others.
+ * @param detail "sums": for days, without what grows with the number of changes; then there is no bare watch, and nothing in `added`.
+ */
+export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail: Detail = "each"): Promise<LoadResult> {
   const { options } = lab;
   const names = await lab.workspaces(options.workspaces);
   await using writer = lab.part("writer", "writer");
-  await using watcher = lab.part("bare watch", "watcher");
+  await using watcher = detail === "each" ? lab.part("bare watch", "watcher") : undefined;
   await using subscribers = startSubscribers(lab);
   const team: Team = { writer, watcher, subscribers: subscribers.parts };
   const place = { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace };
   await Promise.all([
     writer.call("open", { ...place, names, connections: writerConnections }, nothing),
-    watcher.call("open", place, nothing),
+    watcher?.call("open", place, nothing),
     ...team.subscribers.map(({ part, count }, i) => part.call("open", { endpoint: daemon.endpoint, subscribers: count, connections: share(options.connections, i, team.subscribers.length), stalled: share(stalled, i, team.subscribers.length), capture: 0 }, nothing)),
   ]);
   const before = await lab.cluster.requests();
-  const plan = await begin(lab, team);
+  const plan = await begin(lab, team, detail);
   await watchProgress(lab, plan);
   const written = await writer.call("finish", { stop: lab.signal.aborted }, writtenSchema);
   const to = machineNow();
   await settle(team, written.written);
   await lab.usage.sample();
   const after = await lab.cluster.requests();
-  const [arrivals, ...balances] = await Promise.all([watcher.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
-  await Promise.all([watcher.call("close", {}, nothing), ...team.subscribers.map(({ part }) => part.call("close", {}, nothing))]);
+  const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
+  await Promise.all([watcher?.call("close", {}, nothing), ...team.subscribers.map(({ part }) => part.call("close", {}, nothing))]);
   return collect({ lab, plan, to, written, arrivals, balances, requests: before && after && difference(before, after) });
 }
 
@@ -99,11 +103,11 @@ function share(total: number, i: number, parts: number): number {
   return Math.floor(((i + 1) * total) / parts) - Math.floor((i * total) / parts);
 }
 
-async function begin(lab: Lab, { writer, watcher, subscribers }: Team): Promise<Plan> {
+async function begin(lab: Lab, { writer, watcher, subscribers }: Team, detail: Detail): Promise<Plan> {
   const { workspaces, rate, warmup, seconds } = lab.options;
   const total = rate * (warmup + seconds);
   const plan: Plan = { base: lab.stamps(total), total, workspaces, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom: rate * warmup };
-  await Promise.all([watcher.call("begin", plan, nothing), ...subscribers.map(({ part, count }) => part.call("begin", { plan, subscribers: count }, nothing))]);
+  await Promise.all([watcher?.call("begin", plan, nothing), ...subscribers.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail }, nothing))]);
   await writer.call("begin", plan, nothing);
   return plan;
 }
@@ -132,7 +136,7 @@ interface Found {
   readonly plan: Plan;
   readonly to: number;
   readonly written: z.infer<typeof writtenSchema>;
-  readonly arrivals: z.infer<typeof arrivalsSchema>;
+  readonly arrivals: z.infer<typeof arrivalsSchema> | undefined;
   readonly balances: readonly z.infer<typeof balanceSchema>[];
   readonly requests: ReadonlyMap<string, number> | undefined;
 }
@@ -141,16 +145,13 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
   const latency = delayHistogram();
   for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
   const sum = (name: keyof Balance): number => balances.reduce((total, balance) => total + balance[name], 0);
-  const seen = Array.from(arrivals.at.subarray(plan.measuredFrom)).filter((at) => at > 0);
-  const time = seen.reduce((last, at) => Math.max(last, at), 0) - seen.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
   return {
     plan, from: dueAt(plan, plan.measuredFrom), to, latency,
-    added: addedDelays(plan, arrivals.at, balances, lab.options.subscribers),
+    added: arrivals ? addedDelays(plan, arrivals.at, balances, lab.options.subscribers) : delayHistogram(),
     balance: { delivered: sum("delivered"), coalesced: sum("coalesced"), repeated: sum("repeated"), reordered: sum("reordered"), lost: sum("lost") },
     late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
-    changes: seen.length, changesPerSecond: seen.length > 1 ? ((seen.length - 1) * 1000) / time : 0,
-    lineBytes: arrivals.lines === 0 ? 0 : arrivals.bytes / arrivals.lines,
-    failedWrites: written.failed, disorderedLines: arrivals.disordered, watchEnded: arrivals.ended,
+    ...(arrivals ? watched(plan, arrivals) : unwatched(plan, written, to)),
+    failedWrites: written.failed,
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(written.share, ...balances.map(({ share }) => share)),
     requests,
@@ -163,6 +164,21 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
 function bySecond(plan: Plan, to: number, parts: readonly Float64Array[], join: (a: number, b: number) => number): readonly number[] {
   const seconds = Math.max(1, Math.ceil((to - plan.startAt) / 1000));
   return Array.from({ length: seconds }, (_, i) => parts.reduce((sum, part) => join(sum, part[i] ?? 0), 0));
+}
+
+type Watched = Pick<LoadResult, "changes" | "changesPerSecond" | "lineBytes" | "disorderedLines" | "watchEnded">;
+
+/** What the bare watch saw. */
+function watched(plan: Plan, { at, lines, bytes, disordered, ended }: z.infer<typeof arrivalsSchema>): Watched {
+  const seen = Array.from(at.subarray(plan.measuredFrom)).filter((time) => time > 0);
+  const time = seen.reduce((last, one) => Math.max(last, one), 0) - seen.reduce((first, one) => Math.min(first, one), Number.POSITIVE_INFINITY);
+  return { changes: seen.length, changesPerSecond: seen.length > 1 ? ((seen.length - 1) * 1000) / time : 0, lineBytes: lines === 0 ? 0 : bytes / lines, disorderedLines: disordered, watchEnded: ended };
+}
+
+/** The same without it. */
+function unwatched(plan: Plan, { sent, failed }: z.infer<typeof writtenSchema>, to: number): Watched {
+  const changes = Math.max(0, sent - failed - plan.measuredFrom);
+  return { changes, changesPerSecond: (changes * 1000) / Math.max(1, to - dueAt(plan, plan.measuredFrom)), lineBytes: 0, disorderedLines: 0, watchEnded: false };
 }
 
 /** From the bare watch's line to the last subscriber's message, for each change that everyone has. */

@@ -6,11 +6,9 @@ import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
 import { Ledger } from "../load/ledger.ts";
 import { planSchema } from "../load/plan.ts";
+import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
-
-const text = z.string().optional();
-export const endpointSchema = z.object({ host: z.string(), port: z.number(), tls: z.object({ ca: text, cert: text, key: text }).optional() });
 
 const openSchema = z.object({
   endpoint: endpointSchema,
@@ -82,8 +80,8 @@ serve({
     await Promise.all([...opening, ...hanging.map((connection) => stall(connection))]);
   },
   begin: (params) => {
-    const { plan, subscribers } = z.object({ plan: planSchema, subscribers: z.number() }).parse(params);
-    ledger = new Ledger(plan, subscribers);
+    const { plan, subscribers, detail } = z.object({ plan: planSchema, subscribers: z.number(), detail: z.enum(["each", "sums"]) }).parse(params);
+    ledger = new Ledger(plan, subscribers, detail);
     share = loadShare();
   },
   balance: (params) => {

@@ -2,12 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { machineNow } from "../load/clock.ts";
+import { Series } from "./series.ts";
 
 /** Length of a tick of /proc's CPU times, milliseconds (USER_HZ is 100 on every Linux that Node runs on). */
 const tickMs = 10;
 const everyMs = 250;
-/** Most samples that are kept of a process: over four hours. */
-const maxSamples = 60_000;
+/** Most samples that are kept of a process: the first 80 minutes go in as they are. */
+const maxSamples = 20_000;
 
 /** Most processes that are remembered. */
 const maxProcesses = 64;
@@ -18,6 +19,8 @@ interface Sample {
   readonly cpuMs: number;
   readonly mainMs: number;
   readonly rssMb: number;
+  /** The most since the sample before. */
+  readonly rssMaxMb: number;
 }
 
 /** What a process cost in a time. */
@@ -38,7 +41,7 @@ export interface Cost {
 interface Watched {
   readonly name: string;
   readonly pid: number;
-  readonly samples: Sample[];
+  readonly series: Series<Sample>;
   gone: boolean;
 }
 
@@ -48,7 +51,7 @@ type Curve = readonly (readonly [number, number])[];
 /** Samples processes until it is stopped. Without /proc there is nothing to see, and nothing fails. */
 export class Usage {
   readonly #processes: Watched[] = [];
-  readonly #machine: { readonly at: number; readonly busyMs: number }[] = [];
+  readonly #machine = new Series<{ readonly at: number; readonly busyMs: number }>(maxSamples, (_older, newer) => newer);
   readonly #timer: NodeJS.Timeout;
   #sampling: Promise<void> = Promise.resolve();
 
@@ -60,7 +63,7 @@ export class Usage {
   watch(name: string, pid: number | undefined): void {
     if (pid === undefined || pid === 0) return;
     if (this.#processes.length === maxProcesses) this.#processes.shift();
-    this.#processes.push({ name, pid, samples: [], gone: false });
+    this.#processes.push({ name, pid, series: new Series<Sample>(maxSamples, folded), gone: false });
   }
 
   /** Takes a sample now; those that overlap share one. */
@@ -71,7 +74,7 @@ export class Usage {
 
   /** What a process cost between two times of the machine's clock; undefined if it was not seen then. */
   cost(name: string, from: number, to: number): Cost | undefined {
-    const samples = this.#processes.filter((process) => process.name === name).map((process) => within(process.samples, from, to)).findLast(({ length }) => length > 1) ?? [];
+    const samples = this.#processes.filter((process) => process.name === name).map(({ series }) => within(series.samples, from, to)).findLast(({ length }) => length > 1) ?? [];
     const first = samples[0];
     const last = samples.at(-1);
     if (!first || !last || last.at === first.at) return undefined;
@@ -80,13 +83,13 @@ export class Usage {
     const memory = samples.map(({ rssMb }) => rssMb);
     return {
       cpu: (last.cpuMs - first.cpuMs) / time, main: (last.mainMs - first.mainMs) / time, cpuMs: last.cpuMs - first.cpuMs,
-      rssMb: last.rssMb, rssFirstMb: middle(memory.slice(0, tenth)), rssLastMb: middle(memory.slice(-tenth)), rssMaxMb: Math.max(...memory),
+      rssMb: last.rssMb, rssFirstMb: middle(memory.slice(0, tenth)), rssLastMb: middle(memory.slice(-tenth)), rssMaxMb: Math.max(...samples.map(({ rssMaxMb }) => rssMaxMb)),
     };
   }
 
   /** Resident memory (MiB) and CPU (share of a core) of a process over a time: points of seconds since `from` and value, at most 500 of each. */
   curves(name: string, from: number, to: number): { readonly rss: Curve; readonly cpu: Curve } {
-    const samples = thinned(apart(this.#processes.filter((process) => process.name === name).flatMap((process) => within(process.samples, from, to))));
+    const samples = thinned(apart(this.#within(name, from, to)));
     const seconds = (at: number): number => (at - from) / 1000;
     return {
       rss: samples.map(({ at, rssMb }) => [seconds(at), rssMb] as const),
@@ -94,9 +97,14 @@ export class Usage {
     };
   }
 
+  /** Resident memory (MiB) of a process over a time, as seconds since `from`: all that is known. */
+  memory(name: string, from: number, to: number): Curve {
+    return this.#within(name, from, to).map(({ at, rssMb }) => [(at - from) / 1000, rssMb] as const);
+  }
+
   /** Share of the machine's cores that was busy, whoever used them, 0 to 1; undefined without /proc. */
   machine(from: number, to: number): number | undefined {
-    const samples = within(this.#machine, from, to);
+    const samples = within(this.#machine.samples, from, to);
     const first = samples[0];
     const last = samples.at(-1);
     return first && last && last.at > first.at ? (last.busyMs - first.busyMs) / (last.at - first.at) / cpus().length : undefined;
@@ -111,13 +119,17 @@ export class Usage {
     clearInterval(this.#timer);
   }
 
+  #within(name: string, from: number, to: number): readonly Sample[] {
+    return this.#processes.filter((process) => process.name === name).flatMap(({ series }) => within(series.samples, from, to));
+  }
+
   async #take(): Promise<void> {
     const busyMs = await machineBusy();
-    if (busyMs !== undefined) push(this.#machine, { at: machineNow(), busyMs });
+    if (busyMs !== undefined) this.#machine.add({ at: machineNow(), busyMs });
     for (const process of this.#processes) {
       if (process.gone) continue;
       const sample = await look(process.pid);
-      if (sample) push(process.samples, sample);
+      if (sample) process.series.add(sample);
       else process.gone = true;
     }
   }
@@ -148,16 +160,16 @@ function within<T extends { readonly at: number }>(samples: readonly T[], from: 
   return samples.filter(({ at }) => at >= from - everyMs && at <= to + everyMs);
 }
 
-function push<T>(list: T[], entry: T): void {
-  list.push(entry);
-  if (list.length > maxSamples) list.splice(0, maxSamples / 10);
+/** One sample for two; counters only grow, so the newer one has the older one's. */
+function folded(older: Sample, newer: Sample): Sample {
+  return { ...newer, rssMaxMb: Math.max(older.rssMaxMb, newer.rssMaxMb) };
 }
 
 async function look(pid: number): Promise<Sample | undefined> {
   const [all, main, status] = await Promise.all([`stat`, `task/${pid}/stat`, `status`].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")));
   const rss = /^VmRSS:\s+(\d+) kB/m.exec(status ?? "")?.[1];
   if (rss === undefined) return undefined;
-  return { at: machineNow(), cpuMs: ticks(all ?? ""), mainMs: ticks(main ?? ""), rssMb: Number(rss) / 1024 };
+  return { at: machineNow(), cpuMs: ticks(all ?? ""), mainMs: ticks(main ?? ""), rssMb: Number(rss) / 1024, rssMaxMb: Number(rss) / 1024 };
 }
 
 /** User and system time; the fields are counted from behind the name, which may hold anything. */

@@ -55,6 +55,18 @@ describe("a ledger", () => {
     assert.deepEqual([ledger.reached[4], ledger.lastAt[4]], [2, 1060]);
   });
 
+  test("without detail keeps nothing for each change, and the same sums", () => {
+    const long: Plan = { ...plan, total: 1_000_000, interval: 1 };
+    const [sums, each] = [new Ledger(long, 1, "sums"), new Ledger(long, 1)];
+    for (const ledger of [sums, each]) for (let n = 0; n < 10_000; n++) if (n !== 4999) ledger.deliver(0, long.base + n, n + 1, long.startAt + n + 2);
+    assert.deepEqual([sums.lastAt.length, sums.reached.length], [0, 0]);
+    const written = Float64Array.of(9998, 9999);
+    assert.deepEqual(sums.balance(written), { delivered: 9999, coalesced: 1, repeated: 0, reordered: 0, lost: 0 });
+    assert.deepEqual(sums.balance(written), each.balance(written));
+    assert.equal(sums.packedDelays(), each.packedDelays());
+    assert.deepEqual(sums.deliveredPerSecond, each.deliveredPerSecond);
+  });
+
   test("ignores the stamps of other plans", () => {
     const ledger = new Ledger(plan, 1);
     ledger.deliver(0, 99, 1, 1000);
