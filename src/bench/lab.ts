@@ -79,6 +79,11 @@ export class Lab implements AsyncDisposable {
     return this.#builtIn;
   }
 
+  /** The node that pods are bound to; undefined: to none, no scheduler takes them. */
+  get node(): string | undefined {
+    return this.#builtIn ? absentNode : undefined;
+  }
+
   /** Makes workspaces until there are as many. Gives their pods' names. */
   async workspaces(count: number): Promise<readonly string[]> {
     const missing = count - this.#names.length;
@@ -86,7 +91,7 @@ export class Lab implements AsyncDisposable {
     const first = this.#names.length;
     const made: string[] = [];
     await this.cluster.each(missing, async (i) => {
-      made[i] = await this.cluster.createWorkspace(first + i + 1, this.options.size, this.#builtIn ? absentNode : undefined);
+      made[i] = await this.cluster.createWorkspace(first + i + 1, this.options.size, this.node);
     }, this.signal);
     this.signal.throwIfAborted();
     this.#names.push(...made);

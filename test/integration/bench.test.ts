@@ -63,6 +63,24 @@ describe("the load tool", { skip: onRealCluster }, () => {
     assert.equal(connect["incomplete"], 0);
   });
 
+  test("soak: all of it together loses nothing, and tells the end of each workspace once", async () => {
+    const { figures, runs } = await bench("soak", ...small, "--seconds", "4", "--stalled", "1");
+    const notes = runs[0]?.notes.join("\n");
+    const wrong = [
+      "lost", "reordered", "repeated", "streams_ended", "connect_failures", "incomplete", "get_failures", "scrape_failures", "churn_failures",
+      "stopped_missing", "stopped_again", "stopped_early", "told_after_stopped", "untold", "skipped_pods", "worker_restarts",
+    ];
+    assert.deepEqual(Object.fromEntries(wrong.map((name) => [name, figures[name]])), Object.fromEntries(wrong.map((name) => [name, 0])), notes);
+    const { delivered = 0, coalesced = 0, deleted = 0, stopped, compactions = 0, relists } = figures;
+    assert.equal(delivered + coalesced, 4 * 200);
+    assert.ok(deleted > 0);
+    assert.equal(stopped, deleted);
+    assert.ok(compactions > 0);
+    assert.equal(relists, compactions);
+    for (const name of ["connects", "gets", "describes", "scrapes", "latency_p99_ms", "connect_p99_ms", "rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
+    assert.ok("rss_slope_mb_per_h" in figures && "rss_slope_noise_mb_per_h" in figures);
+  });
+
   test("Ctrl-C ends it with what was measured until then", async () => {
     const file = join(folder, "interrupted.json");
     const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);

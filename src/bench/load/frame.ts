@@ -1,24 +1,35 @@
-/** Reads the two things a load tool needs of an encoded SubscribeResponse, the change's number and the version, and skips all else: a fraction of the cost of decoding. */
+/** Reads the few things a load tool needs of an encoded SubscribeResponse (the change's number, version, ID, phase) and skips all else: a fraction of the cost of decoding. */
 import { stampKey } from "./plan.ts";
+
+/** wsman.WorkspacePhase.STOPPED. */
+export const stoppedPhase = 6;
 
 const lengthDelimited = 2;
 const key = Buffer.from(stampKey);
 
 /**
- * Reads frames one after the other, without allocating: the result of `read` stands in `stamp` and `version` until the next one.
- * Field numbers: SubscribeResponse.status 1; WorkspaceStatus.metadata 2, status_version 10; WorkspaceMetadata.annotations 4; map entries 1 and 2.
+ * Reads frames one after the other, without allocating: the result of `read` stands in the members until the next one.
+ * Field numbers: SubscribeResponse.status 1; WorkspaceStatus.id 1, metadata 2, phase 4, status_version 10; WorkspaceMetadata.annotations 4; map entries 1 and 2.
  */
 export class FrameReader {
   /** The change that the status carries; -1 if it carries none. */
   stamp = -1;
   /** status_version; 0 if there is none. Exact up to 2^53. */
   version = 0;
+  /** Where the workspace's ID stands in the buffer; nowhere (from = to) if there is none. */
+  idFrom = 0;
+  idTo = 0;
+  /** A wsman.WorkspacePhase. */
+  phase = 0;
   #at = 0;
 
   /** Reads the message between two places of a buffer. Bytes that are no such message give no stamp, or throw RangeError. */
   read(bytes: Uint8Array, start: number, end: number): void {
     this.stamp = -1;
     this.version = 0;
+    this.idFrom = start;
+    this.idTo = start;
+    this.phase = 0;
     this.#at = start;
     while (this.#at < end) {
       const tag = this.#varint(bytes, end);
@@ -30,10 +41,18 @@ export class FrameReader {
   #status(bytes: Uint8Array, end: number): void {
     while (this.#at < end) {
       const tag = this.#varint(bytes, end);
-      if (tag === 0x12) this.#metadata(bytes, this.#bounds(bytes, end));
+      if (tag === 0x0a) this.#id(bytes, end);
+      else if (tag === 0x12) this.#metadata(bytes, this.#bounds(bytes, end));
+      else if (tag === 0x20) this.phase = this.#varint(bytes, end);
       else if (tag === 0x50) this.version = this.#varint(bytes, end);
       else this.#skip(bytes, tag, end);
     }
+  }
+
+  #id(bytes: Uint8Array, end: number): void {
+    this.idTo = this.#bounds(bytes, end);
+    this.idFrom = this.#at;
+    this.#at = this.idTo;
   }
 
   #metadata(bytes: Uint8Array, end: number): void {

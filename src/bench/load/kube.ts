@@ -81,6 +81,16 @@ export class Cluster {
     return metadata.name;
   }
 
+  /** Changes the namespace, and nothing that a workspace manager looks at. */
+  async annotateNamespace(value: string): Promise<void> {
+    await this.#must("PATCH", `/api/v1/namespaces/${this.namespace}`, { metadata: { annotations: { [ownLabel]: value } } }, 200, "application/merge-patch+json");
+  }
+
+  /** Deletes a workspace's pod, at once and for good. */
+  async deleteWorkspace(name: string): Promise<void> {
+    await this.#must("DELETE", `${this.#path("pods")}/${name}`, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, 200);
+  }
+
   /** Writes an Event about an object that is no workspace, as a busy cluster is full of. */
   async createEvent(i: number): Promise<void> {
     const now = `${new Date().toISOString().slice(0, 19)}Z`;

@@ -69,7 +69,7 @@ function configuration(namespace: string, workers: number | undefined): object {
   return {
     manager: {
       namespace,
-      timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "36h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
+      timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "48h", maxLifetime: "48h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
       initProbe: { disabled: true },
       urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.ws.{{ .Host }}",
       workspaceHostPath: "/var/gitpod/workspaces", hostURL: "bench.example.com", heartbeatInterval: "30s", reconnectionInterval: "30s",

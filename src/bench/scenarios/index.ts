@@ -3,7 +3,8 @@ import { connect } from "./connect.ts";
 import { fanout } from "./fanout.ts";
 import { ready } from "./ready.ts";
 import type { Scenario } from "./scenario.ts";
+import { soak } from "./soak.ts";
 import { stall } from "./stall.ts";
 import { stream } from "./stream.ts";
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, fanout, stall, ready, connect }));
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, fanout, stall, ready, connect, soak }));

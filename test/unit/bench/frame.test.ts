@@ -1,7 +1,7 @@
 /** Tests of the load tool's reading of encoded statuses. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { FrameReader } from "../../../src/bench/load/frame.ts";
+import { FrameReader, stoppedPhase } from "../../../src/bench/load/frame.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
 function encoded(status: object, header: Record<string, string> = {}): Uint8Array {
@@ -23,6 +23,16 @@ test("stamp and version are found between everything else that a status holds", 
     spec: { url: "https://example.com" }, runtime: { podName: "p" },
   }, { traceparent: "x" });
   assert.deepEqual(read(bytes), { stamp: 4711, version });
+});
+
+test("ID and phase are found, and where there is no ID, none", () => {
+  const reader = new FrameReader();
+  const bytes = Buffer.concat([Buffer.alloc(3), encoded({ id: "0a-1b", statusVersion: version, metadata: { owner: "o" }, phase: wsman.WorkspacePhase.STOPPED })]);
+  reader.read(bytes, 3, bytes.length);
+  assert.deepEqual([bytes.toString("latin1", reader.idFrom, reader.idTo), reader.phase], ["0a-1b", stoppedPhase]);
+  const none = encoded({ statusVersion: 1 });
+  reader.read(none, 0, none.length);
+  assert.deepEqual([reader.idTo - reader.idFrom, reader.phase], [0, 0]);
 });
 
 test("only the bytes between the two places are read", () => {

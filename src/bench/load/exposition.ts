@@ -1,0 +1,11 @@
+/** Reads numbers from Prometheus' text format. */
+
+/** The sum of all series of a metric whose labels contain a text (`reason="stalled"`); undefined if there is none. */
+export function metricSum(text: string, name: string, label = ""): number | undefined {
+  let sum: number | undefined;
+  for (const line of text.split("\n")) {
+    const [, found = "", labels = "", value = ""] = /^([A-Za-z_:][\w:]*)(\{.*\})? (\S+)/.exec(line) ?? [];
+    if (found === name && labels.includes(label)) sum = (sum ?? 0) + Number(value);
+  }
+  return sum;
+}
