@@ -58,8 +58,8 @@ export const fanout: Scenario = {
     lab.say("the daemon");
     const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
     let sourceShare = 0;
-    const ours = await turn(lab, flood.daemon.endpoint, () => flood.begin(rate), async () => {
-      sourceShare = await flood.finish(true);
+    const ours = await turn(lab, flood.daemon.endpoint, () => flood.begin(flood.plan(rate)), async () => {
+      sourceShare = (await flood.finish(true)).share;
     });
     const main = lab.usage.cost("daemon", ours.from, ours.to)?.main;
     const bareMain = bareTurns.map(({ perSecond, from, to }) => perSecond / (lab.usage.cost("bare server", from, to)?.main ?? Number.NaN));
@@ -96,7 +96,7 @@ function idleness(main: number | undefined): readonly string[] {
 async function capture(lab: Lab, flood: Flooded): Promise<readonly Uint8Array[]> {
   await using reader = lab.part("capture", "subscribers");
   await reader.call("open", { endpoint: flood.daemon.endpoint, subscribers: 1, connections: 1, stalled: 0, capture: frameCount }, nothing);
-  await flood.begin(captureRate, frameCount);
+  await flood.begin(flood.plan(captureRate, frameCount));
   await flood.finish(false);
   const frames: Uint8Array[] = [];
   // Some may have been coalesced; what there is will do.

@@ -18,8 +18,11 @@ function fieldsOf(value: unknown): object {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [`f:${key}`, fieldsOf(member)]));
 }
 
-/** Adds an environment variable so long that the pod has just this many bytes as JSON. A pod that is longer already stays as it is. */
-export function grow(pod: WorkspacePod, size: number, random: Random): void {
+/**
+ * Adds an environment variable so long that the pod has just this many bytes as JSON. A pod that is longer already stays as it is.
+ * @param filling the variable's value, of so many bytes.
+ */
+export function grow(pod: WorkspacePod, size: number, filling: (length: number) => string): void {
   const filler = { name: "GITPOD_RESOLVED_EXTENSIONS", value: "" };
   const containers = pod.spec["containers"];
   const first: unknown = Array.isArray(containers) ? containers[0] : undefined;
@@ -28,10 +31,11 @@ export function grow(pod: WorkspacePod, size: number, random: Random): void {
   first["env"] = [...bare, filler];
   const missing = size - Buffer.byteLength(JSON.stringify(pod));
   if (missing < 0) first["env"] = bare;
-  else filler.value = extensions(missing, random);
+  else filler.value = filling(missing);
 }
 
-function extensions(length: number, random: Random): string {
+/** Names and versions of editor extensions: what fills large pods in practice. Holds nothing that JSON escapes. */
+export function extensions(length: number, random: Random): string {
   let list = "";
   while (list.length < length) list += `vscode.extension-${hex(random, 4)}@1.${Math.floor(random() * 90)}.0:${hex(random, 32)} `;
   return list.slice(0, length);

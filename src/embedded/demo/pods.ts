@@ -4,7 +4,7 @@ import { timestamp } from "../kubelet/json.ts";
 import { hex, pick, seededRandom, seedOf } from "../kubelet/random.ts";
 import type { Random } from "../kubelet/random.ts";
 import { encodeExposedPorts, encodeImageSpec, encodeInitializer } from "./payloads.ts";
-import { grow, managedFields } from "./ballast.ts";
+import { extensions, grow, managedFields } from "./ballast.ts";
 import { stateOf } from "./states.ts";
 import type { PodState } from "./states.ts";
 import { adjectives, animals, owners, projects, teams } from "./words.ts";
@@ -89,7 +89,7 @@ export function makeWorkspacePod(options: WorkspacePodOptions): WorkspacePod {
   };
   if (given.size > 0) {
     pod.metadata["managedFields"] = managedFields(pod, timestamp(given.createdAt));
-    grow(pod, given.size, given.random);
+    grow(pod, given.size, (length) => extensions(length, given.random));
   }
   return pod;
 }
