@@ -53,10 +53,13 @@ export interface LoadResult {
   readonly longestPerSecond: readonly number[];
 }
 
+/** Processes of subscribers, and how many each has. */
+export type Crowd = readonly { readonly part: Part; readonly count: number }[];
+
 interface Team {
   readonly writer: Part;
   readonly watcher: Part | undefined;
-  readonly subscribers: readonly { readonly part: Part; readonly count: number }[];
+  readonly subscribers: Crowd;
 }
 
 /**
@@ -65,8 +68,7 @@ interface Team {
  * @param detail "sums": for days, without what grows with the number of changes; then there is no bare watch, and nothing in `added`.
  */
 export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail: Detail = "each"): Promise<LoadResult> {
-  const { options } = lab;
-  const names = await lab.workspaces(options.workspaces);
+  const names = await lab.workspaces(lab.options.workspaces);
   await using writer = lab.part("writer", "writer");
   await using watcher = detail === "each" ? lab.part("bare watch", "watcher") : undefined;
   await using subscribers = startSubscribers(lab);
@@ -75,14 +77,14 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   await Promise.all([
     writer.call("open", { ...place, names, connections: writerConnections }, nothing),
     watcher?.call("open", place, nothing),
-    ...team.subscribers.map(({ part, count }, i) => part.call("open", { endpoint: daemon.endpoint, subscribers: count, connections: share(options.connections, i, team.subscribers.length), stalled: share(stalled, i, team.subscribers.length), capture: 0 }, nothing)),
+    openSubscribers(lab, team.subscribers, daemon, stalled),
   ]);
   const before = await lab.cluster.requests();
   const plan = await begin(lab, team, detail);
   await watchProgress(lab, plan);
   const written = await writer.call("finish", { stop: lab.signal.aborted }, writtenSchema);
   const to = machineNow();
-  await settle(team, written.written);
+  await settle(team.subscribers, written.written);
   await lab.usage.sample();
   const after = await lab.cluster.requests();
   const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
@@ -91,11 +93,17 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
 }
 
 /** Processes of subscribers, as many as were asked for. */
-export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: readonly { readonly part: Part; readonly count: number }[] } {
+export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: Crowd } {
   const { clients, subscribers } = lab.options;
   const count = Math.min(clients, subscribers);
   const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(count === 1 ? "subscribers" : `subscribers ${i + 1}`, "subscribers"), count: share(subscribers, i, count) }));
   return { parts, [Symbol.asyncDispose]: async () => void (await Promise.all(parts.map(({ part }) => part[Symbol.asyncDispose]()))) };
+}
+
+/** Subscribes them all. @param stalled subscribers that do not read, beside the others. */
+export async function openSubscribers(lab: Lab, crowd: Crowd, { endpoint }: Daemon, stalled: number): Promise<void> {
+  const { connections } = lab.options;
+  await Promise.all(crowd.map(({ part, count }, i) => part.call("open", { endpoint, subscribers: count, connections: share(connections, i, crowd.length), stalled: share(stalled, i, crowd.length), capture: 0 }, nothing)));
 }
 
 /** The i-th of `parts` nearly equal shares of a number. */
@@ -121,7 +129,7 @@ async function watchProgress(lab: Lab, plan: Plan): Promise<void> {
 }
 
 /** Waits until every subscriber has every workspace's last change, or the deadline passes. */
-async function settle({ subscribers }: Team, written: Float64Array): Promise<void> {
+export async function settle(subscribers: Crowd, written: Float64Array): Promise<void> {
   const lostSchema = z.object({ lost: z.number() });
   const deadline = machineNow() + settleMs;
   while (machineNow() < deadline) {
@@ -144,11 +152,10 @@ interface Found {
 function collect({ lab, plan, to, written, arrivals, balances, requests }: Found): LoadResult {
   const latency = delayHistogram();
   for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
-  const sum = (name: keyof Balance): number => balances.reduce((total, balance) => total + balance[name], 0);
   return {
     plan, from: dueAt(plan, plan.measuredFrom), to, latency,
     added: arrivals ? addedDelays(plan, arrivals.at, balances, lab.options.subscribers) : delayHistogram(),
-    balance: { delivered: sum("delivered"), coalesced: sum("coalesced"), repeated: sum("repeated"), reordered: sum("reordered"), lost: sum("lost") },
+    balance: sumOf(balances),
     late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
     ...(arrivals ? watched(plan, arrivals) : unwatched(plan, written, to)),
     failedWrites: written.failed,
@@ -160,8 +167,14 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
   };
 }
 
+/** The sums over all processes. */
+export function sumOf(balances: readonly Balance[]): Balance {
+  const sum = (name: keyof Balance): number => balances.reduce((total, balance) => total + balance[name], 0);
+  return { delivered: sum("delivered"), coalesced: sum("coalesced"), repeated: sum("repeated"), reordered: sum("reordered"), lost: sum("lost") };
+}
+
 /** All processes' values of each second until the load's end. */
-function bySecond(plan: Plan, to: number, parts: readonly Float64Array[], join: (a: number, b: number) => number): readonly number[] {
+export function bySecond(plan: Plan, to: number, parts: readonly Float64Array[], join: (a: number, b: number) => number): readonly number[] {
   const seconds = Math.max(1, Math.ceil((to - plan.startAt) / 1000));
   return Array.from({ length: seconds }, (_, i) => parts.reduce((sum, part) => join(sum, part[i] ?? 0), 0));
 }

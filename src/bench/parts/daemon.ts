@@ -84,8 +84,13 @@ function configuration(namespace: string, workers: number | undefined): object {
 
 /** The value of a metric without labels; undefined if the daemon does not tell. */
 export async function metric(daemon: Daemon, name: string): Promise<number | undefined> {
-  if (daemon.metrics === undefined) return undefined;
+  return (await metrics(daemon)).get(name);
+}
+
+/** All metrics without labels, read at once; none if the daemon does not tell. */
+export async function metrics(daemon: Daemon): Promise<ReadonlyMap<string, number>> {
+  if (daemon.metrics === undefined) return new Map();
   const response = await fetch(daemon.metrics, { signal: AbortSignal.timeout(10_000) });
-  const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
-  return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  const found = (await response.text()).matchAll(/^([a-z_:][a-z0-9_:]*) (\S+)$/gim);
+  return new Map([...found].map(([, name = "", value]) => [name, Number(value)]));
 }

@@ -17,6 +17,15 @@ export function median(values: readonly number[]): number {
   return ((sorted[Math.ceil(half) - 1] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
 }
 
+/** By how much y grows with x: the slope of the line with the least squares. NaN for fewer than two different x. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (axis: 0 | 1): number => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  const products = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  const squares = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+  return products / squares;
+}
+
 /** Summaries of all figures, in the order of the first run. */
 export function summarize(runs: readonly Figures[]): ReadonlyMap<string, Summary> {
   const names = new Set(runs.flatMap((run) => Object.keys(run)));

@@ -30,6 +30,7 @@ export interface Cost {
   /** Share of its time that the main thread was running. */
   readonly main: number;
   readonly cpuMs: number;
+  readonly mainMs: number;
   /** Resident memory in MiB (2^20 bytes): at the end, and the medians of the first and the last tenth of the time. */
   readonly rssMb: number;
   readonly rssFirstMb: number;
@@ -82,7 +83,7 @@ export class Usage {
     const tenth = Math.max(1, Math.floor(samples.length / 10));
     const memory = samples.map(({ rssMb }) => rssMb);
     return {
-      cpu: (last.cpuMs - first.cpuMs) / time, main: (last.mainMs - first.mainMs) / time, cpuMs: last.cpuMs - first.cpuMs,
+      cpu: (last.cpuMs - first.cpuMs) / time, main: (last.mainMs - first.mainMs) / time, cpuMs: last.cpuMs - first.cpuMs, mainMs: last.mainMs - first.mainMs,
       rssMb: last.rssMb, rssFirstMb: middle(memory.slice(0, tenth)), rssLastMb: middle(memory.slice(-tenth)), rssMaxMb: Math.max(...samples.map(({ rssMaxMb }) => rssMaxMb)),
     };
   }

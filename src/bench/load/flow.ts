@@ -1,0 +1,103 @@
+/** A flood that subscribers read: begun, waited for, and what they found. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { decodeFromCompressedBase64 } from "hdr-histogram-js";
+import type { Histogram } from "hdr-histogram-js";
+import { z } from "zod";
+import type { Lab } from "../lab.ts";
+import { balanceSchema } from "../parts/subscribers.ts";
+import { machineNow } from "./clock.ts";
+import type { Flooded, Sent } from "./flood.ts";
+import { delayHistogram } from "./ledger.ts";
+import type { Balance } from "./ledger.ts";
+import { dueAt, endOf } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { bySecond, openSubscribers, settle, startSubscribers, sumOf } from "./run.ts";
+import type { Crowd } from "./run.ts";
+
+const nothing = z.undefined();
+const reachedSchema = z.object({ delivered: z.number(), coalesced: z.number() });
+
+/** What a flow found. */
+export interface Flow {
+  readonly plan: Plan;
+  readonly sent: Sent;
+  /** On the machine's clock: when the first change that is measured was due, when the last one was, and when the last subscriber had the last of them all. */
+  readonly from: number;
+  readonly to: number;
+  readonly deliveredAt: number;
+  readonly balance: Balance;
+  /** From due to delivered. */
+  readonly latency: Histogram;
+  /** From due to sent. */
+  readonly late: Histogram;
+  readonly ended: number;
+  readonly why: string;
+  /** Busiest share of time of a load process' thread, 0 to 1. */
+  readonly share: number;
+  /** Per second from the plan's begin. */
+  readonly deliveredPerSecond: readonly number[];
+  readonly longestPerSecond: readonly number[];
+}
+
+/** Runs a flood to its end, or to the user's. @param planned makes the plan once everyone is there. */
+export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Promise<Flow> {
+  await using subscribers = startSubscribers(lab);
+  const crowd = subscribers.parts;
+  await openSubscribers(lab, crowd, flood.daemon, 0);
+  const plan = planned();
+  await Promise.all(crowd.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail: "each" }, nothing)));
+  await flood.begin(plan);
+  const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
+  await settle(crowd, sent.written);
+  await lab.usage.sample();
+  const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
+  await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));
+  return collect(plan, sent, balances);
+}
+
+/** Waits for the last change to be taken; the user may end it earlier. @param tell says how far it is, every second. */
+export async function finished(lab: Lab, flood: Flooded, tell: () => Promise<void>): Promise<Sent> {
+  const stop = (): void => void flood.finish(true).catch(() => {});
+  lab.signal.addEventListener("abort", stop, { once: true });
+  if (lab.signal.aborted) stop();
+  const done = new AbortController();
+  const telling = every(1000, done.signal, tell);
+  try {
+    return await flood.finish(false);
+  } finally {
+    done.abort();
+    lab.signal.removeEventListener("abort", stop);
+    await telling;
+  }
+}
+
+async function every(ms: number, signal: AbortSignal, task: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await task();
+    await sleep(ms, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function progress(lab: Lab, crowd: Crowd, plan: Plan): Promise<void> {
+  if (plan.interval > 0) {
+    lab.say(`measuring, ${Math.max(0, Math.ceil((endOf(plan) - machineNow()) / 1000))} s to go`);
+    return;
+  }
+  const balances = await Promise.all(crowd.map(({ part }) => part.call("balance", { written: new Float64Array(plan.workspaces) }, reachedSchema)));
+  const reached = balances.reduce((sum, { delivered, coalesced }) => sum + delivered + coalesced, 0);
+  lab.say(`measuring, ${Math.floor(reached / lab.options.subscribers)} of ${plan.total} changes have come through`);
+}
+
+function collect(plan: Plan, sent: Sent, balances: readonly z.infer<typeof balanceSchema>[]): Flow {
+  const latency = delayHistogram();
+  for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
+  const deliveredAt = balances.reduce((last, { lastAt }) => lastAt.reduce((a, b) => Math.max(a, b), last), plan.startAt);
+  return {
+    plan, sent, from: dueAt(plan, plan.measuredFrom), to: plan.interval > 0 ? endOf(plan) : deliveredAt, deliveredAt,
+    balance: sumOf(balances), latency, late: decodeFromCompressedBase64(sent.late),
+    ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
+    share: Math.max(sent.share, ...balances.map(({ share }) => share)),
+    deliveredPerSecond: bySecond(plan, deliveredAt, balances.map((balance) => balance.deliveredPerSecond), (a, b) => a + b),
+    longestPerSecond: bySecond(plan, deliveredAt, balances.map((balance) => balance.longestPerSecond), Math.max),
+  };
+}
