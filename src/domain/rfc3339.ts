@@ -7,7 +7,7 @@ export interface Instant {
 }
 
 const hours = "(?:[01]\\d|2[0-3])";
-const pattern = new RegExp(`^(\\d{4}-\\d\\d-\\d\\d)T(${hours}:[0-5]\\d:[0-5]\\d)(?:[.,](\\d+))?(?:Z|([+-]${hours}:[0-5]\\d))$`);
+const pattern = new RegExp(`^(\\d{4})-(\\d\\d)-(\\d\\d)T(${hours}:[0-5]\\d:[0-5]\\d)(?:[.,](\\d+))?(?:Z|([+-]${hours}:[0-5]\\d))$`);
 /** Far more digits than anyone writes. */
 const maxLength = 64;
 
@@ -15,11 +15,25 @@ const maxLength = 64;
 export function parseRfc3339(text: string): Instant | undefined {
   const match = text.length <= maxLength ? pattern.exec(text) : null;
   if (!match) return undefined;
-  const [, date = "", time = "", fraction = "", offset = ""] = match;
-  const ms = Date.parse(`${date}T${time}Z`);
-  // Date.parse takes February 30 for March 1 or 2.
-  if (Number.isNaN(ms) || !new Date(ms).toISOString().startsWith(date)) return undefined;
-  return { seconds: ms / 1000 - offsetSeconds(offset), nanos: Number(fraction.slice(0, 9).padEnd(9, "0")) };
+  const [, year = "", month = "", day = "", time = "", fraction = "", offset = ""] = match;
+  const days = daysUntil(Number(year), Number(month), Number(day));
+  if (days === undefined) return undefined;
+  const seconds = days * 86_400 + Number(time.slice(0, 2)) * 3600 + Number(time.slice(3, 5)) * 60 + Number(time.slice(6));
+  return { seconds: seconds - offsetSeconds(offset), nanos: nanosOf(fraction) };
+}
+
+function nanosOf(fraction: string): number {
+  return fraction === "" ? 0 : Number(fraction.slice(0, 9).padEnd(9, "0"));
+}
+
+const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+
+/** Days from 1970 to a date; undefined if there is no such day. (Date takes February 30 for March 1 or 2, and is slow to tell what it took.) */
+function daysUntil(year: number, month: number, day: number): number | undefined {
+  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 1 : 0;
+  if (day < 1 || day > (monthDays[month - 1] ?? 0) + leap) return undefined;
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999; the calendar repeats after 400 years, or 146,097 days.
+  return Date.UTC(year + 400, month - 1, day) / 86_400_000 - 146_097;
 }
 
 /** Of `+05:30`; none is UTC. */

@@ -6,9 +6,11 @@ import { stoppedStatus } from "../domain/stopped.ts";
 import { BatchBytes } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import { dependsOnEvents, shorten } from "./held.ts";
+import { PodParser } from "./parse.ts";
 import { InvalidPodError, readPod, type Pod } from "./pod.ts";
 import { deriveStatus } from "./status.ts";
 
+const parser = new PodParser();
 const noEvents: readonly PodEvent[] = [];
 /** A skipped line's message is for a log line, and may quote a label. */
 const maxMessage = 500;
@@ -41,16 +43,16 @@ function processLine(buffer: SharedArrayBuffer, line: TaskLine, config: DeriveCo
 }
 
 function read(buffer: SharedArrayBuffer, line: TaskLine, reading: Reading): Pod {
-  const value = parse(Buffer.from(buffer, line.start, line.length).toString("utf8"));
+  const value = parse(Buffer.from(buffer, line.start, line.length), line.source);
   const pod = readPod(line.source === "watch" ? objectOfWatchLine(value, reading) : value);
   reading.pod = pod;
   if (pod.uid === "") throw new InvalidPodError(`pod ${pod.name} has no uid`);
   return pod;
 }
 
-function parse(text: string): unknown {
+function parse(bytes: Buffer, source: TaskLine["source"]): unknown {
   try {
-    return JSON.parse(text);
+    return parser.parse(bytes, source);
   } catch {
     // The parser's own message quotes the text, which may hold secrets.
     throw new InvalidPodError("not valid JSON", "unparsable");
