@@ -48,6 +48,24 @@ describe("the load tool", { skip: onRealCluster }, () => {
     for (const name of ["latency_p50_ms", "latency_p99_ms", "latency_max_ms", "added_p50_ms", "added_p99_ms", "changes_per_s", "daemon_cpu_us_per_change", "daemon_rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
   });
 
+  test("burst: every subscriber gets every final status, and the figures of the daemon's threads are there", async () => {
+    const { figures } = await bench("burst", ...small, "--changes", "300", "--workers", "1");
+    const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
+    assert.equal(delivered + coalesced, 4 * 300);
+    assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+    for (const name of ["changes_per_s", "ratio_to_parse_limit", "parse_limit_per_s", "worker_us_per_change", "batch_lines"]) assert.ok((figures[name] ?? 0) > 0, name);
+    // So little may be less than a tick.
+    assert.ok((figures["main_us_per_change"] ?? -1) >= 0);
+  });
+
+  test("scale: no change is lost with any number of workspaces", async () => {
+    const { figures } = await bench("scale", ...small, "--workspaces", "101");
+    const { repeated, reordered, lost } = figures;
+    assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+    for (const name of ["rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101"]) assert.ok((figures[name] ?? 0) > 0, name);
+    for (const name of ["rss_mb_per_1000", "cpu_us_per_change_100", "cpu_us_per_change_101"]) assert.ok(figures[name] !== undefined, name);
+  });
+
   test("stall: who does not read is no one else's loss", async () => {
     const { lost, reordered, repeated, p99_ratio = 0 } = (await bench("stall", ...small)).figures;
     assert.deepEqual({ lost, reordered, repeated }, { lost: 0, reordered: 0, repeated: 0 });
@@ -110,6 +128,13 @@ describe("the load tool on a cluster that is there already", () => {
     cluster = await startTestCluster();
   });
   after(() => cluster.close());
+
+  test("bursts there, too, as fast as it takes the changes", async () => {
+    const { figures } = await bench("burst", ...small, "--kubeconfig", cluster.kubeconfig, "--changes", "100");
+    const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
+    assert.equal(delivered + coalesced, 4 * 100);
+    assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+  });
 
   test("measures in a namespace of its own, and takes away what it made", async () => {
     const { figures } = await bench("stream", ...small, "--kubeconfig", cluster.kubeconfig, "--events", "20");

@@ -18,7 +18,7 @@ const steps = [100, 1000, 5000];
 /** CPU time is sampled every quarter of a second: samples from the middle of the load have nothing else in them. */
 const edgeMs = 500;
 /** Until memory has come to rest. */
-const restMs = 3000;
+const restMs = 2000;
 
 /** What was found with a number of workspaces. */
 interface Step {
@@ -58,7 +58,8 @@ async function oneStep(lab: Lab, workspaces: number): Promise<Step> {
 
 function figuresOf(all: readonly Step[]): Figures {
   const by = (name: string, value: (step: Step) => number | undefined): Record<string, number | undefined> => Object.fromEntries(all.map((step) => [`${name}_${step.workspaces}`, value(step)]));
-  const cpu = all.flatMap(({ cpuMicros }) => cpuMicros ?? []);
+  // Less than a tick of /proc is nothing to compare with.
+  const cpu = all.flatMap(({ cpuMicros = 0 }) => (cpuMicros > 0 ? cpuMicros : []));
   const memory = all.flatMap(({ workspaces, rssMb }) => (rssMb === undefined ? [] : [[workspaces / 1000, rssMb] as const]));
   const sum = (name: "lost" | "reordered" | "repeated"): number => all.reduce((total, { flow }) => total + flow.balance[name], 0);
   return measured({

@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { machineNow } from "../../../src/bench/load/clock.ts";
-import { measured, median, summarize } from "../../../src/bench/report/figures.ts";
+import { measured, median, slope, summarize } from "../../../src/bench/report/figures.ts";
 import { plain, table } from "../../../src/bench/report/table.ts";
 import { Usage } from "../../../src/bench/report/usage.ts";
 
@@ -10,6 +10,12 @@ test("medians of odd and even numbers of runs", () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 2, 3]), 2.5);
   assert.ok(Number.isNaN(median([])));
+});
+
+test("the slope of points that lie on a line, near one, and of too few", () => {
+  assert.equal(slope([[1, 5], [2, 7], [4, 11]]), 2);
+  assert.ok(Math.abs(slope([[0, 0.1], [1, 0.9], [2, 2.1], [3, 2.9]]) - 0.96) < 1e-9);
+  assert.ok(Number.isNaN(slope([[1, 5]])));
 });
 
 test("a figure that one run could not give is summarized over the others", () => {
