@@ -33,6 +33,7 @@ export const scale: Scenario = {
   summary: "--rate changes/s with 100, 1,000, 5,000 and --workspaces workspaces, each with a daemon of its own: CPU per change and memory",
   defaults: { workspaces: 20_000, subscribers: 10, rate: 200, seconds: 8 },
   run: async (lab) => {
+    if (!lab.ownsAll && lab.options.runs > 1) throw new Error("on a cluster that is not its own, scale runs once: workspaces are only added there");
     const all: Step[] = [];
     for (const workspaces of [...steps.filter((step) => step < lab.options.workspaces), lab.options.workspaces]) {
       if (!lab.signal.aborted) all.push(await oneStep(lab, workspaces));

@@ -28,7 +28,10 @@ const heads = [`{"type":"ADDED","object":${opening}`, `{"type":"MODIFIED","objec
 const tails = ["}\n", "}\n", "", ""].map((text) => Buffer.from(text));
 const none = Buffer.alloc(0);
 const longestFrame = Math.max(...heads.map((head, i) => head.length + (tails[i]?.length ?? 0)));
+/** Stand for what is shared, until the pod is text. */
+const managedMark = "@@managed@@";
 const fillingMark = "@@filling@@";
+const quotedManagedMark = JSON.stringify(managedMark);
 
 /** A pod: its own bytes, with what it shares in between, and where its numbers are. */
 interface Prepared {
@@ -101,9 +104,7 @@ export class PreparedPods {
 /** Makes pods into bytes. */
 class Press {
   readonly #options: PreparedPodsOptions;
-  #managed: readonly object[] | undefined;
-  #managedText = "";
-  #managedBytes: Buffer = none;
+  #managed: Buffer = none;
   #filling: Buffer = none;
   /** Beginnings of the filling, by their length: few, since pods differ by some bytes only. */
   readonly #fillings = new Map<number, Uint8Array>();
@@ -119,8 +120,9 @@ class Press {
     const pod = { ...bare, metadata: inOrder(bare.metadata, index) };
     let missing = 0;
     if (size > 0) {
-      pod.metadata["managedFields"] = this.#managedOf(pod);
-      grow(pod, size, (length) => {
+      this.#prepare(pod);
+      pod.metadata["managedFields"] = managedMark;
+      grow(pod, size - this.#managed.length + quotedManagedMark.length, (length) => {
         missing = length;
         return fillingMark;
       });
@@ -128,25 +130,21 @@ class Press {
     return this.#pressed(name, JSON.stringify(pod).slice('{"apiVersion":"v1","kind":"Pod",'.length), missing);
   }
 
+  /** Managed fields follow from names of members alone, and all pods have the same. */
+  #prepare(pod: WorkspacePod): void {
+    if (this.#managed.length === 0) this.#managed = Buffer.from(JSON.stringify(managedFields(pod, String(pod.metadata["creationTimestamp"]))));
+  }
+
   /** Cuts the text where what is shared stands. */
   #pressed(name: string, text: string, missing: number): Prepared {
-    const [front, behind = ""] = this.#managed ? halves(text, this.#managedText) : [text];
+    const [front, behind = ""] = halves(text, quotedManagedMark);
     const [middle, back = ""] = halves(behind, fillingMark);
     const own = Buffer.from(front);
     const filling = missing > 0 ? this.#fillingOf(missing) : none;
-    const parts = [own, this.#managedBytes, Buffer.from(middle), filling, Buffer.from(back)].filter((part) => part.length > 0);
+    const parts = [own, this.#managed, Buffer.from(middle), filling, Buffer.from(back)].filter((part) => part.length > 0);
     const after = (mark: string): number => own.indexOf(mark) + mark.length;
     const stampMark = `"${this.#options.stampAnnotation}":"`;
     return { name, parts, length: parts.reduce((sum, part) => sum + part.length, 0), versionAt: after('"resourceVersion":"'), stampAt: after(stampMark) };
-  }
-
-  #managedOf(pod: WorkspacePod): readonly object[] {
-    if (!this.#managed) {
-      this.#managed = managedFields(pod, String(pod.metadata["creationTimestamp"]));
-      this.#managedText = JSON.stringify(this.#managed);
-      this.#managedBytes = Buffer.from(this.#managedText);
-    }
-    return this.#managed;
   }
 
   #fillingOf(length: number): Uint8Array {
