@@ -89,3 +89,20 @@ export async function metric(daemon: Daemon, name: string): Promise<number | und
   const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
   return line === undefined ? undefined : Number(line.slice(name.length + 1));
 }
+
+/** How often the daemon's event loop is looked at (prom-client's default), milliseconds: that time is in every delay that it tells. */
+const samplerMs = 10;
+
+/**
+ * Longest delay of the daemon's event loop since the last time that somebody asked, milliseconds, without the sampler's own 10: a loop that was blocked
+ * once for so long tells of 0 to 10 ms less, one that was so often tells of nearly all. Undefined if the daemon does not tell.
+ */
+export async function loopDelayMs(daemon: Daemon): Promise<number | undefined> {
+  const seconds = await metric(daemon, "nodejs_eventloop_lag_max_seconds");
+  return seconds === undefined ? undefined : beyondSampler(seconds);
+}
+
+/** The metric's value as {@link loopDelayMs} gives it. */
+export function beyondSampler(seconds: number): number {
+  return Math.max(0, seconds * 1000 - samplerMs);
+}

@@ -6,11 +6,9 @@ import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
 import { Ledger } from "../load/ledger.ts";
 import { planSchema } from "../load/plan.ts";
+import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
-
-const text = z.string().optional();
-export const endpointSchema = z.object({ host: z.string(), port: z.number(), tls: z.object({ ca: text, cert: text, key: text }).optional() });
 
 const openSchema = z.object({
   endpoint: endpointSchema,
