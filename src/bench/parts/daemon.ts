@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { asObject } from "../../domain/json.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { machineNow } from "../load/clock.ts";
+import { metricIn } from "../load/metrics-text.ts";
 import { startProgram } from "./program.ts";
 
 /** How long it may take until it serves, and until it has its first complete list. */
@@ -86,10 +87,11 @@ function configuration(namespace: string, workers: number | undefined): object {
 export async function metric(daemon: Daemon, name: string): Promise<number | undefined> {
   if (daemon.metrics === undefined) return undefined;
   const response = await fetch(daemon.metrics, { signal: AbortSignal.timeout(10_000) });
-  const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
-  return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  return metricIn(await response.text(), name);
 }
 
+/** Longest delay of its event loop since the last scrape, seconds. */
+export const loopDelayMetric = "nodejs_eventloop_lag_max_seconds";
 /** How often the daemon's event loop is looked at (prom-client's default), milliseconds: that time is in every delay that it tells. */
 const samplerMs = 10;
 
@@ -98,7 +100,7 @@ const samplerMs = 10;
  * once for so long tells of 0 to 10 ms less, one that was so often tells of nearly all. Undefined if the daemon does not tell.
  */
 export async function loopDelayMs(daemon: Daemon): Promise<number | undefined> {
-  const seconds = await metric(daemon, "nodejs_eventloop_lag_max_seconds");
+  const seconds = await metric(daemon, loopDelayMetric);
   return seconds === undefined ? undefined : beyondSampler(seconds);
 }
 
