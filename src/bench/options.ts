@@ -19,7 +19,7 @@ export interface Options {
   readonly size: number;
   /** Subscribers that do not read, beside the others. */
   readonly stalled: number;
-  /** Calls, or scrapes, that are under way at the same time. */
+  /** Calls that are under way at the same time. */
   readonly concurrency: number;
   /** Other Events in the namespace. */
   readonly events: number;

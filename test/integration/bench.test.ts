@@ -99,6 +99,22 @@ describe("the load tool", { skip: onRealCluster }, () => {
     assert.ok("rss_slope_mb_per_h" in figures && "rss_slope_noise_mb_per_h" in figures);
   });
 
+  test("list: the daemon's answers and the bare server's are the same to the byte, and every call is answered", async () => {
+    const { figures } = await bench("list", "--workspaces", "60", "--seconds", "1", "--warmup", "0", "--size", "0");
+    assert.deepEqual({ failed: figures["failed"], different: figures["different"] }, { failed: 0, different: 0 });
+    for (const name of ["get_ratio_to_bare", "get_p50_ms", "get_p99_ms", "get_per_s", "bare_get_per_s", "describe_ratio_to_bare", "describe_p50_ms", "describe_p99_ms", "describe_per_s", "answer_mb", "rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
+    assert.ok((figures["loop_delay_max_ms"] ?? -1) >= 0);
+  });
+
+  test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {
+    const { figures } = await bench("scrape", ...small);
+    const { repeated, reordered, lost, failed, delivered = 0, coalesced = 0 } = figures;
+    assert.deepEqual({ repeated, reordered, lost, failed }, { repeated: 0, reordered: 0, lost: 0, failed: 0 });
+    assert.equal(delivered + coalesced, 4 * 50);
+    for (const name of ["scrape_p50_ms", "scrape_p99_ms", "scrapes_per_s", "scrape_kb", "health_p99_ms", "latency_p99_ms"]) assert.ok((figures[name] ?? 0) > 0, name);
+    assert.ok((figures["loop_delay_max_ms"] ?? -1) >= 0);
+  });
+
   test("Ctrl-C ends it with what was measured until then", async () => {
     const file = join(folder, "interrupted.json");
     const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);

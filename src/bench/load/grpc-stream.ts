@@ -1,5 +1,5 @@
 /**
- * A lean reader of gRPC server streams, on HTTP/2 frames by hand: a load tool must cost less than what it measures, and a full client costs more.
+ * A lean client of gRPC calls with one request, on HTTP/2 frames by hand: a load tool must cost less than what it measures, and a full client costs more.
  * Flow control is kept as usual clients do (64 KiB a stream, 1 MiB a connection); headers and trailers are not decoded.
  */
 import { connect as connectTcp } from "node:net";
@@ -19,8 +19,11 @@ export interface StreamSink {
   message(bytes: Buffer, start: number, end: number): void;
   /** The response headers are there. */
   opened(): void;
-  /** The stream is over, whoever ended it; called once. */
-  ended(why: string): void;
+  /**
+   * The stream is over, whoever ended it; called once.
+   * @param complete the server ended it in order, with response headers at its begin and trailers at its end. (With trailers alone, as servers refuse calls, it is not.)
+   */
+  ended(why: string, complete: boolean): void;
 }
 
 const types = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, window: 8 } as const;
@@ -33,6 +36,9 @@ const headerBytes = 9;
 const maxFrame = 16_384;
 const streamWindow = 65_535;
 const connectionWindow = 1_048_576;
+/** Reassemblers of streams that are over, kept for their room, which may be a large message's. */
+const maxIdle = 4;
+const none = Buffer.alloc(0);
 
 interface OpenStream {
   readonly sink: StreamSink;
@@ -48,7 +54,9 @@ export class GrpcConnection {
   readonly #streams = new Map<number, OpenStream>();
   #nextId = 1;
   #consumed = 0;
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #idle: Reassembler[] = [];
+  /** Begin of a frame whose end has not come yet. */
+  #rest = none;
   #failed: string | undefined;
 
   /** Connects. @param shared buffer that the system reads into; may be that of all connections of the process. */
@@ -65,15 +73,15 @@ export class GrpcConnection {
     ]));
   }
 
-  /** Begins a server-streaming call whose request is an encoded message. */
+  /** Begins a call whose request is an encoded message. */
   call(path: string, request: Uint8Array, metadata: Readonly<Record<string, string>>, sink: StreamSink): void {
     const id = this.#nextId;
     this.#nextId += 2;
     if (this.#failed !== undefined) {
-      sink.ended(this.#failed);
+      sink.ended(this.#failed, false);
       return;
     }
-    this.#streams.set(id, { sink, parts: new Reassembler(), opened: false, consumed: 0 });
+    this.#streams.set(id, { sink, parts: this.#idle.pop() ?? new Reassembler(), opened: false, consumed: 0 });
     const prefix = Buffer.alloc(5);
     prefix.writeUInt32BE(request.length, 1);
     const authority = `${this.#endpoint.host}:${this.#endpoint.port}`;
@@ -95,25 +103,56 @@ export class GrpcConnection {
     this.#failed ??= why;
     const streams = [...this.#streams.values()];
     this.#streams.clear();
-    for (const { sink } of streams) sink.ended(why);
+    for (const { sink } of streams) sink.ended(why, false);
   }
 
+  /** What is answered to a chunk, windows for the most part, goes out together. */
   #read(chunk: Buffer, length: number): void {
     if (this.#failed !== undefined) return;
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk.subarray(0, length)]);
-    const end = this.#rest.length === 0 ? length : bytes.length;
-    let at = 0;
-    while (end - at >= headerBytes) {
-      const size = bytes.readUIntBE(at, 3);
-      if (size > maxFrame) {
-        this.#socket.destroy(new Error("the server sent a frame larger than is allowed"));
-        return;
-      }
-      if (end - at < headerBytes + size) break;
-      this.#frame(bytes, at, size);
+    this.#socket.cork();
+    this.#cut(chunk, length);
+    this.#socket.uncork();
+  }
+
+  #cut(chunk: Buffer, length: number): void {
+    let at = this.#complete(chunk, length);
+    while (length - at >= headerBytes) {
+      const size = this.#sizeAt(chunk, at);
+      if (size === undefined) return;
+      if (length - at < headerBytes + size) break;
+      this.#frame(chunk, at, size);
       at += headerBytes + size;
     }
-    this.#rest = at === end ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at, end));
+    if (at < length) this.#rest = Buffer.from(chunk.subarray(at, length));
+  }
+
+  /** Adds to the frame whose begin has come before as much as belongs to it, and nothing else. Gives how much of the chunk that was. */
+  #complete(chunk: Buffer, length: number): number {
+    let at = 0;
+    while (this.#rest.length > 0) {
+      const size = this.#rest.length < headerBytes ? 0 : this.#sizeAt(this.#rest, 0);
+      if (size === undefined) return length;
+      const missing = headerBytes + size - this.#rest.length;
+      if (missing === 0) {
+        const whole = this.#rest;
+        this.#rest = none;
+        this.#frame(whole, 0, size);
+        return at;
+      }
+      if (at === length) return at;
+      const piece = chunk.subarray(at, Math.min(length, at + missing));
+      this.#rest = Buffer.concat([this.#rest, piece]);
+      at += piece.length;
+    }
+    return at;
+  }
+
+  /** Length of the frame that begins there; undefined, and the end of the connection, if it is not allowed. */
+  #sizeAt(bytes: Buffer, at: number): number | undefined {
+    const size = bytes.readUIntBE(at, 3);
+    if (size <= maxFrame) return size;
+    this.#socket.destroy(new Error("the server sent a frame larger than is allowed"));
+    return undefined;
   }
 
   #frame(bytes: Buffer, at: number, size: number): void {
@@ -124,8 +163,8 @@ export class GrpcConnection {
     switch (type) {
       case types.data: this.#data(bytes, from, size, flags, id); break;
       case types.headers: this.#headers(flags, id); break;
-      case types.reset: this.#close(id, `the stream was reset (${bytes.readUInt32BE(from)})`); break;
-      case types.settings: this.#acknowledge(types.settings, flags, Buffer.alloc(0)); break;
+      case types.reset: this.#close(id, `the stream was reset (${bytes.readUInt32BE(from)})`, false); break;
+      case types.settings: this.#acknowledge(types.settings, flags, none); break;
       case types.ping: this.#acknowledge(types.ping, flags, bytes.subarray(from, from + size)); break;
       case types.goaway: this.#goaway(bytes, from, size); break;
       default: break;
@@ -148,7 +187,7 @@ export class GrpcConnection {
     const padding = padded ? (bytes[from] ?? 0) + 1 : 0;
     stream.parts.take(bytes, padded ? from + 1 : from, from + size - Math.max(0, padding - 1), stream.sink);
     stream.consumed += size;
-    if ((flags & flagEnd) !== 0) this.#close(id, "the server ended the stream");
+    if ((flags & flagEnd) !== 0) this.#close(id, "the server ended the stream without a status", false);
     else if (stream.consumed >= streamWindow / 2) {
       this.#socket.write(frame(types.window, 0, id, uint32(stream.consumed)));
       stream.consumed = 0;
@@ -158,7 +197,7 @@ export class GrpcConnection {
   #headers(flags: number, id: number): void {
     const stream = this.#streams.get(id);
     if (!stream) return;
-    if ((flags & flagEnd) !== 0) this.#close(id, "the server ended the stream");
+    if ((flags & flagEnd) !== 0) this.#close(id, stream.opened ? "the server ended the stream" : "the server refused the call", stream.opened);
     else if (!stream.opened) {
       stream.opened = true;
       stream.sink.opened();
@@ -169,13 +208,16 @@ export class GrpcConnection {
   #goaway(bytes: Buffer, from: number, size: number): void {
     const last = bytes.readUInt32BE(from) & 0x7fffffff;
     const text = bytes.toString("latin1", from + 8, from + size);
-    for (const id of this.#streams.keys()) if (id > last) this.#close(id, `the server goes away: ${text}`);
+    for (const id of this.#streams.keys()) if (id > last) this.#close(id, `the server goes away: ${text}`, false);
   }
 
-  #close(id: number, why: string): void {
+  #close(id: number, why: string, complete: boolean): void {
     const stream = this.#streams.get(id);
+    if (!stream) return;
     this.#streams.delete(id);
-    stream?.sink.ended(why);
+    stream.parts.reset();
+    if (this.#idle.length < maxIdle) this.#idle.push(stream.parts);
+    stream.sink.ended(why, complete);
   }
 }
 

@@ -10,31 +10,62 @@ const prefixBytes = 5;
 const maxMessage = 16 * 1024 * 1024;
 const none = Buffer.alloc(0);
 
-/** Keeps what is left of a message until the rest comes: at most one message. */
+/** Keeps what is left of a message until the rest comes: each byte is copied once at most. The room for it, one message at most, is used again. */
 export class Reassembler {
-  #rest: Buffer = none;
+  readonly #prefix = Buffer.alloc(prefixBytes);
+  #prefixed = 0;
+  #room = none;
+  #length = 0;
+  #filled = 0;
 
   /** Takes more bytes. @throws RangeError for a message beyond 16 MiB. */
   take(bytes: Buffer, from: number, to: number, sink: MessageSink): void {
-    if (this.#rest.length === 0) {
-      this.#cut(bytes, from, to, sink);
-    } else {
-      const all = Buffer.concat([this.#rest, bytes.subarray(from, to)]);
-      this.#rest = none;
-      this.#cut(all, 0, all.length, sink);
-    }
+    let at = from;
+    while (at < to) at = this.#prefixed === prefixBytes ? this.#fill(bytes, at, to, sink) : this.#begin(bytes, at, to, sink);
   }
 
-  #cut(bytes: Buffer, from: number, to: number, sink: MessageSink): void {
-    let at = from;
-    while (to - at >= prefixBytes) {
-      const length = bytes.readUInt32BE(at + 1);
-      if (length > maxMessage) throw new RangeError(`a message of ${length} bytes`);
-      const end = at + prefixBytes + length;
-      if (end > to) break;
-      sink.message(bytes, at + prefixBytes, end);
-      at = end;
-    }
-    if (at < to) this.#rest = Buffer.from(bytes.subarray(at, to));
+  /** Forgets what has come of a message. */
+  reset(): void {
+    this.#prefixed = 0;
   }
+
+  /** A message's begin; those that are there as a whole are given at once. */
+  #begin(bytes: Buffer, from: number, to: number, sink: MessageSink): number {
+    if (this.#prefixed === 0 && to - from >= prefixBytes) {
+      const end = from + prefixBytes + lengthAt(bytes, from);
+      if (end <= to) {
+        sink.message(bytes, from + prefixBytes, end);
+        return end;
+      }
+    }
+    const at = from + bytes.copy(this.#prefix, this.#prefixed, from, Math.min(to, from + prefixBytes - this.#prefixed));
+    this.#prefixed += at - from;
+    if (this.#prefixed === prefixBytes) this.#expect(lengthAt(this.#prefix, 0), sink);
+    return at;
+  }
+
+  #expect(length: number, sink: MessageSink): void {
+    if (length > this.#room.length) this.#room = Buffer.allocUnsafeSlow(length);
+    this.#length = length;
+    this.#filled = 0;
+    if (length === 0) this.#deliver(sink);
+  }
+
+  #fill(bytes: Buffer, from: number, to: number, sink: MessageSink): number {
+    const taken = bytes.copy(this.#room, this.#filled, from, Math.min(to, from + this.#length - this.#filled));
+    this.#filled += taken;
+    if (this.#filled === this.#length) this.#deliver(sink);
+    return from + taken;
+  }
+
+  #deliver(sink: MessageSink): void {
+    this.#prefixed = 0;
+    sink.message(this.#room, 0, this.#length);
+  }
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  const length = bytes.readUInt32BE(at + 1);
+  if (length > maxMessage) throw new RangeError(`a message of ${length} bytes`);
+  return length;
 }

@@ -94,3 +94,22 @@ export async function metrics(daemon: Daemon): Promise<ReadonlyMap<string, numbe
   const found = (await response.text()).matchAll(/^([a-z_:][a-z0-9_:]*) (\S+)$/gim);
   return new Map([...found].map(([, name = "", value]) => [name, Number(value)]));
 }
+
+/** Longest delay of its event loop since the last scrape, seconds. */
+export const loopDelayMetric = "nodejs_eventloop_lag_max_seconds";
+/** How often the daemon's event loop is looked at (prom-client's default), milliseconds: that time is in every delay that it tells. */
+const samplerMs = 10;
+
+/**
+ * Longest delay of the daemon's event loop since the last time that somebody asked, milliseconds, without the sampler's own 10: a loop that was blocked
+ * once for so long tells of 0 to 10 ms less, one that was so often tells of nearly all. Undefined if the daemon does not tell.
+ */
+export async function loopDelayMs(daemon: Daemon): Promise<number | undefined> {
+  const seconds = await metric(daemon, loopDelayMetric);
+  return seconds === undefined ? undefined : beyondSampler(seconds);
+}
+
+/** The metric's value as {@link loopDelayMs} gives it. */
+export function beyondSampler(seconds: number): number {
+  return Math.max(0, seconds * 1000 - samplerMs);
+}

@@ -33,7 +33,8 @@ export class Part implements AsyncDisposable {
 
   /** Starts a module of this folder, named without its extension, in a process of its own. */
   static start(name: string, module: string): Part {
-    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] }));
+    // Each in a session of its own, as the programs are (program.ts): Linux shares a busy machine among sessions first, and no side shall have more of it than another.
+    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true }));
   }
 
   get pid(): number {

@@ -1,6 +1,6 @@
 /** Scenario ready: the daemon's start with many workspaces, to its first complete list. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { metric } from "../parts/daemon.ts";
+import { loopDelayMs } from "../parts/daemon.ts";
 import { machineNow } from "../load/clock.ts";
 import { measured } from "../report/figures.ts";
 import { usagePlots } from "../report/usage-plots.ts";
@@ -9,7 +9,6 @@ import type { Scenario } from "./scenario.ts";
 
 /** Until memory has come to rest. */
 const restMs = 2000;
-const loopDelay = "nodejs_eventloop_lag_max_seconds";
 
 export const ready: Scenario = {
   summary: "the daemon's start: time until it serves and has its first complete list, its longest event loop delay, its memory",
@@ -19,20 +18,19 @@ export const ready: Scenario = {
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
     // Reading the metric sets it back: what is read next is the time of the list alone.
-    const before = await metric(daemon, loopDelay);
+    const before = await loopDelayMs(daemon);
     const syncedAt = await daemon.synced();
-    const delay = await metric(daemon, loopDelay);
+    const delay = await loopDelayMs(daemon);
     await sleep(restMs);
     await lab.usage.sample();
     const cost = lab.usage.cost("daemon", daemon.startedAt, machineNow());
     return {
       figures: measured({
         ready_s: (syncedAt - daemon.startedAt) / 1000, serving_s: (daemon.servedAt - daemon.startedAt) / 1000, list_s: (syncedAt - daemon.servedAt) / 1000,
-        loop_delay_max_ms: delay === undefined ? undefined : delay * 1000,
-        loop_delay_starting_ms: before === undefined ? undefined : before * 1000,
+        loop_delay_max_ms: delay, loop_delay_starting_ms: before,
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
-      notes: ["loop_delay_max_ms is what the daemon exports: the sampler's own 10 ms are in it", shares(lab.usage, daemon.startedAt, syncedAt)],
+      notes: [shares(lab.usage, daemon.startedAt, syncedAt)],
       plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
     };
   },

@@ -1,6 +1,6 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
 import { matches, type Filter } from "../state/filter.ts";
-import type { WorkspaceReader } from "../state/reader.ts";
+import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
 import { WsmanError } from "../../domain/errors.ts";
@@ -20,25 +20,34 @@ export class Workspaces implements WorkspaceReader {
     return this.#store.synced;
   }
 
+  /** All frames are of one moment, but for those that have to be rebuilt: these may be newer. */
   async collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]> {
     const frames: Buffer[] = [];
     const evicted: WorkspaceRecord[] = [];
     for (const record of this.#store.registry.records()) {
       if (!matches(filter, record.facts)) continue;
-      const frame = this.#store.cache.peek(record.facts.id);
-      if (frame) frames.push(frame);
+      // Not through the cache: this is no use of it, and looking thousands of IDs up costs many times as much.
+      if (record.frame) frames.push(record.frame);
       else evicted.push(record);
     }
-    if (evicted.length === 0) return frames;
-    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frame(record))), signal);
-    for (const frame of rebuilt) if (frame) frames.push(frame);
-    return frames;
+    return evicted.length === 0 ? frames : this.#withEvicted(frames, evicted, signal);
   }
 
-  async describe(id: string, signal: AbortSignal): Promise<{ frame: Buffer; lastActivity: number | undefined } | undefined> {
+  describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {
     const record = this.#store.registry.byId(id);
-    const frame = record ? await abortable(async () => this.#rereader.frame(record), signal) : this.#store.cache.get(id);
-    return frame && { frame, lastActivity: record?.facts.lastActivity };
+    const frame = this.#store.cache.get(id);
+    if (frame || !record) return frame && { frame, lastActivity: record?.facts.lastActivity };
+    return this.#describeEvicted(record, caller.signal);
+  }
+
+  async #describeEvicted(record: WorkspaceRecord, signal: AbortSignal): Promise<Described | undefined> {
+    const frame = await abortable(() => this.#rereader.read(record.facts.podName, record.uid), signal);
+    return frame && { frame, lastActivity: record.facts.lastActivity };
+  }
+
+  async #withEvicted(frames: readonly Buffer[], evicted: readonly WorkspaceRecord[], signal: AbortSignal): Promise<Buffer[]> {
+    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frame(record))), signal);
+    return [...frames, ...rebuilt.filter((frame) => frame !== undefined)];
   }
 }
 

@@ -1,54 +1,100 @@
 /** Wraps handlers for grpc-js: errors become statuses, no client is left hanging, cancellation becomes an AbortSignal. */
 import { constants } from "node:http2";
-import { status } from "@grpc/grpc-js";
-import type { handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
+import type { ServerUnaryCall, handleServerStreamingCall, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { WsmanError, messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
+import type { Tally } from "../../metrics/tally.ts";
+import type { FramesAnswer } from "./frames-answer.ts";
 import { http2StreamOf } from "./http2-stream.ts";
 import { toStatus } from "./status.ts";
 import type { CallStatus } from "./status.ts";
 import type { FrameCall } from "./stream-adapter.ts";
 
-/** A unary call from below, for handlers whose answers are large. */
-export interface AnsweredCall {
+/** The call that a handler answers. */
+export interface UnaryCall {
+  /** Aborts when the client cancels or its deadline passes. */
+  readonly signal: AbortSignal;
   /** Runs once, when the client has taken the answer or is gone; at once if it is gone already. */
   onClosed(run: () => void): void;
   /** Drops what the client has not taken. */
   reset(): void;
 }
 
-/** Handles a unary call: encoded request in, encoded response out. The signal aborts when the client cancels or its deadline passes. */
-export type UnaryHandler = (request: Buffer, signal: AbortSignal, call: AnsweredCall) => Buffer | Promise<Buffer>;
+/** An encoded response, or a large one that is written in pieces. */
+export type Answer = Buffer | FramesAnswer;
+
+/** Handles a unary call: encoded request in, response out; at once where it can, for promises cost more than most answers. */
+export type UnaryHandler = (request: Buffer, call: UnaryCall) => Answer | Promise<Answer>;
 
 /** Handles a server stream. */
 export type StreamHandler = (call: FrameCall) => void;
 
-/** A unary method for grpc-js. */
-export function unary(method: string, handler: UnaryHandler, log: Log): handleUnaryCall<Buffer, Buffer> {
-  const answer: (...args: Parameters<handleUnaryCall<Buffer, Buffer>>) => Promise<void> = async (call, callback) => {
-    const controller = new AbortController();
-    const abort = (): void => controller.abort();
-    call.once("cancelled", abort);
+type GrpcCall = ServerUnaryCall<Buffer, Buffer>;
+type Callback = sendUnaryData<Buffer>;
+
+/** A unary method for grpc-js. @param sent counts the messages that pass the interceptors by. */
+export function unary(method: string, handler: UnaryHandler, sent: Tally, log: Log): handleUnaryCall<Buffer, Buffer> {
+  const respond = async (call: GrpcCall, callback: Callback, pending: Answer | Promise<Answer>): Promise<void> => {
     try {
-      callback(null, await handler(call.request, controller.signal, answeredCall(call)));
+      const answer = await pending;
+      if (Buffer.isBuffer(answer)) callback(null, answer);
+      // A stream that ended before had its status.
+      else if (await write(call, answer, sent)) callback({ code: status.OK, details: "OK" });
     } catch (error) {
       callback(statusOf(method, error, log));
-    } finally {
-      call.off("cancelled", abort);
     }
   };
-  return (call, callback) => void answer(call, callback);
+  return (call, callback) => {
+    try {
+      const answer = handler(call.request, new HandledCall(call));
+      if (Buffer.isBuffer(answer)) callback(null, answer);
+      else void respond(call, callback, answer);
+    } catch (error) {
+      callback(statusOf(method, error, log));
+    }
+  };
 }
 
-function answeredCall(call: object): AnsweredCall {
-  return {
-    onClosed(run) {
-      const stream = http2StreamOf(call);
-      if (stream.closed) run();
-      else stream.once("close", run);
-    },
-    reset: () => http2StreamOf(call).close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
-  };
+/** Writes to the stream itself: grpc-js would want the whole, and copy it. Gives whether all was written. */
+async function write(call: GrpcCall, answer: FramesAnswer, sent: Tally): Promise<boolean> {
+  const stream = http2StreamOf(call);
+  if (stream.closed || !stream.writable) return false;
+  call.sendMetadata(new Metadata());
+  sent.add();
+  return answer.writeTo(stream);
+}
+
+class HandledCall implements UnaryCall {
+  readonly #call: GrpcCall;
+  #signal: AbortSignal | undefined;
+
+  constructor(call: GrpcCall) {
+    this.#call = call;
+  }
+
+  /** Made when somebody asks: most calls are answered before. */
+  get signal(): AbortSignal {
+    this.#signal ??= this.#makeSignal();
+    return this.#signal;
+  }
+
+  onClosed(run: () => void): void {
+    const stream = http2StreamOf(this.#call);
+    if (stream.closed) run();
+    else stream.once("close", run);
+  }
+
+  reset(): void {
+    http2StreamOf(this.#call).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  #makeSignal(): AbortSignal {
+    const controller = new AbortController();
+    if (this.#call.cancelled) controller.abort();
+    else this.#call.once("cancelled", () => controller.abort());
+    return controller.signal;
+  }
 }
 
 /** A server streaming method for grpc-js. */

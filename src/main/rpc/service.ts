@@ -1,6 +1,7 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
 import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AnswerGate } from "./answer-gate.ts";
+import { ChunkPool } from "./frames-answer.ts";
 import { serverStream, unary, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
 import { describeCluster } from "./handlers/describe-cluster.ts";
@@ -39,7 +40,7 @@ function definitionOf(name: string, responseStream: boolean): MethodDefinition<B
 export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): { definition: ServiceDefinition; implementation: UntypedServiceImplementation } {
   const { reader, log } = dependencies;
   const unaries: [string, UnaryHandler][] = [
-    ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), dependencies.clock)],
+    ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), new ChunkPool(), dependencies.clock)],
     ["DescribeWorkspace", describeWorkspace(reader)],
     ["DescribeCluster", describeCluster(dependencies.classes)],
     ...notYet.map((name): [string, UnaryHandler] => [name, unimplemented(name)]),
@@ -50,7 +51,7 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
   const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log) };
   for (const [name, handler] of unaries) {
     definition[name] = definitionOf(name, false);
-    implementation[name] = unary(name, handler, log);
+    implementation[name] = unary(name, handler, methodMetrics(dependencies.metrics, definition[name]).sent, log);
   }
   return { definition, implementation };
 }

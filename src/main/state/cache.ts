@@ -28,6 +28,7 @@ const overhead = 200;
 export class StatusCache {
   readonly #frames: LRUCache<string, Buffer>;
   readonly #counters: CacheCounters;
+  #onEvicted: (id: string, frame: Buffer) => void = () => {};
 
   constructor(limits: CacheLimits, counters: CacheCounters = uncounted) {
     this.#counters = counters;
@@ -35,8 +36,10 @@ export class StatusCache {
       max: limits.maxEntries,
       maxSize: limits.maxBytes,
       sizeCalculation: (frame, key) => frame.byteLength + key.length + overhead,
-      dispose: (_frame, _key, reason) => {
-        if (reason === "evict") this.#counters.evictions.add();
+      dispose: (frame, id, reason) => {
+        if (reason !== "evict") return;
+        this.#counters.evictions.add();
+        this.#onEvicted(id, frame);
       },
     });
   }
@@ -49,9 +52,14 @@ export class StatusCache {
     return this.#frames.size;
   }
 
-  /** A frame larger than the whole cache is not kept; the older one of the same workspace goes all the same. */
-  set(id: string, frame: Buffer): void {
-    this.#frames.set(id, frame);
+  /** Says what happens when a frame is pushed out by others; it must not change the cache. */
+  whenEvicted(run: (id: string, frame: Buffer) => void): void {
+    this.#onEvicted = run;
+  }
+
+  /** Gives whether the frame is kept: one larger than the whole cache is not, and the older one of the same workspace goes all the same. */
+  set(id: string, frame: Buffer): boolean {
+    return this.#frames.set(id, frame).has(id);
   }
 
   get(id: string): Buffer | undefined {

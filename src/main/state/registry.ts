@@ -21,6 +21,8 @@ export interface WorkspaceRecord {
   awaitsRunning: boolean;
   /** The list in which the pod was seen last. */
   listGeneration: number;
+  /** The published status, at hand for reads of everything; undefined if the cache does not hold it. */
+  frame: Buffer | undefined;
   /** Shortened pod, kept while an Event could change the status. */
   held: Uint8Array | undefined;
 }

@@ -65,6 +65,10 @@ export class StateStore {
     this.cache = cache;
     this.#versions = versions;
     this.#hooks = hooks;
+    cache.whenEvicted((id, frame) => {
+      const record = registry.byId(id);
+      if (record?.frame === frame) record.frame = undefined;
+    });
   }
 
   /** Whether a complete list was applied. */
@@ -133,24 +137,25 @@ export class StateStore {
     }
     // A pod of the same name has taken the other's place, so that one is gone, whether or not we were told.
     if (other) this.#end(other);
-    const frame = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
+    const { frame, kept, version } = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
     const record: WorkspaceRecord = {
       uid: result.uid,
       resourceVersion: result.resourceVersion,
       facts: result.facts,
       digest: result.digest,
-      version: frame.version,
+      version,
       sequence: this.#sequence,
       stopped: result.facts.phase === STOPPED,
       awaitsRunning: beforeRunning.has(result.facts.phase),
       listGeneration: origin === "list" ? this.#generation : this.#generation - 1,
+      frame: kept,
       held: undefined,
     };
     this.registry.add(record);
     this.#hold(record, result, bytes);
     if (record.stopped && this.#synced) this.#hooks.stopped(record.facts);
     if (result.removed) this.#forget(record);
-    return frame.frame;
+    return frame;
   }
 
   #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
@@ -182,8 +187,9 @@ export class StateStore {
       this.#hooks.suppressed();
       return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded);
     }
-    const { frame, version } = this.#publish(record.facts, encoded, before.failed !== record.facts.failed);
+    const { frame, kept, version } = this.#publish(record.facts, encoded, before.failed !== record.facts.failed);
     record.digest = digest;
+    record.frame = kept;
     record.version = version;
     record.sequence = this.#sequence;
     this.#tellTransition(record);
@@ -204,17 +210,22 @@ export class StateStore {
   /** An evicted frame is made again, with the version that it was published with. */
   #rebuild(record: WorkspaceRecord, encoded: Uint8Array): Buffer {
     const frame = buildFrame(encoded, record.version);
-    this.cache.set(record.facts.id, frame);
+    record.frame = this.#keep(record.facts.id, frame);
     return frame;
   }
 
-  #publish(facts: WorkspaceFacts, encoded: Uint8Array, failedNews: boolean): { frame: Buffer; version: WorkspaceRecord["version"] } {
+  /** Puts a frame into the cache; gives it if it is there then. */
+  #keep(id: string, frame: Buffer): Buffer | undefined {
+    return this.cache.set(id, frame) ? frame : undefined;
+  }
+
+  #publish(facts: WorkspaceFacts, encoded: Uint8Array, failedNews: boolean): { frame: Buffer; kept: Buffer | undefined; version: WorkspaceRecord["version"] } {
     const version = this.#versions.tick();
     const frame = buildFrame(encoded, version);
     this.#sequence++;
-    this.cache.set(facts.id, frame);
+    const kept = this.#keep(facts.id, frame);
     this.#hooks.published({ facts, frame, keep: failedNews || facts.phase === STOPPED });
-    return { frame, version };
+    return { frame, kept, version };
   }
 
   /** The pod is gone; STOPPED is published if it was not yet. */

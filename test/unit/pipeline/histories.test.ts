@@ -110,6 +110,7 @@ async function checkEnd(history: History): Promise<void> {
   const { core, pods } = history;
   const published = core.told();
   checkRules(published);
+  for (const record of core.store.registry.records()) assert.equal(record.frame, core.store.cache.peek(record.facts.id), `the frame at hand of ${record.uid}`);
   const frames = core.workspaces.collect(matchAll, new AbortController().signal);
   for (let i = 0; i < 10; i++) await turns(2);
   const current = new Map((await frames).map((frame) => [decodeFrame(frame).id ?? "", decodeFrame(frame)]));

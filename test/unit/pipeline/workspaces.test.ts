@@ -96,7 +96,7 @@ test("for a caller that had gone before, nothing is begun", async () => {
   const { workspaces, gets } = await setup();
   const gone = AbortSignal.abort();
   await assert.rejects(workspaces.collect(matchAll, gone), { code: "UNAVAILABLE" });
-  await assert.rejects(workspaces.describe("a", gone), { code: "UNAVAILABLE" });
+  await assert.rejects(async () => workspaces.describe("a", { signal: gone }), { code: "UNAVAILABLE" });
   await turns();
   assert.deepEqual(gets, []);
 });
@@ -107,7 +107,7 @@ test("reading everything does not decide what is evicted next", async () => {
   void pipeline.line(change("ADDED", runningPod("d")));
   await pipeline.settled();
   assert.deepEqual(["a", "b", "c", "d"].filter((id) => store.cache.peek(id)), ["b", "c", "d"]);
-  await workspaces.describe("b", never);
+  await workspaces.describe("b", { signal: never });
   void pipeline.line(change("ADDED", runningPod("e")));
   await pipeline.settled();
   assert.deepEqual(["a", "b", "c", "d", "e"].filter((id) => store.cache.peek(id)), ["b", "d", "e"]);
@@ -118,19 +118,19 @@ test("one workspace is described: live or evicted with its last activity, lately
   const active = podOf("a", "running", 2, { annotations: { "gitpod.io/lastActivity": "2024-01-01T00:10:00Z" } });
   void pipeline.line(change("MODIFIED", active));
   await pipeline.settled();
-  assert.equal((await workspaces.describe("a", never))?.lastActivity, Date.UTC(2024, 0, 1, 0, 10));
+  assert.equal((await workspaces.describe("a", { signal: never }))?.lastActivity, Date.UTC(2024, 0, 1, 0, 10));
   void pipeline.line(change("DELETED", { ...active, metadata: { ...active.metadata, resourceVersion: "3" } }));
   await pipeline.settled();
-  const stopped = await workspaces.describe("a", never);
+  const stopped = await workspaces.describe("a", { signal: never });
   assert.ok(stopped);
   assert.deepEqual([decodeFrame(stopped.frame).phase, stopped.lastActivity], [wsman.WorkspacePhase.STOPPED, undefined]);
   for (const id of ["d", "e"]) void pipeline.line(change("ADDED", runningPod(id)));
   await pipeline.settled();
-  const evicted = workspaces.describe("b", never);
+  const evicted = workspaces.describe("b", { signal: never });
   await turns();
   gets[0]?.answer();
   assert.equal(decodeFrame((await evicted)?.frame ?? Buffer.alloc(0)).id, "b");
-  assert.equal(await workspaces.describe("nobody", never), undefined);
+  assert.equal(await workspaces.describe("nobody", { signal: never }), undefined);
 });
 
 test("an answer that is late brings no pod back that came and went unseen", async () => {

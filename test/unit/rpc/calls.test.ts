@@ -7,10 +7,9 @@ import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
-import { concatenate, rfc3339Nano } from "../../../src/main/rpc/responses.ts";
+import { rfc3339Nano } from "../../../src/main/rpc/responses.ts";
 import { TestClient } from "../../support/grpc-client.ts";
 import { until } from "../../support/until.ts";
-import { messageIn } from "../../../src/main/state/frame.ts";
 import { frameOf, metricValue, startHarness } from "./helpers.ts";
 
 const mebi = 1024 * 1024;
@@ -69,22 +68,6 @@ test("an answer that no message can hold is RESOURCE_EXHAUSTED and says what to 
   reader.frames.delete("15");
   const fits = await client.wsman("GetWorkspaces");
   assert.equal(wsman.GetWorkspacesResponse.decode(fits.response).status?.length, 15);
-});
-
-test("a response of 20,000 workspaces is put together in turns, so that other work gets done in between", async () => {
-  const frame = frameOf("x", "y".repeat(700));
-  let turns = 0;
-  let counting = true;
-  const count = (): void => {
-    turns++;
-    if (counting) setImmediate(count);
-  };
-  setImmediate(count);
-  const response = await concatenate(Array.from({ length: 20_000 }, () => frame), new AbortController().signal);
-  counting = false;
-  assert.equal(response.length, messageIn(frame).length * 20_000);
-  assert.ok(turns >= 4, `${turns} turns of the event loop`);
-  await assert.rejects(concatenate(Array.from({ length: 20_000 }, () => frame), AbortSignal.abort()), { code: "CANCELLED" });
 });
 
 test("DescribeWorkspace answers with the frame and the last activity", async (t) => {

@@ -9,7 +9,7 @@ import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import type { SubscriptionHub } from "../../../src/main/rpc/ports.ts";
 import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
 import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
-import type { WorkspaceReader } from "../../../src/main/state/reader.ts";
+import type { Caller, Described, WorkspaceReader } from "../../../src/main/state/reader.ts";
 import type { Filter } from "../../../src/main/state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
@@ -36,8 +36,8 @@ export class FakeReader implements WorkspaceReader {
     return [...this.frames.values()];
   }
 
-  async describe(id: string, signal: AbortSignal): Promise<{ frame: Buffer; lastActivity: number | undefined } | undefined> {
-    if (this.instead) return this.instead(signal);
+  describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {
+    if (this.instead) return this.instead(caller.signal);
     const frame = this.frames.get(id);
     return frame && { frame, lastActivity: this.lastActivity.get(id) };
   }

@@ -298,6 +298,28 @@ test("an evicted frame is made again with the version it was published with", ()
   assert.deepEqual(again, published[0]?.frame);
 });
 
+test("a status is at hand for as long as the cache holds it: it may be pushed out, made again, replaced, or too large", () => {
+  const { store, apply } = setup(600);
+  const atHand = () => [...store.registry.records()].map(({ facts, frame }) => {
+    assert.equal(frame, store.cache.peek(facts.id));
+    return frame && (decodeFrame(frame).message ?? "");
+  });
+  const pod = (id: string, rv: number, message: string) => apply({ id, podName: `ws-${id}` }, { rv, message });
+  pod("a", 1, "one");
+  pod("b", 1, "one");
+  assert.deepEqual(atHand(), ["one", "one"]);
+  pod("c", 1, "one");
+  assert.deepEqual(atHand(), [undefined, "one", "one"]);
+  pod("a", 1, "one");
+  assert.deepEqual(atHand(), ["one", undefined, "one"]);
+  pod("a", 2, "two");
+  assert.deepEqual(atHand(), ["two", undefined, "one"]);
+  pod("a", 3, "x".repeat(600));
+  assert.deepEqual(atHand(), [undefined, undefined, "one"]);
+  store.gone("uid-ws-c");
+  assert.deepEqual(atHand(), [undefined, undefined]);
+});
+
 test("resourceVersions are compared as integers of any size, and never outdate when they are none", () => {
   assert.ok(compareVersions("99", "100") < 0);
   assert.ok(compareVersions("9007199254740993", "9007199254740992") > 0);

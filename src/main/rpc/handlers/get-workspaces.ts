@@ -5,26 +5,27 @@ import type { WorkspaceReader } from "../../state/reader.ts";
 import type { AnswerGate } from "../answer-gate.ts";
 import type { UnaryHandler } from "../calls.ts";
 import { decodeGetWorkspaces } from "../requests.ts";
-import { concatenate } from "../responses.ts";
+import { FramesAnswer } from "../frames-answer.ts";
+import type { ChunkPool } from "../frames-answer.ts";
 
 /** An answer that its client has not taken after this time, milliseconds, is dropped and the call reset: others wait for its room. */
 const takeMs = 60_000;
 
 /** Answers with the matching workspaces' frames: each is one element of the response. */
-export function getWorkspaces(reader: WorkspaceReader, gate: AnswerGate, clock: Clock): UnaryHandler {
-  return async (request, signal, call) => {
+export function getWorkspaces(reader: WorkspaceReader, gate: AnswerGate, chunks: ChunkPool, clock: Clock): UnaryHandler {
+  return async (request, call) => {
     const filter = decodeGetWorkspaces(request);
     requireSynced(reader);
-    const pass = await gate.enter(signal);
+    const pass = await gate.enter(call.signal);
     try {
-      const response = await concatenate(await reader.collect(filter, signal), signal);
-      pass.holds(response.length);
+      const answer = new FramesAnswer(await reader.collect(filter, call.signal), chunks);
+      pass.holds(answer.bytes);
       const cancel = clock.timer(takeMs, () => call.reset());
       call.onClosed(() => {
         cancel();
         pass.leave();
       });
-      return response;
+      return answer;
     } catch (error) {
       pass.leave();
       throw error;
