@@ -1,12 +1,15 @@
 #!/usr/bin/env node
 /** Entry: checks what it runs on, then hands over to the command line; everything else is loaded when it is needed. */
 import type { Parts } from "./cli/seams.ts";
+import { keepYoungGenerationSmall } from "./heap.ts";
 
 const leastNode = 24;
 if (Number.parseInt(process.versions.node, 10) < leastNode) {
   process.stderr.write(`wsmand needs Node.js ${leastNode} or newer, and this is ${process.versions.node}.\nnpm scripts use the one that \`npm ci\` installs: npm start, or npm run wsmand -- COMMAND.\n`);
   process.exit(1);
 }
+
+if (process.argv[2] === "run") keepYoungGenerationSmall();
 
 const parts: Parts = {
   daemon: async () => (await import("./app.ts")).startDaemon,
