@@ -226,6 +226,7 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
       log,
       hooks: {
         onSynced,
+        onListed: (seconds) => metrics.kube.listed(name, seconds, clock.now()),
         onRelist: (reason) => metrics.kube.relisted(name, reason),
         onWatchRestart: (reason) => metrics.kube.watchRestarted(name, reason),
       },

@@ -3,10 +3,11 @@ import { burst } from "./burst.ts";
 import { connect } from "./connect.ts";
 import { fanout } from "./fanout.ts";
 import { ready } from "./ready.ts";
+import { relist } from "./relist.ts";
 import { scale } from "./scale.ts";
 import type { Scenario } from "./scenario.ts";
 import { soak } from "./soak.ts";
 import { stall } from "./stall.ts";
 import { stream } from "./stream.ts";
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, burst, fanout, stall, scale, ready, connect, soak }));
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, burst, fanout, stall, scale, ready, relist, connect, soak }));

@@ -23,6 +23,8 @@ export type WatchEnd = "closed" | "silence" | "broken" | "refused" | "expired";
 export interface ReflectorHooks {
   /** The first complete list has taken effect. Once. */
   onSynced?(): void;
+  /** A complete list has taken effect, so many seconds after it was asked for. */
+  onListed?(seconds: number): void;
   onRelist?(reason: RelistReason): void;
   onWatchRestart?(end: WatchEnd): void;
 }
@@ -145,6 +147,7 @@ export class Reflector {
   async #list(signal: AbortSignal): Promise<void> {
     const { client, clock, path, sink, log } = this.#options;
     const { pageSize, maxObjectBytes, listIdleMs } = this.#limits;
+    const from = clock.monotonic();
     const accept = (version: string): boolean => {
       const setBack = this.#resume.acceptList(version);
       if (setBack) log.warn({ path, resourceVersion: version }, "the API server's store was set back; taking over its state");
@@ -154,15 +157,19 @@ export class Reflector {
     const version = await listInto({ client, clock, path, query: this.#selectors(), sink, signal, pageSize, maxItemBytes: maxObjectBytes, idleMs: listIdleMs, accept, heard });
     this.#resume.listed(version);
     this.#unconfirmed = false;
-    if (!this.#synced) this.#announceSynced(signal);
+    this.#announce(from, signal);
   }
 
-  #announceSynced(signal: AbortSignal): void {
+  #announce(from: number, signal: AbortSignal): void {
+    const { sink, clock, hooks, log } = this.#options;
+    const first = !this.#synced;
     this.#synced = true;
     const announce = (): void => {
-      if (!signal.aborted) this.#options.hooks?.onSynced?.();
+      if (signal.aborted) return;
+      hooks?.onListed?.((clock.monotonic() - from) / 1000);
+      if (first) hooks?.onSynced?.();
     };
-    this.#options.sink.settled().then(announce, (error: unknown) => this.#options.log.error({ error: messageOf(error) }, "the first list did not take effect"));
+    sink.settled().then(announce, (error: unknown) => log.error({ error: messageOf(error) }, "a list did not take effect"));
   }
 
   /** One watch, from its request to its end. Resolves if the server closed it, throws otherwise. */
