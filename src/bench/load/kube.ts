@@ -110,11 +110,6 @@ export class Cluster {
     return new Map(requests.map(({ verb, resource, subresource, count }) => [`${verb} ${resource}/${subresource}`, count]));
   }
 
-  /** Has a built-in cluster misbehave: a request below /embedded/v1/faults/ (docs/built-in-cluster.md). Rejects on any other cluster. */
-  async fault(kind: string, body: object = {}): Promise<void> {
-    await this.#must("POST", `/embedded/v1/faults/${kind}`, body, 200);
-  }
-
   /** Removes what was made. Rejects if something could not be. */
   async clean(): Promise<void> {
     const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=true`)}`;

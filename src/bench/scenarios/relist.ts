@@ -6,6 +6,7 @@ import { dueAt, endOf } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
 import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
+import { compactAndCut } from "../load/watch-breaks.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import { metrics } from "../parts/daemon.ts";
 import { measured, median } from "../report/figures.ts";
@@ -23,7 +24,6 @@ const pollMs = 500;
 const timeoutMs = 60_000;
 const loopDelay = "nodejs_eventloop_lag_max_seconds";
 const listedAt = 'wsmand_last_list_timestamp_seconds{resource="pods"}';
-const relists = 'wsmand_relists_total{resource="pods",reason="expired"}';
 
 /** What was seen of the breaks. */
 interface Breaks {
@@ -31,6 +31,8 @@ interface Breaks {
   readonly from: number;
   /** Per break that led to a complete list, the time until it had taken effect, seconds. */
   readonly readySeconds: readonly number[];
+  /** The last one did, too. */
+  readonly complete: boolean;
   /** Longest delays of the event loop, seconds: before the breaks, and from the first one on. */
   readonly quietDelay: number | undefined;
   readonly delay: number | undefined;
@@ -48,27 +50,28 @@ export const relist: Scenario = {
     const result = await runLoad(lab, daemon, lab.options.stalled, "each", async (plan) => {
       breaks = await breakAgainAndAgain(lab, daemon, plan);
     });
-    const { from, readySeconds = [], quietDelay, delay } = breaks ?? { from: result.to };
-    const second = (at: number): number => Math.floor((at - result.plan.startAt) / 1000);
-    const longest = (gaps: readonly number[], since: number, until: number): number => Math.max(0, ...gaps.slice(second(since), second(until)));
     return {
-      figures: measured({
-        ready_s: readySeconds.length > 0 ? median(readySeconds) : undefined,
-        ready_max_s: readySeconds.length > 0 ? Math.max(...readySeconds) : undefined,
-        relists: readySeconds.length,
-        loop_delay_max_ms: delay === undefined ? undefined : delay * 1000,
-        loop_delay_quiet_ms: quietDelay === undefined ? undefined : quietDelay * 1000,
-        longest_gap_ms: longest(result.gapPerSecond, from, Number.POSITIVE_INFINITY),
-        longest_gap_quiet_ms: longest(result.gapPerSecond, result.from, from),
-        source_gap_ms: longest(result.sourceGapPerSecond, from, Number.POSITIVE_INFINITY),
-        source_gap_quiet_ms: longest(result.sourceGapPerSecond, result.from, from),
-        ...streamFigures(lab, result),
-      }),
-      notes: ["loop_delay_* are what the daemon exports: the sampler's own 10 ms are in them", ...streamNotes(lab, result)],
+      figures: measured({ ...(breaks ? relistFigures(result, breaks) : {}), ...streamFigures(lab, result) }),
+      notes: [
+        ...(breaks?.complete === false && !lab.signal.aborted ? [`a list was not complete within ${timeoutMs / 1000} s`] : []),
+        "loop_delay_* are what the daemon exports: the sampler's own 10 ms are in them", ...streamNotes(lab, result),
+      ],
       plots: [gapPlot(result), ...streamPlots(lab, result)],
     };
   },
 };
+
+function relistFigures({ plan, from: measuredFrom, gapPerSecond, sourceGapPerSecond }: LoadResult, { from, readySeconds, quietDelay, delay }: Breaks): Readonly<Record<string, number | undefined>> {
+  const second = (at: number): number => Math.floor((at - plan.startAt) / 1000);
+  const quiet = (gaps: readonly number[]): number => Math.max(0, ...gaps.slice(second(measuredFrom), second(from)));
+  const broken = (gaps: readonly number[]): number => Math.max(0, ...gaps.slice(second(from)));
+  return {
+    ready_s: median(readySeconds), ready_max_s: readySeconds.length > 0 ? Math.max(...readySeconds) : undefined, relists: readySeconds.length,
+    loop_delay_max_ms: delay === undefined ? undefined : delay * 1000, loop_delay_quiet_ms: quietDelay === undefined ? undefined : quietDelay * 1000,
+    longest_gap_ms: broken(gapPerSecond), longest_gap_quiet_ms: quiet(gapPerSecond),
+    source_gap_ms: broken(sourceGapPerSecond), source_gap_quiet_ms: quiet(sourceGapPerSecond),
+  };
+}
 
 function gapPlot({ gapPerSecond, sourceGapPerSecond }: LoadResult): ReturnType<typeof timePlot> {
   const points = (values: readonly number[]): (readonly [number, number])[] => values.map((value, second) => [second + 0.5, value]);
@@ -87,41 +90,33 @@ async function breakAgainAndAgain(lab: Lab, daemon: Daemon, plan: Plan): Promise
   const from = machineNow();
   const delays: number[] = [];
   const readySeconds: number[] = [];
-  while (!lab.signal.aborted && (readySeconds.length === 0 || machineNow() + everyMs < endOf(plan))) {
+  let complete = true;
+  // A list that is complete only after the last change would have what it brings count as a standstill.
+  const fits = (): boolean => machineNow() + Math.max(everyMs, 2000 * Math.max(0, ...readySeconds)) < endOf(plan);
+  while (!lab.signal.aborted && (readySeconds.length === 0 || fits())) {
     const at = machineNow();
-    const listed = await breakOnce(lab, daemon, delays);
+    const listed = await breakOnce(lab, daemon, delays, readySeconds.length);
+    complete = listed !== undefined;
     if (listed === undefined) break;
     readySeconds.push(listed);
     await until(Math.max(at + everyMs, machineNow() + restMs));
   }
   // What the last list has left behind.
   delays.push((await metrics(daemon)).get(loopDelay) ?? 0);
-  return { from, readySeconds, quietDelay, delay: Math.max(...delays) };
+  return { from, readySeconds, complete, quietDelay, delay: Math.max(...delays) };
 }
 
-/** Ends all watches of pods and makes the API server forget its history. Gives the seconds until the daemon has listed everything again; undefined if it does not. */
-async function breakOnce(lab: Lab, daemon: Daemon, delays: number[]): Promise<number | undefined> {
-  const look = async (): Promise<ReadonlyMap<string, number>> => {
+/** Ends all watches and makes the API server forget its history. Gives the seconds until the daemon has listed everything again; undefined if it does not. */
+async function breakOnce(lab: Lab, daemon: Daemon, delays: number[], count: number): Promise<number | undefined> {
+  const brokenAt = Date.now() / 1000;
+  const deadline = machineNow() + timeoutMs;
+  await compactAndCut(lab.cluster, "reset", count);
+  while (machineNow() < deadline && !lab.signal.aborted) {
+    await sleep(pollMs);
     const found = await metrics(daemon);
     delays.push(found.get(loopDelay) ?? 0);
-    return found;
-  };
-  const before = (await look()).get(relists) ?? 0;
-  const deadline = machineNow() + timeoutMs;
-  for (let brokenAt = await strike(lab); machineNow() < deadline && !lab.signal.aborted; ) {
-    await sleep(pollMs);
-    const found = await look();
     const at = found.get(listedAt) ?? 0;
     if (at > brokenAt) return at - brokenAt;
-    // A watch that was begun again before the history was gone goes on as if nothing had been.
-    if ((found.get(relists) ?? 0) === before) brokenAt = await strike(lab);
   }
   return undefined;
-}
-
-/** Unix time of the break, seconds. */
-async function strike(lab: Lab): Promise<number> {
-  const at = Date.now() / 1000;
-  await Promise.all([lab.cluster.fault("cut-watches", { how: "reset", resource: "pods" }), lab.cluster.fault("expire-history")]);
-  return at;
 }
