@@ -9,7 +9,8 @@ import { createMetrics, type Metrics } from "../metrics/registry.ts";
 import type { ClientHooks, KubeClient } from "./kube/client.ts";
 import { eventWatchLimits, PodEventStore } from "./kube/events.ts";
 import { podFetcher } from "./kube/pods.ts";
-import { Reflector, type ReflectorLimits } from "./kube/reflector.ts";
+import type { ReflectorLimits } from "./kube/limits.ts";
+import { Reflector } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
 import { Oddities } from "./oddities.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
@@ -152,10 +153,7 @@ function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionCl
       published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
       retried: () => metrics.pipeline.workerRestarts.add(),
       outdated: (uid) => rederiver.request(uid),
-      unreadable(uid) {
-        const record = store.registry.byUid(uid);
-        if (record) rereader.readLater(record.facts.podName, uid);
-      },
+      unreadable: (uid) => store.unreadable(uid),
     },
   });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
@@ -226,6 +224,7 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
       log,
       hooks: {
         onSynced,
+        onListed: (seconds) => metrics.kube.listed(name, seconds, clock.now()),
         onRelist: (reason) => metrics.kube.relisted(name, reason),
         onWatchRestart: (reason) => metrics.kube.watchRestarted(name, reason),
       },

@@ -13,6 +13,8 @@ export interface KubeMetrics {
   watchRestarted(resource: string, reason: string): void;
   /** The resource is listed again from the start. */
   relisted(resource: string, reason: string): void;
+  /** A complete list has taken effect at `atMs` (Unix milliseconds), so many seconds after it was asked for. */
+  listed(resource: string, seconds: number, atMs: number): void;
   /** Where the age of a watch's last sign of life (event or bookmark), in seconds, comes from; undefined: none yet. */
   lastEventAge(resource: string, read: () => number | undefined): void;
 }
@@ -25,6 +27,8 @@ export function createKubeMetrics(registry: Registry): KubeMetrics {
   const throttled = new Histogram({ name: "wsmand_api_throttle_wait_seconds", help: "Time that requests waited for the client-side rate budget.", labelNames: ["verb", "resource"], buckets: [0.001, 0.01, 0.1, 0.5, 1, 5, 15], registers });
   const restarts = tallyCounters(registry, "wsmand_watch_restarts_total", "Watches that ended and were begun again, by reason.", ["resource", "reason"]);
   const relists = tallyCounters(registry, "wsmand_relists_total", "Lists from the start, by reason.", ["resource", "reason"]);
+  const lists = new Histogram({ name: "wsmand_list_seconds", help: "Time from asking for a complete list until it had taken effect.", labelNames: ["resource"], buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60], registers });
+  const listedAt = new Gauge({ name: "wsmand_last_list_timestamp_seconds", help: "When the last complete list had taken effect, Unix time.", labelNames: ["resource"], registers });
   const ages = new Map<string, () => number | undefined>();
   registry.registerMetric(new Gauge({
     name: "wsmand_watch_last_event_age_seconds",
@@ -47,6 +51,10 @@ export function createKubeMetrics(registry: Registry): KubeMetrics {
     throttled: (verb, resource, seconds) => throttled.observe({ verb, resource }, seconds),
     watchRestarted: (resource, reason) => restarts.of(resource, reason).add(),
     relisted: (resource, reason) => relists.of(resource, reason).add(),
+    listed(resource, seconds, atMs) {
+      lists.observe({ resource }, seconds);
+      listedAt.set({ resource }, atMs / 1000);
+    },
     lastEventAge: (resource, read) => void ages.set(resource, read),
   };
 }

@@ -72,6 +72,15 @@ describe("the load tool", { skip: onRealCluster }, () => {
     assert.ok(p99_ratio > 0);
   });
 
+  test("relist: nothing is lost when the watches break and all workspaces are listed anew", async () => {
+    const { figures, runs } = await bench("relist", ...small, "--workspaces", "300", "--seconds", "5");
+    const { lost, reordered, repeated, delivered = 0, coalesced = 0, relists = 0 } = figures;
+    assert.deepEqual({ lost, reordered, repeated }, { lost: 0, reordered: 0, repeated: 0 }, runs[0]?.notes.join("\n"));
+    assert.equal(delivered + coalesced, 4 * 250);
+    assert.ok(relists > 0);
+    for (const name of ["ready_s", "loop_delay_max_ms", "longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms"]) assert.ok((figures[name] ?? 0) > 0, name);
+  });
+
   test("fanout, ready and connect give their figures", async () => {
     const fanout = (await bench("fanout", ...small)).figures;
     assert.ok((fanout["ratio_to_bare"] ?? 0) > 0 && (fanout["messages_per_s"] ?? 0) > 0);
@@ -150,6 +159,12 @@ describe("the load tool on a cluster that is there already", () => {
     const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
     assert.equal(delivered + coalesced, 4 * 100);
     assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+  });
+
+  test("can not have its watches broken", async () => {
+    const { output, code } = start("relist", "--kubeconfig", cluster.kubeconfig, "--namespace", "default", "--target", "127.0.0.1:1");
+    assert.equal(await code, 1);
+    assert.match(output(), /relist breaks the watches of the built-in API server: it can not be used with --target/);
   });
 
   test("measures in a namespace of its own, and takes away what it made", async () => {

@@ -3,6 +3,7 @@ import { build, encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import type { Histogram } from "hdr-histogram-js";
 import { dueAt } from "./plan.ts";
 import type { Plan } from "./plan.ts";
+import { secondOf, secondsOf, Standstills } from "./standstills.ts";
 
 /** Longest delay that is told apart, microseconds: five minutes. */
 const longest = 300_000_000;
@@ -45,9 +46,10 @@ export class Ledger {
   readonly lastAt: Float64Array;
   readonly reached: Uint32Array;
   readonly delays = delayHistogram();
-  /** Per second since the plan's begin: statuses that came, and the longest delay among them (ms). What comes later than a minute after the plan's end counts in the last one. */
+  /** Per second since the plan's begin: statuses that came, and the longest delay among them (ms). */
   readonly deliveredPerSecond: Float64Array;
   readonly longestPerSecond: Float64Array;
+  readonly standstills: Standstills;
   #delivered = 0;
   #coalesced = 0;
   #repeated = 0;
@@ -61,9 +63,9 @@ export class Ledger {
     const kept = detail === "each" ? plan.total : 0;
     this.lastAt = new Float64Array(kept);
     this.reached = new Uint32Array(kept);
-    const seconds = Math.ceil((plan.total * plan.interval) / 1000) + 60;
-    this.deliveredPerSecond = new Float64Array(seconds);
-    this.longestPerSecond = new Float64Array(seconds);
+    this.deliveredPerSecond = new Float64Array(secondsOf(plan));
+    this.longestPerSecond = new Float64Array(secondsOf(plan));
+    this.standstills = new Standstills(plan, subscribers);
   }
 
   /** A status came that carries a stamp. Those of other plans are not counted. */
@@ -81,14 +83,15 @@ export class Ledger {
     this.#seen[place] = n;
     this.#versions[place] = version;
     this.#note(now, now - dueAt(this.#plan, before + workspaces));
+    this.standstills.heard(subscriber, now);
     for (let k = before + workspaces; k <= n; k += workspaces) this.#arrived(k, now);
   }
 
   /** @param delay of the oldest change that this one brings or replaces. */
   #note(now: number, delay: number): void {
-    const second = Math.min(this.deliveredPerSecond.length - 1, Math.max(0, Math.floor((now - this.#plan.startAt) / 1000)));
+    const second = secondOf(this.#plan, now);
     this.deliveredPerSecond[second] = (this.deliveredPerSecond[second] ?? 0) + 1;
-    if (delay > (this.longestPerSecond[second] ?? 0)) this.longestPerSecond[second] = delay;
+    this.longestPerSecond[second] = Math.max(delay, this.longestPerSecond[second] ?? 0);
   }
 
   /** A change, or a newer one: then the subscriber's view was stale for as long, and the delay counts. */

@@ -51,6 +51,9 @@ export interface LoadResult {
   /** Per second from the plan's begin: statuses delivered to all together, and the longest delay (ms). */
   readonly deliveredPerSecond: readonly number[];
   readonly longestPerSecond: readonly number[];
+  /** The longest time (ms) between two deliveries on one stream, and between two lines of the bare watch, by the second in which it ended. */
+  readonly gapPerSecond: readonly number[];
+  readonly sourceGapPerSecond: readonly number[];
 }
 
 /** Processes of subscribers, and how many each has. */
@@ -66,8 +69,9 @@ interface Team {
  * Runs a load against a daemon.
  * @param stalled subscribers that do not read, beside the others.
  * @param detail "sums": for days, without what grows with the number of changes; then there is no bare watch, and nothing in `added`.
+ * @param beside runs beside the load, from its begin; the load's end waits for it.
  */
-export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail: Detail = "each"): Promise<LoadResult> {
+export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail: Detail = "each", beside: (plan: Plan) => Promise<void> = () => Promise.resolve()): Promise<LoadResult> {
   const names = await lab.workspaces(lab.options.workspaces);
   await using writer = lab.part("writer", "writer");
   await using watcher = detail === "each" ? lab.part("bare watch", "watcher") : undefined;
@@ -81,7 +85,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   ]);
   const before = await lab.cluster.requests();
   const plan = await begin(lab, team, detail);
-  await watchProgress(lab, plan);
+  await Promise.all([watchProgress(lab, plan), beside(plan)]);
   const written = await writer.call("finish", { stop: lab.signal.aborted }, writtenSchema);
   const to = machineNow();
   await settle(team.subscribers, written.written);
@@ -164,6 +168,8 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
     requests,
     deliveredPerSecond: bySecond(plan, to, balances.map(({ deliveredPerSecond }) => deliveredPerSecond), (a, b) => a + b),
     longestPerSecond: bySecond(plan, to, balances.map(({ longestPerSecond }) => longestPerSecond), Math.max),
+    gapPerSecond: bySecond(plan, to, balances.map(({ gapPerSecond }) => gapPerSecond), Math.max),
+    sourceGapPerSecond: bySecond(plan, to, arrivals ? [arrivals.gapPerSecond] : [], Math.max),
   };
 }
 

@@ -34,8 +34,8 @@ export async function breakWatches(cluster: Cluster, everyMs: number, signal: Ab
   return { breaks, compactions, problem };
 }
 
-/** While watches are silent something changes and is forgotten: so no watcher can resume, whatever the timing. @param count makes the change one. */
-async function compactAndCut(cluster: Cluster, how: (typeof ways)[number], count: number): Promise<void> {
+/** While watches are silent something changes and is forgotten: so no watcher can resume, whatever the timing. Rejects if the cluster does not take part. @param count makes the change one. */
+export async function compactAndCut(cluster: Cluster, how: (typeof ways)[number], count: number): Promise<void> {
   await post(cluster, "faults/freeze-watches", {});
   try {
     await cluster.annotateNamespace(String(count));

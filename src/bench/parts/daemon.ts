@@ -87,11 +87,11 @@ export async function metric(daemon: Daemon, name: string): Promise<number | und
   return (await metrics(daemon)).get(name);
 }
 
-/** All metrics without labels, read at once; none if the daemon does not tell. */
+/** All metrics, read at once, by their names with labels as they stand there; none if the daemon does not tell. */
 export async function metrics(daemon: Daemon): Promise<ReadonlyMap<string, number>> {
   if (daemon.metrics === undefined) return new Map();
   const response = await fetch(daemon.metrics, { signal: AbortSignal.timeout(10_000) });
-  const found = (await response.text()).matchAll(/^([a-z_:][a-z0-9_:]*) (\S+)$/gim);
+  const found = (await response.text()).matchAll(/^([a-z_:][a-z0-9_:]*(?:\{.*\})?) (\S+)$/gim);
   return new Map([...found].map(([, name = "", value]) => [name, Number(value)]));
 }
 

@@ -28,6 +28,7 @@ export const balanceSchema = z.object({
   reached: z.instanceof(Uint32Array),
   deliveredPerSecond: z.instanceof(Float64Array),
   longestPerSecond: z.instanceof(Float64Array),
+  gapPerSecond: z.instanceof(Float64Array),
   /** Streams that ended before they were closed, and why the first one did. */
   ended: z.number(),
   why: z.string(),
@@ -92,8 +93,8 @@ serve({
   finish: (params) => {
     const { written } = z.object({ written: z.instanceof(Float64Array) }).parse(params);
     if (!ledger) throw new Error("nothing was begun");
-    const { lastAt, reached, deliveredPerSecond, longestPerSecond } = ledger;
-    const result = { ...ledger.balance(written), delays: ledger.packedDelays(), lastAt, reached, deliveredPerSecond, longestPerSecond, ended, why, share: share() };
+    const { lastAt, reached, deliveredPerSecond, longestPerSecond, standstills } = ledger;
+    const result = { ...ledger.balance(written), delays: ledger.packedDelays(), lastAt, reached, deliveredPerSecond, longestPerSecond, gapPerSecond: standstills.perSecond, ended, why, share: share() };
     ledger = undefined;
     return result;
   },

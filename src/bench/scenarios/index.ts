@@ -4,6 +4,7 @@ import { connect } from "./connect.ts";
 import { fanout } from "./fanout.ts";
 import { list } from "./list.ts";
 import { ready } from "./ready.ts";
+import { relist } from "./relist.ts";
 import { scale } from "./scale.ts";
 import type { Scenario } from "./scenario.ts";
 import { scrape } from "./scrape.ts";
@@ -11,4 +12,4 @@ import { soak } from "./soak.ts";
 import { stall } from "./stall.ts";
 import { stream } from "./stream.ts";
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, burst, fanout, stall, list, scale, ready, connect, scrape, soak }));
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(Object.entries({ stream, burst, fanout, stall, list, relist, scale, ready, connect, scrape, soak }));

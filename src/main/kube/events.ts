@@ -5,8 +5,10 @@ import { toPodEvents } from "../../domain/events.ts";
 import type { Log } from "../../domain/log.ts";
 import type { PodEvent } from "../../domain/messages.ts";
 import type { EventReason } from "../../domain/names.ts";
+import { compareVersions } from "../../domain/versions.ts";
+import { KubeError } from "./errors.ts";
 import { member, stringMember } from "./json.ts";
-import type { ReflectorLimits } from "./reflector.ts";
+import type { ReflectorLimits } from "./limits.ts";
 import type { ReflectorSink } from "./sink.ts";
 
 /** Bounds of the store. */
@@ -43,12 +45,13 @@ interface KeptEvent {
   /** metadata.uid of the Event. */
   readonly uid: string;
   readonly event: PodEvent;
+  /** The newest version that says so. */
+  resourceVersion: string;
 }
 
 /** An Event as it came. */
-interface ReadEvent extends KeptEvent {
+interface ReadEvent extends Readonly<KeptEvent> {
   readonly podUid: string;
-  readonly resourceVersion: string;
 }
 
 /** The events of one pod; `list` is what is handed out, replaced as a whole. */
@@ -56,6 +59,9 @@ interface PodEntry {
   readonly kept: readonly KeptEvent[];
   readonly list: readonly PodEvent[];
 }
+
+/** Deleted Events of a reason that are remembered; their items in a list that was begun before are dropped. */
+const maxGone = 5_000;
 
 /** How long a pod of which an Event is kept out by bounds is not logged again, milliseconds. */
 const logEveryMs = 60_000;
@@ -100,7 +106,8 @@ export class PodEventStore {
       read: (bytes, watchLine) => this.#read(bytes, watchLine),
       put: (event) => this.#put(event),
       remove: (podUid, uid) => this.#remove(podUid, uid),
-      retain: (listed) => this.#retain(reason, listed),
+      retain: (listed, resourceVersion) => this.#retain(reason, listed, resourceVersion),
+      setBack: () => this.#setBack(reason),
     });
   }
 
@@ -128,11 +135,14 @@ export class PodEventStore {
     return { uid, podUid, event: { ...event, message }, resourceVersion: stringMember(metadata, "resourceVersion") ?? "" };
   }
 
-  #put({ podUid, uid, event }: ReadEvent): void {
+  #put({ podUid, uid, event, resourceVersion }: ReadEvent): void {
     const before = this.#pods.get(podUid)?.kept ?? [];
-    const known = before.find((kept) => kept.uid === uid)?.event;
-    if (known && sameEvent(known, event)) return;
-    const after = [...before.filter((kept) => kept.uid !== uid), { uid, event }].sort((a, b) => a.event.timeMs - b.event.timeMs);
+    const known = before.find((kept) => kept.uid === uid);
+    // A list tells of an Event as it was before the watch told of it.
+    if (known && compareVersions(resourceVersion, known.resourceVersion) < 0) return;
+    if (known) known.resourceVersion = resourceVersion;
+    if (known && sameEvent(known.event, event)) return;
+    const after = [...before.filter((kept) => kept.uid !== uid), { uid, event, resourceVersion }].sort((a, b) => a.event.timeMs - b.event.timeMs);
     this.#set(podUid, after.slice(-this.#limits.eventsPerPod));
   }
 
@@ -142,13 +152,18 @@ export class PodEventStore {
     if (after.length < before.length) this.#set(podUid, after);
   }
 
-  /** After a complete list: events of its reason that it did not hold are gone. */
-  #retain(reason: EventReason, listed: ReadonlySet<string>): void {
+  /** After a complete list: events of its reason that it did not hold are gone, unless the watch told of them in a later version. */
+  #retain(reason: EventReason, listed: ReadonlySet<string>, version: string): void {
     const pods = [...this.#pods.entries()];
     for (const [podUid, entry] of pods) {
-      const after = entry.kept.filter(({ uid, event }) => event.reason !== reason || listed.has(uid));
+      const after = entry.kept.filter(({ uid, event, resourceVersion }) => event.reason !== reason || listed.has(uid) || compareVersions(resourceVersion, version) > 0);
       if (after.length < entry.kept.length) this.#set(podUid, after);
     }
+  }
+
+  /** Versions lower than those known are the newest now. */
+  #setBack(reason: EventReason): void {
+    for (const { kept } of this.#pods.values()) for (const one of kept) if (one.event.reason === reason) one.resourceVersion = "0";
   }
 
   #set(podUid: string, kept: readonly KeptEvent[]): void {
@@ -163,7 +178,8 @@ interface StoreAccess {
   read(bytes: Uint8Array, watchLine: boolean): { readonly deleted: boolean; readonly event: ReadEvent } | undefined;
   put(event: ReadEvent): void;
   remove(podUid: string, uid: string): void;
-  retain(listed: ReadonlySet<string>): void;
+  retain(listed: ReadonlySet<string>, resourceVersion: string): void;
+  setBack(): void;
 }
 
 /** The list and watch of one reason. Everything takes effect at once. */
@@ -172,27 +188,38 @@ class ReasonSink implements ReflectorSink {
   readonly #store: StoreAccess;
   #listed: Set<string> | undefined;
   #lastVersion: string | undefined;
+  readonly #gone = new LRUCache<string, true>({ max: maxGone });
+  /** Deletions so far, and before the list. */
+  #deletions = 0;
+  #deletionsBefore = 0;
 
   constructor(reason: EventReason, store: StoreAccess) {
     this.#reason = reason;
     this.#store = store;
   }
 
-  listStarted(): void {
+  listStarted(setBack: boolean): void {
     this.#listed = new Set();
+    this.#deletionsBefore = this.#deletions;
+    if (!setBack) return;
+    this.#gone.clear();
+    this.#store.setBack();
+    this.#lastVersion = undefined;
   }
 
+  /** Throws a KubeError (reason "Outdated") if so many Events were deleted meanwhile that it can not be told whether this one is among them: another list is needed. */
   item(bytes: Uint8Array): void {
     const read = this.#store.read(bytes, false);
-    if (!read || read.event.event.reason !== this.#reason) return;
+    if (!read || read.event.event.reason !== this.#reason || this.#gone.has(read.event.uid)) return;
+    // Half of it: some may have been deleted after the list's snapshot was taken, but before it began here.
+    if (this.#deletions - this.#deletionsBefore > maxGone / 2) throw new KubeError("a list of Events took too long: too many were deleted meanwhile", { status: 0, reason: "Outdated" });
     this.#listed?.add(read.event.uid);
     this.#store.put(read.event);
   }
 
-  listFinished(): void {
-    if (this.#listed) this.#store.retain(this.#listed);
+  listFinished(resourceVersion: string): void {
+    if (this.#listed) this.#store.retain(this.#listed, resourceVersion);
     this.#listed = undefined;
-    this.#lastVersion = undefined;
   }
 
   listAborted(): void {
@@ -202,13 +229,19 @@ class ReasonSink implements ReflectorSink {
   line(bytes: Uint8Array): void {
     const read = this.#store.read(bytes, true);
     if (!read || read.event.event.reason !== this.#reason) return;
-    if (read.deleted) this.#store.remove(read.event.podUid, read.event.uid);
+    if (read.deleted) this.#delete(read.event);
     else this.#store.put(read.event);
     this.#lastVersion = read.event.resourceVersion || this.#lastVersion;
   }
 
   settled(): Promise<string | undefined> {
     return Promise.resolve(this.#lastVersion);
+  }
+
+  #delete({ podUid, uid }: ReadEvent): void {
+    this.#deletions++;
+    this.#gone.set(uid, true);
+    this.#store.remove(podUid, uid);
   }
 }
 

@@ -1,18 +1,20 @@
-/** Keeps a sink up to date with one kind of objects: a list, then watches without end, through every failure of the API server and the network. */
-import { Backoff } from "../../domain/backoff.ts";
+/**
+ * Keeps a sink up to date with one kind of objects: a list, and watches without end, through every failure of the API server and the network.
+ * The watch begins as soon as a list tells its resourceVersion, and runs beside its pages: changes do not wait for the list's end.
+ */
 import type { Clock } from "../../domain/clock.ts";
 import { sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
+import { Attempts } from "./attempts.ts";
 import type { Requester } from "./client.ts";
-import { failure } from "./client.ts";
 import type { KubeError } from "./errors.ts";
 import { toKubeError } from "./errors.ts";
-import { LineSplitter } from "./lines.ts";
+import { defaultLimits, type ReflectorLimits } from "./limits.ts";
 import { listInto } from "./list.ts";
 import { ResumePoint } from "./resume.ts";
 import type { ReflectorSink } from "./sink.ts";
-import { readWatchLine } from "./watchlines.ts";
+import { Watch } from "./watch.ts";
 
 /** Why a list is read again. `quiet`: several watches in a row brought nothing at all. */
 export type RelistReason = "expired" | "invalid" | "went-back" | "unreadable" | "quiet";
@@ -23,58 +25,11 @@ export type WatchEnd = "closed" | "silence" | "broken" | "refused" | "expired";
 export interface ReflectorHooks {
   /** The first complete list has taken effect. Once. */
   onSynced?(): void;
+  /** A complete list has taken effect, so many seconds after it was asked for. */
+  onListed?(seconds: number): void;
   onRelist?(reason: RelistReason): void;
   onWatchRestart?(end: WatchEnd): void;
 }
-
-/** Times in milliseconds, sizes in bytes. */
-export interface ReflectorLimits {
-  /** Items of a page. Default 500. */
-  readonly pageSize: number;
-  /** Silence within a page of a list. Default 30,000. */
-  readonly listIdleMs: number;
-  /** Silence on a watch, after which it is started anew. Bookmarks come about every minute, but not for Events and other objects without a watch cache. Default 90,000. */
-  readonly silenceMs: number;
-  /** A watch that ran for so long worked: delays start from the shortest again. Default 1,000. */
-  readonly steadyMs: number;
-  /** Delays between attempts: from here, default 200, … */
-  readonly backoffBaseMs: number;
-  /** … to here: default 10,000. */
-  readonly backoffMaxMs: number;
-  /** How long the sink may take to say what has taken effect, before the watch continues at the last version known for sure. Default 30,000. */
-  readonly settleMs: number;
-  /** The server is asked to end a watch after so many seconds, from here, default 270, … */
-  readonly watchSeconds: number;
-  /** … plus a random number up to this, default 40, so that not all watches of a cluster end at once. */
-  readonly watchSecondsSpread: number;
-  /** Longest line and longest item. Default 16 MiB. */
-  readonly maxObjectBytes: number;
-  /**
-   * After so many watches in a row without a single line or bookmark the list is read again. Default 3. An API server whose store was set back (etcd restored from a backup)
-   * accepts a watch at a version that lies in its future, and says nothing on it.
-   */
-  readonly quietWatches: number;
-  /** A list that is older than what was seen is refused so many times. Default 5. */
-  readonly staleTries: number;
-}
-
-const defaults: ReflectorLimits = {
-  pageSize: 500,
-  listIdleMs: 30_000,
-  silenceMs: 90_000,
-  steadyMs: 1_000,
-  backoffBaseMs: 200,
-  backoffMaxMs: 10_000,
-  settleMs: 30_000,
-  watchSeconds: 270,
-  watchSecondsSpread: 40,
-  maxObjectBytes: 16 << 20,
-  quietWatches: 3,
-  staleTries: 5,
-};
-
-/** Kinds of failure that are logged in a row of them. */
-const maxKindsTold = 10;
 
 /** What a reflector is made of. */
 export interface ReflectorOptions {
@@ -96,27 +51,32 @@ export interface ReflectorOptions {
 export class Reflector {
   readonly #options: ReflectorOptions;
   readonly #limits: ReflectorLimits;
-  readonly #backoff: Backoff;
   readonly #resume: ResumePoint;
+  readonly #lists: Attempts;
+  readonly #watches: Attempts;
   #lastEventAt: number | undefined;
   #synced = false;
-  /** Objects were handed over since the last bookmark: only the sink knows up to where they have taken effect. */
-  #unconfirmed = false;
-  /** Watches in a row that ended, without an error, before they were steady. */
-  #quickEnds = 0;
-  /** The running watch has been up for steadyMs. */
-  #steady = false;
-  /** It has brought a line or a bookmark. */
-  #spoke = false;
+  /** When the list that is owed may begin, on the monotonic clock; undefined: none is owed that did not tell its version yet. */
+  #listDue: number | undefined = 0;
+  /** The list that is read, if it has told its version. */
+  #list: AbortController | undefined;
+  /** The last list was given up because its watch had expired. */
+  #gaveUp = false;
+  /** The watch that runs, or whose last lines have yet to take effect. */
+  #watch: Watch | undefined;
   /** Steady watches in a row that brought nothing. */
   #quiet = 0;
-  #failing: { readonly since: number; attempts: number; readonly told: Set<string> } | undefined;
+  /** Resolves when a list may be owed, or a watch may begin, that was not before. */
+  #woken = Promise.withResolvers<void>();
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
-    this.#limits = { ...defaults, ...options.limits };
-    this.#backoff = new Backoff({ baseMs: this.#limits.backoffBaseMs, maxMs: this.#limits.backoffMaxMs, random: options.random });
+    this.#limits = { ...defaultLimits, ...options.limits };
     this.#resume = new ResumePoint(this.#limits.staleTries);
+    const { clock, random, log, path } = options;
+    const common = { baseMs: this.#limits.backoffBaseMs, maxMs: this.#limits.backoffMaxMs, clock, random, log, path };
+    this.#lists = new Attempts({ ...common, what: "list" });
+    this.#watches = new Attempts({ ...common, what: "watch" });
   }
 
   /** When something last came from the API server (part of a list, line, bookmark): Unix milliseconds, undefined before the first. */
@@ -131,96 +91,119 @@ export class Reflector {
 
   /** Lists and watches until the signal aborts; resolves then, with all connections closed. Never rejects, never gives up. */
   async run(signal: AbortSignal): Promise<void> {
+    const wake = (): void => this.#wake();
+    signal.addEventListener("abort", wake, { once: true });
+    await Promise.all([this.#keepListed(signal), this.#keepWatching(signal)]);
+    signal.removeEventListener("abort", wake);
+  }
+
+  #wake(): void {
+    this.#woken.resolve();
+    this.#woken = Promise.withResolvers<void>();
+  }
+
+  /** Reads a list whenever one is owed, until one is complete. */
+  async #keepListed(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     while (!signal.aborted) {
-      try {
-        if (this.#resume.version === undefined) await this.#list(signal);
-        await this.#watch(signal);
-        await this.#afterClose(signal);
-      } catch (error) {
-        if (!signal.aborted) await this.#afterError(toKubeError(error), signal);
-      }
+      const wait = this.#listDue === undefined ? undefined : this.#listDue - clock.monotonic();
+      if (wait === undefined) await this.#woken.promise;
+      else if (wait > 0) await sleep(clock, wait, signal);
+      else await this.#readList(signal);
     }
   }
 
-  async #list(signal: AbortSignal): Promise<void> {
-    const { client, clock, path, sink, log } = this.#options;
-    const { pageSize, maxObjectBytes, listIdleMs } = this.#limits;
-    const accept = (version: string): boolean => {
-      const setBack = this.#resume.acceptList(version);
-      if (setBack) log.warn({ path, resourceVersion: version }, "the API server's store was set back; taking over its state");
-      return setBack;
-    };
+  async #readList(signal: AbortSignal): Promise<void> {
+    const { client, clock, path, sink } = this.#options;
+    const { firstPageSize, pageSize, maxObjectBytes, listIdleMs } = this.#limits;
+    const [from, seen, giveUp] = [clock.monotonic(), this.#resume.newest, new AbortController()];
+    const accept = (version: string): boolean => this.#accept(version, seen, giveUp);
     const heard = (): void => this.#heard();
-    const version = await listInto({ client, clock, path, query: this.#selectors(), sink, signal, pageSize, maxItemBytes: maxObjectBytes, idleMs: listIdleMs, accept, heard });
-    this.#resume.listed(version);
-    this.#unconfirmed = false;
-    if (!this.#synced) this.#announceSynced(signal);
+    try {
+      await listInto({ client, clock, path, query: this.#selectors(), sink, signal: AbortSignal.any([signal, giveUp.signal]), firstPageSize, pageSize, maxItemBytes: maxObjectBytes, idleMs: listIdleMs, accept, heard });
+      this.#gaveUp = false;
+      this.#lists.works();
+      this.#announce(from, signal);
+    } catch (error) {
+      if (!signal.aborted && !giveUp.signal.aborted) this.#listDue = clock.monotonic() + this.#afterList(toKubeError(error));
+    } finally {
+      this.#list = undefined;
+    }
   }
 
-  #announceSynced(signal: AbortSignal): void {
+  #afterList(error: KubeError): number {
+    return error.status === 410 ? this.#lists.expired(error) : this.#lists.failed(error);
+  }
+
+  /**
+   * A list tells its version. From here on everything is known once that list is complete, together with a watch from any version up to this one;
+   * the watch that runs has nothing to do with the list, and goes on.
+   */
+  #accept(version: string, seen: string | undefined, list: AbortController): boolean {
+    const { log, path } = this.#options;
+    const setBack = this.#resume.acceptList(version, seen);
+    if (setBack) {
+      log.warn({ path, resourceVersion: version }, "the API server's store was set back; taking over its state");
+      // It is one of a history that there is no more.
+      this.#watch?.stop();
+    }
+    if (setBack || !this.#watch) this.#resume.startAt(version);
+    this.#listDue = undefined;
+    this.#list = list;
+    this.#wake();
+    return setBack;
+  }
+
+  #announce(from: number, signal: AbortSignal): void {
+    const { sink, clock, hooks, log } = this.#options;
+    const first = !this.#synced;
     this.#synced = true;
     const announce = (): void => {
-      if (!signal.aborted) this.#options.hooks?.onSynced?.();
+      if (signal.aborted) return;
+      hooks?.onListed?.((clock.monotonic() - from) / 1000);
+      if (first) hooks?.onSynced?.();
     };
-    this.#options.sink.settled().then(announce, (error: unknown) => this.#options.log.error({ error: messageOf(error) }, "the first list did not take effect"));
+    sink.settled().then(announce, (error: unknown) => log.error({ error: messageOf(error) }, "a list did not take effect"));
   }
 
-  /** One watch, from its request to its end. Resolves if the server closed it, throws otherwise. */
-  async #watch(signal: AbortSignal): Promise<void> {
-    const { client, clock, path, random } = this.#options;
+  /** Watches whenever there is a version to begin at. */
+  async #keepWatching(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { version } = this.#resume;
+      if (version === undefined) {
+        await this.#woken.promise;
+        continue;
+      }
+      const wait = await this.#watchFrom(version, signal);
+      if (wait > 0) await sleep(this.#options.clock, wait, signal);
+    }
+  }
+
+  /** One watch. Resolves at its end with how long (ms) to wait before the next one. */
+  async #watchFrom(version: string, signal: AbortSignal): Promise<number> {
+    const { client, clock, path, random, sink } = this.#options;
     const { watchSeconds, watchSecondsSpread, maxObjectBytes, silenceMs, steadyMs } = this.#limits;
     const timeoutSeconds = watchSeconds + Math.floor(random() * (watchSecondsSpread + 1));
-    const query = { ...this.#selectors(), watch: "1", allowWatchBookmarks: "true", resourceVersion: this.#resume.version, timeoutSeconds: String(timeoutSeconds) };
-    let cancel: (() => void) | undefined;
-    this.#steady = false;
-    this.#spoke = false;
-    try {
-      const response = await client.request({ method: "GET", path, query, signal });
-      if (response.status !== 200) throw await failure(response, clock);
-      cancel = clock.timer(steadyMs, () => this.#works());
-      const splitter = new LineSplitter((line) => this.#line(line), maxObjectBytes);
-      // Half a line at the end stays in the splitter and is dropped with it: the next watch sends the event again.
-      await response.body.pump((chunk) => splitter.push(chunk), silenceMs);
-      this.#restarts("closed", signal);
-    } catch (error) {
-      this.#restarts(endOf(toKubeError(error)), signal);
-      throw error;
-    } finally {
-      cancel?.();
-      await this.#settle(signal);
-    }
-  }
-
-  #line(line: Uint8Array): void | Promise<void> {
-    this.#heard();
-    this.#spoke = true;
-    const event = readWatchLine(line);
-    if (event.kind === "error") throw event.error;
-    if (event.kind === "bookmark") {
-      this.#resume.bookmark(event.resourceVersion);
-      this.#unconfirmed = false;
-      return undefined;
-    }
-    this.#unconfirmed = true;
-    return this.#options.sink.line(line);
-  }
-
-  #heard(): void {
-    this.#lastEventAt = this.#options.clock.now();
-  }
-
-  #restarts(end: WatchEnd, signal: AbortSignal): void {
-    if (signal.aborted) return;
-    this.#options.hooks?.onWatchRestart?.(end);
-    if (this.#spoke) this.#quiet = 0;
-    else if (this.#steady && (end === "closed" || end === "silence")) this.#quiet++;
-    if (this.#quiet >= this.#limits.quietWatches) this.#relist("quiet");
+    const watch = new Watch({
+      client, clock, path, signal, silenceMs, steadyMs, maxLineBytes: maxObjectBytes,
+      query: { ...this.#selectors(), watch: "1", allowWatchBookmarks: "true", resourceVersion: version, timeoutSeconds: String(timeoutSeconds) },
+      line: (line) => sink.line(line),
+      bookmark: (at) => this.#resume.bookmark(at),
+      heard: () => this.#heard(),
+      works: () => this.#watches.works(),
+    });
+    this.#watch = watch;
+    const error = await watch.run();
+    const end = error ? endOf(error) : "closed";
+    if (!signal.aborted && !watch.stopped) this.#options.hooks?.onWatchRestart?.(end);
+    await this.#settle(watch, signal);
+    this.#watch = undefined;
+    return signal.aborted || watch.stopped ? 0 : this.#afterWatch(watch, end, error);
   }
 
   /** Learns from the sink where to continue. If it does not say in time, the watch continues earlier and events come twice, which a sink must bear anyway. */
-  async #settle(signal: AbortSignal): Promise<void> {
-    if (!this.#unconfirmed || signal.aborted) return;
-    this.#unconfirmed = false;
+  async #settle(watch: Watch, signal: AbortSignal): Promise<void> {
+    if (!watch.unconfirmed || watch.stopped || signal.aborted) return;
     const { sink, clock, log } = this.#options;
     const done = new AbortController();
     const settled = sink.settled().catch((error: unknown) => {
@@ -229,56 +212,42 @@ export class Reflector {
     });
     const version = await Promise.race([settled, sleep(clock, this.#limits.settleMs, AbortSignal.any([signal, done.signal]))]);
     done.abort();
-    if (typeof version === "string") this.#resume.reached(version);
+    // If the store was found to be set back meanwhile, that version is none of its any more.
+    if (typeof version === "string" && !watch.stopped) this.#resume.reached(version);
   }
 
-  /** A watch has been up for a while. */
-  #works(): void {
-    this.#steady = true;
-    this.#backoff.reset();
-    this.#quickEnds = 0;
-    if (!this.#failing) return;
-    const { since, attempts } = this.#failing;
-    this.#failing = undefined;
-    this.#options.log.info({ path: this.#options.path, attempts, seconds: Math.round((this.#options.clock.monotonic() - since) / 1000) }, "watching again");
+  #afterWatch(watch: Watch, end: WatchEnd, error: KubeError | undefined): number {
+    if (watch.spoke) this.#quiet = 0;
+    else if (watch.steady && (end === "closed" || end === "silence")) this.#quiet++;
+    const reason = this.#quiet >= this.#limits.quietWatches ? "quiet" : error && relistReason(error);
+    if (reason === undefined) return this.#waitAfter(end, error, watch.steady);
+    this.#relist(reason, this.#waitAfter(end, error, false));
+    return 0;
   }
 
-  /** The server closed the watch: the next one starts at once, unless they end at once again and again. */
-  async #afterClose(signal: AbortSignal): Promise<void> {
-    if (this.#quickEnds++ > 0) await sleep(this.#options.clock, this.#backoff.next(), signal);
+  #waitAfter(end: WatchEnd, error: KubeError | undefined, steady: boolean): number {
+    if (!error) return this.#watches.again(end);
+    if (end === "expired") return this.#watches.expired(error);
+    // A connection that worked and broke is the usual case, and every moment without one is a change told late.
+    return this.#watches.failed(error, steady && (end === "broken" || end === "silence"));
   }
 
-  async #afterError(error: KubeError, signal: AbortSignal): Promise<void> {
-    const reason = this.#resume.version === undefined ? undefined : relistReason(error);
-    if (reason !== undefined) {
-      this.#relist(reason);
-      // A version that expired is no failure: list at once.
-      if (reason === "expired" && this.#quickEnds++ === 0) return;
-    }
-    this.#fails(error);
-    const { clock, random } = this.#options;
-    const asked = (error.retryAfterMs ?? 0) * (1 + random() / 10);
-    await sleep(clock, Math.max(this.#backoff.next(), asked), signal);
-  }
-
-  #relist(reason: RelistReason): void {
+  /** The version that we hold is of no use: a list is owed, that may begin after so many milliseconds. */
+  #relist(reason: RelistReason, wait: number): void {
     this.#quiet = 0;
     this.#resume.forget();
+    this.#listDue ??= this.#options.clock.monotonic() + wait;
     this.#options.hooks?.onRelist?.(reason);
+    // Another list follows the one that is read in any case; but not every one may go that way, or none would be complete if all watches expire.
+    if (this.#list && wait === 0 && !this.#gaveUp) {
+      this.#gaveUp = true;
+      this.#list.abort();
+    }
+    this.#wake();
   }
 
-  /** Logs the first failure of a row, and the first of each other kind; the row's end is logged when a watch is up again. */
-  #fails(error: KubeError): void {
-    const { log, path, clock } = this.#options;
-    const kind = `${error.status}/${error.reason}`;
-    this.#failing ??= { since: clock.monotonic(), attempts: 0, told: new Set() };
-    this.#failing.attempts++;
-    if (this.#failing.told.has(kind) || this.#failing.told.size === maxKindsTold) {
-      log.debug({ path, error: error.message, attempts: this.#failing.attempts }, "watch failed again");
-      return;
-    }
-    this.#failing.told.add(kind);
-    log.warn({ path, status: error.status, reason: error.reason, error: error.message }, "watch failed, trying again until it works");
+  #heard(): void {
+    this.#lastEventAt = this.#options.clock.now();
   }
 
   #selectors(): Record<string, string | undefined> {

@@ -23,9 +23,17 @@ export class ResumePoint {
     return this.#version;
   }
 
-  /** Throws a retryable KubeError (reason "Stale") if the list is older than what was seen. True: it is older and was accepted all the same. */
-  acceptList(version: string): boolean {
-    if (this.#newest === undefined || !(isLess(version, this.#newest))) {
+  /** The newest version seen; a list that is asked for from now on must not be older. */
+  get newest(): string | undefined {
+    return this.#newest;
+  }
+
+  /**
+   * Throws a retryable KubeError (reason "Stale") if a list is older than what was seen. True: it is older and was accepted all the same.
+   * @param seen {@link newest} when the list was asked for: a watch beside it may have seen newer ones since, and rightly so.
+   */
+  acceptList(version: string, seen: string | undefined): boolean {
+    if (seen === undefined || !isLess(version, seen)) {
       this.#refused = 0;
       return false;
     }
@@ -36,16 +44,16 @@ export class ResumePoint {
       this.#newest = version;
       return true;
     }
-    throw new KubeError(`list of resourceVersion ${version} is older than ${this.#newest}, which was seen before`, { status: 0, reason: "Stale" });
+    throw new KubeError(`list of resourceVersion ${version} is older than ${seen}, which was seen before`, { status: 0, reason: "Stale" });
   }
 
-  /** A list was taken over as of this version. */
-  listed(version: string): void {
+  /** A list as of this version is read: a watch may begin there. */
+  startAt(version: string): void {
     this.#version = version;
     this.#see(version);
   }
 
-  /** The watch has sent everything up to this version. Throws a KubeError (reason "WentBack") if that is older than where it started. */
+  /** The watch has sent everything up to this version. Throws a KubeError (reason "WentBack") if that is older than where it started, or has sent everything up to already. */
   bookmark(version: string): void {
     if (this.#version !== undefined && isLess(version, this.#version)) {
       throw new KubeError(`bookmark ${version} is older than ${this.#version}: the store was set back`, { status: 0, reason: "WentBack" });

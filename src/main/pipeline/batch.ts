@@ -22,6 +22,7 @@ export class Batch implements BatchTask {
   readonly waiters = new Map<number, LineDone>();
   readonly #view: Uint8Array;
   #used = 0;
+  #listBytes = 0;
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
@@ -30,6 +31,11 @@ export class Batch implements BatchTask {
 
   get bytes(): number {
     return this.#used;
+  }
+
+  /** Bytes of them that are items of lists. */
+  get listBytes(): number {
+    return this.#listBytes;
   }
 
   /** Whether a line of this length still fits. */
@@ -43,6 +49,7 @@ export class Batch implements BatchTask {
     this.lines.push({ source: origin === "watch" ? "watch" : "object", start: this.#used, length: bytes.length, events });
     this.arrivals.push(now);
     this.#used += bytes.length;
+    if (origin === "list") this.#listBytes += bytes.length;
   }
 
   /** The bytes of one of its lines: a view. */

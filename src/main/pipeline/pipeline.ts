@@ -12,6 +12,7 @@ import { Isolation } from "./isolation.ts";
 import { peekUid } from "./peek.ts";
 import type { WorkerPool } from "./pool.ts";
 import { Progress } from "./progress.ts";
+import { Room } from "./room.ts";
 
 /** Where results take effect. */
 export interface PipelineTarget {
@@ -19,7 +20,8 @@ export interface PipelineTarget {
   readonly sequence: number;
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined;
   listStarted(setBack: boolean): void;
-  listFinished(resourceVersion: string): void;
+  /** Takes effect step by step: between them the event loop may get its turn, but nothing else is applied. */
+  listFinished(resourceVersion: string): Iterator<void>;
 }
 
 /** Told about by the pipeline, for metrics. */
@@ -40,6 +42,8 @@ export interface PipelineHooks {
 export interface PipelineLimits {
   /** Bytes of lines that may be under way; above, sources wait. */
   readonly maxBytes: number;
+  /** Bytes of them that may be items of lists: so much stands before a line of the watch at most. */
+  readonly maxListBytes: number;
   /** A batch that takes longer (ms) has hung: its worker is replaced. */
   readonly watchdogMs: number;
   /** Time (ms) for which results are applied before the event loop gets its turn. */
@@ -47,7 +51,7 @@ export interface PipelineLimits {
 }
 
 /** Bounds that suit any size. */
-export const defaultPipelineLimits: PipelineLimits = { maxBytes: 16 * 1024 * 1024, watchdogMs: 5000, sliceMs: 5 };
+export const defaultPipelineLimits: PipelineLimits = { maxBytes: 16 * 1024 * 1024, maxListBytes: 2 * 1024 * 1024, watchdogMs: 5000, sliceMs: 5 };
 
 /** What the pipeline needs. */
 export interface PipelineOptions {
@@ -61,7 +65,7 @@ export interface PipelineOptions {
   readonly limits?: PipelineLimits;
 }
 
-type Entry = { readonly kind: "batch"; readonly batch: Batch; result: BatchResult | undefined; next: number } | { readonly kind: "control"; readonly run: () => void };
+type Entry = { readonly kind: "batch"; readonly batch: Batch; result: BatchResult | undefined; next: number } | { readonly kind: "control"; readonly steps: Iterator<void> };
 
 /** Takes lines from a reflector and from whoever has a pod to be derived again. */
 export class Pipeline implements ReflectorSink {
@@ -74,13 +78,13 @@ export class Pipeline implements ReflectorSink {
   /** Batches that wait for a free worker. */
   readonly #ready: Batch[] = [];
   #open: Batch | undefined;
-  #bytes = 0;
+  readonly #room: Room;
+  readonly #listRoom: Room;
   /** Batches sent and not finished, and those of them that a worker of the pool still has. */
   #running = 0;
   #inPool = 0;
   readonly #underWay = new Set<AbortController>();
   readonly #onLeft: (() => void)[] = [];
-  #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #sendPlanned = false;
   #applyPlanned = false;
   #lastVersion: string | undefined;
@@ -90,6 +94,8 @@ export class Pipeline implements ReflectorSink {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#limits = options.limits ?? defaultPipelineLimits;
+    this.#room = new Room(this.#limits.maxBytes);
+    this.#listRoom = new Room(this.#limits.maxListBytes);
     this.#progress = new Progress(options.clock);
     // Isolation may take its time over one batch.
     this.#isolation = new Isolation(this.#progress.watching(options.pool), options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
@@ -111,12 +117,13 @@ export class Pipeline implements ReflectorSink {
 
   line(bytes: Uint8Array): void | Promise<void> {
     this.#add("watch", bytes, undefined);
-    return this.#wait();
+    return this.#room.wait();
   }
 
   item(bytes: Uint8Array): void | Promise<void> {
     this.#add("list", bytes, undefined);
-    return this.#wait();
+    this.#listRoom.take(bytes.length);
+    return this.#listRoom.wait() ?? this.#room.wait();
   }
 
   /** Has a pod's status derived again. Resolves with its frame once it took effect; undefined if there is none. Not bounded: callers limit themselves. */
@@ -125,24 +132,22 @@ export class Pipeline implements ReflectorSink {
   }
 
   listStarted(setBack: boolean): void {
-    this.#control(() => {
-      this.#lastVersion = undefined;
+    this.#controlOnce(() => {
+      // What came before is of a history that there is no more.
+      if (setBack) this.#lastVersion = undefined;
       this.#options.target.listStarted(setBack);
     });
   }
 
   listFinished(resourceVersion: string): void {
-    this.#control(() => {
-      this.#lastVersion = undefined;
-      this.#options.target.listFinished(resourceVersion);
-    });
+    this.#control(this.#options.target.listFinished(resourceVersion));
   }
 
   /** Nothing follows from an incomplete list. */
   listAborted(): void {}
 
   settled(): Promise<string | undefined> {
-    return new Promise((resolve) => this.#control(() => resolve(this.#lastVersion)));
+    return new Promise((resolve) => this.#controlOnce(() => resolve(this.#lastVersion)));
   }
 
   /** Stops: what is under way is dropped. */
@@ -159,7 +164,7 @@ export class Pipeline implements ReflectorSink {
     const uid = events.size > 0 ? peekUid(bytes) : undefined;
     if (done) batch.waiters.set(batch.lines.length, done);
     batch.add(origin, bytes, uid === undefined ? undefined : events.eventsOf(uid), clock.monotonic());
-    this.#bytes += bytes.length;
+    this.#room.take(bytes.length);
     this.#planSend();
   }
 
@@ -170,17 +175,21 @@ export class Pipeline implements ReflectorSink {
     this.#order.push({ kind: "batch", batch, result: undefined, next: 0 });
   }
 
-  #control(run: () => void): void {
+  /** @param steps what is done when its turn has come. */
+  #control(steps: Iterator<void>): void {
     // Lines that come later must not end up in a batch that stands before this.
     this.#open = undefined;
-    this.#order.push({ kind: "control", run });
+    this.#order.push({ kind: "control", steps });
     this.#planApply();
   }
 
-  #wait(): void | Promise<void> {
-    if (this.#bytes <= this.#limits.maxBytes) return undefined;
-    this.#room ??= deferred();
-    return this.#room.promise;
+  #controlOnce(run: () => void): void {
+    this.#control({
+      next() {
+        run();
+        return { done: true, value: undefined };
+      },
+    });
   }
 
   /** After the lines of one chunk, not after each: they travel together. */
@@ -267,10 +276,21 @@ export class Pipeline implements ReflectorSink {
   #apply(): void {
     const until = this.#options.clock.monotonic() + this.#limits.sliceMs;
     for (let entry = this.#order[0]; entry && !this.#closed.signal.aborted; entry = this.#order[0]) {
-      if (entry.kind === "control") entry.run();
-      else if (!this.#applyBatch(entry, until)) return;
+      const done = entry.kind === "control" ? this.#applySteps(entry.steps, until) : this.#applyBatch(entry, until);
+      if (!done) return;
       this.#order.shift();
     }
+  }
+
+  #applySteps(steps: Iterator<void>, until: number): boolean {
+    while (steps.next().done !== true) if (!this.#inTime(until)) return false;
+    return true;
+  }
+
+  #inTime(until: number): boolean {
+    if (this.#progress.moved() <= until) return true;
+    this.#planApply();
+    return false;
   }
 
   /** False if the batch is not done: not back from its worker, or out of time. */
@@ -278,10 +298,7 @@ export class Pipeline implements ReflectorSink {
     const { result, batch } = entry;
     if (!result) return false;
     while (entry.next < batch.lines.length) {
-      if (this.#progress.moved() > until) {
-        this.#planApply();
-        return false;
-      }
+      if (!this.#inTime(until)) return false;
       const index = entry.next++;
       const line = result.results[index];
       if (line) this.#applyLine(batch, index, line, result.bytes);
@@ -327,16 +344,8 @@ export class Pipeline implements ReflectorSink {
   }
 
   #release(batch: Batch): void {
-    this.#bytes -= batch.bytes;
+    this.#room.give(batch.bytes);
+    this.#listRoom.give(batch.listBytes);
     this.#buffers.recycle(batch);
-    if (this.#room && this.#bytes <= this.#limits.maxBytes / 2) {
-      this.#room.resolve();
-      this.#room = undefined;
-    }
   }
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { promise, resolve };
 }

@@ -33,10 +33,21 @@ export class Registry {
   readonly #byId = new Map<string, WorkspaceRecord>();
   /** Pods that are gone: late lines about them are dropped. At the bound the oldest is forgotten. */
   readonly #gone: LRUCache<string, true>;
+  #buried = 0;
 
   /** @param tombstones how many gone pods are remembered. */
   constructor(tombstones = 20_000) {
     this.#gone = new LRUCache<string, true>({ max: tombstones });
+  }
+
+  /** How many pods were buried so far. */
+  get buried(): number {
+    return this.#buried;
+  }
+
+  /** Pods that can be buried after another, and this one is still remembered as gone. */
+  get tombstones(): number {
+    return this.#gone.max;
   }
 
   get size(): number {
@@ -73,6 +84,8 @@ export class Registry {
 
   /** Remembers a pod as gone. */
   bury(uid: string): void {
-    if (uid !== "") this.#gone.set(uid, true);
+    if (uid === "") return;
+    this.#buried++;
+    this.#gone.set(uid, true);
   }
 }

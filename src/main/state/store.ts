@@ -7,6 +7,7 @@ import type { StatusCache } from "./cache.ts";
 import { sharing } from "./facts.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
 import { compareVersions } from "../../domain/versions.ts";
+import { Listing } from "./listing.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -54,14 +55,13 @@ export class StateStore {
   readonly #hooks: StateHooks;
   /** Pods that wait for their ID to become free: ID to pod name. */
   readonly #waiting = new Map<string, string>();
+  readonly #list: Listing;
   #sequence = 0;
-  #generation = 0;
-  /** Pods of the current list that could not be told apart: while there are any, absence proves nothing. */
-  #unknownInList = 0;
   #synced = false;
 
   constructor(registry: Registry, cache: StatusCache, versions: VersionClock, hooks: StateHooks) {
     this.registry = registry;
+    this.#list = new Listing(registry);
     this.cache = cache;
     this.#versions = versions;
     this.#hooks = hooks;
@@ -83,19 +83,31 @@ export class StateStore {
 
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
   listStarted(setBack: boolean): void {
-    this.#generation++;
-    this.#unknownInList = 0;
+    this.#list.start();
     if (setBack) for (const record of this.registry.records()) record.resourceVersion = "0";
   }
 
-  /** The list, as of this resourceVersion, is complete: whoever was not in it is gone, but for those known from a later read. */
-  listFinished(resourceVersion: string): void {
+  /**
+   * The list, as of this resourceVersion, is complete: whoever was not in it is gone, but for those known from a later line or read.
+   * There may be thousands: each step ends one, and nothing else may be applied before the last step.
+   */
+  *listFinished(resourceVersion: string): Generator<void> {
     for (const record of this.registry.records()) {
-      if (record.listGeneration === this.#generation || compareVersions(record.resourceVersion, resourceVersion) > 0) continue;
-      if (this.#unknownInList > 0) this.#hooks.reread(record.facts.podName, record.uid);
+      const verdict = this.#list.verdict(record, resourceVersion);
+      if (verdict === "there") continue;
+      if (verdict === "unclear") this.#hooks.reread(record.facts.podName, record.uid);
       else this.#end(record);
+      yield;
     }
+    this.#list.finish();
     this.#synced = true;
+  }
+
+  /** A line of the watch about this pod can not be read: what it says is learned by reading the pod, as soon as its name is known. */
+  unreadable(uid: string): void {
+    const record = this.registry.byUid(uid);
+    if (record) this.#hooks.reread(record.facts.podName, uid);
+    else if (!this.registry.isGone(uid)) this.#list.doubt(uid);
   }
 
   /**
@@ -106,7 +118,7 @@ export class StateStore {
    */
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
-    if (known && origin === "list") known.listGeneration = this.#generation;
+    if (known && origin === "list") known.listGeneration = this.#list.generation;
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
     return known ? this.#applyKnown(known, result, bytes) : this.#applyNew(result, bytes, origin);
   }
@@ -125,18 +137,15 @@ export class StateStore {
   #applySkipped(result: SkippedResult, record: WorkspaceRecord | undefined, origin: Origin): undefined {
     this.#hooks.skipped(result);
     if (record && result.removed) this.#end(record);
-    else if (result.uid === "" && origin === "list") this.#unknownInList++;
+    // A list may still tell of it as it was before.
+    else if (result.removed) this.registry.bury(result.uid);
+    else if (result.uid === "" && origin === "list") this.#list.countUnknown();
   }
 
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
-    if (other && other.facts.podName !== result.facts.podName) {
-      this.#wait(result);
-      return undefined;
-    }
-    // A pod of the same name has taken the other's place, so that one is gone, whether or not we were told.
-    if (other) this.#end(other);
+    if (other && !this.#replaces(other, result)) return undefined;
     const { frame, kept, version } = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
     const record: WorkspaceRecord = {
       uid: result.uid,
@@ -147,7 +156,7 @@ export class StateStore {
       sequence: this.#sequence,
       stopped: result.facts.phase === STOPPED,
       awaitsRunning: beforeRunning.has(result.facts.phase),
-      listGeneration: origin === "list" ? this.#generation : this.#generation - 1,
+      listGeneration: origin === "list" ? this.#list.generation : this.#list.generation - 1,
       frame: kept,
       held: undefined,
     };
@@ -155,7 +164,23 @@ export class StateStore {
     this.#hold(record, result, bytes);
     if (record.stopped && this.#synced) this.#hooks.stopped(record.facts);
     if (result.removed) this.#forget(record);
+    else if (origin === "list" && this.#list.mayBeOutdated(record.uid)) this.#hooks.reread(record.facts.podName, record.uid);
     return frame;
+  }
+
+  /** A pod claims the ID of another one, which ends if it is the older one of the same name. False: the pod is left aside. */
+  #replaces(other: WorkspaceRecord, result: WorkspaceResult): boolean {
+    if (other.facts.podName !== result.facts.podName) {
+      this.#wait(result);
+      return false;
+    }
+    // Of two pods of one name the newer has taken the older one's place, whether or not we were told.
+    if (compareVersions(result.resourceVersion, other.resourceVersion) < 0) {
+      this.registry.bury(result.uid);
+      return false;
+    }
+    this.#end(other);
+    return true;
   }
 
   #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
@@ -251,8 +276,10 @@ export class StateStore {
 
   #wait(result: WorkspaceResult): void {
     const { id, podName } = result.facts;
-    if (result.removed) this.#giveUp(id, podName);
-    else if (this.#waiting.size < maxWaiting) this.#waiting.set(id, podName);
+    if (result.removed) {
+      this.#giveUp(id, podName);
+      this.registry.bury(result.uid);
+    } else if (this.#waiting.size < maxWaiting) this.#waiting.set(id, podName);
     this.#hooks.conflict(id, podName);
   }
 

@@ -15,6 +15,20 @@ function after(...changes: readonly number[]): Ledger {
   return ledger;
 }
 
+describe("standstills", () => {
+  test("are the longest times between two deliveries to one subscriber, by the second in which they end", () => {
+    const ledger = new Ledger({ ...plan, startAt: 0 }, 2);
+    for (const [i, [subscriber, n, at]] of ([[0, 0, 10], [1, 0, 15], [0, 1, 900], [1, 1, 1100], [1, 3, 1110], [0, 2, 1250]] as const).entries()) ledger.deliver(subscriber, plan.base + n, i + 1, at);
+    assert.deepEqual([...ledger.standstills.perSecond.subarray(0, 3)], [890, 1085, 0]);
+  });
+
+  test("begin with the plan, and end in its last second if they are longer than a minute", () => {
+    const ledger = new Ledger({ ...plan, startAt: 0 }, 1);
+    ledger.deliver(0, plan.base, 1, 500_000);
+    assert.equal(ledger.standstills.perSecond.at(-1), 500_000);
+  });
+});
+
 describe("a ledger", () => {
   test("balances when everything came once and in order", () => {
     assert.deepEqual(after(0, 1, 2, 3, 4, 5).balance(all), { delivered: 6, coalesced: 0, repeated: 0, reordered: 0, lost: 0 });

@@ -25,7 +25,7 @@ function list(store: PodEventStore, reason: EventReason, ...events: readonly obj
   const sink = store.sinkFor(reason);
   sink.listStarted(false);
   for (const each of events) void sink.item(bytes(each));
-  sink.listFinished("1");
+  sink.listFinished("1000");
 }
 
 function messages(store: PodEventStore, podUid: string): string[] | undefined {
@@ -106,15 +106,66 @@ describe("events of pods", () => {
     assert.deepEqual(messages(store, "p1"), ["yyyyyyyyyy"]);
   });
 
-  test("settled gives the version of the last line since the last list", async () => {
+  test("settled gives the version of the last line, beside lists, until the API server's store is set back", async () => {
     const { store } = setup();
     const sink = store.sinkFor("FailedMount");
     assert.equal(await sink.settled(), undefined);
     void sink.line(bytes({ type: "ADDED", object: event("a", "p1", 77) }));
     assert.equal(await sink.settled(), "77");
     sink.listStarted(false);
-    sink.listFinished("90");
+    void sink.item(bytes(event("a", "p1", 50)));
+    void sink.line(bytes({ type: "ADDED", object: event("b", "p1", 78) }));
+    sink.listFinished("60");
+    assert.equal(await sink.settled(), "78");
+    sink.listStarted(true);
     assert.equal(await sink.settled(), undefined);
+  });
+
+  test("that the watch tells of while a list is read are as the watch tells them", () => {
+    const { store, changed } = setup();
+    const sink = store.sinkFor("FailedMount");
+    const line = (type: string, object: object): void => void sink.line(bytes({ type, object }));
+    list(store, "FailedMount", event("old", "p1", 1), event("changed", "p2", 2), event("deleted", "p3", 3));
+    // What is told before the list's first item may be newer than the list as well.
+    line("ADDED", event("early", "p4", 21));
+    line("DELETED", event("deleted", "p3", 22));
+    sink.listStarted(false);
+    line("ADDED", event("late", "p5", 23));
+    line("MODIFIED", event("changed", "p2", 24));
+    changed.length = 0;
+    for (const item of [event("old", "p1", 1), event("changed", "p2", 2), event("deleted", "p3", 3)]) void sink.item(bytes(item));
+    sink.listFinished("20");
+    assert.deepEqual(["p1", "p2", "p3", "p4", "p5"].map((pod) => store.eventsOf(pod)?.map(({ message, timeMs }) => `${message} at ${timeMs / 1000}`)), [["message old at 1"], ["message changed at 24"], undefined, ["message early at 21"], ["message late at 23"]]);
+    assert.deepEqual(changed, []);
+    sink.listStarted(false);
+    sink.listFinished("30");
+    assert.equal(store.size, 0);
+  });
+
+  test("after the API server's store was set back are what it says, whatever versions were known and whatever was deleted", () => {
+    const { store } = setup();
+    const sink = store.sinkFor("FailedMount");
+    for (const uid of ["kept", "deleted", "gone"]) void sink.line(bytes({ type: "ADDED", object: event(uid, uid, 100) }));
+    void sink.line(bytes({ type: "DELETED", object: event("deleted", "deleted", 101) }));
+    sink.listStarted(true);
+    for (const uid of ["kept", "deleted"]) void sink.item(bytes(event(uid, uid, 50, { message: "as it was" })));
+    sink.listFinished("60");
+    assert.deepEqual(["kept", "deleted", "gone"].map((pod) => messages(store, pod)), [["as it was"], ["as it was"], undefined]);
+  });
+
+  test("are listed again if more were deleted while a list was read than are remembered", () => {
+    const { store } = setup();
+    const sink = store.sinkFor("FailedMount");
+    sink.listStarted(false);
+    for (let i = 0; i < 2500; i++) void sink.line(bytes({ type: "DELETED", object: event(`e${i}`, "p1", 100) }));
+    void sink.item(bytes(event("a", "p1", 1)));
+    void sink.line(bytes({ type: "DELETED", object: event("one-more", "p1", 100) }));
+    assert.throws(() => void sink.item(bytes(event("b", "p1", 2))), /too many were deleted/);
+    sink.listAborted();
+    sink.listStarted(false);
+    void sink.item(bytes(event("b", "p1", 2)));
+    sink.listFinished("200");
+    assert.deepEqual(messages(store, "p1"), ["message b"]);
   });
 
   test("whatever comes as an Event never throws, and hostile names are names", () => {

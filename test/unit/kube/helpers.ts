@@ -1,5 +1,6 @@
 /** What the tests of the Kubernetes client share: chunks, a log, a sink that writes down what it gets. */
 import type { Log } from "../../../src/domain/log.ts";
+import { compareVersions } from "../../../src/domain/versions.ts";
 import { member, stringMember } from "../../../src/main/kube/json.ts";
 import type { ReflectorSink } from "../../../src/main/kube/sink.ts";
 
@@ -50,6 +51,8 @@ export class RecordingSink implements ReflectorSink {
   readonly calls: string[] = [];
   /** Name to resourceVersion of all that is there. */
   readonly known = new Map<string, string>();
+  /** Name to resourceVersion of their deletion. */
+  readonly #gone = new Map<string, string>();
   /** Called for each item and line; a promise it gives is handed to the reflector. */
   hold: () => void | Promise<void> = () => undefined;
   #listed: Set<string> | undefined;
@@ -58,21 +61,25 @@ export class RecordingSink implements ReflectorSink {
   listStarted(setBack: boolean): void {
     this.calls.push(setBack ? "listStarted setBack" : "listStarted");
     this.#listed = new Set();
+    if (!setBack) return;
+    this.#last = undefined;
+    this.#gone.clear();
+    for (const name of this.known.keys()) this.known.set(name, "0");
   }
 
   item(bytes: Uint8Array): void | Promise<void> {
     const { name, version } = readObject(JSON.parse(decoder.decode(bytes)));
     this.calls.push(`item ${name}`);
+    if (!this.#listed) this.calls.push("item of no list");
     this.#listed?.add(name);
-    this.known.set(name, version);
+    this.#put(name, version);
     return this.hold();
   }
 
   listFinished(resourceVersion: string): void {
     this.calls.push(`listFinished ${resourceVersion}`);
-    for (const name of this.known.keys()) if (!this.#listed?.has(name)) this.known.delete(name);
+    for (const [name, version] of this.known) if (!this.#listed?.has(name) && compareVersions(version, resourceVersion) <= 0) this.known.delete(name);
     this.#listed = undefined;
-    this.#last = undefined;
   }
 
   listAborted(): void {
@@ -85,13 +92,21 @@ export class RecordingSink implements ReflectorSink {
     const type = stringMember(event, "type");
     const { name, version } = readObject(member(event, "object"));
     this.calls.push(`${type} ${name}`);
-    if (type === "DELETED") this.known.delete(name);
-    else this.known.set(name, version);
+    if (type === "DELETED") {
+      this.known.delete(name);
+      this.#gone.set(name, version);
+    } else this.#put(name, version);
     this.#last = version;
     return this.hold();
   }
 
   settled(): Promise<string | undefined> {
     return Promise.resolve(this.#last);
+  }
+
+  /** Unless something newer is known of it. */
+  #put(name: string, version: string): void {
+    const newer = this.known.get(name) ?? this.#gone.get(name) ?? "0";
+    if (compareVersions(version, newer) >= 0) this.known.set(name, version);
   }
 }

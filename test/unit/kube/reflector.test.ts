@@ -25,24 +25,28 @@ function watchedFrom(bench: Bench): (string | null)[] {
 }
 
 describe("list and watch", () => {
-  test("pages are read in order, then the watch continues at the list's version with bookmarks and a bounded duration", async (t) => {
+  test("pages are read in order, and the watch continues at the list's version with bookmarks and a bounded duration", async (t) => {
     const bench = await startBench(t, {
-      limits: { pageSize: 2 },
+      limits: { firstPageSize: 2, pageSize: 3 },
       ...prepare((answer) => {
         const { query, watch } = answer.request;
-        if (watch) answer.event("ADDED", pod("d", "105")).event("DELETED", pod("a", "106"));
+        if (watch) answer.open();
         else if (query.get("continue") === "next") answer.list("100", [pod("c", "3")]);
         else answer.list("100", [pod("a", "1"), pod("b", "2")], { continue: "next", remainingItemCount: 1 });
       }),
     });
+    await bench.until(() => bench.sink.calls.includes("listFinished 100") && bench.server.watches.length === 1, "list and watch");
+    bench.server.watches[0]?.event("ADDED", pod("d", "105")).event("DELETED", pod("a", "106"));
     await bench.until(() => bench.sink.calls.includes("DELETED a"), "deletion");
     assert.deepEqual(bench.sink.calls, ["listStarted", "item a", "item b", "item c", "listFinished 100", "ADDED d", "DELETED a"]);
     assert.deepEqual([...bench.sink.known.keys()], ["b", "c", "d"]);
-    const [first, second, watch] = bench.server.requests;
+    const [first, second] = bench.server.requests.filter((request) => !request.watch);
+    const watch = bench.server.watches[0]?.request;
     assert.equal(first?.path, podsPath);
     assert.equal(first?.query.get("limit"), "2");
     assert.equal(first?.query.get("labelSelector"), "component=workspace");
     assert.equal(first?.query.get("resourceVersion"), null);
+    assert.equal(second?.query.get("limit"), "3");
     assert.equal(second?.query.get("labelSelector"), "component=workspace");
     assert.equal(watch?.query.get("labelSelector"), "component=workspace");
     assert.equal(watch?.query.get("resourceVersion"), "100");
@@ -268,10 +272,10 @@ describe("answers of the server", () => {
       const { query, watch } = answer.request;
       if (watch) answer.open();
       else if (!query.has("continue")) answer.list("10", [pod("a", "1")], { continue: "two" });
-      else if (bench.server.requests.length === 2) answer.open().raw('{"metadata":{"resourceVersion":"10"},"items":[{"meta').reset();
+      else if (lists(bench) === 2) answer.open().raw('{"metadata":{"resourceVersion":"10"},"items":[{"meta').reset();
       else answer.list("10", [pod("b", "2")]);
     }));
-    await bench.until(() => bench.server.watches.length === 1, "watch");
+    await bench.until(() => bench.told.includes("synced"), "synced");
     assert.deepEqual(bench.sink.calls, ["listStarted", "item a", "listAborted", "listStarted", "item a", "item b", "listFinished 10"]);
   });
 
@@ -283,18 +287,20 @@ describe("answers of the server", () => {
       else if (bench.server.requests.length === 1) answer.list("10", [pod("a", "1")], { continue: "two" });
       else answer.list("30", [pod("b", "2")]);
     }));
-    await bench.until(() => bench.server.watches.length === 1, "watch");
+    await bench.until(() => bench.told.includes("synced"), "synced");
     assert.deepEqual(bench.sink.calls, ["listStarted", "item a", "listAborted", "listStarted", "item b", "listFinished 30"]);
+    assert.deepEqual(bench.log.entries, [], "a version that expires is no failure");
   });
 
   test("a list that never ends, and one without version, are not accepted", async (t) => {
     const bench = await startBench(t, prepare((answer) => {
-      const n = bench.server.requests.length;
-      if (n <= 2) answer.list("10", [], { continue: "again" });
+      const n = lists(bench);
+      if (answer.request.watch) answer.open();
+      else if (n <= 2) answer.list("10", [], { continue: "again" });
       else if (n === 3) answer.json(200, { kind: "List", items: [pod("a", "1")] });
-      else serving("10")(answer);
+      else answer.list("10", []);
     }));
-    await bench.until(() => bench.server.watches.length === 1, "watch");
+    await bench.until(() => bench.told.includes("synced"), "synced");
     assert.deepEqual(bench.sink.calls, ["listStarted", "listAborted", "listStarted", "item a", "listAborted", "listStarted", "listFinished 10"]);
   });
 

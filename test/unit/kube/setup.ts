@@ -2,7 +2,9 @@
 import type { TestContext } from "node:test";
 import { KubeClient, type ClientHooks } from "../../../src/main/kube/client.ts";
 import type { Access, AccessSource } from "../../../src/main/kube/credentials.ts";
-import { Reflector, type ReflectorLimits } from "../../../src/main/kube/reflector.ts";
+import type { ReflectorLimits } from "../../../src/main/kube/limits.ts";
+import { Reflector } from "../../../src/main/kube/reflector.ts";
+import type { ReflectorSink } from "../../../src/main/kube/sink.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeApiServer } from "../../support/fake-apiserver.ts";
 import { RecordingLog, RecordingSink } from "./helpers.ts";
@@ -36,8 +38,8 @@ export interface Bench {
   until(condition: () => boolean, what: string, stepMs?: number): Promise<void>;
 }
 
-/** Starts everything; it ends with the test. */
-export async function startBench(t: TestContext, options: { limits?: Partial<ReflectorLimits>; credentials?: (url: string) => AccessSource; hooks?: ClientHooks; prepare?: (server: FakeApiServer) => void } = {}): Promise<Bench> {
+/** Starts everything; it ends with the test. @param options `sink`: takes what the reflector reads, in place of the one that writes it down. */
+export async function startBench(t: TestContext, options: { sink?: ReflectorSink; limits?: Partial<ReflectorLimits>; credentials?: (url: string) => AccessSource; hooks?: ClientHooks; prepare?: (server: FakeApiServer) => void } = {}): Promise<Bench> {
   const server = await new FakeApiServer().start();
   options.prepare?.(server);
   const clock = new FakeClock();
@@ -48,7 +50,7 @@ export async function startBench(t: TestContext, options: { limits?: Partial<Ref
     client,
     path: podsPath,
     labelSelector: "component=workspace",
-    sink,
+    sink: options.sink ?? sink,
     clock,
     random: () => 0.5,
     log,

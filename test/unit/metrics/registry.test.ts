@@ -52,6 +52,8 @@ test("every metric of this stage is declared, once, with a help text and its kin
     wsmand_updates_coalesced_total: "counter",
     wsmand_watch_restarts_total: "counter",
     wsmand_relists_total: "counter",
+    wsmand_list_seconds: "histogram",
+    wsmand_last_list_timestamp_seconds: "gauge",
     wsmand_watch_last_event_age_seconds: "gauge",
     wsmand_api_requests_total: "counter",
     wsmand_api_throttle_wait_seconds: "histogram",

@@ -14,6 +14,15 @@ export interface ClusterPod {
   readonly state: PodState;
 }
 
+/** A list that is under way: a snapshot, whose items the core has yet to get. */
+interface PendingList {
+  readonly version: number;
+  readonly items: Buffer[];
+  /** One of the items can not be read. */
+  readonly odd: boolean;
+  started: boolean;
+}
+
 /** A read of a pod that is under way. */
 interface PendingGet {
   readonly name: string;
@@ -78,8 +87,9 @@ export class History {
   readonly #gets: PendingGet[] = [];
   readonly #problems: unknown[] = [];
   readonly #events = new Set<string>();
-  /** The last list did not tell of a pod that is there. */
-  #unlisted = false;
+  #list: PendingList | undefined;
+  /** Another complete list is needed: the last one did not tell of a pod that is there, or broke off, or lines were lost since. */
+  #owed = false;
   #resting = false;
   #version = 100;
   #count = 0;
@@ -129,18 +139,39 @@ export class History {
   /** The watch breaks: what it did not bring is lost until the next list. */
   gap(): void {
     this.#lines = undefined;
+    this.#owed = true;
   }
 
-  /** A list of all pods; `odd`: one of them can not be read. `broken`: it ends before its end, and there is no watch until the next one. */
-  list({ odd, broken }: { readonly odd: boolean; readonly broken: boolean }): void {
-    const { pipeline } = this.core;
-    pipeline.listStarted(false);
+  /**
+   * A list begins: the API server takes a snapshot. One that is under way breaks off.
+   * @param how `odd`: one of its pods can not be read. `anew`: the watch begins anew at its version, so that what it did not bring is lost; otherwise it goes on, if there is one.
+   */
+  beginList({ odd, anew }: { readonly odd: boolean; readonly anew: boolean }): void {
+    this.breakList();
     const items = Array.from(this.pods.values(), (pod, i) => (odd && i === 0 ? Buffer.from("{]") : json(objectOf(pod))));
-    for (const item of broken ? items.slice(0, items.length / 2) : items) void pipeline.item(item);
-    this.#lines = broken ? undefined : [];
-    if (broken) pipeline.listAborted();
-    else pipeline.listFinished(String(this.#version));
-    this.#unlisted = odd && !broken;
+    this.#list = { version: this.#version, items, odd, started: false };
+    this.#owed = true;
+    if (anew || !this.#lines) this.#lines = [];
+  }
+
+  /** The list that is under way brings so many items, and is complete if there are no more. */
+  goOnListing(count: number): void {
+    const { pipeline } = this.core;
+    const list = this.#list;
+    if (!list) return;
+    if (!list.started) pipeline.listStarted(false);
+    list.started = true;
+    for (const item of list.items.splice(0, count)) void pipeline.item(item);
+    if (list.items.length > 0) return;
+    pipeline.listFinished(String(list.version));
+    this.#list = undefined;
+    this.#owed = list.odd || !this.#lines;
+  }
+
+  /** The list that is under way breaks off. */
+  breakList(): void {
+    if (this.#list?.started) this.core.pipeline.listAborted();
+    this.#list = undefined;
   }
 
   /** A worker answers, or dies. */
@@ -197,8 +228,10 @@ export class History {
   /** Everything takes its course, until nothing more happens. */
   async rest(): Promise<void> {
     this.#resting = true;
+    this.goOnListing(Number.POSITIVE_INFINITY);
     this.deliver(Number.POSITIVE_INFINITY);
-    if (!this.#lines || this.#unlisted) this.list({ odd: false, broken: false });
+    if (this.#owed) this.beginList({ odd: false, anew: true });
+    this.goOnListing(Number.POSITIVE_INFINITY);
     for (let round = 0; round < 12; round++) {
       this.core.pool.release();
       for (const get of this.#gets.splice(0)) get.answer();

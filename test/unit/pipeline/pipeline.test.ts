@@ -12,7 +12,7 @@ import { VirtualClock } from "../../support/virtual-clock.ts";
 import { turns } from "./core.ts";
 
 /** A pool in this thread whose answers come when the test lets them. */
-function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number; clock?: Clock; applied?: () => void } = {}) {
+function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchTask) => Promise<BatchResult>; capacity?: number; clock?: Clock; applied?: () => void; steps?: number } = {}) {
   const applied: LineResult[] = [];
   const order: string[] = [];
   const unreadable: string[] = [];
@@ -39,7 +39,14 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
         return Buffer.from("frame");
       },
       listStarted: () => order.push("started"),
-      listFinished: () => order.push("finished"),
+      *listFinished() {
+        for (let i = 0; i < (options.steps ?? 0); i++) {
+          order.push("step");
+          options.applied?.();
+          yield;
+        }
+        order.push("finished");
+      },
     },
     events: { size: 0, eventsOf: () => undefined },
     clock: options.clock ?? systemClock,
@@ -93,12 +100,76 @@ test("a line of the watch that can not be read is told of by the uid that stands
   assert.deepEqual(unreadable, ["u1"]);
 });
 
-test("settled tells nothing where nothing came since the list", async () => {
+test("settled tells the last line of the watch, beside lists, until the API server's store is set back", async () => {
   const { pipeline } = setup();
+  assert.equal(await pipeline.settled(), undefined);
   void pipeline.line(testLine({ id: "w1", rv: 7 }));
   pipeline.listStarted(false);
-  pipeline.listFinished("1");
+  void pipeline.item(testLine({ id: "w1", rv: 3 }));
+  assert.equal(await pipeline.settled(), "7");
+  void pipeline.line(testLine({ id: "w2", rv: 8 }));
+  pipeline.listFinished("5");
+  assert.equal(await pipeline.settled(), "8");
+  pipeline.listStarted(true);
   assert.equal(await pipeline.settled(), undefined);
+});
+
+test("items of a list may be under way up to their own bound: a line of the watch has no more than that before it, and does not wait", async () => {
+  const held: (() => void)[] = [];
+  const line = testLine({ id: "w0", rv: 0 });
+  const { pipeline, order } = setup({
+    capacity: 20,
+    limits: { maxBytes: 100 * line.length, maxListBytes: 4 * line.length },
+    work: async (task) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  let waits: void | Promise<void> = undefined;
+  let items = 0;
+  for (; !waits; items++) {
+    waits = pipeline.item(line);
+    await turns(1);
+  }
+  assert.equal(items, 5);
+  let free = false;
+  const room = waits.then(() => {
+    free = true;
+  });
+  assert.equal(pipeline.line(testLine({ id: "w1", rv: 1 })), undefined);
+  await turns(1);
+  for (let n = 0; n < 2; n++) held[n]?.();
+  await turns();
+  assert.equal(free, false, "two of five are done");
+  held[2]?.();
+  await room;
+  for (const release of held.slice(3)) release();
+  await until("the line", () => order.includes("w1@1"));
+  assert.equal(order.length, 6);
+});
+
+test("lines of the watch do not take the room of lists", async () => {
+  const { pipeline } = setup({ limits: { maxListBytes: 1 }, work: () => new Promise(() => {}) });
+  for (let n = 0; n < 100; n++) assert.equal(pipeline.line(testLine({ id: `w${n}`, rv: n })), undefined);
+  assert.ok(pipeline.item(testLine({ id: "w0", rv: 0 })));
+  pipeline.close();
+});
+
+test("a list's end that takes long takes effect in slices: between them the event loop gets its turn, and what comes behind it waits", async () => {
+  const clock = new VirtualClock();
+  const { pipeline, order } = setup({ clock, limits: { sliceMs: 5 }, steps: 50, applied: () => clock.advance(1) });
+  pipeline.listStarted(false);
+  pipeline.listFinished("1");
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  const settled = pipeline.settled();
+  const slices: number[] = [];
+  for (let before = 0; order.length < 53; before = order.length) {
+    await turns(1);
+    slices.push(order.length - before);
+  }
+  await settled;
+  assert.ok(Math.max(...slices) <= 8, `${Math.max(...slices)} at once`);
+  assert.deepEqual(order, ["started", ...Array.from({ length: 50 }, () => "step"), "finished", "w1@1"]);
 });
 
 test("lines that gather while workers are busy travel together", async () => {

@@ -14,7 +14,14 @@ import type { Origin, WorkspaceFacts } from "../../../src/domain/messages.ts";
 
 const { UNKNOWN, PENDING, INITIALIZING, INTERRUPTED, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
 
-function setup(maxBytes = 1_000_000) {
+/** All steps of a list's end. */
+function finish(store: StateStore, version: string): number {
+  return [...store.listFinished(version)].length;
+}
+
+const skipped = { kind: "skipped", reason: "unparsable", message: "", podName: "", resourceVersion: "", removed: false } as const;
+
+function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const published: Update[] = [];
   const reread: string[] = [];
   const conflicts: string[] = [];
@@ -22,7 +29,7 @@ function setup(maxBytes = 1_000_000) {
   const started: string[] = [];
   const stopped: string[] = [];
   let suppressed = 0;
-  const store = new StateStore(new Registry(), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
+  const store = new StateStore(new Registry(tombstones), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
     published: (update) => published.push(update),
     suppressed: () => suppressed++,
     started: (facts) => started.push(facts.id),
@@ -40,7 +47,7 @@ function setup(maxBytes = 1_000_000) {
   const list = (version: string, items: () => void = () => {}) => {
     store.listStarted(false);
     items();
-    store.listFinished(version);
+    finish(store, version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
   return { store, apply, list, told, published, reread, conflicts, forgotten, started, stopped, suppressed: () => suppressed };
@@ -67,7 +74,7 @@ test("after the API server's store was set back, its older versions count", () =
   apply({ phase: RUNNING }, { rv: 100 });
   store.listStarted(true);
   apply({ phase: STOPPING }, { rv: 50 }, "list");
-  store.listFinished("50");
+  finish(store, "50");
   apply({ phase: RUNNING }, { rv: 49 });
   assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPING]);
 });
@@ -117,9 +124,9 @@ test("a pod that disappears without having stopped is told as STOPPED, with its 
   const { store, apply, told } = setup();
   store.listStarted(false);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
-  store.listFinished("50");
+  finish(store, "50");
   store.listStarted(false);
-  store.listFinished("50");
+  finish(store, "50");
   assert.deepEqual(told().map((status) => [status.phase, status.conditions?.failed, status.metadata?.owner]), [[RUNNING, "x", "alice"], [STOPPED, "x", "alice"]]);
   assert.equal(store.registry.size, 0);
 });
@@ -205,9 +212,9 @@ test("it is told as STOPPED even if its status was evicted", () => {
   const { store, apply, told } = setup(1);
   store.listStarted(false);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
-  store.listFinished("50");
+  finish(store, "50");
   store.listStarted(false);
-  store.listFinished("50");
+  finish(store, "50");
   assert.deepEqual(told().map((status) => [status.id, status.phase, status.conditions?.failed, status.metadata?.owner]), [["ws1", RUNNING, "x", "alice"], ["ws1", STOPPED, "x", "alice"]]);
 });
 
@@ -215,10 +222,10 @@ test("a list proves nothing about the absent while it held something unreadable:
   const { store, apply, told, reread } = setup();
   store.listStarted(false);
   apply({ phase: RUNNING }, { rv: 1 }, "list");
-  store.listFinished("50");
+  finish(store, "50");
   store.listStarted(false);
   store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array(), "list");
-  store.listFinished("50");
+  finish(store, "50");
   assert.equal(told().length, 1);
   assert.deepEqual(reread, ["ws-ws1"]);
 });
@@ -228,7 +235,7 @@ test("a live workspace whose pod becomes invalid keeps its status", () => {
   apply({ phase: RUNNING }, { rv: 1 });
   store.listStarted(false);
   store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array(), "list");
-  store.listFinished("50");
+  finish(store, "50");
   assert.equal(told().length, 1);
   assert.equal(store.registry.size, 1);
 });
@@ -245,6 +252,142 @@ test("a pod of the same name and another uid is another instance: the first is t
   apply({ phase: RUNNING }, { uid: "a", rv: 1 });
   apply({ phase: PENDING }, { uid: "b", rv: 2 });
   assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPED, PENDING]);
+});
+
+test("while a list is read, its items change nothing of what a line has told since, but count as there", () => {
+  const { apply, list, told, store } = setup();
+  list("10", () => apply({ phase: PENDING }, { rv: 1 }, "list"));
+  list("20", () => {
+    apply({ phase: RUNNING }, { rv: 21 });
+    apply({ phase: PENDING }, { rv: 1 }, "list");
+  });
+  list("30", () => apply({ phase: RUNNING }, { rv: 21 }, "list"));
+  assert.deepEqual(told().map((status) => status.phase), [PENDING, RUNNING]);
+  assert.equal(store.registry.size, 1);
+});
+
+test("a pod that is made while a list is read, and is not in it, is not ended by it", () => {
+  const { store, apply, told } = setup();
+  // The line may be there before the list's first item, although the list is older.
+  apply({ id: "early", podName: "ws-early" }, { rv: 21 });
+  store.listStarted(false);
+  apply({ id: "late", podName: "ws-late" }, { rv: 22 });
+  finish(store, "20");
+  assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["early", RUNNING], ["late", RUNNING]]);
+});
+
+for (const known of [true, false]) {
+  for (const before of [true, false]) {
+    test(`a pod ${known ? "" : "not known so far "}that is deleted ${before ? "before" : "after"} its item of a list comes is told as STOPPED once, and stays away`, () => {
+      const { store, apply, list, told } = setup();
+      if (known) list("10", () => apply({ phase: RUNNING }, { rv: 1 }, "list"));
+      list("20", () => {
+        if (!before) apply({ phase: RUNNING }, { rv: 1 }, "list");
+        apply({ phase: STOPPED }, { rv: 21, removed: true });
+        if (before) apply({ phase: RUNNING }, { rv: 1 }, "list");
+      });
+      assert.deepEqual(told().map((status) => status.phase), known || !before ? [RUNNING, STOPPED] : [STOPPED]);
+      assert.equal(store.registry.size, 0);
+    });
+  }
+}
+
+test("of two pods of the same name the older one is gone, whichever is told of first", () => {
+  const { store, apply, list, told } = setup();
+  list("20", () => {
+    apply({ phase: PENDING }, { uid: "new", rv: 22 });
+    apply({ phase: RUNNING }, { uid: "old", rv: 1 }, "list");
+  });
+  apply({ phase: STOPPED }, { uid: "old", rv: 21, removed: true });
+  assert.deepEqual(told().map((status) => status.phase), [PENDING]);
+  assert.ok(store.registry.byUid("new"));
+});
+
+test("a pod that is deleted while another has its ID does not come back through a list when that one is gone", () => {
+  const { store, apply, list, told } = setup();
+  apply({ podName: "ws-1" }, { uid: "a", rv: 1 });
+  list("20", () => {
+    apply({ podName: "ws-1" }, { uid: "a", rv: 1 }, "list");
+    apply({ podName: "ws-2", phase: STOPPED }, { uid: "b", rv: 21, removed: true });
+    apply({ podName: "ws-1", phase: STOPPED }, { uid: "a", rv: 22, removed: true });
+    apply({ podName: "ws-2" }, { uid: "b", rv: 2 }, "list");
+  });
+  assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["ws1", RUNNING], ["ws1", STOPPED]]);
+  assert.equal(store.registry.size, 0);
+});
+
+test("a pod whose deletion is told in a line that brings no status does not come back through a list", () => {
+  const { store, apply, list, told } = setup();
+  list("20", () => {
+    store.apply({ ...skipped, uid: "a", removed: true }, new Uint8Array(), "watch");
+    apply({ phase: RUNNING }, { uid: "a", rv: 1 }, "list");
+  });
+  assert.deepEqual(told(), []);
+});
+
+test("a pod of which a line could not be read is read again, as soon as a list tells its name if it was not known", () => {
+  const { store, apply, list, reread } = setup();
+  apply({ id: "known", podName: "ws-known" }, { uid: "a", rv: 1 });
+  list("20", () => {
+    store.unreadable("a");
+    store.unreadable("b");
+    assert.deepEqual(reread, ["ws-known"]);
+    apply({ id: "known", podName: "ws-known" }, { uid: "a", rv: 1 }, "list");
+    apply({ id: "other", podName: "ws-other" }, { uid: "b", rv: 2 }, "list");
+    assert.deepEqual(reread, ["ws-known", "ws-other"]);
+  });
+  store.unreadable("c");
+  list("30", () => {});
+  list("40", () => apply({ id: "third", podName: "ws-third" }, { uid: "c", rv: 35 }, "list"));
+  assert.deepEqual(reread, ["ws-known", "ws-other"], "a list that begins after another was complete is newer than the line");
+});
+
+test("of more unreadable lines than are remembered, all pods that a list introduces are read again", () => {
+  const { store, apply, list, reread } = setup();
+  for (let i = 0; i <= 1000; i++) store.unreadable(`uid-${i}`);
+  list("20", () => apply({ id: "new", podName: "ws-new" }, { uid: "uid-1000", rv: 1 }, "list"));
+  list("30", () => apply({ id: "later", podName: "ws-later" }, { uid: "later", rv: 25 }, "list"));
+  assert.deepEqual(reread, ["ws-new"]);
+});
+
+test("if more pods go while a list is read than are remembered as gone, those that it introduces afterwards are read again", () => {
+  const { apply, list, told, reread } = setup(1_000_000, 10);
+  const item = (i: number) => apply({ id: `w${i}`, podName: `ws-w${i}`, phase: RUNNING }, { rv: 1 }, "list");
+  list("20", () => {
+    for (let i = 0; i < 5; i++) apply({ id: `w${i}`, podName: `ws-w${i}`, phase: STOPPED }, { rv: 21 + i, removed: true });
+    item(0);
+    item(100);
+    assert.deepEqual(reread, []);
+    for (let i = 5; i < 11; i++) apply({ id: `w${i}`, podName: `ws-w${i}`, phase: STOPPED }, { rv: 21 + i, removed: true });
+    for (let i = 0; i < 3; i++) item(i);
+    item(101);
+  });
+  assert.deepEqual(reread, ["ws-w0", "ws-w101"], "the first is forgotten, and comes back until it was read");
+  assert.deepEqual(told().at(-1)?.id, "w101");
+  list("40", () => apply({ id: "next", podName: "ws-next" }, { rv: 35 }, "list"));
+  assert.equal(reread.length, 2);
+});
+
+test("the end of a list takes effect in steps, one for each pod that is gone", () => {
+  const { store, apply, list } = setup();
+  list("10", () => {
+    for (let i = 0; i < 5; i++) apply({ id: `w${i}`, podName: `ws-w${i}` }, { rv: 1 }, "list");
+  });
+  store.listStarted(false);
+  apply({ id: "w2", podName: "ws-w2" }, { rv: 1 }, "list");
+  assert.equal(finish(store, "20"), 4);
+  assert.equal(store.registry.size, 1);
+});
+
+test("it is synchronized after the last step of a complete list's end, not before", () => {
+  const { store, apply } = setup();
+  apply({}, { rv: 1 });
+  store.listStarted(false);
+  const steps = store.listFinished("20");
+  assert.equal(steps.next().done, false);
+  assert.equal(store.synced, false);
+  assert.equal(steps.next().done, true);
+  assert.equal(store.synced, true);
 });
 
 test("a second pod with the ID of a live one is left aside until the first is gone", () => {
