@@ -1,5 +1,5 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
-import { matches, type Filter } from "../state/filter.ts";
+import { matches, matchesAll, type Filter } from "../state/filter.ts";
 import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
@@ -22,6 +22,8 @@ export class Workspaces implements WorkspaceReader {
 
   /** All frames are of one moment, but for those that have to be rebuilt: these may be newer. */
   async collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]> {
+    const all = matchesAll(filter) ? this.#store.registry.allFrames() : undefined;
+    if (all) return all;
     const frames: Buffer[] = [];
     const evicted: WorkspaceRecord[] = [];
     for (const record of this.#store.registry.records()) {

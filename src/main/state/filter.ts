@@ -12,6 +12,11 @@ export interface Filter {
 /** Matches every workspace. */
 export const matchAll: Filter = { owner: "", metaId: "", annotations: new Map() };
 
+/** Whether a filter matches every workspace. */
+export function matchesAll(filter: Filter): boolean {
+  return filter.owner === "" && filter.metaId === "" && filter.annotations.size === 0;
+}
+
 /** Whether a workspace with these facts matches. */
 export function matches(filter: Filter, facts: WorkspaceFacts): boolean {
   if (filter.owner !== "" && filter.owner !== facts.owner) return false;

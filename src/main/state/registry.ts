@@ -21,8 +21,9 @@ export interface WorkspaceRecord {
   awaitsRunning: boolean;
   /** The list in which the pod was seen last. */
   listGeneration: number;
-  /** The published status, at hand for reads of everything; undefined if the cache does not hold it. */
+  /** The published status, at hand for reads of everything; undefined if the cache does not hold it. The registry writes it, and where it stands in its list. */
   frame: Buffer | undefined;
+  place: number;
   /** Shortened pod, kept while an Event could change the status. */
   held: Uint8Array | undefined;
 }
@@ -31,6 +32,9 @@ export interface WorkspaceRecord {
 export class Registry {
   readonly #byUid = new Map<string, WorkspaceRecord>();
   readonly #byId = new Map<string, WorkspaceRecord>();
+  /** The frames that are at hand, without gaps and in no order, and whose they are: who wants all of them copies the list, and visits no record. */
+  readonly #frames: Buffer[] = [];
+  readonly #owners: WorkspaceRecord[] = [];
   /** Pods that are gone: late lines about them are dropped. At the bound the oldest is forgotten. */
   readonly #gone: LRUCache<string, true>;
   #buried = 0;
@@ -74,12 +78,38 @@ export class Registry {
   add(record: WorkspaceRecord): void {
     this.#byUid.set(record.uid, record);
     this.#byId.set(record.facts.id, record);
+    const { frame } = record;
+    record.frame = undefined;
+    this.setFrame(record, frame);
   }
 
   remove(record: WorkspaceRecord): void {
+    this.setFrame(record, undefined);
     this.#byUid.delete(record.uid);
     if (this.#byId.get(record.facts.id) === record) this.#byId.delete(record.facts.id);
     this.bury(record.uid);
+  }
+
+  /** Says which frame a record has at hand. */
+  setFrame(record: WorkspaceRecord, frame: Buffer | undefined): void {
+    if (frame && !record.frame) record.place = this.#owners.push(record) - 1;
+    if (frame) this.#frames[record.place] = frame;
+    else if (record.frame) this.#closeGap(record.place);
+    record.frame = frame;
+  }
+
+  /** The frames of all records at this moment; undefined if one is not at hand. */
+  allFrames(): Buffer[] | undefined {
+    return this.#frames.length === this.#byUid.size ? this.#frames.slice() : undefined;
+  }
+
+  /** The last one takes the place. */
+  #closeGap(place: number): void {
+    const [frame, owner] = [this.#frames.pop(), this.#owners.pop()];
+    if (!frame || !owner || place === this.#frames.length) return;
+    this.#frames[place] = frame;
+    this.#owners[place] = owner;
+    owner.place = place;
   }
 
   /** Remembers a pod as gone. */

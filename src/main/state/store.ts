@@ -67,7 +67,7 @@ export class StateStore {
     this.#hooks = hooks;
     cache.whenEvicted((id, frame) => {
       const record = registry.byId(id);
-      if (record?.frame === frame) record.frame = undefined;
+      if (record?.frame === frame) registry.setFrame(record, undefined);
     });
   }
 
@@ -158,6 +158,7 @@ export class StateStore {
       awaitsRunning: beforeRunning.has(result.facts.phase),
       listGeneration: origin === "list" ? this.#list.generation : this.#list.generation - 1,
       frame: kept,
+      place: -1,
       held: undefined,
     };
     this.registry.add(record);
@@ -214,7 +215,7 @@ export class StateStore {
     }
     const { frame, kept, version } = this.#publish(record.facts, encoded, before.failed !== record.facts.failed);
     record.digest = digest;
-    record.frame = kept;
+    this.registry.setFrame(record, kept);
     record.version = version;
     record.sequence = this.#sequence;
     this.#tellTransition(record);
@@ -235,7 +236,7 @@ export class StateStore {
   /** An evicted frame is made again, with the version that it was published with. */
   #rebuild(record: WorkspaceRecord, encoded: Uint8Array): Buffer {
     const frame = buildFrame(encoded, record.version);
-    record.frame = this.#keep(record.facts.id, frame);
+    this.registry.setFrame(record, this.#keep(record.facts.id, frame));
     return frame;
   }
 
