@@ -1,6 +1,7 @@
 /** Metrics of the way from a watch line to the subscribers: pipeline, workers, status cache, subscriptions. */
-import { Gauge, Histogram } from "prom-client";
+import { Gauge } from "prom-client";
 import type { Registry } from "prom-client";
+import { tallyHistogram } from "./tally-histogram.ts";
 import type { Tally } from "./tally.ts";
 import { tallyCounter, tallyCounters } from "./tally.ts";
 
@@ -46,10 +47,9 @@ const maxClients = 2000;
 
 /** Declares the metrics of the pipeline. */
 export function createPipelineMetrics(registry: Registry): PipelineMetrics {
-  const registers = [registry];
-  const latency = new Histogram({ name: "wsmand_event_to_publish_seconds", help: "Time from a watch line's arrival to the publication of its status, if it changed that.", buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5], registers });
-  const size = new Histogram({ name: "wsmand_pipeline_batch_lines", help: "Lines in a worker's batch.", buckets: [1, 2, 4, 8, 16, 32, 64], registers });
-  const busy = new Histogram({ name: "wsmand_worker_task_seconds", help: "Time a worker was busy with a batch.", buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1], registers });
+  const latency = tallyHistogram(registry, { name: "wsmand_event_to_publish_seconds", help: "Time from a watch line's arrival to the publication of its status, if it changed that.", buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5] });
+  const size = tallyHistogram(registry, { name: "wsmand_pipeline_batch_lines", help: "Lines in a worker's batch.", buckets: [1, 2, 4, 8, 16, 32, 64] });
+  const busy = tallyHistogram(registry, { name: "wsmand_worker_task_seconds", help: "Time a worker was busy with a batch.", buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1] });
   const skipped = tallyCounters(registry, "wsmand_skipped_pods_total", "Pods from which no status can be derived, by reason.", ["reason"]);
   for (const reason of ["unparsable", "invalid", "poisoned"]) skipped.of(reason);
   const depth = readGauge(registry, "wsmand_pipeline_queue_depth", "Lines read from the API server and not yet committed.");

@@ -1,6 +1,6 @@
 /** Metrics of gRPC calls, with the names, labels and codes that Go servers have (spec: metrics). */
-import { Histogram } from "prom-client";
 import type { Registry } from "prom-client";
+import { tallyHistograms } from "./tally-histogram.ts";
 import type { Tally } from "./tally.ts";
 import { tallyCounters } from "./tally.ts";
 
@@ -40,7 +40,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
   const received = tallyCounters(registry, "grpc_server_msg_received_total", "Messages that clients sent.", labelNames);
   const sent = tallyCounters(registry, "grpc_server_msg_sent_total", "Messages sent to clients.", labelNames);
   const handled = tallyCounters(registry, "grpc_server_handled_total", "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
-  const handling = new Histogram({ name: "grpc_server_handling_seconds", help: "Time from a call's begin to its end.", labelNames: [...labelNames], buckets: handlingBuckets, registers: [registry] });
+  const handling = tallyHistograms(registry, { name: "grpc_server_handling_seconds", help: "Time from a call's begin to its end.", buckets: handlingBuckets });
   const methods = new Map<string, MethodMetrics>();
   return {
     method(type, service, method) {
@@ -48,8 +48,7 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
       const known = methods.get(key);
       if (known) return known;
       const labels = [type, service, method] as const;
-      const duration = handling.labels(...labels);
-      handling.zero({ grpc_type: type, grpc_service: service, grpc_method: method });
+      const duration = handling({ grpc_type: type, grpc_service: service, grpc_method: method });
       const byCode = new Map<number, Tally>();
       const created: MethodMetrics = {
         started: started.of(...labels),

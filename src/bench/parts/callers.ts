@@ -40,6 +40,8 @@ type Called = z.infer<typeof calledSchema>;
 const graceMs = 60_000;
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
+/** When the run ends, on the machine's clock. */
+let until = 0;
 
 serve({
   /** Answers to requests, one after the other. */
@@ -55,6 +57,10 @@ serve({
     }
   },
   run: (params) => run(runSchema.parse(params)),
+  /** No further calls are made; `run` gives what there was. */
+  stop: () => {
+    until = 0;
+  },
 });
 
 async function fetchOne(connection: GrpcConnection, path: string, request: Uint8Array): Promise<Uint8Array> {
@@ -72,7 +78,7 @@ async function run({ endpoint, path, callers, seconds, tasks }: Run): Promise<Ca
   const delays = delayHistogram();
   const share = loadShare();
   const from = machineNow();
-  const until = from + seconds * 1000;
+  until = from + seconds * 1000;
   let next = 0;
   const callOn = async (connection: GrpcConnection): Promise<void> => {
     const task = tasks[next++ % tasks.length];

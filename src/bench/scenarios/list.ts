@@ -85,13 +85,14 @@ export const list: Scenario = {
       figures: measured({
         ...figuresOf("get", gets), ...figuresOf("describe", describes),
         answer_mb: answer.length / 2 ** 20,
-        loop_delay_max_ms: Math.max(...delays),
+        loop_delay_max_ms: delays.length > 0 ? Math.max(...delays) : undefined,
         rss_mb: lab.usage.cost("daemon", from, to)?.rssMb,
         failed: sum(all, "failed"), different: sum(all, "different"),
       }),
       notes: [
         ...all.flatMap(({ failed, why }) => (failed > 0 ? [`${failed} calls failed: ${why}`] : [])),
         ...(sum(all, "different") > 0 ? ["some answers were not what they were at the beginning: the workspaces changed meanwhile"] : []),
+        ...(lab.signal.aborted ? ["ended early by the user"] : []),
         ...limits(lab.usage, from, to, Math.max(...all.map(({ share }) => share))), shares(lab.usage, from, to),
       ],
       plots: [
@@ -114,8 +115,9 @@ async function measure(setting: Setting, method: Method): Promise<Readonly<Recor
   const { lab, daemonTurn } = setting;
   const { warmup, seconds } = lab.options;
   const found = { daemon: noTurns(), "bare server": noTurns() };
-  if (warmup > 0) for (const side of sides) await turn(setting, side, method, warmup, noTurns());
+  if (warmup > 0 && !lab.signal.aborted) for (const side of sides) await turn(setting, side, method, warmup, noTurns());
   for (const side of order) {
+    if (lab.signal.aborted) break;
     lab.say(`${method.path}, ${side}`);
     const run = (): Promise<void> => turn(setting, side, method, seconds / 2, found[side]);
     await (side === "daemon" ? daemonTurn(run) : run());
@@ -125,9 +127,11 @@ async function measure(setting: Setting, method: Method): Promise<Readonly<Recor
 
 /** One turn, added to those before it. */
 async function turn({ lab, callers, endpoints }: Setting, side: Side, { path, tasks }: Method, seconds: number, sums: Turns): Promise<void> {
-  lab.signal.throwIfAborted();
   await lab.usage.sample();
+  const stop = (): void => void callers.call("stop", {}, nothing).catch(() => {});
+  lab.signal.addEventListener("abort", stop, { once: true });
   const called = await callers.call("run", { endpoint: endpoints[side], path, tasks, callers: lab.options.concurrency, seconds }, calledSchema, seconds * 1000 + turnTimeoutMs);
+  lab.signal.removeEventListener("abort", stop);
   await lab.usage.sample();
   const time = called.to - called.from;
   sums.delays.add(decodeFromCompressedBase64(called.delays));
@@ -146,7 +150,8 @@ function noTurns(): Turns {
 
 function figuresOf(name: string, { daemon, "bare server": bare }: Readonly<Record<Side, Turns>>): Readonly<Record<string, number>> {
   const perSecond = ({ calls, timeMs }: Turns): number => (calls * 1000) / timeMs;
-  const perCpu = ({ calls, mainMs }: Turns): number => calls / mainMs;
+  // NaN, which is left out, also where a turn was too short for the ticks of CPU time.
+  const perCpu = ({ calls, mainMs }: Turns): number => calls / (mainMs > 0 ? mainMs : Number.NaN);
   return {
     [`${name}_ratio_to_bare`]: perSecond(daemon) / perSecond(bare),
     // What a second of the main thread brings: tells more where others use the machine, too.

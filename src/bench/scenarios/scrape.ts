@@ -27,11 +27,12 @@ export const scrape: Scenario = {
   summary: `/metrics ${scrapesPerSecond} times a second with autocannon, and health probes, while changes stream to subscribers`,
   defaults: { workspaces: 5000, rate: 200 },
   run: async (lab) => {
+    if (lab.options.target && lab.options.metrics === undefined) throw new Error("scrape needs to know where that daemon's metrics are: give --metrics URL");
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();
     const { metrics } = daemon;
-    if (metrics === undefined) throw new Error("scrape needs to know where the metrics are: give --metrics URL");
+    if (metrics === undefined) throw new Error("the daemon serves no metrics");
     await using scraper = lab.part("scraper", "scraper");
     await using prober = lab.part("prober", "scraper");
     const health = await healthUrls(metrics);
