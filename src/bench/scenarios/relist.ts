@@ -8,7 +8,7 @@ import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import { compactAndCut } from "../load/watch-breaks.ts";
 import type { Daemon } from "../parts/daemon.ts";
-import { metrics } from "../parts/daemon.ts";
+import { beyondSampler, loopDelayMetric, loopDelayMs, metrics } from "../parts/daemon.ts";
 import { measured, median } from "../report/figures.ts";
 import { timePlot } from "../report/plot.ts";
 import type { Scenario } from "./scenario.ts";
@@ -22,7 +22,6 @@ const restMs = 1000;
 const pollMs = 500;
 /** How long a list may take. */
 const timeoutMs = 60_000;
-const loopDelay = "nodejs_eventloop_lag_max_seconds";
 const listedAt = 'wsmand_last_list_timestamp_seconds{resource="pods"}';
 
 /** What was seen of the breaks. */
@@ -33,7 +32,7 @@ interface Breaks {
   readonly readySeconds: readonly number[];
   /** The last one did, too. */
   readonly complete: boolean;
-  /** Longest delays of the event loop, seconds: before the breaks, and from the first one on. */
+  /** Longest delays of the event loop, milliseconds: before the breaks, and from the first one on. */
   readonly quietDelay: number | undefined;
   readonly delay: number | undefined;
 }
@@ -54,7 +53,7 @@ export const relist: Scenario = {
       figures: measured({ ...(breaks ? relistFigures(result, breaks) : {}), ...streamFigures(lab, result) }),
       notes: [
         ...(breaks?.complete === false && !lab.signal.aborted ? [`a list was not complete within ${timeoutMs / 1000} s`] : []),
-        "loop_delay_* are what the daemon exports: the sampler's own 10 ms are in them", ...streamNotes(lab, result),
+        ...streamNotes(lab, result),
       ],
       plots: [gapPlot(result), ...streamPlots(lab, result)],
     };
@@ -67,7 +66,7 @@ function relistFigures({ plan, from: measuredFrom, gapPerSecond, sourceGapPerSec
   const broken = (gaps: readonly number[]): number => Math.max(0, ...gaps.slice(second(from)));
   return {
     ready_s: median(readySeconds), ready_max_s: readySeconds.length > 0 ? Math.max(...readySeconds) : undefined, relists: readySeconds.length,
-    loop_delay_max_ms: delay === undefined ? undefined : delay * 1000, loop_delay_quiet_ms: quietDelay === undefined ? undefined : quietDelay * 1000,
+    loop_delay_max_ms: delay, loop_delay_quiet_ms: quietDelay,
     longest_gap_ms: broken(gapPerSecond), longest_gap_quiet_ms: quiet(gapPerSecond),
     source_gap_ms: broken(sourceGapPerSecond), source_gap_quiet_ms: quiet(sourceGapPerSecond),
   };
@@ -83,10 +82,10 @@ async function breakAgainAndAgain(lab: Lab, daemon: Daemon, plan: Plan): Promise
   const until = (at: number): Promise<void> => sleep(Math.max(0, at - machineNow()), undefined, { signal: lab.signal }).catch(() => {});
   // Reading the metric sets it back: what is read next is the time since.
   await until(dueAt(plan, plan.measuredFrom));
-  await metrics(daemon);
+  await loopDelayMs(daemon);
   // The standstills are counted by seconds of the plan.
   await until(plan.startAt + Math.ceil((dueAt(plan, plan.measuredFrom) + (lab.options.seconds * 1000 * quietShare) - plan.startAt) / 1000) * 1000);
-  const quietDelay = (await metrics(daemon)).get(loopDelay);
+  const quietDelay = await loopDelayMs(daemon);
   const from = machineNow();
   const delays: number[] = [];
   const readySeconds: number[] = [];
@@ -102,7 +101,7 @@ async function breakAgainAndAgain(lab: Lab, daemon: Daemon, plan: Plan): Promise
     await until(Math.max(at + everyMs, machineNow() + restMs));
   }
   // What the last list has left behind.
-  delays.push((await metrics(daemon)).get(loopDelay) ?? 0);
+  delays.push((await loopDelayMs(daemon)) ?? 0);
   return { from, readySeconds, complete, quietDelay, delay: Math.max(...delays) };
 }
 
@@ -114,7 +113,7 @@ async function breakOnce(lab: Lab, daemon: Daemon, delays: number[], count: numb
   while (machineNow() < deadline && !lab.signal.aborted) {
     await sleep(pollMs);
     const found = await metrics(daemon);
-    delays.push(found.get(loopDelay) ?? 0);
+    delays.push(beyondSampler(found.get(loopDelayMetric) ?? 0));
     const at = found.get(listedAt) ?? 0;
     if (at > brokenAt) return at - brokenAt;
   }
