@@ -124,6 +124,17 @@ test("what the server sets can not be changed", async (t) => {
   assert.equal(await refused({ uid: "other" }), '422 Invalid: Pod "a" is invalid: metadata.uid: Invalid value: "other": field is immutable');
 });
 
+test("labels and annotations of a change are checked beside those that are there", async (t) => {
+  const api = await kubeApi(t, cluster.kubeconfig);
+  await api.create("pods", simplePod("a", {}, { labels: { a: "b" }, annotations: { big: "x".repeat(262_000) } }));
+  const patched = async (metadata: object): Promise<string> => refusal(await api.patch(api.path("pods", "a"), { metadata }));
+  assert.match(await patched({ labels: { a: "x y" } }), /^422 Invalid: Pod "a" is invalid: metadata.labels: Invalid value: "x y": a valid label must be/);
+  assert.match(await patched({ labels: { "a b": "" } }), /^422 Invalid: Pod "a" is invalid: metadata.labels: Invalid value: "a b": name part must consist of/);
+  assert.match(await patched({ annotations: { "a b": "" } }), /^422 Invalid: Pod "a" is invalid: metadata.annotations: Invalid value: "a b": name part must consist of/);
+  assert.match(await patched({ annotations: { more: "x".repeat(200) } }), /^422 Invalid: Pod "a" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes/);
+  assert.equal((await api.patch(api.path("pods", "a"), { metadata: { annotations: { big: "x".repeat(100), more: "x".repeat(200) } } })).code, 200);
+});
+
 test("generation counts changes of the spec, not of labels, status or node", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   await api.create("pods", simplePod("a"));

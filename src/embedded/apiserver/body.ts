@@ -10,18 +10,23 @@ export const maxBodyBytes = 3 * 1024 * 1024;
 
 const accepted = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
-/** Reads the whole body. Throws ApiError 413 beyond the limit; the rest of the body is then not kept. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    const bytes: unknown = chunk;
-    if (!Buffer.isBuffer(bytes)) continue;
-    size += bytes.length;
-    if (size <= maxBodyBytes) chunks.push(bytes);
-  }
-  if (size > maxBodyBytes) throw tooLarge(maxBodyBytes);
-  return Buffer.concat(chunks);
+/** Reads the whole body. Rejects with ApiError 413 beyond the limit (the rest of the body is then not kept), with another error if the client goes away. */
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  // Iterating over the request would cost several times as much as the rest of a small change.
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBodyBytes) chunks.push(chunk);
+    });
+    request.once("end", () => {
+      if (size > maxBodyBytes) reject(tooLarge(maxBodyBytes));
+      else resolve(Buffer.concat(chunks));
+    });
+    request.once("error", reject);
+    request.once("close", () => reject(new Error("the client went away")));
+  });
 }
 
 /** The media type without parameters; JSON if there is none. */

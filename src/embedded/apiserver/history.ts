@@ -11,8 +11,12 @@ export interface Change {
 /** Bounds of the history. When one is reached, the oldest changes are forgotten: who resumes from before them is told 410. */
 export interface HistoryLimits {
   readonly changes: number;
+  /** Of JSON, each change counted with what it does not share with the one before. */
   readonly bytes: number;
 }
+
+/** Newest changes whose JSON is at hand as a whole; that of older ones is made again for who asks. */
+const atHand = 256;
 
 /** The history. */
 export class History {
@@ -34,7 +38,8 @@ export class History {
 
   add(change: Change): void {
     this.#changes.push(change);
-    this.#bytes += change.version.line.length;
+    this.#changes.at(-1 - atHand)?.version.release();
+    this.#bytes += change.version.newBytes;
     while (this.#changes.length - this.#head > this.#limits.changes || this.#bytes > this.#limits.bytes) this.#forget();
     if (this.#head > 1024 && this.#head * 2 > this.#changes.length) this.#shrink();
   }
@@ -76,8 +81,9 @@ export class History {
   #forget(): void {
     const oldest = this.#changes[this.#head++];
     if (!oldest) return;
-    this.#bytes -= oldest.version.line.length;
+    this.#bytes -= oldest.version.newBytes;
     this.#compacted = oldest.version.resourceVersion;
+    oldest.version.release();
   }
 
   #shrink(): void {

@@ -12,6 +12,8 @@ const metadataOrder = [
   "labels", "annotations", "ownerReferences", "finalizers", "managedFields",
 ];
 
+const inOrder: ReadonlySet<string> = new Set(metadataOrder);
+
 /** Metadata that the server alone sets. */
 export interface ServerMeta {
   readonly name: string;
@@ -59,11 +61,14 @@ function storedMeta(given: JsonObject, server: ServerMeta): ObjectMeta {
   const { namespace, ...always } = server;
   const all: JsonObject = { ...given, namespace: undefined, generation: undefined, deletionTimestamp: undefined, deletionGracePeriodSeconds: undefined, ...always, ...(namespace === "" ? {} : { namespace }) };
   const result: Json = {};
-  for (const name of [...metadataOrder, ...Object.keys(given).filter((member) => !metadataOrder.includes(member))]) {
-    const value = tidy(name, all[name]);
-    if (value !== undefined) put(result, name, value);
-  }
+  for (const name of metadataOrder) putTidy(result, name, all[name]);
+  for (const name of Object.keys(given)) if (!inOrder.has(name)) putTidy(result, name, given[name]);
   return { ...result, name: server.name, uid: server.uid, resourceVersion: server.resourceVersion, creationTimestamp: server.creationTimestamp };
+}
+
+function putTidy(result: Json, name: string, given: unknown): void {
+  const value = tidy(name, given);
+  if (value !== undefined) put(result, name, value);
 }
 
 function tidy(name: string, value: unknown): unknown {

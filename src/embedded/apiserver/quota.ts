@@ -29,7 +29,7 @@ export class Quota {
 
   /** Throws ApiError 507 if there is no room for the new version; one that is no larger than the old always fits. */
   check(version: Version, previous: Version | undefined): void {
-    const growth = version.line.length - (previous?.line.length ?? 0);
+    const growth = version.size - (previous?.size ?? 0);
     if (!previous && this.#objects >= this.#limits.objects) throw full(`${this.#limits.objects} objects`);
     if (growth > 0 && this.#bytes + growth > this.#limits.bytes) throw full(`${this.#limits.bytes} bytes`);
   }
@@ -38,7 +38,7 @@ export class Quota {
   add(version: Version, previous: Version | undefined): void {
     const stays = version.change !== "DELETED";
     this.#objects += Number(stays) - Number(previous !== undefined);
-    this.#bytes += (stays ? version.line.length : 0) - (previous?.line.length ?? 0);
+    this.#bytes += (stays ? version.size : 0) - (previous?.size ?? 0);
   }
 }
 

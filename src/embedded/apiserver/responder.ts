@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { ApiError } from "./errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import type { Bytes } from "./version.ts";
 
 /** The answer to one request. */
 export class Responder {
@@ -33,12 +34,13 @@ export class Responder {
   }
 
   /** Answers with a whole body. */
-  send(code: number, body: Buffer | string, contentType = "application/json"): void {
+  send(code: number, body: Bytes | string, contentType = "application/json"): void {
     if (this.closed || this.#response.headersSent) return;
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
-    this.#response.writeHead(code, { "content-type": contentType, "content-length": bytes.length });
-    if (bytes.length > this.#cutAfter) this.write(bytes);
-    else this.#response.end(bytes);
+    const bytes = typeof body === "string" ? [Buffer.from(body)] : body;
+    const length = lengthOf(bytes);
+    this.#response.writeHead(code, { "content-type": contentType, "content-length": length });
+    if (length > this.#cutAfter) this.write(bytes);
+    else this.#end(bytes);
   }
 
   json(code: number, value: JsonObject): void {
@@ -60,14 +62,15 @@ export class Responder {
     this.#response.flushHeaders();
   }
 
-  /** Writes a part; false when the client does not keep up. */
-  write(bytes: Buffer): boolean {
+  /** Writes a part, as one chunk; false when the client does not keep up. */
+  write(bytes: Bytes): boolean {
     if (this.closed) return true;
-    if (bytes.length <= this.#cutAfter) {
-      this.#cutAfter -= bytes.length;
-      return this.#response.write(bytes);
+    const length = lengthOf(bytes);
+    if (length <= this.#cutAfter) {
+      this.#cutAfter -= length;
+      return this.#chunk(bytes);
     }
-    const part = bytes.subarray(0, this.#cutAfter);
+    const part = Buffer.concat(bytes, this.#cutAfter);
     this.#cutAfter = 0;
     this.writeAndReset(part);
     return true;
@@ -102,4 +105,26 @@ export class Responder {
     if (socket && "resetAndDestroy" in socket && socket.constructor.name === "Socket") socket.resetAndDestroy();
     else this.#response.destroy();
   }
+
+  /** All bytes leave in one system call: the response alone would let go of the socket before it writes what it held back. */
+  #chunk(bytes: Bytes): boolean {
+    const { socket } = this.#response;
+    socket?.cork();
+    this.#response.cork();
+    let free = true;
+    for (const part of bytes) free = this.#response.write(part);
+    this.#response.uncork();
+    socket?.uncork();
+    return free;
+  }
+
+  #end(bytes: Bytes): void {
+    for (const part of bytes.slice(0, -1)) this.#response.write(part);
+    this.#response.end(bytes.at(-1));
+  }
+}
+
+/** Bytes of all parts together. */
+export function lengthOf(bytes: Bytes): number {
+  return bytes.reduce((sum, part) => sum + part.length, 0);
 }

@@ -6,7 +6,7 @@ import type { ResourceType } from "./resources.ts";
 import type { Responder } from "./responder.ts";
 import { metadataOf, tableOf } from "./table.ts";
 import type { RowObject } from "./table.ts";
-import type { Version } from "./version.ts";
+import type { Bytes, Version } from "./version.ts";
 
 /** Bytes that are put together before they are written. */
 const chunkBytes = 256 * 1024;
@@ -42,17 +42,17 @@ const opening = Buffer.from("{");
 const between = Buffer.from(",{");
 const end = Buffer.from("]}\n");
 
-function* listChunks(head: Buffer, versions: readonly Version[]): Generator<Buffer> {
+function* listChunks(head: Buffer, versions: readonly Version[]): Generator<Bytes> {
   let parts: Buffer[] = [head];
   let size = head.length;
   for (const [i, version] of versions.entries()) {
     const { item } = version;
-    parts.push(i === 0 ? opening : between, item);
-    size += item.length + 2;
+    parts.push(i === 0 ? opening : between, ...item);
+    size += version.size;
     if (size < chunkBytes) continue;
-    yield Buffer.concat(parts);
+    yield parts;
     parts = [];
     size = 0;
   }
-  yield Buffer.concat([...parts, end]);
+  yield [...parts, end];
 }

@@ -12,11 +12,11 @@ export function checkShape(type: ResourceType, object: JsonObject): void {
   if (problem !== undefined) throw badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: ${problem}`);
 }
 
-/** What {@link checkShape} complains of. */
-export function shapeProblem(type: ResourceType, object: JsonObject): string | undefined {
+/** What {@link checkShape} complains of. @param known a state that is stored: a spec that it shares is not looked at again. */
+export function shapeProblem(type: ResourceType, object: JsonObject, known?: JsonObject): string | undefined {
   const metadata = object["metadata"] ?? {};
   if (!isObject(metadata)) return mismatch(metadata, `${type.kind}.metadata`, "v1.ObjectMeta");
-  return textProblem(metadata) ?? mapProblem(metadata, "labels") ?? mapProblem(metadata, "annotations") ?? finalizerProblem(metadata) ?? partProblem(type, object) ?? podProblem(type, object) ?? dataProblem(type, object);
+  return textProblem(metadata) ?? mapProblem(metadata, "labels") ?? mapProblem(metadata, "annotations") ?? finalizerProblem(metadata) ?? partProblem(type, object) ?? podProblem(type, object, known) ?? dataProblem(type, object);
 }
 
 function textProblem(metadata: JsonObject): string | undefined {
@@ -42,8 +42,8 @@ function partProblem(type: ResourceType, object: JsonObject): string | undefined
   return member === undefined ? undefined : mismatch(object[member], `${type.kind}.${member}`, `v1.${type.kind}${member === "spec" ? "Spec" : "Status"}`);
 }
 
-function podProblem(type: ResourceType, object: JsonObject): string | undefined {
-  if (type.plural !== "pods") return undefined;
+function podProblem(type: ResourceType, object: JsonObject, known: JsonObject | undefined): string | undefined {
+  if (type.plural !== "pods" || object["spec"] === known?.["spec"]) return undefined;
   for (const member of ["containers", "initContainers"]) {
     const containers = objectOr(object["spec"])[member] ?? [];
     if (!Array.isArray(containers)) return mismatch(containers, `PodSpec.spec.${member}`, "[]v1.Container");

@@ -157,9 +157,9 @@ export class ObjectStore implements ClusterStore {
     if (equal(before, same)) return old;
     if (isReleased(same)) {
       if (!dryRun) this.#remove(old);
-      return new Version(type, "MODIFIED", same);
+      return new Version(type, "MODIFIED", same, old);
     }
-    const version = new Version(type, "MODIFIED", { ...same, metadata: { ...same.metadata, resourceVersion: String(this.#resourceVersion + 1) } });
+    const version = new Version(type, "MODIFIED", { ...same, metadata: { ...same.metadata, resourceVersion: String(this.#resourceVersion + 1) } }, old);
     if (dryRun) return version;
     this.#quota.check(version, old);
     return this.#commit(version, old);
@@ -214,7 +214,7 @@ export class ObjectStore implements ClusterStore {
       ...identity(old.object), resourceVersion: String(this.#resourceVersion + 1), generation: generation === undefined ? undefined : generation + Number(first),
       deletionTimestamp: timestamp(at), deletionGracePeriodSeconds: graceSeconds,
     };
-    return new Version(old.type, "MODIFIED", stored(old.type, state, server));
+    return new Version(old.type, "MODIFIED", stored(old.type, state, server), old);
   }
 
   /** What watchers get is the last stored state with a resourceVersion of its own. */
@@ -223,7 +223,7 @@ export class ObjectStore implements ClusterStore {
     // A listener that heard of the deletion may have been faster.
     if (old?.object.metadata.uid !== object.metadata.uid) return;
     const last = { ...old.object, metadata: { ...old.object.metadata, resourceVersion: String(this.#resourceVersion + 1) } };
-    this.#commit(new Version(type, "DELETED", last), old);
+    this.#commit(new Version(type, "DELETED", last, old), old);
     const namespace = old.object.metadata.namespace;
     const holder = namespace === undefined ? undefined : this.version(typeOf("namespaces"), "", namespace);
     if (holder?.object.metadata.deletionTimestamp !== undefined) this.#removeIfEmpty(holder);

@@ -3,7 +3,7 @@ import type { KubeObject } from "../contract.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { forbidden, invalid, required, wrong } from "./errors.ts";
 import type { FieldError } from "./errors.ts";
-import { equal, objectOr, textOr } from "./json.ts";
+import { equal, objectOr, own, textOr } from "./json.ts";
 import { finalizersOf, metaText } from "./metadata.ts";
 import { labelNameProblem, labelValueProblem, nameProblem } from "./names.ts";
 import type { ResourceType } from "./resources.ts";
@@ -34,7 +34,7 @@ export function validateUpdate(type: ResourceType, old: KubeObject, next: JsonOb
     const added = finalizersOf(next).filter((finalizer) => !finalizersOf(old).includes(finalizer));
     if (added.length > 0) errors.push(forbidden("metadata.finalizers", `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((item) => JSON.stringify(item)).join(", ")}}`));
   }
-  if (!equal(old.metadata, next["metadata"])) errors.push(...metadataErrors(next));
+  if (!equal(old.metadata, next["metadata"])) errors.push(...metadataErrors(next, old.metadata));
   if (type.plural === "pods" && !equal(old["spec"], next["spec"])) errors.push(...podErrors(next), ...podChangeErrors(objectOr(old["spec"]), objectOr(next["spec"])));
   if (type.plural !== "pods") errors.push(...contentErrors(type, next), ...contentChangeErrors(type, old, next));
   refuse(type, old.metadata.name, errors);
@@ -44,18 +44,26 @@ function refuse(type: ResourceType, name: string, errors: readonly FieldError[])
   if (errors.length > 0) throw invalid(type, name, errors);
 }
 
-function metadataErrors(object: JsonObject): readonly FieldError[] {
+/** @param known metadata that was found good before: what stands there as well is not looked at again. */
+function metadataErrors(object: JsonObject, known: JsonObject = {}): readonly FieldError[] {
   const metadata = objectOr(object["metadata"]);
   const errors: FieldError[] = [];
-  for (const [key, value] of Object.entries(objectOr(metadata["labels"]))) {
+  const knownLabels = objectOr(known["labels"]);
+  const knownAnnotations = objectOr(known["annotations"]);
+  const labels = objectOr(metadata["labels"]);
+  for (const key of Object.keys(labels)) {
+    const value = labels[key];
+    if (own(knownLabels, key) === value) continue;
     const keyProblem = labelNameProblem(key);
     if (keyProblem !== undefined) errors.push(wrong("metadata.labels", key, keyProblem));
     const valueProblem = labelValueProblem(textOr(value));
     if (valueProblem !== undefined) errors.push(wrong("metadata.labels", value, valueProblem));
   }
   let bytes = 0;
-  for (const [key, value] of Object.entries(objectOr(metadata["annotations"]))) {
-    bytes += Buffer.byteLength(key) + Buffer.byteLength(textOr(value));
+  const annotations = objectOr(metadata["annotations"]);
+  for (const key of Object.keys(annotations)) {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(textOr(annotations[key]));
+    if (own(knownAnnotations, key) !== undefined) continue;
     const problem = labelNameProblem(key.toLowerCase());
     if (problem !== undefined) errors.push(wrong("metadata.annotations", key, problem));
   }

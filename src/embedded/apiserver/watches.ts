@@ -13,6 +13,7 @@ import type { ObjectStore } from "./store.ts";
 import { metadataOf, tableOf } from "./table.ts";
 import type { RowObject } from "./table.ts";
 import { Version } from "./version.ts";
+import type { Bytes } from "./version.ts";
 
 /** Bounds of watches. */
 export interface WatchLimits {
@@ -101,9 +102,9 @@ class Renderer {
     this.#clock = clock;
   }
 
-  line(change: ChangeType, version: Version): Buffer {
+  line(change: ChangeType, version: Version): Bytes {
     if (this.#form === "json") return version.lineAs(change);
-    return toLine(change, this.#form === "metadata" ? metadataOf(version) : this.#table([version], { resourceVersion: version.object.metadata.resourceVersion }));
+    return [toLine(change, this.#form === "metadata" ? metadataOf(version) : this.#table([version], { resourceVersion: version.object.metadata.resourceVersion }))];
   }
 
   bookmark(resourceVersion: number, initialEnd: boolean): Buffer {
@@ -140,9 +141,10 @@ class RunningWatch implements Watch {
   readonly #render: Renderer;
   readonly #answer: Responder;
   readonly #stops: (() => void)[] = [];
-  /** What is held back while watches are frozen. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  /** Lines that wait for the end of this turn of the event loop, so that many changes are one write; and while watches are frozen, for its end. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #flushing: NodeJS.Immediate | undefined;
   #allowance = Number.POSITIVE_INFINITY;
 
   constructor(deps: WatchDeps, type: ResourceType, options: ListOptions, render: Renderer, answer: Responder) {
@@ -159,13 +161,14 @@ class RunningWatch implements Watch {
     const { store, clock, limits } = this.#deps;
     const from = this.#options.resourceVersion;
     if (from !== undefined && this.#resumes(from) && from < store.history.compacted) {
-      this.#answer.write(toLine("ERROR", expired(from, store.history.compacted).status()));
+      this.#answer.write([toLine("ERROR", expired(from, store.history.compacted).status())]);
       this.#answer.end();
       return;
     }
     this.#first(from);
+    this.#flush();
     // The objects of the beginning may be many; their JSON is the store's own and waits at no cost.
-    this.#allowance = limits.backlogBytes + this.#answer.backlog;
+    this.#allowance = limits.backlogBytes + this.#answer.backlog + this.#waitingBytes;
     this.#stops.push(store.listen(this.type, (change) => this.#tell(change)));
     const seconds = this.#options.timeoutSeconds ?? 0;
     const timeout = seconds > 0 ? seconds * 1000 : limits.timeoutMs;
@@ -176,6 +179,7 @@ class RunningWatch implements Watch {
   }
 
   cut(how: Cut): void {
+    this.#flush();
     this.#stop();
     if (how === "midLine") {
       const line = this.#render.bookmark(this.#deps.store.resourceVersion, false);
@@ -185,15 +189,14 @@ class RunningWatch implements Watch {
   }
 
   thaw(): void {
-    const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const line of held) this.#write(line);
+    this.#flush();
   }
 
   #stop(): void {
     for (const stop of this.#stops.splice(0)) stop();
-    this.#held = [];
+    if (this.#flushing) clearImmediate(this.#flushing);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 
   /** Whether the watch goes on from a version, rather than beginning with the state so far. */
@@ -234,20 +237,29 @@ class RunningWatch implements Watch {
   }
 
   #bookmark(initialEnd: boolean): void {
-    this.#write(this.#render.bookmark(this.#deps.store.resourceVersion, initialEnd));
+    this.#write([this.#render.bookmark(this.#deps.store.resourceVersion, initialEnd)]);
   }
 
-  #write(line: Buffer): void {
-    if (this.#deps.frozen()) {
-      this.#held.push(line);
-      this.#heldBytes += line.length;
-    } else this.#answer.write(line);
-    if (this.#answer.backlog + this.#heldBytes > this.#allowance) this.cut("reset");
+  #write(line: Bytes): void {
+    for (const part of line) {
+      this.#waiting.push(part);
+      this.#waitingBytes += part.length;
+    }
+    if (this.#answer.backlog + this.#waitingBytes > this.#allowance) this.cut("reset");
+    else this.#flushing ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = undefined;
+    if (this.#deps.frozen() || this.#waiting.length === 0) return;
+    this.#answer.write(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 }
 
 /** An object that the watcher's selector no longer selects: as it was when it did, at the version of the change. */
 function lastState(previous: Version, now: Version): Version {
   const object = { ...previous.object, metadata: { ...previous.object.metadata, resourceVersion: now.object.metadata.resourceVersion } };
-  return new Version(previous.type, "DELETED", object);
+  return new Version(previous.type, "DELETED", object, previous);
 }

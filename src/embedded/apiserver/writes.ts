@@ -98,7 +98,7 @@ export function patch(store: ObjectStore, request: ResourceRequest, media: strin
   if (!old) throw notFound(type, name);
   const next = patched(type, old, media, body);
   if (!isObject(next)) throw badRequest("error decoding patch: the result is no object");
-  const problem = shapeProblem(type, next);
+  const problem = shapeProblem(type, next, old.object);
   if (problem !== undefined) throw invalid({ kind: "", group: "" }, "", [{ field: "patch", reason: "FieldValueInvalid", message: `Invalid value: ${problem}` }]);
   checkIdentity(request, next);
   return store200(store, request, old, next["spec"] === old.object["spec"] ? next : withDefaults(type, next));

@@ -51,6 +51,11 @@ export class Ledger {
     this.#nodes.delete(name);
   }
 
+  /** Whether a pod is counted. */
+  has(pod: string): boolean {
+    return this.#placed.has(pod);
+  }
+
   /** Counts a pod on a node; counting it again changes nothing. */
   place(pod: string, node: string, requests: Resources): void {
     if (this.#placed.has(pod)) return;

@@ -67,7 +67,7 @@ export class Scheduler {
     const key = keyOf(pod);
     const spec = record(pod["spec"]);
     const node = text(spec["nodeName"]);
-    if (node !== "" && !hasEnded(pod)) this.#deps.ledger.place(key, node, podRequests(pod));
+    if (node !== "" && !hasEnded(pod) && !this.#deps.ledger.has(key)) this.#deps.ledger.place(key, node, podRequests(pod));
     if (node === "" && pod.metadata.deletionTimestamp === undefined && !hasEnded(pod)) this.#enqueue(key, pod, spec);
     else this.#forget(key);
     if (hasEnded(pod)) this.#released(key);
