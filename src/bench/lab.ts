@@ -16,6 +16,8 @@ import { Usage } from "./report/usage.ts";
 /** Node that the built-in cluster does not have: nobody runs these pods. */
 const absentNode = "bench-node";
 const startTimeoutMs = 30_000;
+/** For the built-in cluster: short pauses. All it makes stays a while (its history), and is copied by a small young generation in few milliseconds; threads that help would be waited for on busy cores. */
+const clusterFlags = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
 
 /** A laboratory. Close it with `await using`. */
 export class Lab implements AsyncDisposable {
@@ -142,7 +144,7 @@ export class Lab implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
     this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
     const path = join(folder, "kubeconfig");
-    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--kubeconfig-path", path]);
+    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--kubeconfig-path", path], clusterFlags);
     this.#ending.defer(() => program.end());
     await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
     this.usage.watch("API server", program.pid);

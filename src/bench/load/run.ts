@@ -15,8 +15,8 @@ import type { Balance, Detail } from "./ledger.ts";
 import { dueAt, endOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 
-/** Connections that the writer uses: a workspace's changes share one, so that none overtakes another. */
-export const writerConnections = 16;
+/** Most connections of the writer: as many changes can be under way before the next has to wait. */
+export const writerConnections = 64;
 /** How long the last statuses may take to come. */
 const settleMs = 30_000;
 /** From the order to the first change. */

@@ -17,9 +17,9 @@ export interface Program {
   end(): Promise<void>;
 }
 
-/** Starts the program's entry (dist/main/index.js, or the source) with arguments. */
-export function startProgram(entry: string, args: readonly string[]): Program {
-  const child = spawn(process.execPath, ["--import", endWithParent, entry, ...args], { stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
+/** Starts the program's entry (dist/main/index.js, or the source) with arguments. @param nodeFlags Node's own, for a process that is not what is measured. */
+export function startProgram(entry: string, args: readonly string[], nodeFlags: readonly string[] = []): Program {
+  const child = spawn(process.execPath, [...nodeFlags, "--import", endWithParent, entry, ...args], { stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
   const output = new Output(child);
   return { pid: child.pid ?? 0, line: (found, what, timeoutMs) => output.line(found, what, timeoutMs), end: () => endProcess(child) };
 }

@@ -1,5 +1,5 @@
 /** Part: writes the changes of a plan, each when it is due, whether or not the ones before were answered (open loop). */
-import { Client } from "undici";
+import { Pool } from "undici";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
 import type { AccessSource } from "../../main/kube/credentials.ts";
@@ -31,7 +31,7 @@ export const writtenSchema = z.object({
 /** How often credentials are looked at, milliseconds: tokens of cloud providers last for minutes. */
 const renewEveryMs = 10_000;
 
-let opened: { readonly source: AccessSource; readonly clients: readonly Client[]; readonly paths: readonly string[]; headers: Record<string, string> } | undefined;
+let opened: { readonly source: AccessSource; readonly pool: Pool; readonly paths: readonly string[]; headers: Record<string, string> } | undefined;
 let running: { stop: boolean; done: Promise<z.infer<typeof writtenSchema>> } | undefined;
 
 serve({
@@ -40,8 +40,8 @@ serve({
     const { source, first } = await openAccess(kubeconfig);
     opened = {
       source,
-      // One request at a time on each connection: with HTTP/2 they could overtake each other.
-      clients: Array.from({ length: connections }, () => new Client(first.origin, { connect: connectOptions(first), pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 })),
+      // One request at a time on each connection, and any that is free: a slow answer holds up no other change.
+      pool: new Pool(first.origin, { connections, connect: connectOptions(first), pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 }),
       paths: names.map((name) => pathOn(first, `/api/v1/namespaces/${namespace}/pods/${name}`)),
       headers: headersWith(first.headers),
     };
@@ -123,16 +123,27 @@ class Pending {
   }
 }
 
-/** One change. A workspace's changes share a connection, so that none overtakes another. False: the API server did not take it. */
-function send(plan: Plan, n: number, out: () => void): Promise<boolean> {
+/** Changes of a workspace that are under way, the newest of each: the next waits for it, so that none overtakes another. */
+const underWay = new Map<number, Promise<boolean>>();
+
+/** One change, after the workspace's one before. False: the API server did not take it. */
+async function send(plan: Plan, n: number, out: () => void): Promise<boolean> {
   const workspace = n % plan.workspaces;
-  const client = opened?.clients[workspace % opened.clients.length];
+  const before = underWay.get(workspace);
+  const answered = before ? before.then(() => patch(workspace, plan.base + n, out)) : patch(workspace, plan.base + n, out);
+  underWay.set(workspace, answered);
+  const ok = await answered;
+  if (underWay.get(workspace) === answered) underWay.delete(workspace);
+  return ok;
+}
+
+function patch(workspace: number, stamp: number, out: () => void): Promise<boolean> {
   const path = opened?.paths[workspace];
-  if (!opened || !client || path === undefined) throw new Error("the plan has more workspaces than there are");
-  const body = `{"metadata":{"annotations":{"${stampAnnotation}":"${plan.base + n}"}}}`;
+  if (!opened || path === undefined) throw new Error("the plan has more workspaces than there are");
+  const body = `{"metadata":{"annotations":{"${stampAnnotation}":"${stamp}"}}}`;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   let code = 0;
-  client.dispatch({ method: "PATCH", path, headers: opened.headers, body }, {
+  opened.pool.dispatch({ method: "PATCH", path, headers: opened.headers, body }, {
     onRequestStart: out,
     onResponseStart: (_controller, status) => {
       code = status;

@@ -6,7 +6,7 @@ export type Form = "json" | "table" | "metadata";
 
 /** Chooses by the Accept header: the first form that we have. Throws ApiError 406 if there is none. */
 export function chooseForm(accept: string | undefined): Form {
-  if (accept === undefined || accept.trim() === "") return "json";
+  if (accept === undefined || accept === "application/json" || accept.trim() === "") return "json";
   for (const range of accept.split(",")) {
     const form = formOf(range.split(";").map((part) => part.trim()));
     if (form) return form;

@@ -25,7 +25,9 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
       else resolve(Buffer.concat(chunks));
     });
     request.once("error", reject);
-    request.once("close", () => reject(new Error("the client went away")));
+    request.once("close", () => {
+      if (!request.complete) reject(new Error("the client went away"));
+    });
   });
 }
 

@@ -122,6 +122,8 @@ async function serve(deps: ServerDeps, resource: ResourceRequest, request: Incom
     case "create": case "update": case "patch": break;
   }
   const written = await write(deps, resource, request);
+  // Watchers hear of the change first: their lines leave at the end of this turn of the event loop, all changes of the turn in one write.
+  await new Promise((resolve) => setImmediate(resolve));
   if (written) return sendVersion(answer, written.code, written.version, form, rows, now);
   return answer.json(201, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 });
 }

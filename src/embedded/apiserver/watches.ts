@@ -26,6 +26,9 @@ export interface WatchLimits {
   readonly timeoutMs: number;
 }
 
+/** Most parts of lines that are written as one chunk. */
+const partsAtOnce = 96;
+
 /** How a watch is cut by a fault. */
 export type Cut = "end" | "reset" | "midLine";
 
@@ -252,7 +255,7 @@ class RunningWatch implements Watch {
   #flush(): void {
     this.#flushing = undefined;
     if (this.#deps.frozen() || this.#waiting.length === 0) return;
-    this.#answer.write(this.#waiting);
+    for (let from = 0; from < this.#waiting.length; from += partsAtOnce) this.#answer.write(this.#waiting.slice(from, from + partsAtOnce));
     this.#waiting = [];
     this.#waitingBytes = 0;
   }
