@@ -21,7 +21,7 @@ const reachedSchema = z.object({ delivered: z.number(), coalesced: z.number() })
 export interface Flow {
   readonly plan: Plan;
   readonly sent: Sent;
-  /** On the machine's clock: when the first change that is measured was due, when the last one was, and when the last subscriber had the last of them all. */
+  /** On the machine's clock: when the first change that is measured was due, when the last one was (without a rate: `deliveredAt`), and when the last subscriber had the last of them all. */
   readonly from: number;
   readonly to: number;
   readonly deliveredAt: number;
@@ -93,7 +93,7 @@ function collect(plan: Plan, sent: Sent, balances: readonly z.infer<typeof balan
   for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
   const deliveredAt = balances.reduce((last, { lastAt }) => lastAt.reduce((a, b) => Math.max(a, b), last), plan.startAt);
   return {
-    plan, sent, from: dueAt(plan, plan.measuredFrom), to: plan.interval > 0 ? endOf(plan) : deliveredAt, deliveredAt,
+    plan, sent, from: dueAt(plan, plan.measuredFrom), to: plan.interval > 0 ? dueAt(plan, Math.max(0, sent.sent - 1)) : deliveredAt, deliveredAt,
     balance: sumOf(balances), latency, late: decodeFromCompressedBase64(sent.late),
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(sent.share, ...balances.map(({ share }) => share)),
