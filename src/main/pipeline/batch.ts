@@ -5,8 +5,8 @@ import type { BatchTask, Origin, PodEvent, TaskLine } from "../../domain/message
 const usualBytes = 1280 * 1024;
 /** Lines in a batch: more would not be cheaper per line, but delay the first. */
 const maxLines = 64;
-/** Buffers kept for reuse. */
-const maxSpare = 4;
+/** Buffers kept for reuse: as many as the pipeline's bound on bytes lets be under way. New shared memory is dear, and goes with a full collection only. */
+const maxSpare = 13;
 
 /** Called when a line was applied (with the frame it led to) or was given up. */
 export type LineDone = (frame: Buffer | undefined) => void;
