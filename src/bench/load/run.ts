@@ -39,6 +39,8 @@ export interface LoadResult {
   readonly changes: number;
   readonly changesPerSecond: number;
   readonly lineBytes: number;
+  /** Changes that were written, the warm-up's included. */
+  readonly sent: number;
   readonly failedWrites: number;
   /** What the bare watch found wrong with the source itself. */
   readonly disorderedLines: number;
@@ -86,7 +88,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   const before = await lab.cluster.requests();
   const plan = await begin(lab, team, detail);
   await Promise.all([watchProgress(lab, plan), beside(plan)]);
-  const written = await writer.call("finish", { stop: lab.signal.aborted }, writtenSchema);
+  const written = await lastWritten(lab, writer);
   const to = machineNow();
   await settle(team.subscribers, written.written);
   await lab.usage.sample();
@@ -94,6 +96,23 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
   await Promise.all([watcher?.call("close", {}, nothing), ...team.subscribers.map(({ part }) => part.call("close", {}, nothing))]);
   return collect({ lab, plan, to, written, arrivals, balances, requests: before && after && difference(before, after) });
+}
+
+/** How long an API server that is slower than the rate may take for what is due: the longest load there is. */
+const maxBacklogMs = 24 * 3600 * 1000;
+
+/** Waits until the API server has taken every change, be it slower than they are due; the user may end it earlier. */
+async function lastWritten(lab: Lab, writer: Part): Promise<z.infer<typeof writtenSchema>> {
+  const finish = (stop: boolean): Promise<z.infer<typeof writtenSchema>> => writer.call("finish", { stop }, writtenSchema, maxBacklogMs);
+  const stop = (): void => void finish(true).catch(() => {});
+  lab.signal.addEventListener("abort", stop, { once: true });
+  const telling = setInterval(() => lab.say("waiting for the API server to take the last changes"), 5000);
+  try {
+    return await finish(lab.signal.aborted);
+  } finally {
+    clearInterval(telling);
+    lab.signal.removeEventListener("abort", stop);
+  }
 }
 
 /** Processes of subscribers, as many as were asked for. */
@@ -162,9 +181,9 @@ function collect({ lab, plan, to, written, arrivals, balances, requests }: Found
     balance: sumOf(balances),
     late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
     ...(arrivals ? watched(plan, arrivals) : unwatched(plan, written, to)),
-    failedWrites: written.failed,
+    sent: written.sent, failedWrites: written.failed,
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
-    share: Math.max(written.share, ...balances.map(({ share }) => share)),
+    share: Math.max(written.share, arrivals?.share ?? 0, ...balances.map(({ share }) => share)),
     requests,
     deliveredPerSecond: bySecond(plan, to, balances.map(({ deliveredPerSecond }) => deliveredPerSecond), (a, b) => a + b),
     longestPerSecond: bySecond(plan, to, balances.map(({ longestPerSecond }) => longestPerSecond), Math.max),

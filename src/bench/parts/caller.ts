@@ -11,6 +11,7 @@ import type { Endpoint } from "../load/grpc-stream.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import type { Calls, Scrape } from "../load/soak-results.ts";
 import { Series } from "../report/series.ts";
+import { beyondSampler, loopDelayMetric } from "./daemon.ts";
 import { endpointSchema } from "./endpoint.ts";
 import { serve } from "./serve.ts";
 
@@ -140,7 +141,7 @@ function credentialsFor({ tls }: Endpoint): ReturnType<typeof credentials.create
 
 function scrapeOf(text: string): Scrape {
   const mb = (value: number | undefined): number | undefined => (value === undefined ? undefined : value / mebibyte);
-  const loopDelay = metricSum(text, "nodejs_eventloop_lag_max_seconds");
+  const loopDelay = metricSum(text, loopDelayMetric);
   return {
     at: machineNow(),
     rssMb: mb(metricSum(text, "process_resident_memory_bytes")),
@@ -148,7 +149,7 @@ function scrapeOf(text: string): Scrape {
     heapTotalMb: mb(metricSum(text, "nodejs_heap_size_total_bytes") ?? metricSum(text, "go_memstats_heap_sys_bytes")),
     externalMb: mb(metricSum(text, "nodejs_external_memory_bytes")),
     cacheMb: mb(metricSum(text, "wsmand_status_cache_bytes")),
-    loopDelayMs: loopDelay === undefined ? undefined : loopDelay * 1000,
+    loopDelayMs: loopDelay === undefined ? undefined : beyondSampler(loopDelay),
     subscribers: metricSum(text, "wsmand_subscribers"),
     relists: metricSum(text, "wsmand_relists_total", 'resource="pods"'),
     skippedPods: metricSum(text, "wsmand_skipped_pods_total"),

@@ -14,6 +14,7 @@ import { planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
 import { Standstills } from "../load/standstills.ts";
 import { serve } from "./serve.ts";
+import { loadShare } from "./share.ts";
 
 const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string() });
 
@@ -28,6 +29,8 @@ export const arrivalsSchema = z.object({
   gapPerSecond: z.instanceof(Float64Array),
   /** The watch ended before it was closed. */
   ended: z.boolean(),
+  /** Share of its time that the watch's own thread was busy: if it lags, changes seem to have come later than they did. */
+  share: z.number(),
 });
 
 const listSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
@@ -44,11 +47,13 @@ let newest = new Float64Array(0);
 let response: IncomingMessage | undefined;
 let standstills: Standstills | undefined;
 let closing = false;
+let share = loadShare();
 
 serve({
   open: (params) => begin(openSchema.parse(params)),
   begin: (params) => {
     plan = planSchema.parse(params);
+    share = loadShare();
     standstills = new Standstills(plan, 1);
     at = new Float64Array(plan.total);
     newest = new Float64Array(plan.workspaces).fill(-1);
@@ -56,7 +61,7 @@ serve({
     bytes = 0;
     disordered = 0;
   },
-  finish: () => ({ at, lines, bytes, disordered, ended, gapPerSecond: standstills?.perSecond ?? new Float64Array(0) }),
+  finish: () => ({ at, lines, bytes, disordered, ended, share: share(), gapPerSecond: standstills?.perSecond ?? new Float64Array(0) }),
   close: () => {
     closing = true;
     response?.destroy();

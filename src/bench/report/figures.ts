@@ -38,6 +38,6 @@ export function summarize(runs: readonly Figures[]): ReadonlyMap<string, Summary
 /** Without figures that could not be measured. */
 export function measured(figures: Readonly<Record<string, number | undefined>>): Figures {
   const kept: Record<string, number> = {};
-  for (const [name, value] of Object.entries(figures)) if (value !== undefined && !Number.isNaN(value)) kept[name] = value;
+  for (const [name, value] of Object.entries(figures)) if (value !== undefined && Number.isFinite(value)) kept[name] = value;
   return kept;
 }

@@ -62,8 +62,9 @@ export class Usage {
 
   /** Watches a process under a name, until it ends. Another one may have had the name before it. */
   watch(name: string, pid: number | undefined): void {
-    if (pid === undefined || pid === 0) return;
-    if (this.#processes.length === maxProcesses) this.#processes.shift();
+    if (pid === undefined || pid === 0 || this.#processes.some((process) => process.name === name && process.pid === pid && !process.gone)) return;
+    // Of those that have ended the oldest goes.
+    if (this.#processes.length >= maxProcesses) this.#processes.splice(Math.max(0, this.#processes.findIndex(({ gone }) => gone)), 1);
     this.#processes.push({ name, pid, series: new Series<Sample>(maxSamples, folded), gone: false });
   }
 

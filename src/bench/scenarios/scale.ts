@@ -65,7 +65,7 @@ function figuresOf(all: readonly Step[]): Figures {
   const memory = all.flatMap(({ workspaces, rssMb }) => (rssMb === undefined ? [] : [[workspaces / 1000, rssMb] as const]));
   const sum = (name: "lost" | "reordered" | "repeated"): number => all.reduce((total, { flow }) => total + flow.balance[name], 0);
   return measured({
-    cpu_growth: cpu.length > 1 ? Math.max(...cpu) / Math.min(...cpu) : undefined,
+    cpu_growth: cpu.length > 1 ? (cpu.at(-1) ?? Number.NaN) / (cpu[0] ?? Number.NaN) : undefined,
     rss_mb_per_1000: slope(memory),
     lost: sum("lost"), reordered: sum("reordered"), repeated: sum("repeated"),
     ...by("cpu_us_per_change", ({ cpuMicros }) => cpuMicros),

@@ -3,7 +3,7 @@ import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
-import { ms } from "../report/limits.ts";
+import { limits, ms } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 import { streamNotes, streamPlots } from "./stream.ts";
 
@@ -23,13 +23,15 @@ export const stall: Scenario = {
         rss_growth_mb: cost && cost.rssLastMb - cost.rssFirstMb,
         // What it grows by with the same load and no one hanging: a heap that finds its size.
         rss_growth_without_mb: control && control.rssLastMb - control.rssFirstMb,
+        // What those who do not read cost in all: they may have taken it before the first tenth was over.
+        rss_over_without_mb: cost && control && cost.rssLastMb - control.rssLastMb,
         rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb,
         latency_p99_without_ms: ms(without.latency, 99), latency_p99_with_ms: ms(hanging.latency, 99),
         latency_p50_without_ms: ms(without.latency, 50), latency_p50_with_ms: ms(hanging.latency, 50),
         changes_per_s: hanging.changesPerSecond,
         ...hanging.balance,
       }),
-      notes: streamNotes(lab, hanging),
+      notes: [...limits(lab.usage, without.from, without.to, without.share, without.late).map((note) => `without: ${note}`), ...streamNotes(lab, hanging)],
       plots: streamPlots(lab, hanging),
     };
   },

@@ -33,7 +33,7 @@ export function streamFigures(lab: Lab, result: LoadResult): Figures {
     ...balance,
     daemon_cpu_us_per_change: perChange,
     daemon_rss_mb: cost?.rssMb,
-    api_requests: result.requests && requestsOfOthers(result.requests),
+    api_requests: result.requests && requestsOfOthers(result.requests, result.sent),
     write_p50_ms: ms(answered, 50), write_p99_ms: ms(answered, 99), late_p99_ms: ms(late, 99),
     line_bytes: result.lineBytes,
   });
@@ -52,10 +52,10 @@ export function streamPlots(lab: Lab, { latency, added, plan, to, deliveredPerSe
   ];
 }
 
-/** All requests but the writer's patches of pods, and watches, which are renewed now and then whatever happens. */
-function requestsOfOthers(requests: ReadonlyMap<string, number>): number {
+/** All requests but the writer's own patches of pods, and watches, which are renewed now and then whatever happens. @param sent by the writer. */
+function requestsOfOthers(requests: ReadonlyMap<string, number>, sent: number): number {
   let sum = 0;
-  for (const [kind, count] of requests) if (kind !== "patch pods/" && !kind.startsWith("watch ")) sum += count;
+  for (const [kind, count] of requests) if (!kind.startsWith("watch ")) sum += kind === "patch pods/" ? Math.max(0, count - sent) : count;
   return sum;
 }
 

@@ -65,6 +65,9 @@ export interface PipelineOptions {
   readonly limits?: PipelineLimits;
 }
 
+/** Batches, for each that the pool takes, that may have been sent while the one at the head is not applied. */
+const maxAhead = 8;
+
 type Entry = { readonly kind: "batch"; readonly batch: Batch; result: BatchResult | undefined; next: number } | { readonly kind: "control"; readonly steps: Iterator<void> };
 
 /** Takes lines from a reflector and from whoever has a pod to be derived again. */
@@ -203,7 +206,9 @@ export class Pipeline implements ReflectorSink {
   }
 
   #send(): void {
-    while (this.#running < this.#options.pool.capacity && !this.#isolation.busy) {
+    const { capacity } = this.#options.pool;
+    // Results that wait for the one at the head keep their buffers: with too many of them, lines gather in the open one.
+    while (this.#running < capacity && !this.#isolation.busy && this.#order.length - this.#ready.length < capacity * maxAhead) {
       const batch = this.#ready.shift();
       if (!batch) return;
       if (batch === this.#open) this.#open = undefined;
@@ -272,8 +277,14 @@ export class Pipeline implements ReflectorSink {
     });
   }
 
-  /** Applies what is ready at the head; gives the event loop its turn when that takes long. */
   #apply(): void {
+    this.#applyReady();
+    // What was applied makes room for what waits.
+    this.#send();
+  }
+
+  /** Applies what is ready at the head; gives the event loop its turn when that takes long. */
+  #applyReady(): void {
     const until = this.#options.clock.monotonic() + this.#limits.sliceMs;
     for (let entry = this.#order[0]; entry && !this.#closed.signal.aborted; entry = this.#order[0]) {
       const done = entry.kind === "control" ? this.#applySteps(entry.steps, until) : this.#applyBatch(entry, until);

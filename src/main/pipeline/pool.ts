@@ -11,7 +11,7 @@ import type { Log } from "../../domain/log.ts";
 export interface WorkerPool {
   /** Batches that may run or wait at the same time. */
   readonly capacity: number;
-  /** Rejects if the worker dies, throws, or is aborted: an abort ends the worker, which is replaced. */
+  /** Rejects if the worker dies, throws, or is aborted: an abort ends the workers, which are replaced, and makes what they have under way fail, too. */
   run(task: BatchTask, signal: AbortSignal): Promise<BatchResult>;
   close(): Promise<void>;
 }
@@ -42,29 +42,43 @@ interface Mailbox {
   readonly memory: Buffer;
 }
 
+type Workers = Piscina<PostedTask, BatchResult | number>;
+
 /** Piscina and the mailboxes of its tasks. */
 class MailboxPool implements WorkerPool {
   readonly capacity: number;
-  readonly #piscina: Piscina<PostedTask, BatchResult | number>;
+  readonly #options: PoolOptions;
+  /** Undefined: started when it is needed. */
+  #piscina: Workers | undefined;
   readonly #free: Mailbox[];
+  readonly #known: readonly SharedArrayBuffer[];
+  /** Pools that are being ended. */
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(options: PoolOptions) {
+    this.#options = options;
     this.capacity = options.workers * tasksPerWorker;
     // One more for the empty batch by which a pool is probed.
     this.#free = Array.from({ length: this.capacity + 1 }, (_, number) => mailbox(number));
-    this.#piscina = new Piscina<PostedTask, BatchResult | number>({
+    this.#known = this.#free.map(({ shared }) => shared);
+  }
+
+  #start(): Workers {
+    const options = this.#options;
+    const piscina: Workers = new Piscina<PostedTask, BatchResult | number>({
       filename: options.workerFile ?? defaultWorkerFile(),
       minThreads: options.workers,
       maxThreads: options.workers,
       concurrentTasksPerWorker: tasksPerWorker,
       maxQueue: options.workers * tasksPerWorker * 2,
-      workerData: { derive: options.derive, mailboxes: this.#free.map(({ shared }) => shared) },
+      workerData: { derive: options.derive, mailboxes: this.#known },
       resourceLimits,
       atomics: "sync",
       // Its histograms cost as much as a task of one line.
       recordTiming: false,
     });
-    this.#piscina.on("error", (error: unknown) => options.log.error({ error: messageOf(error) }, "a worker failed and is replaced"));
+    piscina.on("error", (error: unknown) => options.log.error({ error: messageOf(error) }, "a worker failed and is replaced"));
+    return piscina;
   }
 
   async run(task: BatchTask, signal: AbortSignal): Promise<BatchResult> {
@@ -72,7 +86,7 @@ class MailboxPool implements WorkerPool {
     writeTask(box.memory, task.lines);
     let answer: BatchResult | number;
     try {
-      answer = await this.#piscina.run({ buffer: task.buffer, mailbox: box.number ?? box.shared, events: eventsOfLines(task.lines) }, { signal });
+      answer = await this.#post({ buffer: task.buffer, mailbox: box.number ?? box.shared, events: eventsOfLines(task.lines) }, signal);
     } catch (error) {
       // A worker that is being ended may still write to its mailbox.
       this.#free.push(mailbox(undefined));
@@ -84,8 +98,37 @@ class MailboxPool implements WorkerPool {
     return result;
   }
 
-  close(): Promise<void> {
-    return this.#piscina.destroy();
+  async close(): Promise<void> {
+    this.#end();
+    await Promise.all(this.#ending);
+  }
+
+  /**
+   * Piscina is not given the signal: it would send a worker one task that can be aborted at a time, and let it wait for the main thread after each. An abort ends
+   * all workers instead, and the tasks of the others fail with it.
+   */
+  async #post(task: PostedTask, signal: AbortSignal): Promise<BatchResult | number> {
+    signal.throwIfAborted();
+    const workers = (this.#piscina ??= this.#start());
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => {
+      if (this.#piscina === workers) this.#end();
+      aborted.reject(new Error("the batch was given up"));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([workers.run(task), aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #end(): void {
+    const ended = this.#piscina?.destroy();
+    this.#piscina = undefined;
+    if (!ended) return;
+    const done = ended.catch((error: unknown) => this.#options.log.warn({ error: messageOf(error) }, "workers did not end in order")).finally(() => this.#ending.delete(done));
+    this.#ending.add(done);
   }
 }
 

@@ -84,7 +84,12 @@ export class StateStore {
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
   listStarted(setBack: boolean): void {
     this.#list.start();
-    if (setBack) for (const record of this.registry.records()) record.resourceVersion = "0";
+    if (!setBack) return;
+    for (const record of this.registry.records()) {
+      record.resourceVersion = "0";
+      // It names a version of the history that there is no more; the list brings it again.
+      record.held = undefined;
+    }
   }
 
   /**

@@ -363,13 +363,13 @@ test("a line longer than usual buffers has one of its own, of its size", async (
       return Promise.resolve(fakeWork(task));
     },
   });
-  const long = Buffer.concat([testLine({ id: "w0", rv: 0 }), Buffer.alloc(600_000, " ")]);
+  const long = Buffer.concat([testLine({ id: "w0", rv: 0 }), Buffer.alloc(1_500_000, " ")]);
   void pipeline.line(long);
   await pipeline.settled();
   void pipeline.line(testLine({ id: "w1", rv: 1 }));
   await pipeline.settled();
   assert.deepEqual(order, [0, 1].map(byId));
-  assert.deepEqual(lengths, [long.length, 512 * 1024], "the long one is not used again");
+  assert.deepEqual(lengths, [long.length, 1280 * 1024], "the long one is not used again");
 });
 
 test("close drops what is under way: who waits for a pod is told that there is nothing, and nothing takes effect any more", async () => {
@@ -412,4 +412,28 @@ test("a pipeline in which nothing moves can be told from one that is slow, or id
   clock.advance(70_000);
   assert.equal(pipeline.stalledMs, 0);
   pipeline.close();
+});
+
+test("while the batch at the head is not back, others go ahead up to a bound, and the lines after them gather", async () => {
+  const { promise: head, resolve: release } = Promise.withResolvers<void>();
+  const sizes: number[] = [];
+  const { pipeline, order } = setup({
+    capacity: 2,
+    work: async (task) => {
+      sizes.push(task.lines.length);
+      if (sizes.length === 1) await head;
+      return fakeWork(task);
+    },
+  });
+  const total = 200;
+  for (let i = 0; i < total; i++) {
+    void pipeline.line(testLine({ id: `w${i}`, rv: i }));
+    await turns(1);
+  }
+  const ahead = sizes.length;
+  assert.ok(ahead <= 2 * 8, `${ahead} batches were sent`);
+  release();
+  await until("all is applied", () => order.length === total);
+  assert.deepEqual(order, Array.from({ length: total }, (_, i) => byId(i)));
+  assert.ok(sizes.slice(ahead).some((size) => size > 10), "lines gathered");
 });

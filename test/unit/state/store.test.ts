@@ -79,6 +79,16 @@ test("after the API server's store was set back, its older versions count", () =
   assert.deepEqual(told().map((status) => status.phase), [RUNNING, STOPPING]);
 });
 
+test("after the API server's store was set back, no pod is derived again from a version of the old history", () => {
+  const { store, apply } = setup();
+  apply({ phase: RUNNING }, { rv: 100 });
+  const [record] = store.registry.records();
+  assert.ok(record);
+  record.held = Buffer.from("a pod of version 100");
+  store.listStarted(true);
+  assert.equal(record.held, undefined);
+});
+
 test("a backup that fails is told behind the failure that came first, which stays", () => {
   const { apply, told } = setup();
   apply({ failed: "disk full" }, { rv: 1 });
