@@ -15,6 +15,8 @@ export interface Check {
 
 /** What the server serves. */
 export interface HttpOptions {
+  /** Connections at a time; more are closed at once. Default 128. */
+  readonly maxConnections?: number;
   /** Like ":9500"; port 0 lets the system choose. */
   readonly addr: string;
   readonly metrics: { render(): Promise<string>; readonly contentType: string };
@@ -41,7 +43,7 @@ interface Answer {
 
 type Route = (url: URL) => Answer | Promise<Answer>;
 
-const maxConnections = 128;
+const defaultMaxConnections = 128;
 /** A connection on which nothing moves for so long while an answer is under way is closed. */
 const stalledMs = 5000;
 const indexPage = `<!doctype html><html lang="en"><head><title>wsmand</title></head><body><h1>wsmand</h1><ul>
@@ -62,7 +64,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, connectionsCheckingInterval: 2000 },
     (request, response) => void serve(routes, request, response, options.log),
   );
-  server.maxConnections = maxConnections;
+  server.maxConnections = options.maxConnections ?? defaultMaxConnections;
   // Who does not read its answer would keep others, health probes among them, from one of the connections.
   server.timeout = stalledMs;
   const port = await listen(server, address.host, address.port);
