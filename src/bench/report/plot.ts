@@ -29,3 +29,12 @@ export function percentilePlot(title: string, histograms: Readonly<Record<string
 export function timePlot(title: string, unit: string, lines: Readonly<Record<string, Line["points"]>>): Plot {
   return { title, kind: "time", unit, lines: Object.entries(lines).filter(([, points]) => points.length > 0).map(([name, points]) => ({ name, points })) };
 }
+
+/** Most points of a curve: a plot shows no more. */
+const maxPoints = 500;
+
+/** Points at equal distances, as many as a plot can show at most. */
+export function thinned<T>(points: readonly T[]): readonly T[] {
+  const step = Math.ceil(points.length / maxPoints);
+  return step <= 1 ? points : points.filter((_, i) => i % step === 0);
+}

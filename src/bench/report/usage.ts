@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { machineNow } from "../load/clock.ts";
+import { thinned } from "./plot.ts";
 import { Series } from "./series.ts";
 
 /** Length of a tick of /proc's CPU times, milliseconds (USER_HZ is 100 on every Linux that Node runs on). */
@@ -135,14 +136,6 @@ export class Usage {
       else process.gone = true;
     }
   }
-}
-
-/** Most points of a curve: a plot shows no more. */
-const maxPoints = 500;
-
-function thinned<T>(samples: readonly T[]): readonly T[] {
-  const step = Math.ceil(samples.length / maxPoints);
-  return step <= 1 ? samples : samples.filter((_, i) => i % step === 0);
 }
 
 /** Without samples that were asked for just after another one: in so short a time a single tick of the CPU's clock looks like a peak, and none like rest. */

@@ -10,7 +10,7 @@ import type { Breaks } from "../load/watch-breaks.ts";
 import { measured, median } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, ms, shares } from "../report/limits.ts";
-import { percentilePlot, timePlot } from "../report/plot.ts";
+import { percentilePlot, thinned, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { trendOf } from "../report/trend.ts";
 import type { Trend } from "../report/trend.ts";
@@ -31,8 +31,6 @@ const tellingSeconds = 1800;
 /** Windows of a trend: one a minute, within these bounds. */
 const minWindows = 12;
 const maxWindows = 120;
-/** Points of a curve. */
-const maxPoints = 500;
 
 /** Puts together what a run gives. */
 export function soakOutcome(lab: Lab, soaked: Soaked): Outcome {
@@ -202,9 +200,4 @@ function delaysOf(latency: Histogram, visits: Visits, lives: Churn, calls: Calls
     GetWorkspaces: decodeFromCompressedBase64(calls.getDelays),
     DescribeWorkspace: decodeFromCompressedBase64(calls.describeDelays),
   };
-}
-
-function thinned(points: Points): Points {
-  const step = Math.ceil(points.length / maxPoints);
-  return step <= 1 ? points : points.filter((_, i) => i % step === 0);
 }
