@@ -1,17 +1,19 @@
 /** The way to the API server: raw requests over shared connections, with credentials that are renewed, and errors that say what to do. */
 import type { Dispatcher } from "undici";
-import { Agent, ProxyAgent } from "undici";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Access, AccessSource } from "./credentials.ts";
 import { KubeError, responseError, toKubeError } from "./errors.ts";
-import type { ResponseBody, ResponseHead, ResponseHeaders } from "./exchange.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ResponseBody, type ResponseHead, type ResponseHeaders } from "./http/exchange.ts";
+import { OwnConnection } from "./http/own-connection.ts";
+import { createPool, PooledTransport } from "./http/pooled.ts";
 import { describeRequest } from "./requestinfo.ts";
 
 /** One request. */
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** A GET whose answer goes on and on: it has a connection of its own, read with as little work as can be. */
+  readonly watch?: boolean;
   /** Absolute path without query, "/api/v1/namespaces/default/pods". Its parts must be encoded already. */
   readonly path: string;
   /** Query parameters; undefined ones are left out. */
@@ -54,7 +56,7 @@ export interface KubeClientOptions {
   readonly credentials: AccessSource;
   readonly clock: Clock;
   readonly hooks?: ClientHooks;
-  /** Connections at once; a running watch occupies one. Default 16. */
+  /** Connections at once; running watches have theirs beside them, but where a proxy stands between. Default 16. */
   readonly maxConnections?: number;
   /** Requests at once, running and waiting for a connection; more are refused with a retryable KubeError (reason "Busy"). Default 1,000. */
   readonly maxRequests?: number;
@@ -74,11 +76,13 @@ const maxErrorBytes = 64 * 1024;
 /** A client for one API server. All methods reject with KubeErrors only. */
 export class KubeClient implements Requester {
   readonly #options: KubeClientOptions;
-  readonly #closing = new AbortController();
   #dispatcher: { readonly digest: string; readonly use: Dispatcher } | undefined;
   /** Replaced dispatchers that still have requests running. */
   readonly #retired = new Set<Dispatcher>();
+  /** Under way over connections of their own. */
+  readonly #own = new Set<Exchange>();
   #running = 0;
+  #closed = false;
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
@@ -108,7 +112,8 @@ export class KubeClient implements Requester {
 
   /** Breaks off all that runs and closes the connections. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closed = true;
+    for (const exchange of this.#own) exchange.fail(closedError());
     const all = [...this.#retired, ...(this.#dispatcher ? [this.#dispatcher.use] : [])];
     this.#dispatcher = undefined;
     this.#retired.clear();
@@ -124,9 +129,14 @@ export class KubeClient implements Requester {
     if (this.#running >= maxRequests) throw new KubeError(`${maxRequests} requests to the API server are under way already`, { status: 0, reason: "Busy" });
     this.#running++;
     const startedAt = clock.monotonic();
-    const exchange = new Exchange(clock, request.signal, request.timeoutMs ?? 30_000, () => this.#running--);
-    this.#dispatch(request, access, exchange);
-    const info = describeRequest(request.method, request.path, request.query?.["watch"] !== undefined);
+    const exchange = new Exchange(clock, request.signal, request.timeoutMs ?? 30_000);
+    try {
+      this.#carry(request, access, exchange);
+    } catch (error) {
+      exchange.fail(toKubeError(error));
+      this.#running--;
+    }
+    const info = describeRequest(request.method, request.path, request.watch ?? false);
     const record = (code: string): void => hooks?.onRequest?.({ ...info, code, seconds: (clock.monotonic() - startedAt) / 1000 });
     try {
       const head = await exchange.head;
@@ -139,15 +149,28 @@ export class KubeClient implements Requester {
     }
   }
 
-  #dispatch(request: KubeRequest, access: Access, exchange: Exchange): void {
+  /** Finds a transport for the exchange; throws if there is none. */
+  #carry(request: KubeRequest, access: Access, exchange: Exchange): void {
+    if (this.#closed) throw closedError();
+    if (exchange.failure) throw exchange.failure;
     const headers = { accept: "application/json", "user-agent": this.#options.userAgent ?? "wsmand", ...request.headers, ...access.headers };
     const { method } = request;
     const path = access.basePath + request.path + queryString(request.query);
+    if (request.watch && access.proxyUrl === undefined) {
+      OwnConnection.open(access, { path, headers }, exchange, this.#options.clock, () => {
+        this.#own.delete(exchange);
+        this.#running--;
+      });
+      this.#own.add(exchange);
+      return;
+    }
+    const pool = this.#pool(access);
+    const transport = new PooledTransport(exchange, () => this.#running--);
     try {
       // Deadlines are the exchange's, on its clock.
-      this.#connections(access).dispatch({ origin: access.origin, path, method, headers, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, exchange);
+      pool.dispatch({ origin: access.origin, path, method, headers, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, transport);
     } catch (error) {
-      exchange.dispatchFailed(error);
+      transport.refused(error);
     }
   }
 
@@ -158,15 +181,14 @@ export class KubeClient implements Requester {
   }
 
   /** The dispatcher for this access. When certificates or the server change it is replaced; requests under way end on the old one. */
-  #connections(access: Access): Dispatcher {
-    if (this.#closing.signal.aborted) throw new KubeError("the client was closed", { status: 0, reason: "Closed", retryable: false });
+  #pool(access: Access): Dispatcher {
     if (this.#dispatcher?.digest === access.connectionDigest) return this.#dispatcher.use;
     const old = this.#dispatcher?.use;
     if (old) {
       this.#retired.add(old);
       old.close().catch(() => undefined).finally(() => this.#retired.delete(old)).catch(() => undefined);
     }
-    const use = createDispatcher(access, this.#options.maxConnections ?? 16);
+    const use = createPool(access, this.#options.maxConnections ?? 16);
     this.#dispatcher = { digest: access.connectionDigest, use };
     return use;
   }
@@ -179,17 +201,6 @@ export async function failure(response: KubeResponse, clock: Clock): Promise<Kub
   return responseError(response.status, typeof retryAfter === "string" ? retryAfter : undefined, body, clock.now());
 }
 
-/**
- * HTTP/1.1 only: with HTTP/2 the watches and all requests share one connection, whose flow control a held-back watch would fill.
- * TCP keep-alive finds a peer that is gone within half a minute, also where nothing is expected to arrive.
- */
-function createDispatcher(access: Access, connections: number): Dispatcher {
-  const socket = { keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000, allowH2: false };
-  const common = { connections, pipelining: 1, allowH2: false, keepAliveTimeout: 60_000, headersTimeout: 0, bodyTimeout: 0 };
-  if (access.proxyUrl !== undefined) return new ProxyAgent({ ...common, uri: access.proxyUrl, requestTls: { ...socket, ...access.tls }, connect: socket });
-  return new Agent({ ...common, connect: { ...socket, ...access.tls } });
-}
-
 function queryString(query: KubeRequest["query"]): string {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) params.set(key, value);
@@ -199,4 +210,8 @@ function queryString(query: KubeRequest["query"]): string {
 
 function unreadable(error: unknown): KubeError {
   return new KubeError(`no credentials for the API server: ${messageOf(error)}`, { status: 0, reason: "Credentials", cause: error });
+}
+
+function closedError(): KubeError {
+  return new KubeError("the client was closed", { status: 0, reason: "Closed", retryable: false });
 }

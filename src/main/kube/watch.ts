@@ -67,7 +67,7 @@ export class Watch {
     const { client, clock, path, query, steadyMs, maxLineBytes, silenceMs } = this.#options;
     let cancel: (() => void) | undefined;
     try {
-      const response = await client.request({ method: "GET", path, query, signal: AbortSignal.any([this.#options.signal, this.#stopping.signal]) });
+      const response = await client.request({ method: "GET", watch: true, path, query, signal: AbortSignal.any([this.#options.signal, this.#stopping.signal]) });
       if (response.status !== 200) throw await failure(response, clock);
       cancel = clock.timer(steadyMs, () => this.#works());
       const splitter = new LineSplitter((line) => this.#line(line), maxLineBytes);
