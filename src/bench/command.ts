@@ -33,27 +33,32 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<void>
   const { scenario: name, options } = parseOptions(args, scenarios, io);
   const scenario = scenarios.get(name);
   if (!scenario) return;
-  const outcomes = await runAll(scenario, options, io);
+  const { outcomes, failure } = await runAll(scenario, options, io);
+  // What was measured before is reported all the same.
+  if (failure && outcomes.length === 0) throw failure;
   const report = await reportOf(name, options, outcomes);
   io.stdout.write(`${table(report.summary, outcomes.length)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report.json, undefined, 2)}\n`);
   if (options.html !== undefined) await writeFile(options.html, await htmlReport(report.json));
+  if (failure) throw failure;
 }
 
-async function runAll(scenario: Scenario, options: Options, { signal, stderr }: BenchIo): Promise<readonly Outcome[]> {
+/** Runs, until one fails or the user wants an end. */
+async function runAll(scenario: Scenario, options: Options, { signal, stderr }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
   const say = teller(stderr);
   const outcomes: Outcome[] = [];
   await using lab = await Lab.open(options, signal, say);
-  await lab.events(options.events);
+  await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     say(`run ${i + 1} of ${options.runs}`);
-    const outcome = await scenario.run(lab).catch(unlessAborted(signal));
+    const outcome = await scenario.run(lab).catch(failed(signal));
+    if (outcome instanceof Error) return { outcomes, failure: new Error(`run ${i + 1} of ${options.runs}: ${outcome.message}`, { cause: outcome }) };
     if (!outcome) break;
     outcomes.push(outcome);
     say(`run ${i + 1} of ${options.runs}: ${outcome.notes.join("; ")}`);
     stderr.write(stderr.isTTY === true ? "\n" : "");
   }
-  return outcomes;
+  return { outcomes, failure: undefined };
 }
 
 /** A line that tells what goes on: replaced by the next one on a terminal; elsewhere only what changes more than its numbers is told. */
@@ -67,7 +72,12 @@ function teller(stderr: BenchIo["stderr"]): (text: string) => void {
   };
 }
 
-/** A run that could give nothing because it was ended early is no error. */
+/** The error that a run ended with; none if it was ended early. */
+function failed(signal: AbortSignal): (error: unknown) => Error | undefined {
+  return (error) => (signal.aborted ? undefined : error instanceof Error ? error : new Error(String(error)));
+}
+
+/** What failed because it was ended early is no error. */
 function unlessAborted(signal: AbortSignal): (error: unknown) => undefined {
   return (error) => {
     if (!signal.aborted) throw error;

@@ -137,7 +137,7 @@ export class Lab implements AsyncDisposable {
   /** What can not be removed is told; the figures are good all the same. */
   async #clean(cluster: Cluster): Promise<void> {
     this.#say(`removing what was made in ${cluster.namespace}`);
-    await cluster.clean().catch((error: unknown) => this.#say(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=true): ${messageOf(error)}`));
+    await cluster.clean().catch((error: unknown) => this.#say(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=${cluster.run}): ${messageOf(error)}`));
   }
 
   async #startCluster(entry: string): Promise<string> {

@@ -62,7 +62,7 @@ const numbers = [
   { name: "workspaces", unit: "<n>", about: "workspaces", min: 1, max: 20_000, common: 1000 },
   { name: "subscribers", unit: "<n>", about: "subscribers", min: 1, max: 10_000, common: 50 },
   { name: "rate", unit: "<n>", about: "changes, or arrivals, per second", min: 1, max: 100_000, common: 500 },
-  { name: "changes", unit: "<n>", about: "changes in a burst", min: 1, max: 10_000_000, common: 50_000 },
+  { name: "changes", unit: "<n>", about: "changes in a burst", min: 1, max: 10_000_000, common: 150_000 },
   { name: "seconds", unit: "<n>", about: "how long is measured", min: 1, max: 86_400, common: 10 },
   { name: "warmup", unit: "<n>", about: "seconds before that", min: 0, max: 600, common: 3 },
   { name: "size", unit: "<bytes>", about: "of a pod as JSON", min: 0, max: 200_000, common: 20_000 },

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import type { TestCluster } from "../support/cluster.ts";
+import { entry } from "../support/entry.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
@@ -24,7 +25,9 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 /** Starts the tool. */
 function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
-  const child = spawn(process.execPath, ["src/main/index.ts", "bench", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  // Each run starts half a dozen processes, which need not compile the same sources each for itself.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") };
+  const child = spawn(process.execPath, [entry, "bench", ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (output += text));
   return { child, output: () => output, code: new Promise((resolve) => child.once("close", resolve)) };
@@ -38,7 +41,8 @@ async function bench(...args: readonly string[]): Promise<z.infer<typeof reportS
   return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
-describe("the load tool", { skip: onRealCluster }, () => {
+// Most of a run is waiting: several go on at once.
+describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   test("stream: every change reaches every subscriber once, in order, and costs no API request", async () => {
     const { figures, runs } = await bench("stream", ...small, "--clients", "2", "--connections", "2", "--runs", "2");
     const { delivered = 0, coalesced = 0, repeated, reordered, lost, api_requests } = figures;
@@ -73,18 +77,24 @@ describe("the load tool", { skip: onRealCluster }, () => {
   });
 
   test("relist: nothing is lost when the watches break and all workspaces are listed anew", async () => {
-    const { figures, runs } = await bench("relist", ...small, "--workspaces", "300", "--seconds", "5");
+    const { figures, runs } = await bench("relist", ...small, "--workspaces", "300", "--seconds", "4");
     const { lost, reordered, repeated, delivered = 0, coalesced = 0, relists = 0 } = figures;
     assert.deepEqual({ lost, reordered, repeated }, { lost: 0, reordered: 0, repeated: 0 }, runs[0]?.notes.join("\n"));
-    assert.equal(delivered + coalesced, 4 * 250);
+    assert.equal(delivered + coalesced, 4 * 200);
     assert.ok(relists > 0);
     for (const name of ["ready_s", "loop_delay_max_ms", "longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms"]) assert.ok((figures[name] ?? 0) > 0, name);
   });
 
-  test("fanout, ready and connect give their figures", async () => {
-    const fanout = (await bench("fanout", ...small)).figures;
-    assert.ok((fanout["ratio_to_bare"] ?? 0) > 0 && (fanout["messages_per_s"] ?? 0) > 0);
+  test("fanout gives its figures", async () => {
+    const { figures } = await bench("fanout", ...small);
+    for (const name of ["ratio_to_bare", "ratio_to_http2", "messages_per_s"]) assert.ok((figures[name] ?? 0) > 0, name);
+  });
+
+  test("ready gives its figures", async () => {
     assert.ok(((await bench("ready", ...small)).figures["ready_s"] ?? 0) > 0);
+  });
+
+  test("connect: everyone gets all of the initial state", async () => {
     const connect = (await bench("connect", ...small)).figures;
     assert.ok((connect["connect_p99_ms"] ?? 0) > 0);
     assert.equal(connect["incomplete"], 0);

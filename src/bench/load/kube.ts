@@ -1,13 +1,15 @@
 /** What a load tool does on a cluster: makes workspaces of its own, and takes everything away again. */
+import { randomBytes } from "node:crypto";
 import { Agent, request } from "undici";
 import { z } from "zod";
 import { makeWorkspacePod, workspaceId } from "../../embedded/demo/pods.ts";
+import { messageOf } from "../../domain/errors.ts";
 import { asObject, stringAt } from "../../domain/json.ts";
 import { seededRandom } from "../../embedded/kubelet/random.ts";
 import type { Access, AccessSource } from "../../main/kube/credentials.ts";
 import { connectOptions, openAccess, pathOn } from "./access.ts";
 
-/** Label on everything that the tool makes. */
+/** Label on everything that the tool makes; its value tells runs apart that share a namespace. */
 export const ownLabel = "wsmand-bench";
 /** Requests under way while pods are made. */
 const atOnce = 16;
@@ -23,6 +25,8 @@ type Method = "GET" | "POST" | "PATCH" | "DELETE";
 /** A namespace of a cluster. Every request has a deadline of 30 s, removal one of five minutes. */
 export class Cluster {
   readonly namespace: string;
+  /** Value of this run's labels. */
+  readonly run = randomBytes(4).toString("hex");
   readonly #source: AccessSource;
   readonly #agent: Agent;
   #ownNamespace = false;
@@ -50,11 +54,12 @@ export class Cluster {
     return { code: answer.statusCode, text: await answer.body.text() };
   }
 
-  /** Makes the namespace if it is not there; then it is removed at the end, too. */
+  /** Makes the namespace if it is not there; then it is removed at the end, too. One that is there needs no right to namespaces. */
   async open(): Promise<void> {
-    const { code, text } = await this.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace, labels: { [ownLabel]: "true" } } });
-    if (code !== 201 && code !== 409) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
+    const { code, text } = await this.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace, labels: { [ownLabel]: this.run } } });
     this.#ownNamespace = code === 201;
+    if (code === 201 || code === 409) return;
+    if (code !== 403 || (await this.send("GET", `${this.#path("pods")}?limit=1`)).code !== 200) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
   }
 
   /** Runs tasks a few at a time. */
@@ -68,7 +73,7 @@ export class Cluster {
 
   /** Makes a workspace that runs, as far as its pod tells. Gives the pod's name. @param node where it is bound to; undefined: nowhere, and no scheduler feels responsible. */
   async createWorkspace(seed: number, size: number, node: string | undefined): Promise<string> {
-    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: "true" } });
+    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: this.run } });
     const { finalizers: _finalizers, creationTimestamp: _created, ...metadata } = pod.metadata;
     // A service account that is not there would keep the pod from being made.
     const { nodeName: _node, serviceAccountName: _account, ...spec } = pod.spec;
@@ -96,7 +101,7 @@ export class Cluster {
     const now = `${new Date().toISOString().slice(0, 19)}Z`;
     const name = `other-${i}`;
     await this.#must("POST", this.#path("events"), {
-      apiVersion: "v1", kind: "Event", metadata: { name: `${name}.${i.toString(16)}`, namespace: this.namespace, labels: { [ownLabel]: "true" } },
+      apiVersion: "v1", kind: "Event", metadata: { name: `${name}.${i.toString(16)}`, namespace: this.namespace, labels: { [ownLabel]: this.run } },
       involvedObject: { apiVersion: "v1", kind: "Pod", name, namespace: this.namespace, uid: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}` },
       reason: "Scheduled", message: `Successfully assigned ${this.namespace}/${name} to node-1`, type: "Normal", source: { component: "default-scheduler" }, firstTimestamp: now, lastTimestamp: now, count: 1,
     }, 201);
@@ -110,14 +115,17 @@ export class Cluster {
     return new Map(requests.map(({ verb, resource, subresource, count }) => [`${verb} ${resource}/${subresource}`, count]));
   }
 
-  /** Removes what was made. Rejects if something could not be. */
+  /** Removes what was made, all that can be. Rejects if something could not be. */
   async clean(): Promise<void> {
-    const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=true`)}`;
+    const failures: string[] = [];
+    const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=${this.run}`)}`;
     const paths = [`${this.#path("pods")}?${selector}`, `${this.#path("events")}?${selector}`, ...(this.#ownNamespace ? [`/api/v1/namespaces/${this.namespace}`] : [])];
     for (const path of paths) {
-      const { code, text } = await this.send("DELETE", path, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, "application/json", cleanTimeoutMs);
-      if (code >= 300) throw new Error(`DELETE ${path}: ${code} ${reason(text)}`);
+      const options = { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 };
+      const { code, text } = await this.send("DELETE", path, options, "application/json", cleanTimeoutMs).catch((error: unknown) => ({ code: 599, text: messageOf(error) }));
+      if (code >= 300) failures.push(`DELETE ${path}: ${code} ${reason(text)}`);
     }
+    if (failures.length > 0) throw new Error(failures.join("; "));
   }
 
   async close(): Promise<void> {

@@ -124,9 +124,9 @@ export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: 
 }
 
 /** Subscribes them all. @param stalled subscribers that do not read, beside the others. */
-export async function openSubscribers(lab: Lab, crowd: Crowd, { endpoint }: Daemon, stalled: number): Promise<void> {
+export async function openSubscribers(lab: Lab, crowd: Crowd, { endpoint }: Pick<Daemon, "endpoint">, stalled: number): Promise<void> {
   const { connections } = lab.options;
-  await Promise.all(crowd.map(({ part, count }, i) => part.call("open", { endpoint, subscribers: count, connections: share(connections, i, crowd.length), stalled: share(stalled, i, crowd.length), capture: 0 }, nothing)));
+  await Promise.all(crowd.map(({ part, count }, i) => part.call("open", { endpoint, subscribers: count, connections: Math.max(1, share(connections, i, crowd.length)), stalled: share(stalled, i, crowd.length), capture: 0 }, nothing)));
 }
 
 /** The i-th of `parts` nearly equal shares of a number. */

@@ -38,6 +38,7 @@ export const balanceSchema = z.object({
 export const countsSchema = z.object({ messages: z.number(), bytes: z.number(), frames: z.array(z.instanceof(Uint8Array)), at: z.number(), share: z.number() });
 
 export const arrivedSchema = z.object({
+  came: z.number(),
   /** Milliseconds from when a subscriber was due to come: to the response headers, and to its last initial status. */
   opened: z.array(z.number()),
   complete: z.array(z.number()),
@@ -48,6 +49,9 @@ export const arrivedSchema = z.object({
 });
 
 const arriveSchema = z.object({ endpoint: endpointSchema, subscribers: z.number(), interval: z.number(), startAt: z.number(), initial: z.number(), timeoutMs: z.number() });
+
+/** How long those who have come may still take when no one comes any more. */
+const hurryMs = 2000;
 
 const path = "/wsman.WorkspaceManager/Subscribe";
 /** All connections are read into this: each chunk is worked off before the next one is read. */
@@ -62,6 +66,8 @@ let frames: Buffer[] = [];
 let wanted = 0;
 let ended = 0;
 let why = "";
+/** No one comes any more, and no one is waited for. */
+let hurry = new AbortController();
 
 /** Whose stream ended although we did not close it. */
 function lost(reason: string): void {
@@ -106,6 +112,8 @@ serve({
     return result;
   },
   arrive: async (params) => arrive(arriveSchema.parse(params)),
+  /** Ends `arrive` with those who have come. */
+  stop: () => hurry.abort(),
   close: () => closeAll(),
 });
 
@@ -115,6 +123,7 @@ function closeAll(): void {
   ledger = undefined;
   ended = 0;
   why = "";
+  hurry = new AbortController();
 }
 
 function subscribe(connection: GrpcConnection, index: number): Promise<void> {
@@ -157,7 +166,8 @@ async function arrive({ endpoint, subscribers, interval, startAt, initial, timeo
   const { promise: all, resolve } = Promise.withResolvers<void>();
   const busy = loadShare();
   const before = messages;
-  for (let i = 0; i < subscribers; i++) {
+  let came = 0;
+  for (let i = 0; i < subscribers && !hurry.signal.aborted; i++) {
     const due = startAt + i * interval;
     await sleepUntil(due);
     let missing = initial;
@@ -166,17 +176,20 @@ async function arrive({ endpoint, subscribers, interval, startAt, initial, timeo
         messages++;
         if (--missing !== 0) return;
         complete.push(machineNow() - due);
-        if (complete.length === subscribers) resolve();
+        if (complete.length === (hurry.signal.aborted ? came : subscribers)) resolve();
       },
       opened: () => void opened.push(machineNow() - due),
       ended: lost,
     };
     const connection = new GrpcConnection(endpoint, shared);
     connections.push(connection);
+    came++;
     connection.call(path, new Uint8Array(), { "wsman-initial-state": "true" }, sink);
   }
   const timer = setTimeout(resolve, timeoutMs);
+  if (hurry.signal.aborted) setTimeout(resolve, complete.length === came ? 0 : hurryMs);
+  hurry.signal.addEventListener("abort", () => setTimeout(resolve, complete.length === came ? 0 : hurryMs), { once: true });
   await all;
   clearTimeout(timer);
-  return { opened, complete, ended, why, messages: messages - before, share: busy() };
+  return { came, opened, complete, ended, why, messages: messages - before, share: busy() };
 }

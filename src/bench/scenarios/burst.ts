@@ -19,7 +19,7 @@ import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** So many changes come before those that are measured, so that all code is compiled. */
-const warmupChanges = 5000;
+const warmupChanges = 20_000;
 /** How long the last change may take to have effect once the watch has brought it. */
 const effectMs = 60_000;
 /** Longer than between two samples of CPU time: what comes before does not count. */

@@ -29,15 +29,19 @@ export const connect: Scenario = {
     await lab.usage.sample();
     const from = machineNow();
     lab.say(`${subscribers} subscribers come, ${rate} a second`);
+    const stop = (): void => void part.call("stop", {}, z.undefined()).catch(() => {});
+    lab.signal.addEventListener("abort", stop, { once: true });
+    if (lab.signal.aborted) stop();
     const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, initial: workspaces, timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs);
+    lab.signal.removeEventListener("abort", stop);
     await lab.usage.sample();
     const to = machineNow();
     const cost = lab.usage.cost("daemon", from, to);
     await part.call("close", {}, z.undefined());
-    await sleep(restMs);
+    await sleep(restMs, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
     const after = lab.usage.cost("daemon", from, machineNow());
-    const missing = subscribers - arrived.complete.length;
+    const missing = arrived.came - arrived.complete.length;
     return {
       figures: measured({
         connect_p50_ms: percentile(arrived.complete, 0.5), connect_p99_ms: percentile(arrived.complete, 0.99), connect_max_ms: percentile(arrived.complete, 1),
@@ -49,6 +53,7 @@ export const connect: Scenario = {
       notes: [
         ...(missing > 0 ? [`${missing} subscribers did not get all ${workspaces} statuses`] : []),
         ...(arrived.ended > 0 ? [`${arrived.ended} streams ended early: ${arrived.why}`] : []),
+        ...(lab.signal.aborted ? [`ended early by the user: ${arrived.came} of ${subscribers} came`] : []),
         ...limits(lab.usage, from, to, arrived.share), shares(lab.usage, from, to),
       ],
       plots: [percentilePlot("Time until the initial state is complete, by percentile", { connect: histogramOf(arrived.complete) }), ...usagePlots(lab, ["daemon"], from, machineNow())],

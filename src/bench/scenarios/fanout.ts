@@ -6,16 +6,17 @@ import { machineNow } from "../load/clock.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
-import { startSubscribers } from "../load/run.ts";
+import { openSubscribers, startSubscribers } from "../load/run.ts";
 import { countsSchema } from "../parts/subscribers.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
+import type { Figures } from "../report/figures.ts";
 import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Different frames that the bare server sends in turn. */
 const frameCount = 200;
-/** From the first message to the beginning of what is counted. */
+/** From the first message to the beginning of what is counted, at most; half of the time that is counted if that is less. */
 const rampMs = 1500;
 /** The daemon is offered more than it can deliver: this much of what the bare server did. */
 const offered = 1.6;
@@ -23,6 +24,8 @@ const offered = 1.6;
 const busyShare = 0.85;
 /** Changes a second that are not exceeded. */
 const maxRate = 10_000;
+/** What the user ends earlier than this tells nothing. */
+const leastMs = 500;
 const captureRate = 500;
 const captureTimeoutMs = 30_000;
 const nothing = z.undefined();
@@ -48,44 +51,60 @@ export const fanout: Scenario = {
     const bareTurns: Turn[] = [];
     for (const way of ways) {
       lab.say(`bare grpc-js, ${way}`);
-      bareTurns.push(await turn(lab, endpoint, () => bare.call("begin", { frames, way }, nothing), () => bare.call("finish", {}, nothing)));
+      bareTurns.push(...(await turn(lab, endpoint, () => bare.call("begin", { frames, way }, nothing), () => bare.call("finish", {}, nothing))));
     }
     await using plain = lab.part("node:http2", "bare-http2");
     const plainEndpoint: Endpoint = { host: "127.0.0.1", port: await plain.call("listen", {}, z.number()) };
     lab.say("node:http2 without gRPC");
-    const http2 = await turn(lab, plainEndpoint, () => plain.call("begin", { frames }, nothing), () => plain.call("finish", {}, nothing));
+    const [http2] = await turn(lab, plainEndpoint, () => plain.call("begin", { frames }, nothing), () => plain.call("finish", {}, nothing));
     const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
     lab.say("the daemon");
     const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
     let sourceShare = 0;
-    const ours = await turn(lab, flood.daemon.endpoint, () => flood.begin(flood.plan(rate)), async () => {
+    const [ours] = await turn(lab, flood.daemon.endpoint, () => flood.begin(flood.plan(rate)), async () => {
       sourceShare = (await flood.finish(true)).share;
     });
-    const main = lab.usage.cost("daemon", ours.from, ours.to)?.main;
-    const bareMain = bareTurns.map(({ perSecond, from, to }) => perSecond / (lab.usage.cost("bare server", from, to)?.main ?? Number.NaN));
-    const [publish, pull] = bareTurns;
     return {
       figures: measured({
-        ratio_to_bare: ours.perSecond / best,
-        ratio_to_http2: ours.perSecond / http2.perSecond,
-        messages_per_s: ours.perSecond, http2_per_s: http2.perSecond,
-        bare_publish_per_s: publish?.perSecond, bare_pull_per_s: pull?.perSecond,
-        // What a second of the main thread brings: tells more where others use the machine, too.
-        per_cpu_ratio_to_bare: main && ours.perSecond / main / Math.max(...bareMain),
+        ...comparison(lab, bareTurns, http2, ours),
         frame_bytes: frames.reduce((sum, { length }) => sum + length, 0) / frames.length,
-        offered_per_s: rate * lab.options.subscribers,
-        daemon_main_share: main,
+        offered_per_s: ours && rate * lab.options.subscribers,
       }),
-      notes: [
-        ...idleness(main),
-        ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...bareTurns.map(({ share }) => share))),
-        ...bareTurns.map(({ from, to }, i) => `bare, ${ways[i] ?? ""}: ${shares(lab.usage, from, to)}`),
-        `the daemon: ${shares(lab.usage, ours.from, ours.to)}`,
-      ],
-      plots: usagePlots(lab, ["daemon", "bare server"], bareTurns[0]?.from ?? ours.from, ours.to),
+      notes: notesOf(lab, bareTurns, ours, sourceShare),
+      plots: ours ? usagePlots(lab, ["daemon", "bare server"], bareTurns[0]?.from ?? ours.from, ours.to) : [],
     };
   },
 };
+
+/** The daemon beside those that it is compared with, as far as they had their turn. */
+function comparison(lab: Lab, bareTurns: readonly Turn[], http2: Turn | undefined, ours: Turn | undefined): Figures {
+  const [publish, pull] = bareTurns;
+  const main = ours && lab.usage.cost("daemon", ours.from, ours.to)?.main;
+  const bareMain = bareTurns.map(({ perSecond, from, to }) => perSecond / (lab.usage.cost("bare server", from, to)?.main ?? Number.NaN));
+  const others = { http2_per_s: http2?.perSecond, bare_publish_per_s: publish?.perSecond, bare_pull_per_s: pull?.perSecond };
+  if (!ours) return measured(others);
+  return measured({
+    ratio_to_bare: ours.perSecond / Math.max(...bareTurns.map(({ perSecond }) => perSecond)),
+    ratio_to_http2: ours.perSecond / (http2?.perSecond ?? Number.NaN),
+    messages_per_s: ours.perSecond,
+    ...others,
+    // What a second of the main thread brings: tells more where others use the machine, too.
+    per_cpu_ratio_to_bare: main && ours.perSecond / main / Math.max(...bareMain),
+    daemon_main_share: main,
+  });
+}
+
+function notesOf(lab: Lab, bareTurns: readonly Turn[], ours: Turn | undefined, sourceShare: number): readonly string[] {
+  const ended = lab.signal.aborted ? ["ended early by the user"] : [];
+  const bare = bareTurns.map(({ from, to }, i) => `bare, ${ways[i] ?? ""}: ${shares(lab.usage, from, to)}`);
+  if (!ours) return [...ended, ...bare];
+  return [
+    ...ended,
+    ...idleness(lab.usage.cost("daemon", ours.from, ours.to)?.main),
+    ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...bareTurns.map(({ share }) => share))),
+    ...bare, `the daemon: ${shares(lab.usage, ours.from, ours.to)}`,
+  ];
+}
 
 /** @param main share of the time that the daemon's main thread ran. */
 function idleness(main: number | undefined): readonly string[] {
@@ -105,21 +124,24 @@ async function capture(lab: Lab, flood: Flooded): Promise<readonly Uint8Array[]>
   return frames;
 }
 
-/** Connects all subscribers, lets the server send, and counts what comes. */
-async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, finish: () => Promise<void>): Promise<Turn> {
-  const { options } = lab;
+/** Connects all subscribers, lets the server send, and counts what comes. None if the user ends it before something could be counted. */
+async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, finish: () => Promise<void>): Promise<readonly Turn[]> {
+  if (lab.signal.aborted) return [];
   await using subscribers = startSubscribers(lab);
-  const parts = subscribers.parts;
-  await Promise.all(parts.map(({ part, count }) => part.call("open", { endpoint, subscribers: count, connections: Math.ceil(options.connections / parts.length), stalled: 0, capture: 0 }, nothing)));
+  const { parts } = subscribers;
+  await openSubscribers(lab, parts, { endpoint }, 0);
   const counts = (): Promise<readonly z.infer<typeof countsSchema>[]> => Promise.all(parts.map(({ part }) => part.call("counts", {}, countsSchema)));
   await begin();
-  await sleep(rampMs, undefined, { signal: lab.signal });
+  await sleep(Math.min(rampMs, lab.options.seconds * 500), undefined, { signal: lab.signal }).catch(() => {});
   await lab.usage.sample();
   const before = await counts();
-  await sleep(options.seconds * 1000, undefined, { signal: lab.signal });
+  await sleep(lab.options.seconds * 1000, undefined, { signal: lab.signal }).catch(() => {});
   const after = await counts();
   await lab.usage.sample();
   await finish();
+  const from = before[0]?.at ?? 0;
+  const to = after[0]?.at ?? 0;
+  if (lab.signal.aborted && to - from < leastMs) return [];
   const perSecond = after.reduce((sum, { messages, at }, i) => sum + ((messages - (before[i]?.messages ?? 0)) * 1000) / (at - (before[i]?.at ?? 0)), 0);
-  return { perSecond, from: before[0]?.at ?? 0, to: after[0]?.at ?? 0, share: Math.max(...after.map(({ share }) => share)) };
+  return [{ perSecond, from, to, share: Math.max(...after.map(({ share }) => share)) }];
 }

@@ -21,7 +21,7 @@ export const ready: Scenario = {
     const before = await loopDelayMs(daemon);
     const syncedAt = await daemon.synced();
     const delay = await loopDelayMs(daemon);
-    await sleep(restMs);
+    await sleep(restMs, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
     const cost = lab.usage.cost("daemon", daemon.startedAt, machineNow());
     return {
@@ -30,7 +30,7 @@ export const ready: Scenario = {
         loop_delay_max_ms: delay, loop_delay_starting_ms: before,
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
-      notes: [shares(lab.usage, daemon.startedAt, syncedAt)],
+      notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), shares(lab.usage, daemon.startedAt, syncedAt)],
       plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
     };
   },

@@ -1,43 +1,69 @@
 /** Scenario stall: a stream with and without subscribers that do not read, in turn: the others must not notice, and memory must stay flat. */
-import { runLoad } from "../load/run.ts";
+import { delayHistogram } from "../load/ledger.ts";
+import { runLoad, sumOf } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
+import type { Figures } from "../report/figures.ts";
 import { limits, ms } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 import { streamNotes, streamPlots } from "./stream.ts";
 
+/** Each has its first turn before and its second after the other, so that a drift of the machine meets both alike. */
+const order = ["without", "with", "with", "without"] as const;
+
 export const stall: Scenario = {
-  summary: "the same with and without one tenth more subscribers that do not read, in turn (--stalled for another number)",
-  defaults: { subscribers: 45, seconds: 20 },
+  summary: "the same with and without one tenth more subscribers that do not read, twice each in turn (--stalled for another number)",
+  defaults: { subscribers: 45, seconds: 12 },
   run: async (lab) => {
     const { subscribers, stalled } = lab.options;
     await lab.workspaces(lab.options.workspaces);
-    const without = await oneLoad(lab, 0);
-    const hanging = await oneLoad(lab, stalled > 0 ? stalled : Math.ceil(subscribers / 9));
-    const cost = lab.usage.cost("daemon", hanging.from, hanging.to);
-    const control = lab.usage.cost("daemon", without.from, without.to);
+    const loads = { without: new Array<LoadResult>(), with: new Array<LoadResult>() };
+    for (const side of order) {
+      if (lab.signal.aborted) break;
+      lab.say(`${side} subscribers that do not read`);
+      loads[side].push(await oneLoad(lab, side === "without" ? 0 : stalled > 0 ? stalled : Math.ceil(subscribers / 9)));
+    }
+    const shown = loads.with.at(-1) ?? loads.without.at(-1);
     return {
-      figures: measured({
-        p99_ratio: ms(hanging.latency, 99) / ms(without.latency, 99),
-        rss_growth_mb: cost && cost.rssLastMb - cost.rssFirstMb,
-        // What it grows by with the same load and no one hanging: a heap that finds its size.
-        rss_growth_without_mb: control && control.rssLastMb - control.rssFirstMb,
-        // What those who do not read cost in all: they may have taken it before the first tenth was over.
-        rss_over_without_mb: cost && control && cost.rssLastMb - control.rssLastMb,
-        rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb,
-        latency_p99_without_ms: ms(without.latency, 99), latency_p99_with_ms: ms(hanging.latency, 99),
-        latency_p50_without_ms: ms(without.latency, 50), latency_p50_with_ms: ms(hanging.latency, 50),
-        changes_per_s: hanging.changesPerSecond,
-        ...hanging.balance,
-      }),
-      notes: [...limits(lab.usage, without.from, without.to, without.share, without.late).map((note) => `without: ${note}`), ...streamNotes(lab, hanging)],
-      plots: streamPlots(lab, hanging),
+      figures: figuresOf(lab, loads),
+      notes: [...loads.without.flatMap((load) => limits(lab.usage, load.from, load.to, load.share, load.late).map((note) => `without: ${note}`)), ...(shown ? streamNotes(lab, shown) : [])],
+      plots: shown ? streamPlots(lab, shown) : [],
     };
   },
 };
 
-/** Each with a daemon of its own, so that neither starts with what the other left. */
+function figuresOf(lab: Lab, { without, with: hanging }: Readonly<Record<(typeof order)[number], readonly LoadResult[]>>): Figures {
+  const quiet = sideFigures(lab, without);
+  const disturbed = sideFigures(lab, hanging);
+  const { rss_first_mb = Number.NaN, rss_last_mb = Number.NaN } = disturbed;
+  const control = quiet["rss_last_mb"] ?? Number.NaN;
+  return measured({
+    p99_ratio: (disturbed["p99_ms"] ?? Number.NaN) / (quiet["p99_ms"] ?? Number.NaN),
+    rss_growth_mb: rss_last_mb - rss_first_mb,
+    // What it grows by with the same load and no one hanging: a heap that finds its size.
+    rss_growth_without_mb: control - (quiet["rss_first_mb"] ?? Number.NaN),
+    // What those who do not read cost in all: they may have taken it before the first tenth was over.
+    rss_over_without_mb: rss_last_mb - control,
+    rss_first_mb, rss_last_mb, rss_max_mb: disturbed["rss_max_mb"],
+    latency_p99_without_ms: quiet["p99_ms"], latency_p99_with_ms: disturbed["p99_ms"],
+    latency_p50_without_ms: quiet["p50_ms"], latency_p50_with_ms: disturbed["p50_ms"],
+    changes_per_s: hanging.at(-1)?.changesPerSecond,
+    ...(hanging.length > 0 ? sumOf(hanging.map(({ balance }) => balance)) : {}),
+  });
+}
+
+/** Delays over all loads of a side, and the daemon's memory in the last one. */
+function sideFigures(lab: Lab, loads: readonly LoadResult[]): Figures {
+  const last = loads.at(-1);
+  if (!last) return {};
+  const all = delayHistogram();
+  for (const { latency } of loads) all.add(latency);
+  const cost = lab.usage.cost("daemon", last.from, last.to);
+  return measured({ p50_ms: ms(all, 50), p99_ms: ms(all, 99), rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb });
+}
+
+/** Each with a daemon of its own, so that none starts with what another left. */
 async function oneLoad(lab: Lab, stalled: number): Promise<LoadResult> {
   await using daemon = await lab.daemon();
   await daemon.synced();

@@ -27,7 +27,7 @@ export function streamFigures(lab: Lab, result: LoadResult): Figures {
   const cost = lab.usage.cost("daemon", from, to);
   const perChange = cost && result.changes > 0 ? (cost.cpuMs * 1000) / result.changes : undefined;
   return measured({
-    latency_p50_ms: ms(latency, 50), latency_p99_ms: ms(latency, 99), latency_max_ms: latency.maxValue / 1000,
+    latency_p50_ms: ms(latency, 50), latency_p99_ms: ms(latency, 99), latency_max_ms: latency.totalCount > 0 ? latency.maxValue / 1000 : undefined,
     added_p50_ms: ms(added, 50), added_p99_ms: ms(added, 99),
     changes_per_s: result.changesPerSecond,
     ...balance,
