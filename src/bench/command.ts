@@ -36,10 +36,15 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<void>
   const { outcomes, failure } = await runAll(scenario, options, io);
   // What was measured before is reported all the same.
   if (failure && outcomes.length === 0) throw failure;
-  const report = await reportOf(name, options, outcomes);
-  io.stdout.write(`${table(report.summary, outcomes.length)}\n`);
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report.json, undefined, 2)}\n`);
-  if (options.html !== undefined) await writeFile(options.html, await htmlReport(report.json));
+  try {
+    const report = await reportOf(name, options, outcomes);
+    io.stdout.write(`${table(report.summary, outcomes.length)}\n`);
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report.json, undefined, 2)}\n`);
+    if (options.html !== undefined) await writeFile(options.html, await htmlReport(report.json));
+  } catch (error) {
+    // Why a run failed says more than that the rest can not be written.
+    throw failure ?? error;
+  }
   if (failure) throw failure;
 }
 

@@ -2,7 +2,7 @@
 
 /**
  * Copies bytes to a place in shared memory. Buffer.copy of a part of a buffer is a plain memmove; a whole one is copied by TypedArray.set, which goes through shared memory
- * word by word, and takes 25 times as long. Hence the detour over all of the memory that the bytes lie in.
+ * word by word, and takes 25 times as long. Hence the detour over all of the memory that the bytes lie in: of a socket, usually. Bytes that fill theirs take the long way.
  * @throws RangeError if they do not fit.
  */
 export function copyToShared(bytes: Uint8Array, target: Buffer, at: number): void {

@@ -59,7 +59,13 @@ export class Cluster {
     const { code, text } = await this.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace, labels: { [ownLabel]: this.run } } });
     this.#ownNamespace = code === 201;
     if (code === 201 || code === 409) return;
-    if (code !== 403 || (await this.send("GET", `${this.#path("pods")}?limit=1`)).code !== 200) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
+    if (code !== 403 || !(await this.#isThere())) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
+  }
+
+  /** Whether the namespace is there, as far as one may know: the pods of one that is not can be listed, too. */
+  async #isThere(): Promise<boolean> {
+    const { code } = await this.send("GET", `/api/v1/namespaces/${this.namespace}`);
+    return code === 403 ? (await this.send("GET", `${this.#path("pods")}?limit=1`)).code === 200 : code === 200;
   }
 
   /** Runs tasks a few at a time. */

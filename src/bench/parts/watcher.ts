@@ -2,13 +2,12 @@
  * Part: a bare watch of the same pods, which notes when each change's line is complete: what any watcher could know at best.
  * If the API server ends it, it is begun again at once at the newest version: what was written in between it does not see.
  */
-import { get as httpGet } from "node:http";
-import { get as httpsGet } from "node:https";
-import type { IncomingMessage } from "node:http";
-import { text } from "node:stream/consumers";
 import { z } from "zod";
+import { systemClock } from "../../domain/clock.ts";
 import { workspaceSelector } from "../../domain/names.ts";
-import { connectOptions, openAccess, pathOn } from "../load/access.ts";
+import { KubeClient, type KubeResponse } from "../../main/kube/client.ts";
+import { LineSplitter } from "../../main/kube/lines.ts";
+import { openAccess } from "../load/access.ts";
 import { machineNow } from "../load/clock.ts";
 import { planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
@@ -35,7 +34,9 @@ export const arrivalsSchema = z.object({
 
 const listSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
 const mark = Buffer.from(`"${stampAnnotation}":"`);
-const newline = 10;
+const maxLineBytes = 16 << 20;
+/** A watch may be silent for as long as it likes. */
+const forEver = 2 ** 31 - 1;
 let plan: Plan | undefined;
 let at = new Float64Array(0);
 let lines = 0;
@@ -44,9 +45,9 @@ let disordered = 0;
 let ended = false;
 /** Per workspace, the newest change so far. */
 let newest = new Float64Array(0);
-let response: IncomingMessage | undefined;
+let client: KubeClient | undefined;
 let standstills: Standstills | undefined;
-let closing = false;
+const stopping = new AbortController();
 let share = loadShare();
 
 serve({
@@ -63,35 +64,24 @@ serve({
   },
   finish: () => ({ at, lines, bytes, disordered, ended, share: share(), gapPerSecond: standstills?.perSecond ?? new Float64Array(0) }),
   close: () => {
-    closing = true;
-    response?.destroy();
+    stopping.abort();
+    return client?.close();
   },
 });
 
 type Place = z.infer<typeof openSchema>;
 
+/** Resolves once the watch is there, and reads it from then on. */
 async function begin(place: Place): Promise<void> {
-  const answer = await watch(place);
-  response = answer;
-  // One line in pieces, as TCP brings them: joined once, when its end is there.
-  let pieces: Buffer[] = [];
-  answer.on("data", (chunk: Buffer) => {
-    const now = machineNow();
-    let from = 0;
-    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
-      const piece = chunk.subarray(from, end);
-      line(pieces.length === 0 ? piece : Buffer.concat([...pieces, piece]), now);
-      pieces = [];
-      from = end + 1;
-    }
-    if (from < chunk.length) pieces.push(chunk.subarray(from));
-  });
-  answer.on("error", () => {});
-  answer.on("close", () => {
-    if (closing) return;
+  const source = (client ??= new KubeClient({ credentials: (await openAccess(place.kubeconfig)).source, clock: systemClock }));
+  const { body } = await watch(source, place);
+  const splitter = new LineSplitter((bytes) => line(asBuffer(bytes), machineNow()), maxLineBytes);
+  const over = (): void => {
+    if (stopping.signal.aborted) return;
     ended = true;
     begin(place).catch(() => {});
-  });
+  };
+  body.pump((chunk) => splitter.push(chunk), forEver).then(over, over);
 }
 
 function line(content: Buffer, now: number): void {
@@ -109,18 +99,18 @@ function line(content: Buffer, now: number): void {
 }
 
 /** A watch from now on: the pods that are there already would only take time. */
-async function watch({ kubeconfig, namespace }: Place): Promise<IncomingMessage> {
-  const { first: access } = await openAccess(kubeconfig);
-  const send = access.origin.startsWith("https:") ? httpsGet : httpGet;
-  const options = { ...connectOptions(access), headers: { accept: "application/json", ...access.headers } };
-  const get = async (query: string): Promise<IncomingMessage> => {
-    const address = `${access.origin}${pathOn(access, "")}/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(workspaceSelector)}&${query}`;
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      send(address, options, resolve).once("error", reject);
-    });
-    if (answer.statusCode !== 200) throw new Error(`the bare watch was answered with ${answer.statusCode}`);
-    return answer;
-  };
-  const list = listSchema.parse(JSON.parse(await text(await get("limit=1"))));
-  return get(`watch=1&resourceVersion=${list.metadata.resourceVersion}&timeoutSeconds=86400`);
+async function watch(source: KubeClient, { namespace }: Place): Promise<KubeResponse> {
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const { signal } = stopping;
+  const first = await source.getRaw(path, { query: { labelSelector: workspaceSelector, limit: "1" }, signal });
+  const { resourceVersion } = listSchema.parse(JSON.parse(new TextDecoder().decode(first))).metadata;
+  const response = await source.request({ method: "GET", watch: true, path, query: { labelSelector: workspaceSelector, watch: "1", resourceVersion, timeoutSeconds: "86400" }, signal });
+  if (response.status === 200) return response;
+  response.body.discard();
+  throw new Error(`the bare watch was answered with ${response.status}`);
+}
+
+/** The same bytes, with Buffer's methods. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -62,7 +62,8 @@ serve({
 });
 
 function headersWith(authenticating: Readonly<Record<string, string>>): Record<string, string> {
-  return { "content-type": "application/merge-patch+json", accept: "application/json", ...authenticating };
+  // No one wants the whole pod back: it would take the API server and this process more than the change itself.
+  return { "content-type": "application/merge-patch+json", accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", ...authenticating };
 }
 
 async function renew(): Promise<void> {

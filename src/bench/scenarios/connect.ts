@@ -32,8 +32,7 @@ export const connect: Scenario = {
     const stop = (): void => void part.call("stop", {}, z.undefined()).catch(() => {});
     lab.signal.addEventListener("abort", stop, { once: true });
     if (lab.signal.aborted) stop();
-    const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, initial: workspaces, timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs);
-    lab.signal.removeEventListener("abort", stop);
+    const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, initial: workspaces, timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs).finally(() => lab.signal.removeEventListener("abort", stop));
     await lab.usage.sample();
     const to = machineNow();
     const cost = lab.usage.cost("daemon", from, to);

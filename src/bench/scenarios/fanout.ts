@@ -119,7 +119,7 @@ async function capture(lab: Lab, flood: Flooded): Promise<readonly Uint8Array[]>
   await flood.finish(false);
   const frames: Uint8Array[] = [];
   // Some may have been coalesced; what there is will do.
-  for (const deadline = machineNow() + captureTimeoutMs; frames.length < frameCount / 2 && machineNow() < deadline; await sleep(50)) frames.push(...(await reader.call("counts", {}, countsSchema)).frames);
+  for (const deadline = machineNow() + captureTimeoutMs; frames.length < frameCount / 2 && machineNow() < deadline && !lab.signal.aborted; await sleep(50)) frames.push(...(await reader.call("counts", {}, countsSchema)).frames);
   if (frames.length < frameCount / 2) throw new Error("the daemon does not tell of changes");
   return frames;
 }

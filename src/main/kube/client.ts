@@ -96,7 +96,10 @@ export class KubeClient implements Requester {
     const access = await this.#access();
     const first = await this.#send(request, access);
     if (first.status !== 401) return first;
-    const renewed = await this.#options.credentials.renew(access).catch((error: unknown) => Promise.reject(unreadable(error)));
+    const renewed = await this.#options.credentials.renew(access).catch((error: unknown) => {
+      first.body.discard();
+      throw unreadable(error);
+    });
     if (renewed === access) return first;
     first.body.discard();
     return this.#send(request, renewed);

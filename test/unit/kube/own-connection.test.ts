@@ -1,6 +1,6 @@
 /** Watches over connections of their own: plain and TLS, memory that is used again, held bodies, and peers that misbehave. */
 import assert from "node:assert/strict";
-import { createServer, type Socket } from "node:net";
+import { createServer, Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { KubeClient } from "../../../src/main/kube/client.ts";
 import type { Access } from "../../../src/main/kube/credentials.ts";
@@ -93,6 +93,34 @@ for (const scheme of ["http", "https"] as const) {
       await client.close();
       assert.deepEqual(new Set((await Promise.all(ends)).map(({ reason }) => reason)), new Set(["Closed"]));
       await until("all connections are closed", () => server.open === 0);
+    });
+
+    test("that is held back when the server ends it ends with the client all the same", async (t) => {
+      const { server, client } = await start(t);
+      server.handle = (answer) => answer.raw("x".repeat(50_000)).end();
+      const { body } = await client.request({ method: "GET", watch: true, path: "/pods", signal: never });
+      const held = Promise.withResolvers<void>();
+      const end = rejection(body.pump(() => {
+        held.resolve();
+        return new Promise(() => {});
+      }, 10_000));
+      await held.promise;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await client.close();
+      assert.equal((await end).reason, "Closed");
+    });
+
+    test("keeps its connection alive", async (t) => {
+      const { server, client } = await start(t);
+      server.handle = (answer) => void answer.open();
+      const kept: unknown[] = [];
+      t.mock.method(Socket.prototype, "setKeepAlive", function set(this: Socket, ...args: unknown[]) {
+        kept.push(args);
+        return this;
+      });
+      const { body } = await client.request({ method: "GET", watch: true, path: "/pods", signal: never });
+      assert.deepEqual(kept, [[true, 15_000]]);
+      body.discard();
     });
 
     test("ends with its signal, in the head and in the body, and leaves no connection", async (t) => {

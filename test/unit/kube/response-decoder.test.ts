@@ -79,6 +79,11 @@ describe("a response", () => {
     assert.ok(decode(Buffer.from("HTTP/1.1 204\r\n\r\n"), [100]).done);
   });
 
+  test("may have headers of any name", () => {
+    const { head } = decode(Buffer.from(`${ok}constructor: a\r\n__proto__: b\r\n__proto__: c\r\ncontent-length: 0\r\n\r\n`), [7]);
+    assert.deepEqual(Object.entries(head?.headers ?? {}), [["constructor", "a"], ["__proto__", ["b", "c"]], ["content-length", "0"]]);
+  });
+
   test("that breaks off is told as such, wherever it does", () => {
     const whole = `${ok}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`;
     for (let length = 1; length < whole.length; length++) assert.equal(failure(whole.slice(0, length), true).reason, "Truncated", `after ${length} bytes`);
@@ -88,7 +93,7 @@ describe("a response", () => {
   test("that is none is refused, as is what nobody asked for, and what has no end where it should", () => {
     const chunked = `${ok}transfer-encoding: chunked\r\n\r\n`;
     const bad = [
-      "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n", `${ok}no header\r\n\r\n`, `${ok}: x\r\n\r\n`, `${ok}a: b\r\n folded\r\n\r\n`,
+      "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 000 OK\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n", `${ok}no header\r\n\r\n`, `${ok}: x\r\n\r\n`, `${ok}a: b\r\n folded\r\n\r\n`,
       `${ok}content-length: x\r\n\r\n`, `${ok}content-length: -1\r\n\r\n`, `${ok}content-length: 1\r\ncontent-length: 2\r\n\r\n`, `${ok}transfer-encoding: gzip, chunked\r\n\r\n`, `${ok}content-encoding: gzip\r\n\r\n`,
       `${chunked}\r\n`, `${chunked}g\r\n`, `${chunked}-1\r\n`, `${chunked}3\nabc`, `${chunked}3\r\nabcd\r\n`, `${chunked}3\r\nabc\n`, `${chunked}${"f".repeat(14)}\r\n`, `${chunked}0${"0".repeat(13)}\r\n`,
       `${ok}${"x".repeat(70_000)}`, `${chunked}1;${"x".repeat(2000)}`, `${chunked}0\r\n${"x: y\r\n".repeat(20_000)}`,

@@ -85,7 +85,7 @@ export class Exchange implements ResponseBody {
     await this.pump((chunk) => {
       length += chunk.length;
       if (length > limit) throw new KubeError(`answer of the API server is longer than ${limit} bytes`, { status: 0, reason: "TooLarge", retryable: false });
-      chunks.push(Uint8Array.from(chunk));
+      chunks.push(new Uint8Array(chunk));
     }, idleMs);
     return Buffer.concat(chunks, length);
   }
@@ -112,8 +112,10 @@ export class Exchange implements ResponseBody {
     if (this.#failure) return false;
     this.#heardAt = this.#clock.monotonic();
     try {
-      const wait = this.#consume?.(chunk);
-      if (!wait) return true;
+      if (!this.#consume) throw new Error("a part of the body came before it was asked for");
+      const wait = this.#consume(chunk);
+      // The consumer may have given the exchange up.
+      if (!wait) return !this.failure;
       this.#held = true;
       wait.then(() => this.#continue(), (error: unknown) => this.fail(toKubeError(error)));
     } catch (error) {

@@ -55,11 +55,13 @@ export class OwnConnection implements Transport {
   #held = false;
   /** Bytes read since the event loop had its turn last. */
   #turn = 0;
+  /** The peer has said all it will; the socket is closed; the exchange is over. */
   #closed = false;
+  #gone = false;
   #over = false;
 
   /**
-   * Connects and sends the request; whatever becomes of it, the exchange is told. @param onDone called once, when the connection is closed.
+   * Connects and sends the request; whatever becomes of it, the exchange is told. @param onDone called once, when the connection is closed and the exchange is over.
    * @throws KubeError if the request can not be sent as it is.
    */
   static open(access: Access, request: StreamRequest, exchange: Exchange, clock: Clock, onDone: () => void): void {
@@ -73,10 +75,13 @@ export class OwnConnection implements Transport {
     this.#decoder = new ResponseDecoder({ head: (head) => this.#head(head), data: (part) => this.#data(part) });
     this.#socket = connect(access, { buffer: () => this.#nextMemory(), callback: (length) => this.#read(length) });
     this.#socket.on("error", (error) => exchange.fail(toKubeError(error)));
+    // Not by an option: tls.connect takes none of that name.
+    this.#socket.once("connect", () => this.#socket.setKeepAlive(true, keepAliveMs));
     this.#socket.on("end", () => this.#onClosed());
     this.#socket.on("close", () => {
+      this.#gone = true;
       this.#onClosed();
-      this.#done();
+      this.#doneIfOver();
     });
     this.#cancelConnect = clock.timer(connectMs, () => exchange.fail(new KubeError(`no connection to the API server within ${connectMs} ms`, { status: 0, reason: "Timeout" })));
     this.#socket.once(access.origin.startsWith("https:") ? "secureConnect" : "connect", this.#cancelConnect);
@@ -91,9 +96,9 @@ export class OwnConnection implements Transport {
 
   abort(): void {
     this.#over = true;
-    this.#reads.length = 0;
     this.#cancelConnect();
     this.#socket.destroy();
+    this.#doneIfOver();
   }
 
   /** Called after each read, for the next one. Where the last one is held, the next goes behind it, or elsewhere. */
@@ -167,8 +172,10 @@ export class OwnConnection implements Transport {
     this.#decode();
   }
 
-  #done(): void {
-    this.#cancelConnect();
+  /** Not before both: a consumer may hold back what came before the connection was closed, and TLS may deliver until then. */
+  #doneIfOver(): void {
+    if (!this.#over || !this.#gone) return;
+    this.#reads.length = 0;
     this.#onDone?.();
     this.#onDone = undefined;
   }
@@ -183,7 +190,7 @@ interface Reading {
 function connect({ origin, tls }: Access, onread: Reading): Socket {
   const url = new URL(origin);
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const options = { host, port: Number(url.port || (url.protocol === "https:" ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: keepAliveMs, onread };
+  const options = { host, port: Number(url.port || (url.protocol === "https:" ? 443 : 80)), onread };
   if (url.protocol === "http:") return connectTcp(options);
   // Types do not have it, but tls.connect takes onread as node:net does; test/unit/kube/own-connection.test.ts holds it to that.
   const secure = { ALPNProtocols: ["http/1.1"], ...(isIP(host) === 0 ? { servername: host } : {}), ...options, ...tls };

@@ -72,7 +72,7 @@ export class PooledTransport implements Dispatcher.DispatchHandler, Transport {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     if (this.#paused) this.#early.push(chunk);
-    else if (!this.#exchange.data(chunk)) this.#pause(controller);
+    else if (!this.#exchange.data(chunk) && !this.#exchange.failure) this.#pause(controller);
   }
 
   onResponseEnd(): void {

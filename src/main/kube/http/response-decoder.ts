@@ -166,19 +166,20 @@ export class ResponseDecoder {
 
 function readHead(text: string): ResponseHead {
   const lines = text.split("\r\n");
-  const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(lines[0] ?? "")?.[1];
+  const status = /^HTTP\/1\.[01] ([1-9]\d\d)(?: |$)/.exec(lines[0] ?? "")?.[1];
   if (status === undefined) throw malformed("no HTTP/1.1 status line");
-  const headers: Record<string, string | string[]> = {};
+  // Names are the peer's choice: "constructor" is as good as any.
+  const headers = new Map<string, string | string[]>();
   for (const line of lines.slice(1)) {
     const colon = line.indexOf(":");
     // Names are tokens: neither empty nor with spaces around, which excludes folded lines.
     const name = line.slice(0, colon).toLowerCase();
     if (colon < 1 || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) throw malformed("a header that is none");
     const value = line.slice(colon + 1).trim();
-    const known = headers[name];
-    headers[name] = known === undefined ? value : [...(typeof known === "string" ? [known] : known), value];
+    const known = headers.get(name);
+    headers.set(name, known === undefined ? value : [...(typeof known === "string" ? [known] : known), value]);
   }
-  return { status: Number(status), headers };
+  return { status: Number(status), headers: Object.fromEntries(headers) };
 }
 
 function hexDigit(byte: number): number {
