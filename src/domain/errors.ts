@@ -17,6 +17,18 @@ export class WsmanError extends Error {
   }
 }
 
+/** The status of another gRPC server, which a client of ours is to see as it is. */
+export class RemoteError extends Error {
+  override readonly name = "RemoteError";
+  /** gRPC's number. */
+  readonly code: number;
+
+  constructor(code: number, details: string) {
+    super(details);
+    this.code = code;
+  }
+}
+
 /** The same words for every call that names a workspace which is not there. */
 export function workspaceNotFound(id: string): WsmanError {
   return new WsmanError("NOT_FOUND", `workspace ${id} does not exist`);

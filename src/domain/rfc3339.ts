@@ -56,3 +56,11 @@ export function formatRfc3339({ seconds, nanos }: Instant): string {
   const digits = String(nanos).padStart(9, "0").replace(/(?:000){1,2}$/, "");
   return `${whole}.${digits}Z`;
 }
+
+/** A time in UTC as Go's time.RFC3339Nano prints it: without trailing zeros in the fraction. Empty if it is no time. */
+export function rfc3339Nano(unixMs: number): string {
+  const whole = Math.floor(unixMs);
+  if (!(Math.abs(whole) <= 8.64e15)) return "";
+  const text = new Date(whole).toISOString();
+  return text.replace(/\.?0*Z$/, "Z");
+}

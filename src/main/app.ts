@@ -56,6 +56,10 @@ function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "
     cache: wsmand.statusCache,
     subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog },
     drainTimeoutMs: wsmand.drainTimeout,
-    classes: manager.workspaceClasses,
+    rateLimits: rpcServer.rateLimits,
+    manager,
+    seccompField: wsmand.pods.seccompField,
+    kubernetes: wsmand.kubernetes,
+    persistIntervalMs: wsmand.activity.persistInterval,
   };
 }

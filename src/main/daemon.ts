@@ -4,29 +4,22 @@ import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
 import type { DeriveConfig } from "../domain/messages.ts";
 import { eventReasons, workspaceSelector } from "../domain/names.ts";
+import type { ManagerConfig, RateLimit } from "./config/types.ts";
+import { buildCore, steeringOf, type Core } from "./core.ts";
 import { startHttpServer } from "../metrics/http.ts";
 import { createMetrics, type Metrics } from "../metrics/registry.ts";
 import type { ClientHooks, KubeClient } from "./kube/client.ts";
-import { eventWatchLimits, PodEventStore } from "./kube/events.ts";
-import { podFetcher } from "./kube/pods.ts";
+import { eventWatchLimits } from "./kube/events.ts";
 import type { ReflectorLimits } from "./kube/limits.ts";
 import { Reflector } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
-import { Oddities } from "./oddities.ts";
-import { Pipeline } from "./pipeline/pipeline.ts";
-import { startPool, type WorkerPool } from "./pipeline/pool.ts";
-import { Rederiver } from "./pipeline/rederive.ts";
-import { Rereader } from "./pipeline/reread.ts";
-import { Workspaces } from "./pipeline/workspaces.ts";
-import type { ClusterClass } from "./rpc/ports.ts";
+import { startPool } from "./pipeline/pool.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
-import { StatusCache, type CacheLimits } from "./state/cache.ts";
-import { stopReason, takeCensus } from "./state/census.ts";
-import { Registry } from "./state/registry.ts";
-import { StateStore } from "./state/store.ts";
+import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
-import { Hub, type HubLimits } from "./subscriptions/hub.ts";
+import type { Hub, HubLimits } from "./subscriptions/hub.ts";
+import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";
 
 /** All that the daemon depends on, in plain values; the command line makes it from the configuration. */
 export interface DaemonOptions {
@@ -39,7 +32,15 @@ export interface DaemonOptions {
   readonly cache: CacheLimits;
   readonly subscriptions: HubLimits;
   readonly drainTimeoutMs: number;
-  readonly classes: readonly ClusterClass[];
+  readonly rateLimits: readonly RateLimit[];
+  /** Section `manager`: what new workspaces are made of. */
+  readonly manager: ManagerConfig;
+  /** Set seccomp profiles in the security context of new pods as well. */
+  readonly seccompField: boolean;
+  /** Requests per second to the API server beside watches and lists, and at once after a pause. */
+  readonly kubernetes: { readonly qps: number; readonly burst: number };
+  /** A workspace's activity is written to its pod at most once in this time, milliseconds. */
+  readonly persistIntervalMs: number;
   /** Makes the client for the API server, with the hooks given here. */
   readonly connect: (hooks: ClientHooks) => KubeClient;
   readonly clock: Clock;
@@ -89,10 +90,14 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
+  cleanup.push(() => core.nodes.close());
+  // Before the client closes, after the last call.
+  cleanup.push(() => core.starter.settled(Math.min(flushMs, options.drainTimeoutMs / 2)));
+  cleanup.push(() => core.activity.flush(Math.min(flushMs, options.drainTimeoutMs / 2)));
   const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
   // Served until the drain is over, so that it can be watched.
   if (http) cleanup.push(() => http.close());
-  const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.classes, metrics: metrics.rpc, clock, log });
+  const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.manager.workspaceClasses, steering: steeringOf(options, core), rateLimits: options.rateLimits, metrics: metrics.rpc, clock, log });
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);
@@ -109,97 +114,6 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
     metricsPort: http?.port,
     synced,
     close: () => (closed ??= close()),
-  };
-}
-
-interface Core {
-  readonly store: StateStore;
-  readonly hub: Hub;
-  readonly pipeline: Pipeline;
-  readonly rereader: Rereader;
-  readonly workspaces: Workspaces;
-  readonly events: PodEventStore;
-}
-
-/** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
-function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
-  const { clock, random, log } = options;
-  const { subscriptions, workspaces } = metrics;
-  const oddities = new Oddities(metrics.pipeline, log);
-  const cache = new StatusCache(options.cache, metrics.cache);
-  const store = new StateStore(new Registry(), cache, versions, {
-    published(update) {
-      subscriptions.published.add();
-      hub.publish(update);
-    },
-    suppressed: () => subscriptions.suppressed.add(),
-    started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
-    stopped: (facts) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass),
-    skipped: (result) => oddities.skipped(result),
-    conflict: (id, podName) => oddities.conflict(id, podName),
-    reread: (podName, uid) => rereader.readLater(podName, uid),
-    forgotten: (uid) => events.forget(uid),
-  });
-  const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
-  const events = new PodEventStore({ clock, log, onChange: (uid) => rederiver.request(uid) });
-  const pipeline = new Pipeline({
-    pool,
-    target: store,
-    events,
-    clock,
-    log,
-    hooks: {
-      batch: (lines, busyMicros) => metrics.pipeline.batch(lines, busyMicros),
-      published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
-      retried: () => metrics.pipeline.workerRestarts.add(),
-      outdated: (uid) => rederiver.request(uid),
-      unreadable: (uid) => store.unreadable(uid),
-    },
-  });
-  const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
-  const hub = new Hub({
-    clock,
-    limits: options.subscriptions,
-    hooks: {
-      coalesced: () => subscriptions.coalesced.add(),
-      ended(client, reason) {
-        subscriptions.ended(reason);
-        if (reason !== "shutdown") log.warn({ client, reason }, "a subscriber was ended");
-      },
-    },
-    initial: {
-      records: () => store.registry.records(),
-      get sequence() {
-        return store.sequence;
-      },
-      frame: (record) => rereader.frame(record),
-    },
-  });
-  bindGauges(metrics, { store, hub, pipeline });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events };
-}
-
-function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
-  const { cache, registry } = core.store;
-  metrics.workspaces.source(oncePerTurn(() => takeCensus(registry)));
-  metrics.pipeline.queueDepth(() => core.pipeline.depth);
-  metrics.cache.size(() => ({ bytes: cache.bytes, entries: cache.entries }));
-  metrics.subscriptions.queues(function* queues() {
-    for (const { client, pending } of core.hub.levels()) yield [client, pending] as const;
-  });
-}
-
-/** Several gauges read the same count at a scrape. */
-function oncePerTurn<T>(read: () => T): () => T {
-  let last: { readonly value: T } | undefined;
-  return () => {
-    if (!last) {
-      last = { value: read() };
-      setImmediate(() => {
-        last = undefined;
-      });
-    }
-    return last.value;
   };
 }
 
@@ -234,6 +148,8 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
     return synced;
   };
   const events = eventReasons.map((reason) => start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }));
+  // Nothing waits for it: without it a call that needs a node daemon is told so.
+  void start("pods", "pods/ws-daemon", core.nodeDaemons, { labelSelector: nodeDaemonSelector });
   const known = Promise.race([Promise.all(events), sleep(clock, eventsFirstMs, stopping.signal)]);
   const synced = known.then(() => start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }));
   return {

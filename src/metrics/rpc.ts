@@ -23,6 +23,8 @@ export interface MethodMetrics {
 export interface RpcMetrics {
   /** The recorder of a method; always the same one for the same method, with its series present at zero from then on. */
   method(type: GrpcType, service: string, method: string): MethodMetrics;
+  /** A call of a method that has a rate limit came; `limited`: it was refused or had to wait. */
+  rateLimited(method: string, limited: boolean): void;
 }
 
 /** Go's names of the gRPC status codes, by number. */
@@ -41,8 +43,10 @@ export function createRpcMetrics(registry: Registry): RpcMetrics {
   const sent = tallyCounters(registry, "grpc_server_msg_sent_total", "Messages sent to clients.", labelNames);
   const handled = tallyCounters(registry, "grpc_server_handled_total", "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
   const handling = tallyHistograms(registry, { name: "grpc_server_handling_seconds", help: "Time from a call's begin to its end.", buckets: handlingBuckets });
+  const limiter = tallyCounters(registry, "grpc_server_rate_limiter_calls_total", "Calls of methods that have a rate limit, by whether they were limited.", ["grpc_method", "rate_limited"]);
   const methods = new Map<string, MethodMetrics>();
   return {
+    rateLimited: (method, limited) => limiter.of(method, String(limited)).add(),
     method(type, service, method) {
       const key = `/${service}/${method}`;
       const known = methods.get(key);

@@ -42,13 +42,12 @@ test("random bytes to every method are answered with a status that says what is 
   t.after(() => client.close());
   const random = seededRandom(7);
   for (const method of methods) {
-    const implemented = ["GetWorkspaces", "DescribeWorkspace", "Subscribe"].includes(method);
+    const expected = method === "DescribeCluster" ? [code.OK] : [code.INVALID_ARGUMENT, code.NOT_FOUND];
     for (let length = 20; length < 400; length += 20) {
       const bytes = Uint8Array.from({ length }, () => Math.floor(random() * 256));
       const answer = await client.wsman(method, bytes);
-      const expected = implemented ? code.INVALID_ARGUMENT : method === "DescribeCluster" ? code.OK : code.UNIMPLEMENTED;
-      assert.equal(answer.code, expected, `${method}: ${answer.details}`);
-      if (implemented) assert.match(answer.details, /^cannot decode the request as wsman\./);
+      assert.ok(expected.includes(answer.code), `${method}: ${answer.code} ${answer.details}`);
+      if (["GetWorkspaces", "DescribeWorkspace", "Subscribe"].includes(method)) assert.match(answer.details, /^cannot decode the request as wsman\./);
     }
   }
   for (const path of ["/", "//", "/__proto__/x", "/wsman.WorkspaceManager/__proto__", "/wsman.WorkspaceManager/constructor", `/${"x".repeat(10_000)}`]) {

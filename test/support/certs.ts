@@ -28,7 +28,7 @@ export interface CertificateOptions {
 export interface Authority {
   /** Its certificate, PEM. */
   readonly crt: string;
-  /** Issues a certificate; servers' are for localhost and 127.0.0.1. */
+  /** Issues a certificate; servers' are for localhost, 127.0.0.1 and their name. */
   issue(name: string, options: CertificateOptions): Promise<CertificatePair>;
 }
 
@@ -61,7 +61,7 @@ async function issue(authority: X509.X509Certificate, signingKey: webcrypto.Cryp
       new x509.BasicConstraintsExtension(false),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([usage]),
-      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "localhost" }, { type: "ip", value: "127.0.0.1" }]),
+      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "localhost" }, ...(/^[a-z]+$/.test(name) ? [{ type: "dns", value: name } as const] : []), { type: "ip", value: "127.0.0.1" }]),
     ],
   });
   const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");

@@ -97,6 +97,27 @@ export class WsmanClient {
     return response.WorkspaceClasses.map(({ Id, DisplayName }) => ({ id: Id ?? "", displayName: DisplayName ?? "" }));
   }
 
+  /** Starts a workspace. The token is secret. */
+  async start(request: wsman.StartWorkspaceRequest): Promise<{ url: string; ownerToken: string }> {
+    const { url, ownerToken } = await this.#unary("StartWorkspace", request, {
+      encode: (message) => wsman.StartWorkspaceRequest.encode(message).finish(),
+      decode: (bytes) => wsman.StartWorkspaceResponse.decode(bytes),
+    });
+    return { url, ownerToken };
+  }
+
+  /** Takes a snapshot of a workspace, or backs it up; gives the location. */
+  async save(method: "TakeSnapshot" | "BackupWorkspace", id: string): Promise<string> {
+    // Both messages have the same members, as far as they are needed.
+    const { url } = await this.#unary(method, { id }, { encode: (message) => wsman.BackupWorkspaceRequest.encode(message).finish(), decode: (bytes) => wsman.BackupWorkspaceResponse.decode(bytes) });
+    return url;
+  }
+
+  /** A call whose answer is that it was done. @param request encoded. */
+  async order(method: "StopWorkspace" | "MarkActive" | "SetTimeout" | "ControlPort" | "ControlAdmission" | "UpdateSSHKey", request: Uint8Array): Promise<void> {
+    await this.#unary(method, request, { encode: (bytes) => bytes, decode: () => true });
+  }
+
   /** Subscribes, and asks for the current statuses first; a server that does not know of that sends the changes only. */
   subscribe(filter: FilterFlags): StatusStream {
     const metadata = new Metadata();

@@ -11,6 +11,7 @@ import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { usageError } from "./errors.ts";
+import { addSteeringCommands } from "./steering.ts";
 import { versionText } from "./version.ts";
 
 /** Makes the commands. `exit` takes exit codes that are no errors of the command itself. */
@@ -22,6 +23,7 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   addExplain(program, io, exit);
   addRender(program, io, exit);
   addClientCommands(program, io);
+  addSteeringCommands(program, io, withConnection);
   addBench(program, io);
   return program;
 }

@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import { wsman } from "../../gen/proto.js";
 import { readPodTemplate } from "../config/pod-template.ts";
 import type { Config } from "../config/index.ts";
 import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
@@ -14,7 +13,7 @@ import { invalidStart, startProblems } from "../render/validation.ts";
 import { loadConfig } from "./config-flags.ts";
 import { exitCodes } from "./errors.ts";
 import { readAll, type Io } from "./io.ts";
-import { readProtoJson } from "./proto-json.ts";
+import { maxInputBytes, readStartRequest } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
 
 /** Flags of `render`. */
@@ -25,15 +24,12 @@ export interface RenderFlags {
   readonly cliApiKey?: string | undefined;
 }
 
-/** As much as a start request over gRPC may have, twice for what JSON adds. */
-const maxInputBytes = 32 * 1024 * 1024;
-
 /** Renders; prints `{"error": ...}` instead where that can not be done. What StartWorkspace would refuse is rendered with a warning. Resolves with the exit code. */
 export async function renderCommand(io: Io, flags: RenderFlags): Promise<number> {
   const warn = (text: string): void => void io.stderr.write(`warning: ${sanitize(text)}\n`);
   try {
     const config = await loadConfig(io, flags.config);
-    const request = readRequest(await readAll(io.stdin, maxInputBytes), warn);
+    const request = readStartRequest(await readAll(io.stdin, maxInputBytes), warn);
     const start = readStart(request);
     const problems = startProblems(request);
     if (problems.length > 0) warn(`StartWorkspace would refuse this: ${invalidStart(problems).message}`);
@@ -44,21 +40,6 @@ export async function renderCommand(io: Io, flags: RenderFlags): Promise<number>
   } catch (error) {
     io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
     return exitCodes.error;
-  }
-}
-
-function readRequest(text: string, warn: (text: string) => void): wsman.StartWorkspaceRequest {
-  const { message, unknown } = readProtoJson(parseJson(text), "ws-manager-api/core.proto", "wsman.StartWorkspaceRequest");
-  if (unknown.length > 0) warn(`no members of a StartWorkspaceRequest, ignored: ${unknown.slice(0, 20).join(", ")}${unknown.length > 20 ? ", ..." : ""}`);
-  return wsman.StartWorkspaceRequest.fromObject(message);
-}
-
-/** The parser's own message quotes the input, which may hold tokens. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error("the standard input is not JSON: give a StartWorkspaceRequest as proto3 JSON");
   }
 }
 

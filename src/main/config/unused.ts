@@ -5,14 +5,10 @@ const withoutEffect = [
   "manager.initProbe",
   "manager.eventTraceLog",
   "manager.dryRun",
-  "manager.wsdaemon",
   "content.storage",
-  "rpcServer.ratelimits",
   "imageBuilderProxy.targetAddr",
   "pprof.addr",
-  "wsmand.activity",
   "wsmand.leaderElection",
-  "wsmand.kubernetes",
   "wsmand.tracing",
 ] as const;
 

@@ -2,41 +2,16 @@
  * The pipeline: lines in, ordered results out. Batches run on any worker; results take effect strictly in the order in which
  * the lines came (docs/architecture.md). Bounded by bytes: above, whoever brings lines is asked to wait.
  */
-import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
-import type { Log } from "../../domain/log.ts";
-import type { BatchResult, LineResult, Origin, PodEvent, SkippedResult, WorkspaceResult } from "../../domain/messages.ts";
+import type { BatchResult, Origin } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
+import { LineCommit, type CommitOptions } from "./commit.ts";
 import { Isolation } from "./isolation.ts";
 import { peekUid } from "./peek.ts";
 import type { WorkerPool } from "./pool.ts";
 import { Progress } from "./progress.ts";
 import { Room } from "./room.ts";
-
-/** Where results take effect. */
-export interface PipelineTarget {
-  /** Publications so far. */
-  readonly sequence: number;
-  apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined;
-  listStarted(setBack: boolean): void;
-  /** Takes effect step by step: between them the event loop may get its turn, but nothing else is applied. */
-  listFinished(resourceVersion: string): Iterator<void>;
-}
-
-/** Told about by the pipeline, for metrics. */
-export interface PipelineHooks {
-  /** A batch of so many lines came back, on which its worker spent so many microseconds. */
-  batch(lines: number, busyMicros: number): void;
-  /** A line of the watch led to a publication, so long (ms) after it arrived. */
-  published(ms: number): void;
-  /** A worker died or hung, and its batch is done again. */
-  retried(): void;
-  /** A line of the watch could not be read: what it says of this pod has to be learned in another way. */
-  unreadable(uid: string): void;
-  /** A status was derived without Events that have come meanwhile: it must be derived again. */
-  outdated(uid: string): void;
-}
 
 /** Bounds of the pipeline. */
 export interface PipelineLimits {
@@ -54,14 +29,8 @@ export interface PipelineLimits {
 export const defaultPipelineLimits: PipelineLimits = { maxBytes: 16 * 1024 * 1024, maxListBytes: 2 * 1024 * 1024, watchdogMs: 5000, sliceMs: 5 };
 
 /** What the pipeline needs. */
-export interface PipelineOptions {
+export interface PipelineOptions extends CommitOptions {
   readonly pool: WorkerPool;
-  readonly target: PipelineTarget;
-  /** Events known of a pod; `size` says whether there are any at all. */
-  readonly events: { readonly size: number; eventsOf(uid: string): readonly PodEvent[] | undefined };
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly hooks: PipelineHooks;
   readonly limits?: PipelineLimits;
 }
 
@@ -90,7 +59,7 @@ export class Pipeline implements ReflectorSink {
   readonly #onLeft: (() => void)[] = [];
   #sendPlanned = false;
   #applyPlanned = false;
-  #lastVersion: string | undefined;
+  readonly #commit: LineCommit;
   readonly #progress: Progress;
   readonly #closed = new AbortController();
 
@@ -99,6 +68,7 @@ export class Pipeline implements ReflectorSink {
     this.#limits = options.limits ?? defaultPipelineLimits;
     this.#room = new Room(this.#limits.maxBytes);
     this.#listRoom = new Room(this.#limits.maxListBytes);
+    this.#commit = new LineCommit(options);
     this.#progress = new Progress(options.clock);
     // Isolation may take its time over one batch.
     this.#isolation = new Isolation(this.#progress.watching(options.pool), options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
@@ -137,7 +107,7 @@ export class Pipeline implements ReflectorSink {
   listStarted(setBack: boolean): void {
     this.#controlOnce(() => {
       // What came before is of a history that there is no more.
-      if (setBack) this.#lastVersion = undefined;
+      if (setBack) this.#commit.forgetVersion();
       this.#options.target.listStarted(setBack);
     });
   }
@@ -150,7 +120,7 @@ export class Pipeline implements ReflectorSink {
   listAborted(): void {}
 
   settled(): Promise<string | undefined> {
-    return new Promise((resolve) => this.#controlOnce(() => resolve(this.#lastVersion)));
+    return new Promise((resolve) => this.#controlOnce(() => resolve(this.#commit.lastVersion)));
   }
 
   /** Stops: what is under way is dropped. */
@@ -312,46 +282,10 @@ export class Pipeline implements ReflectorSink {
       if (!this.#inTime(until)) return false;
       const index = entry.next++;
       const line = result.results[index];
-      if (line) this.#applyLine(batch, index, line, result.bytes);
+      if (line) this.#commit.line(batch, index, line, result.bytes);
     }
     this.#release(batch);
     return true;
-  }
-
-  #applyLine(batch: Batch, index: number, line: LineResult, bytes: Uint8Array): void {
-    const { clock, target, hooks } = this.#options;
-    const origin = batch.origins[index] ?? "read";
-    const before = target.sequence;
-    const frame = this.#tryApply(line, bytes, origin);
-    if (origin === "watch") {
-      // A pod that was read by itself may be newer than the watch: going on from there would skip what lies between.
-      if (line.resourceVersion !== "") this.#lastVersion = line.resourceVersion;
-      if (target.sequence !== before) hooks.published(clock.monotonic() - (batch.arrivals[index] ?? 0));
-    }
-    if (line.kind === "workspace") this.#checkEvents(line, batch.lines[index]?.events);
-    else if (origin === "watch") this.#checkRead(line, batch, index);
-    batch.waiters.get(index)?.(frame);
-  }
-
-  #checkRead({ uid }: SkippedResult, batch: Batch, index: number): void {
-    const peeked = uid === "" ? peekUid(batch.bytesOf(index)) : undefined;
-    if (peeked !== undefined) this.#options.hooks.unreadable(peeked);
-  }
-
-  /** Lists of Events are replaced as a whole, never changed. */
-  #checkEvents({ uid, held }: WorkspaceResult, used: readonly PodEvent[] | undefined): void {
-    const { events, hooks } = this.#options;
-    if (held && events.eventsOf(uid) !== used) hooks.outdated(uid);
-  }
-
-  /** One pod's trouble stays its own, even if it is a bug of ours. */
-  #tryApply(line: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
-    try {
-      return this.#options.target.apply(line, bytes, origin);
-    } catch (error) {
-      this.#options.log.error({ error: messageOf(error), uid: line.uid }, "a result could not be applied");
-      return undefined;
-    }
   }
 
   #release(batch: Batch): void {

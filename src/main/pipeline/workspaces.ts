@@ -1,7 +1,7 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
 import { matches, matchesAll, type Filter } from "../state/filter.ts";
 import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import type { Rereader } from "./reread.ts";
@@ -38,13 +38,13 @@ export class Workspaces implements WorkspaceReader {
   describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {
     const record = this.#store.registry.byId(id);
     const frame = this.#store.cache.get(id);
-    if (frame || !record) return frame && { frame, lastActivity: record?.facts.lastActivity };
+    if (frame || !record) return frame && { frame, lastActivity: record && lastActivityOf(record) };
     return this.#describeEvicted(record, caller.signal);
   }
 
   async #describeEvicted(record: WorkspaceRecord, signal: AbortSignal): Promise<Described | undefined> {
     const frame = await abortable(() => this.#rereader.read(record.facts.podName, record.uid), signal);
-    return frame && { frame, lastActivity: record.facts.lastActivity };
+    return frame && { frame, lastActivity: lastActivityOf(record) };
   }
 
   async #withEvicted(frames: readonly Buffer[], evicted: readonly WorkspaceRecord[], signal: AbortSignal): Promise<Buffer[]> {

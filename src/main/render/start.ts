@@ -43,6 +43,7 @@ export interface WorkspaceStart {
   readonly workspaceClass: string;
   readonly sshPublicKeys: readonly string[];
   readonly volumeSnapshotName: string;
+  readonly volumeSnapshotHandle: string;
 }
 
 /** Types by their number in the protocol. */
@@ -101,7 +102,7 @@ function metadataOf(metadata: wsman.WorkspaceMetadata.$Properties): Pick<Workspa
   };
 }
 
-function contentOf(spec: wsman.StartWorkspaceSpec.$Properties): Pick<WorkspaceStart, "image" | "ide" | "workspaceLocation" | "initializer" | "sshPublicKeys" | "volumeSnapshotName"> {
+function contentOf(spec: wsman.StartWorkspaceSpec.$Properties): Pick<WorkspaceStart, "image" | "ide" | "workspaceLocation" | "initializer" | "sshPublicKeys" | "volumeSnapshotName" | "volumeSnapshotHandle"> {
   return {
     image: spec.workspaceImage ?? "",
     ide: ideOf(spec),
@@ -109,6 +110,7 @@ function contentOf(spec: wsman.StartWorkspaceSpec.$Properties): Pick<WorkspaceSt
     initializer: spec.initializer ?? {},
     sshPublicKeys: spec.sshPublicKeys ?? [],
     volumeSnapshotName: spec.volumeSnapshot?.volumeSnapshotName ?? "",
+    volumeSnapshotHandle: spec.volumeSnapshot?.volumeSnapshotHandle ?? "",
   };
 }
 

@@ -15,6 +15,8 @@ import type { FrameCall } from "./stream-adapter.ts";
 export interface UnaryCall {
   /** Aborts when the client cancels or its deadline passes. */
   readonly signal: AbortSignal;
+  /** Who calls. */
+  readonly peer: { readonly address: string; /** Of its certificate, as "CN=dashboard,O=gitpod"; undefined without one. */ readonly subject: string | undefined };
   /** Runs once, when the client has taken the answer or is gone; at once if it is gone already. */
   onClosed(run: () => void): void;
   /** Drops what the client has not taken. */
@@ -77,6 +79,11 @@ class HandledCall implements UnaryCall {
   get signal(): AbortSignal {
     this.#signal ??= this.#makeSignal();
     return this.#signal;
+  }
+
+  get peer(): UnaryCall["peer"] {
+    const subject = this.#call.getAuthContext().sslPeerCertificate?.subject;
+    return { address: this.#call.getPeer(), subject: subject && Object.entries(subject).map(([name, value]) => `${name}=${String(value)}`).join(",") };
   }
 
   onClosed(run: () => void): void {

@@ -2,6 +2,12 @@
 import type { Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
 import type { RpcMetrics } from "../../metrics/rpc.ts";
+import type { ManagerConfig, RateLimit } from "../config/types.ts";
+import type { Activity } from "../lifecycle/activity.ts";
+import type { Snapshots } from "../lifecycle/snapshots.ts";
+import type { Starter } from "../lifecycle/start.ts";
+import type { WorkspaceWriter } from "../lifecycle/writer.ts";
+import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import type { WorkspaceReader } from "../state/reader.ts";
 import type { Filter } from "../state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../subscriptions/stream.ts";
@@ -22,11 +28,31 @@ export interface ClusterClass {
   readonly name?: string | undefined;
 }
 
+/** From what the URLs of ports are made. */
+export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
+
+/** What the calls that change something work with. */
+export interface Steering {
+  readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
+  readonly activity: Pick<Activity, "mark">;
+  readonly starter: Pick<Starter, "start">;
+  readonly snapshots: Pick<Snapshots, "delete">;
+  readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;
+  readonly urls: UrlConfig;
+}
+
+/** The same, and what tells whether the state is known at all. */
+export type CallDependencies = Steering & Pick<RpcDependencies, "reader">;
+
 /** All that the calls work with. */
 export interface RpcDependencies {
   readonly reader: WorkspaceReader;
   readonly hub: SubscriptionHub;
   readonly classes: readonly ClusterClass[];
+  /** Undefined: a server that only reads. */
+  readonly steering?: Steering | undefined;
+  /** Limits of methods; none by default. */
+  readonly rateLimits?: readonly RateLimit[];
   readonly metrics: RpcMetrics;
   readonly clock: Clock;
   readonly log: Log;

@@ -4,12 +4,12 @@ import { wsman } from "../../gen/proto.js";
 import type { Filter } from "../state/filter.ts";
 
 /** A decoder of the generated code. */
-interface MessageType<T> {
+export interface MessageType<T> {
   decode(bytes: Uint8Array): T;
 }
 
 /** Decodes a request; throws INVALID_ARGUMENT if the bytes are no such message. */
-function decode<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
+export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
   try {
     return type.decode(bytes);
   } catch (error) {
@@ -19,17 +19,17 @@ function decode<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
 
 /** The filter of a GetWorkspacesRequest. */
 export function decodeGetWorkspaces(bytes: Uint8Array): Filter {
-  return filterOf(decode(wsman.GetWorkspacesRequest, "GetWorkspacesRequest", bytes).mustMatch);
+  return filterOf(decodeRequest(wsman.GetWorkspacesRequest, "GetWorkspacesRequest", bytes).mustMatch);
 }
 
 /** The filter of a SubscribeRequest. */
 export function decodeSubscribe(bytes: Uint8Array): Filter {
-  return filterOf(decode(wsman.SubscribeRequest, "SubscribeRequest", bytes).mustMatch);
+  return filterOf(decodeRequest(wsman.SubscribeRequest, "SubscribeRequest", bytes).mustMatch);
 }
 
 /** The ID of a DescribeWorkspaceRequest. */
 export function decodeDescribeWorkspace(bytes: Uint8Array): string {
-  return decode(wsman.DescribeWorkspaceRequest, "DescribeWorkspaceRequest", bytes).id ?? "";
+  return decodeRequest(wsman.DescribeWorkspaceRequest, "DescribeWorkspaceRequest", bytes).id ?? "";
 }
 
 function filterOf(filter: wsman.MetadataFilter.$Properties | null | undefined): Filter {

@@ -1,8 +1,12 @@
 /** Responses put together from encoded frames: nothing is decoded or encoded again. */
+import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { messageIn } from "../state/frame.ts";
 
 /** Largest message either way, bytes (spec: api). */
 export const maxMessageBytes = 16 * 1024 * 1024;
+
+/** A response without members. */
+export const emptyResponse = Buffer.alloc(0);
 
 /** Tag of DescribeWorkspaceResponse.lastActivity: field 2, length-delimited. */
 const lastActivityTag = 0x12;
@@ -15,12 +19,4 @@ export function describeResponse(frame: Buffer, lastActivity: number | undefined
   const text = lastActivity === undefined ? "" : rfc3339Nano(lastActivity);
   if (text === "") return messageIn(frame);
   return Buffer.concat([messageIn(frame), Buffer.from([lastActivityTag, text.length]), Buffer.from(text, "latin1")]);
-}
-
-/** A time in UTC as Go's time.RFC3339Nano prints it: without trailing zeros in the fraction. Empty if it is no time. */
-export function rfc3339Nano(unixMs: number): string {
-  const whole = Math.floor(unixMs);
-  if (!(Math.abs(whole) <= 8.64e15)) return "";
-  const text = new Date(whole).toISOString();
-  return text.replace(/\.?0*Z$/, "Z");
 }

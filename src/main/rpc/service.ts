@@ -1,22 +1,44 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
 import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AnswerGate } from "./answer-gate.ts";
+import { audited } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
 import { serverStream, unary, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
+import { controlAdmission } from "./handlers/control-admission.ts";
+import { controlPort } from "./handlers/control-port.ts";
+import { deleteVolumeSnapshot } from "./handlers/delete-volume-snapshot.ts";
 import { describeCluster } from "./handlers/describe-cluster.ts";
 import { describeWorkspace } from "./handlers/describe-workspace.ts";
 import { getWorkspaces } from "./handlers/get-workspaces.ts";
+import { markActive } from "./handlers/mark-active.ts";
+import { setTimeoutOf } from "./handlers/set-timeout.ts";
+import { startWorkspace } from "./handlers/start-workspace.ts";
+import { stopWorkspace } from "./handlers/stop-workspace.ts";
 import { subscribe } from "./handlers/subscribe.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
-import type { RpcDependencies } from "./ports.ts";
+import { backupWorkspace, takeSnapshot } from "./handlers/take-snapshot.ts";
+import { updateSshKey } from "./handlers/update-ssh-key.ts";
+import type { CallDependencies, RpcDependencies } from "./ports.ts";
+import { limited, RateLimiter } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
 
 /** Full name of the service. */
 export const serviceName = "wsman.WorkspaceManager";
 
-/** Methods of the contract that have no handler yet. All are unary. */
-const notYet = ["StartWorkspace", "StopWorkspace", "BackupWorkspace", "MarkActive", "SetTimeout", "ControlPort", "TakeSnapshot", "ControlAdmission", "DeleteVolumeSnapshot", "UpdateSSHKey"];
+/** The methods that change something. */
+const steering: ReadonlyMap<string, (dependencies: CallDependencies) => UnaryHandler> = new Map([
+  ["StartWorkspace", startWorkspace],
+  ["StopWorkspace", stopWorkspace],
+  ["MarkActive", markActive],
+  ["SetTimeout", setTimeoutOf],
+  ["ControlPort", controlPort],
+  ["ControlAdmission", controlAdmission],
+  ["UpdateSSHKey", updateSshKey],
+  ["DeleteVolumeSnapshot", deleteVolumeSnapshot],
+  ["TakeSnapshot", takeSnapshot],
+  ["BackupWorkspace", backupWorkspace],
+]);
 
 /** Bytes are passed through: handlers decode requests themselves, and responses are encoded when they get here. */
 function asIs(bytes: Buffer): Buffer {
@@ -36,6 +58,23 @@ function definitionOf(name: string, responseStream: boolean): MethodDefinition<B
   };
 }
 
+/** MarkActive comes every half minute from every workspace, and changes next to nothing. */
+function isAudited(name: string): boolean {
+  return steering.has(name) && name !== "MarkActive";
+}
+
+function steeringHandler({ reader, steering: parts }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
+  if (!parts) return unimplemented(name);
+  return make({ reader, ...parts });
+}
+
+/** The handler, behind the limit that the configuration has for its method, if any. */
+function behindLimit({ rateLimits = [], clock, metrics, log }: RpcDependencies, name: string, handler: UnaryHandler): UnaryHandler {
+  const limit = rateLimits.find(({ method }) => method === `/${serviceName}/${name}`);
+  const behind = limit ? limited(new RateLimiter(name, limit, clock, (refused) => metrics.rateLimited(limit.method, refused)), handler) : handler;
+  return isAudited(name) ? audited(name, behind, clock, log) : behind;
+}
+
 /** The service for grpc-js, all methods of the contract. */
 export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): { definition: ServiceDefinition; implementation: UntypedServiceImplementation } {
   const { reader, log } = dependencies;
@@ -43,7 +82,7 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
     ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), new ChunkPool(), dependencies.clock)],
     ["DescribeWorkspace", describeWorkspace(reader)],
     ["DescribeCluster", describeCluster(dependencies.classes)],
-    ...notYet.map((name): [string, UnaryHandler] => [name, unimplemented(name)]),
+    ...Array.from(steering, ([name, handler]): [string, UnaryHandler] => [name, steeringHandler(dependencies, name, handler)]),
   ];
   const streaming = definitionOf("Subscribe", true);
   const { sent } = methodMetrics(dependencies.metrics, streaming);
@@ -51,7 +90,7 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
   const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log) };
   for (const [name, handler] of unaries) {
     definition[name] = definitionOf(name, false);
-    implementation[name] = unary(name, handler, methodMetrics(dependencies.metrics, definition[name]).sent, log);
+    implementation[name] = unary(name, behindLimit(dependencies, name, handler), methodMetrics(dependencies.metrics, definition[name]).sent, log);
   }
   return { definition, implementation };
 }

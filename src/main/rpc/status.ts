@@ -1,6 +1,6 @@
 /** The one place where errors become gRPC statuses. */
 import { status } from "@grpc/grpc-js";
-import { WsmanError } from "../../domain/errors.ts";
+import { RemoteError, WsmanError } from "../../domain/errors.ts";
 
 /** A gRPC status that is safe to send. */
 export interface CallStatus {
@@ -12,10 +12,11 @@ export interface CallStatus {
 const maxDetails = 1024;
 
 /**
- * The status for anything that was thrown. Only a WsmanError's text is told to clients; everything else is INTERNAL.
+ * The status for anything that was thrown. Only a WsmanError's text is told to clients, and what another server said; everything else is INTERNAL.
  */
 export function toStatus(error: unknown): CallStatus {
   if (error instanceof WsmanError) return { code: status[error.code], details: safeDetails(error.message) };
+  if (error instanceof RemoteError) return { code: error.code in status ? error.code : status.UNKNOWN, details: safeDetails(error.message) };
   return { code: status.INTERNAL, details: "internal error, see the server's log" };
 }
 

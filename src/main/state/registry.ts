@@ -26,6 +26,15 @@ export interface WorkspaceRecord {
   place: number;
   /** Shortened pod, kept while an Event could change the status. */
   held: Uint8Array | undefined;
+  /** When somebody last told us of activity, and when it was last written to the pod; Unix milliseconds. */
+  activeAt: number | undefined;
+  activityWrittenAt: number | undefined;
+}
+
+/** Last activity of a workspace, told to us or written on its pod, whichever is later; Unix milliseconds, undefined if there was none. */
+export function lastActivityOf({ activeAt, facts }: Pick<WorkspaceRecord, "activeAt" | "facts">): number | undefined {
+  if (activeAt === undefined || facts.lastActivity === undefined) return activeAt ?? facts.lastActivity;
+  return Math.max(activeAt, facts.lastActivity);
 }
 
 /** Live workspaces by pod and by ID. */

@@ -6,6 +6,7 @@ import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
 import { sharing } from "./facts.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
+import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { Listing } from "./listing.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
@@ -15,34 +16,6 @@ import type { VersionClock } from "./version.ts";
 const { PENDING, CREATING, INITIALIZING, RUNNING, STOPPED } = wsman.WorkspacePhase;
 /** A workspace that is first seen in one of these was not running before we came. */
 const beforeRunning: ReadonlySet<wsman.WorkspacePhase> = new Set([PENDING, CREATING, INITIALIZING]);
-
-/** A status that was published just now. */
-export interface Update {
-  readonly facts: WorkspaceFacts;
-  readonly frame: Buffer;
-  /** A slow reader must get this one even if a newer one follows: STOPPED, or another `failed` than before. */
-  readonly keep: boolean;
-}
-
-/** What others do when the state changes. None may throw. */
-export interface StateHooks {
-  /** A status was published: hand it to the subscribers. */
-  published(update: Update): void;
-  /** A status was derived that says nothing new. */
-  suppressed(): void;
-  /** A workspace that we saw before it ran is RUNNING for the first time. */
-  started(facts: WorkspaceFacts): void;
-  /** A workspace stopped; not told of those that the first list finds stopped. */
-  stopped(facts: WorkspaceFacts): void;
-  /** A line brought no status: counted and logged. */
-  skipped(result: SkippedResult): void;
-  /** A pod claims the ID of another pod that is alive; it is left aside until that one is gone. */
-  conflict(id: string, podName: string): void;
-  /** A pod should be read again from the API server: its turn has come, or it may have gone unseen. */
-  reread(podName: string, uid: string): void;
-  /** The pod is gone for good: whatever is kept of it can go. */
-  forgotten(uid: string): void;
-}
 
 /** At the bound, the pod that waits for an ID is found by its next change instead. */
 const maxWaiting = 1000;
@@ -101,7 +74,7 @@ export class StateStore {
       const verdict = this.#list.verdict(record, resourceVersion);
       if (verdict === "there") continue;
       if (verdict === "unclear") this.#hooks.reread(record.facts.podName, record.uid);
-      else this.#end(record);
+      else this.#endListed(record);
       yield;
     }
     this.#list.finish();
@@ -165,6 +138,8 @@ export class StateStore {
       frame: kept,
       place: -1,
       held: undefined,
+      activeAt: undefined,
+      activityWrittenAt: undefined,
     };
     this.registry.add(record);
     this.#hold(record, result, bytes);
@@ -259,6 +234,15 @@ export class StateStore {
     return { frame, kept, version };
   }
 
+  /** One pod's trouble, be it a bug of ours, does not keep the others from being known: it is looked at again later. */
+  #endListed(record: WorkspaceRecord): void {
+    try {
+      this.#end(record);
+    } catch {
+      this.#hooks.reread(record.facts.podName, record.uid);
+    }
+  }
+
   /** The pod is gone; STOPPED is published if it was not yet. */
   #end(record: WorkspaceRecord): void {
     if (!record.stopped) {
@@ -273,7 +257,7 @@ export class StateStore {
 
   #forget(record: WorkspaceRecord): void {
     this.registry.remove(record);
-    this.#hooks.forgotten(record.uid);
+    this.#hooks.forgotten(record);
     const next = this.#waiting.get(record.facts.id);
     if (next === undefined) return;
     this.#waiting.delete(record.facts.id);

@@ -1,6 +1,6 @@
 /** The hub: who wants which statuses. Subscribers are indexed by owner, else by meta ID; a publish visits those of its owner and meta ID, and those that named neither. */
 import type { Clock } from "../../domain/clock.ts";
-import type { Update } from "../state/store.ts";
+import type { Update } from "../state/hooks.ts";
 import { matches, type Filter } from "../state/filter.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import type { EndReason, SubscribeOptions, SubscriberStream, Subscription } from "./stream.ts";

@@ -1,6 +1,6 @@
 /** One subscriber: a coalescing queue with at most one pending status per workspace (and those that must not be lost), one stream. */
 import type { WorkspaceRecord } from "../state/registry.ts";
-import type { Update } from "../state/store.ts";
+import type { Update } from "../state/hooks.ts";
 import { matches, type Filter } from "../state/filter.ts";
 import type { EndReason, SubscriberStream } from "./stream.ts";
 

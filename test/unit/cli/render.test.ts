@@ -95,7 +95,7 @@ test("what can not be rendered is an error as JSON, and code 1", async () => {
   const bad = await configFile("bad.json", {}, { container: { limits: { cpu: "many" } } });
   const cases: readonly (readonly [unknown, string | undefined, RegExp])[] = [
     ["", undefined, /is not JSON/],
-    ['{"spec": hunter2', undefined, /^the standard input is not JSON: give a StartWorkspaceRequest as proto3 JSON$/],
+    ['{"spec": hunter2', undefined, /^the input is not JSON: give a StartWorkspaceRequest as proto3 JSON$/],
     [[], undefined, /^the input must be an object$/],
     [{ ...request, id: "../x" }, undefined, /id can not be a part of a pod's name/],
     [{ ...request, type: 3 }, undefined, /workspace type 3 is unknown/],

@@ -252,7 +252,7 @@ test("what has no effect is told where it is set, and only there", async () => {
   document = altered(document, "wsmand/leaderElection/enabled", false);
   document = altered(document, "manager/initProbe", { disabled: false, timeout: "" });
   document = altered(document, "pprof/addr", ":6060");
-  assert.deepEqual((await accept(document)).unused, ["rpcServer.ratelimits", "pprof.addr"]);
+  assert.deepEqual((await accept(document)).unused, ["pprof.addr"]);
 });
 
 test("a relative path of a template that is not there is told with what it is relative to", async () => {

@@ -10,7 +10,8 @@ import { Workspaces } from "../../../src/main/pipeline/workspaces.ts";
 import { StatusCache, type CacheLimits } from "../../../src/main/state/cache.ts";
 import { decodeFrame, type Status } from "../../../src/main/state/frame.ts";
 import { Registry } from "../../../src/main/state/registry.ts";
-import { StateStore, type Update } from "../../../src/main/state/store.ts";
+import type { Update } from "../../../src/main/state/hooks.ts";
+import { StateStore } from "../../../src/main/state/store.ts";
 import { VersionClock } from "../../../src/main/state/version.ts";
 import { Hub } from "../../../src/main/subscriptions/hub.ts";
 import { podIn, type PodState, type WorkspacePod, type WorkspacePodOptions } from "../../support/pods.ts";
@@ -56,7 +57,7 @@ export function startCore(options: CoreOptions = {}): Core {
     skipped: (result) => skipped.push(result),
     conflict() {},
     reread: (podName, uid) => rereader.readLater(podName, uid),
-    forgotten: (uid) => events.forget(uid),
+    forgotten: ({ uid }) => events.forget(uid),
   });
   const submit = (bytes: Uint8Array): Promise<Buffer | undefined> => pipeline.submit(bytes);
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit, log: silentLog });

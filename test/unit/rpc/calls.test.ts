@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
-import { rfc3339Nano } from "../../../src/main/rpc/responses.ts";
+import { rfc3339Nano } from "../../../src/domain/rfc3339.ts";
 import { TestClient } from "../../support/grpc-client.ts";
 import { until } from "../../support/until.ts";
 import { frameOf, metricValue, startHarness } from "./helpers.ts";

@@ -6,7 +6,8 @@ import { StatusCache } from "../../../src/main/state/cache.ts";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
 import { Registry } from "../../../src/main/state/registry.ts";
 import { compareVersions } from "../../../src/domain/versions.ts";
-import { StateStore, type Update } from "../../../src/main/state/store.ts";
+import type { Update } from "../../../src/main/state/hooks.ts";
+import { StateStore } from "../../../src/main/state/store.ts";
 import { VersionClock } from "../../../src/main/state/version.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { workspaceResult, type ResultOptions } from "../../support/results.ts";
@@ -37,7 +38,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
-    forgotten: (uid) => forgotten.push(uid),
+    forgotten: ({ uid }) => forgotten.push(uid),
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
     const { result, bytes } = workspaceResult(changes, options);

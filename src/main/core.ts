@@ -1,0 +1,153 @@
+/** The core of the daemon: state, pipeline, hub and what calls work with, wired to each other. */
+import { randomBytes } from "node:crypto";
+import type { Metrics } from "../metrics/registry.ts";
+import { readPodTemplate } from "./config/pod-template.ts";
+import type { DaemonOptions } from "./daemon.ts";
+import { Budget } from "./kube/budget.ts";
+import type { KubeClient } from "./kube/client.ts";
+import { PodEventStore } from "./kube/events.ts";
+import { KubeObjects } from "./kube/objects.ts";
+import { podFetcher } from "./kube/pods.ts";
+import { Activity } from "./lifecycle/activity.ts";
+import { Creation } from "./lifecycle/creation.ts";
+import { Snapshots } from "./lifecycle/snapshots.ts";
+import { Starter } from "./lifecycle/start.ts";
+import { WorkspaceWriter } from "./lifecycle/writer.ts";
+import { Oddities } from "./oddities.ts";
+import { Pipeline } from "./pipeline/pipeline.ts";
+import type { WorkerPool } from "./pipeline/pool.ts";
+import { Rederiver } from "./pipeline/rederive.ts";
+import { Rereader } from "./pipeline/reread.ts";
+import { Workspaces } from "./pipeline/workspaces.ts";
+import type { Steering } from "./rpc/ports.ts";
+import { StatusCache } from "./state/cache.ts";
+import { stopReason, takeCensus } from "./state/census.ts";
+import { Registry } from "./state/registry.ts";
+import { StateStore } from "./state/store.ts";
+import type { VersionClock } from "./state/version.ts";
+import { Hub } from "./subscriptions/hub.ts";
+import { NodeDaemonClient } from "./wsdaemon/client.ts";
+import { NodeDaemons } from "./wsdaemon/nodes.ts";
+
+/** The parts that hold and change the state, and those that calls work with. */
+export interface Core {
+  readonly store: StateStore;
+  readonly hub: Hub;
+  readonly pipeline: Pipeline;
+  readonly rereader: Rereader;
+  readonly workspaces: Workspaces;
+  readonly events: PodEventStore;
+  readonly writer: WorkspaceWriter;
+  readonly activity: Activity;
+  readonly snapshots: Snapshots;
+  readonly starter: Starter;
+  readonly nodeDaemons: NodeDaemons;
+  readonly nodes: NodeDaemonClient;
+}
+
+/** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
+export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
+  const { clock, random, log } = options;
+  const { subscriptions, workspaces } = metrics;
+  const oddities = new Oddities(metrics.pipeline, log);
+  const cache = new StatusCache(options.cache, metrics.cache);
+  const store = new StateStore(new Registry(), cache, versions, {
+    published(update) {
+      subscriptions.published.add();
+      hub.publish(update);
+    },
+    suppressed: () => subscriptions.suppressed.add(),
+    started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
+    stopped: (facts) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass),
+    skipped: (result) => oddities.skipped(result),
+    conflict: (id, podName) => oddities.conflict(id, podName),
+    reread: (podName, uid) => rereader.readLater(podName, uid),
+    forgotten: (record) => {
+      events.forget(record.uid);
+      activity.forget(record);
+    },
+  });
+  const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
+  const events = new PodEventStore({ clock, log, onChange: (uid) => rederiver.request(uid) });
+  const pipeline = new Pipeline({
+    pool,
+    target: store,
+    events,
+    clock,
+    log,
+    hooks: {
+      batch: (lines, busyMicros) => metrics.pipeline.batch(lines, busyMicros),
+      published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
+      retried: () => metrics.pipeline.workerRestarts.add(),
+      outdated: (uid) => rederiver.request(uid),
+      unreadable: (uid) => store.unreadable(uid),
+    },
+  });
+  const budget = new Budget({ ...options.kubernetes, clock });
+  const objects = new KubeObjects({ client, budget, namespace: options.namespace, clock, random, onWaited: (verb, resource, seconds) => metrics.kube.throttled(verb, resource, seconds) });
+  const writer = new WorkspaceWriter({ objects, registry: store.registry, submit: (bytes) => pipeline.submit(bytes), clock, random });
+  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, clock, log });
+  const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
+  const hub = new Hub({
+    clock,
+    limits: options.subscriptions,
+    hooks: {
+      coalesced: () => subscriptions.coalesced.add(),
+      ended(client, reason) {
+        subscriptions.ended(reason);
+        if (reason !== "shutdown") log.warn({ client, reason }, "a subscriber was ended");
+      },
+    },
+    initial: {
+      records: () => store.registry.records(),
+      get sequence() {
+        return store.sequence;
+      },
+      frame: (record) => rereader.frame(record),
+    },
+  });
+  bindGauges(metrics, { store, hub, pipeline });
+  const snapshots = new Snapshots(options.manager, objects, clock);
+  const starter = buildStarter(options, { objects, writer, snapshots, store, rereader });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options) };
+}
+
+function buildNodes({ manager }: DaemonOptions): Pick<Core, "nodeDaemons" | "nodes"> {
+  const nodeDaemons = new NodeDaemons((ip) => nodes.drop(ip));
+  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node) });
+  return { nodeDaemons, nodes };
+}
+
+function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
+  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), readTemplate: readPodTemplate });
+  return new Starter({ creation, clock, randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
+}
+
+/** What the calls that change something work with. */
+export function steeringOf({ manager }: DaemonOptions, { writer, activity, starter, snapshots, nodes }: Core): Steering {
+  return { writer, activity, starter, snapshots, nodes, urls: manager };
+}
+
+function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
+  const { cache, registry } = core.store;
+  metrics.workspaces.source(oncePerTurn(() => takeCensus(registry)));
+  metrics.pipeline.queueDepth(() => core.pipeline.depth);
+  metrics.cache.size(() => ({ bytes: cache.bytes, entries: cache.entries }));
+  metrics.subscriptions.queues(function* queues() {
+    for (const { client, pending } of core.hub.levels()) yield [client, pending] as const;
+  });
+}
+
+/** Several gauges read the same count at a scrape. */
+function oncePerTurn<T>(read: () => T): () => T {
+  let last: { readonly value: T } | undefined;
+  return () => {
+    if (!last) {
+      last = { value: read() };
+      setImmediate(() => {
+        last = undefined;
+      });
+    }
+    return last.value;
+  };
+}

@@ -1,0 +1,176 @@
+/** Reads and writes of single objects of the namespace: the smallest requests, within the budget, tried again where that can help (spec: kubernetes). */
+import { Backoff } from "../../domain/backoff.ts";
+import { deadline, sleep, type Clock } from "../../domain/clock.ts";
+import { member, stringMember } from "./json.ts";
+import type { Budget, Priority } from "./budget.ts";
+import { failure, type KubeRequest, type Requester } from "./client.ts";
+import { KubeError, toKubeError } from "./errors.ts";
+import { describeRequest } from "./requestinfo.ts";
+
+/** A change of a pod's annotations. */
+export interface AnnotationPatch {
+  readonly podName: string;
+  /** The pod that is meant: another one of the same name stays as it is. */
+  readonly uid: string;
+  /** Only if it is of this version still. */
+  readonly resourceVersion?: string;
+  /** New values; null removes. */
+  readonly annotations: Readonly<Record<string, string | null>>;
+}
+
+/** Who wants a request, and for how long. */
+export interface Wish {
+  readonly priority: Priority;
+  readonly signal: AbortSignal;
+}
+
+/** What the requests are made with. */
+export interface ObjectsOptions {
+  readonly client: Requester;
+  readonly budget: Budget;
+  readonly namespace: string;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** A request waited for the budget, so many seconds. Must not throw. */
+  readonly onWaited?: (verb: string, resource: string, seconds: number) => void;
+}
+
+/** How long a request is tried again for, milliseconds: API servers and their webhooks come back within that. */
+const retryMs = 25_000;
+const attemptMs = 10_000;
+const backoff = { baseMs: 100, maxMs: 5_000 };
+const maxBytes = 16 << 20;
+const idleMs = 30_000;
+const mergePatch = "application/merge-patch+json";
+
+/** Whether there is no such object (any more). */
+export function isMissing(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 404;
+}
+
+/** Whether the object is of another version, or another object, than was expected. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 409;
+}
+
+/** Whether what was to be created is there already. A quota that others use at the same moment is a 409 as well, of another reason. */
+export function isAlreadyThere(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 409 && error.reason === "AlreadyExists";
+}
+
+/** Objects by their path below the namespace, "pods/ws-1", or, if it begins with a slash, from the root. All methods reject with KubeErrors only. */
+export class KubeObjects {
+  readonly #options: ObjectsOptions;
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of an object. */
+  get(path: string, wish: Wish): Promise<Uint8Array> {
+    return this.#persist("GET", this.#path(path), (signal) => this.#send({ method: "GET", path: this.#path(path), signal }), wish, isRetryable);
+  }
+
+  /**
+   * Creates an object; gives it as it was created. What was not answered may have been done: it is not asked for again, unless the caller can tell its own object from another one
+   * (`whetherOrNotAnswered`), for then it may be told as already there.
+   */
+  create(resource: string, object: object, wish: Wish, { whetherOrNotAnswered = false }: { readonly whetherOrNotAnswered?: boolean } = {}): Promise<Uint8Array> {
+    const body = JSON.stringify(object);
+    const headers = { "content-type": "application/json" };
+    const canRetry = (error: KubeError): boolean => (isRetryable(error) && (whetherOrNotAnswered || error.status !== 0)) || (error.status === 409 && !isAlreadyThere(error));
+    return this.#persist("POST", this.#path(resource), (signal) => this.#send({ method: "POST", path: this.#path(resource), headers, body, signal }), wish, canRetry);
+  }
+
+  /**
+   * Changes annotations of a pod; gives the pod as it is then. Rejects with status 404 also if there is another pod of that name, and with 409 only if a version was asked for
+   * that it is not of any more.
+   */
+  async annotate({ podName, uid, resourceVersion, annotations }: AnnotationPatch, wish: Wish): Promise<Uint8Array> {
+    const path = this.#path(`pods/${encodeURIComponent(podName)}`);
+    const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations } });
+    const patch = async (signal: AbortSignal): Promise<Uint8Array> => {
+      try {
+        return await this.#send({ method: "PATCH", path, headers: { "content-type": mergePatch }, body, signal });
+      } catch (error) {
+        // Another uid is told as a conflict or as an immutable field, which says no more than that.
+        if (error instanceof KubeError && resourceVersion === undefined && (error.status === 409 || error.status === 422) && (await this.#uidOf(path, signal)) !== uid) throw new KubeError(`pod ${podName} is another one now`, { status: 404, reason: "NotFound" });
+        throw error;
+      }
+    };
+    return this.#persist("PATCH", path, patch, wish, (error) => isRetryable(error) || (error.status === 409 && resourceVersion === undefined));
+  }
+
+  /** Takes away a pod's finalizers, if it is the one of this uid. One that is gone, or another one, is fine. */
+  async release(podName: string, uid: string, wish: Wish): Promise<void> {
+    const path = this.#path(`pods/${encodeURIComponent(podName)}`);
+    const body = JSON.stringify({ metadata: { uid, finalizers: null } });
+    try {
+      await this.#persist("PATCH", path, (signal) => this.#send({ method: "PATCH", path, headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
+    } catch (error) {
+      if (!isMissing(error) && !isConflict(error) && !(error instanceof KubeError && error.status === 422)) throw error;
+    }
+  }
+
+  /** Deletes an object, if it is the one of this uid. One that is gone, or another one, is fine. */
+  async remove(path: string, uid: string, graceSeconds: number, wish: Wish): Promise<void> {
+    const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: graceSeconds, preconditions: { uid } });
+    const headers = { "content-type": "application/json" };
+    try {
+      await this.#persist("DELETE", this.#path(path), (signal) => this.#send({ method: "DELETE", path: this.#path(path), headers, body, signal }), wish, isRetryable);
+    } catch (error) {
+      if (!isMissing(error) && !isConflict(error)) throw error;
+    }
+  }
+
+  #path(below: string): string {
+    return below.startsWith("/") ? below : `/api/v1/namespaces/${encodeURIComponent(this.#options.namespace)}/${below}`;
+  }
+
+  async #uidOf(path: string, signal: AbortSignal): Promise<string | undefined> {
+    const pod: unknown = JSON.parse(new TextDecoder().decode(await this.#send({ method: "GET", path, signal })));
+    return stringMember(member(pod, "metadata"), "uid");
+  }
+
+  async #send(request: KubeRequest): Promise<Uint8Array> {
+    const { client, clock } = this.#options;
+    const response = await client.request({ ...request, timeoutMs: attemptMs });
+    if (response.status < 200 || response.status > 299) throw await failure(response, clock);
+    return response.body.bytes(maxBytes, idleMs);
+  }
+
+  /** Attempts, each within the budget, until one succeeds, fails for good, or it takes too long. */
+  async #persist<T>(method: string, path: string, attempt: (signal: AbortSignal) => Promise<T>, { priority, signal }: Wish, canRetry: (error: KubeError) => boolean): Promise<T> {
+    const { clock, budget, random, onWaited } = this.#options;
+    const delays = new Backoff({ ...backoff, random });
+    const limit = deadline(clock, retryMs, signal);
+    const from = clock.monotonic();
+    try {
+      for (;;) {
+        const since = clock.monotonic();
+        await budget.take(priority, limit.signal).catch((error: unknown) => {
+          if (signal.aborted || !limit.signal.aborted) throw error;
+          throw new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
+        });
+        const { verb, resource } = describeRequest(method, path, false);
+        onWaited?.(verb, resource, (clock.monotonic() - since) / 1000);
+        try {
+          return await attempt(signal);
+        } catch (error) {
+          const known = toKubeError(error);
+          const wait = Math.max(delays.next(), (known.retryAfterMs ?? 0) * (1 + random() / 10));
+          if (signal.aborted || !canRetry(known) || clock.monotonic() - from + wait > retryMs) throw known;
+          await sleep(clock, wait, limit.signal);
+          if (limit.signal.aborted) throw known;
+        }
+      }
+    } finally {
+      limit.cancel();
+    }
+  }
+}
+
+function isRetryable(error: KubeError): boolean {
+  return error.retryable;
+}

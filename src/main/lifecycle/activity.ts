@@ -1,0 +1,147 @@
+/** Who uses which workspace: kept in memory, and coarsely on the pods, so that it outlives a restart (spec: api, MarkActive). */
+import { sleep, type Clock } from "../../domain/clock.ts";
+import { messageOf, WsmanError } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
+import { annotations } from "../../domain/names.ts";
+import { rfc3339Nano } from "../../domain/rfc3339.ts";
+import type { Priority } from "../kube/budget.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import { Lanes } from "./lanes.ts";
+import type { AnnotationChanges, WorkspaceWriter } from "./writer.ts";
+
+/** What it works with. */
+export interface ActivityOptions {
+  readonly writer: Pick<WorkspaceWriter, "annotate">;
+  /** Activity is written to a pod at most once in this time, milliseconds. */
+  readonly persistIntervalMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What is being written to a pod. */
+interface Writing {
+  /** How it will be marked. */
+  closed: boolean;
+  promise: Promise<void>;
+}
+
+/** A call is not held up for longer than this, milliseconds. */
+const waitMs = 1_000;
+/** After a write that failed there is no other one of the same pod for so long, milliseconds. */
+const restMs = 10_000;
+/** Writes at the end that are under way at the same time. */
+const flushAtOnce = 32;
+/** Failures are logged one by one no more often than this, milliseconds. */
+const logEveryMs = 10_000;
+
+/** Activity of all workspaces. */
+export class Activity {
+  readonly #options: ActivityOptions;
+  /** Active since it was written last: for the end. As many as there are workspaces, at most. */
+  readonly #unwritten = new Set<WorkspaceRecord>();
+  /** By uid. */
+  readonly #writing = new Map<string, Writing>();
+  readonly #lanes = new Lanes();
+  /** The end has begun; and it is over. */
+  readonly #ending = new AbortController();
+  readonly #closed = new AbortController();
+  #loggedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ActivityOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The workspace is in use now, or was just closed. Gives what has to be waited for so that the caller sees what it changed; nothing for almost every call.
+   * It is written whether or not the client still waits: one that closes its tab is gone at once. What can not be written is logged, and tried again with a later call.
+   */
+  mark(record: WorkspaceRecord, closed: boolean): Promise<void> | undefined {
+    const now = this.#options.clock.now();
+    record.activeAt = now;
+    this.#unwritten.add(record);
+    const { facts } = record;
+    const writing = this.#writing.get(record.uid);
+    const isNews = (writing?.closed ?? facts.closed) !== closed;
+    const isFirst = !facts.everActive && !writing;
+    if (isNews || isFirst) return this.#atMost(this.#steer(record, isFirst, isNews ? closed : undefined, now));
+    if (!writing && this.#isDue(record, now)) void this.#write(record, {}, "housekeeping", now);
+    return undefined;
+  }
+
+  #isDue({ activityWrittenAt, facts }: WorkspaceRecord, now: number): boolean {
+    return now - (activityWrittenAt ?? facts.lastActivity ?? Number.NEGATIVE_INFINITY) >= this.#options.persistIntervalMs;
+  }
+
+  /** The pod is gone. */
+  forget(record: WorkspaceRecord): void {
+    this.#unwritten.delete(record);
+    this.#writing.delete(record.uid);
+  }
+
+  /** Writes what is not written yet, and lets writes end that are under way, as far as there is time for it (ms). */
+  async flush(withinMs: number): Promise<void> {
+    this.#ending.abort();
+    const cancel = this.#options.clock.timer(withinMs, () => this.#closed.abort());
+    await Promise.all(Array.from(this.#writing.values(), async ({ promise }) => promise));
+    // Those that were written longest ago first.
+    const records = [...this.#unwritten].toSorted((a, b) => (a.facts.lastActivity ?? 0) - (b.facts.lastActivity ?? 0)).values();
+    const worker = async (): Promise<void> => {
+      for (const record of records) {
+        if (this.#closed.signal.aborted) return;
+        // Another replica may know of later activity.
+        if (record.activeAt !== undefined && record.activeAt > (record.facts.lastActivity ?? 0)) await this.#write(record, {}, "finalization", record.activeAt);
+      }
+    };
+    await Promise.all(Array.from({ length: flushAtOnce }, worker));
+    cancel();
+    this.#closed.abort();
+  }
+
+  /** What is visible in the status, one write after the other, so that the last word counts. */
+  #steer(record: WorkspaceRecord, first: boolean, closed: boolean | undefined, now: number): Promise<void> {
+    const changes: Record<string, string | null> = {};
+    if (first) changes[annotations.firstUserActivity] = rfc3339Nano(now);
+    if (closed !== undefined) changes[annotations.closed] = closed ? "true" : null;
+    const before = this.#writing.get(record.uid);
+    const { promise: written, resolve } = Promise.withResolvers<void>();
+    const promise = this.#lanes.run(record.uid, async () => {
+      const done = await this.#write(record, changes, "user", now);
+      resolve();
+      if (!done) await sleep(this.#options.clock, restMs, this.#ending.signal);
+    });
+    const writing: Writing = { closed: closed ?? before?.closed ?? record.facts.closed, promise };
+    this.#writing.set(record.uid, writing);
+    void promise.finally(() => {
+      if (this.#writing.get(record.uid) === writing) this.#writing.delete(record.uid);
+    });
+    return written;
+  }
+
+  async #atMost(work: Promise<void>): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([work, sleep(this.#options.clock, waitMs, done.signal)]);
+    done.abort();
+  }
+
+  /** Never rejects; tells whether it was done. */
+  async #write(record: WorkspaceRecord, changes: AnnotationChanges, priority: Priority, at: number): Promise<boolean> {
+    const { writer, clock, log } = this.#options;
+    // Not before the next interval if it fails, or a dead API server would get a request with every call.
+    record.activityWrittenAt = clock.now();
+    try {
+      await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(at) }, "note activity", this.#closed.signal, priority);
+      if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
+      return true;
+    } catch (error) {
+      if (error instanceof WsmanError && error.code === "NOT_FOUND") {
+        this.forget(record);
+        return true;
+      }
+      if (clock.monotonic() - this.#loggedAt >= logEveryMs) {
+        this.#loggedAt = clock.monotonic();
+        log.warn({ pod: record.facts.podName, error: messageOf(error) }, "activity could not be written to the pod; it is kept, and tried again");
+      }
+      return false;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+/** Creates what a workspace consists of in the cluster, and takes away what a failed start left (spec: api, StartWorkspace; kubernetes). */
+import { deadline, sleep, type Clock } from "../../domain/clock.ts";
+import { messageOf, WsmanError } from "../../domain/errors.ts";
+import { asObject, objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import type { Log } from "../../domain/log.ts";
+import { annotations } from "../../domain/names.ts";
+import type { ManagerConfig } from "../config/types.ts";
+import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { KubeError } from "../kube/errors.ts";
+import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
+import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../render/pod.ts";
+import { renderPvc } from "../render/pvc.ts";
+import type { WorkspaceStart } from "../render/start.ts";
+import { alreadyExists, toClientError } from "./errors.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+/** Secrets of a workspace. */
+export interface Tokens {
+  readonly owner: string;
+  readonly cliApi: string;
+}
+
+/** What creating takes. */
+export interface CreationOptions {
+  readonly manager: ManagerConfig;
+  /** Set the seccomp profile in the security context as well. */
+  readonly seccompField: boolean;
+  readonly objects: Pick<KubeObjects, "get" | "create" | "remove" | "release">;
+  readonly snapshots: Pick<Snapshots, "restore">;
+  /** Waits, not for long, until a pod that was created is known here. */
+  readonly seen: (pod: Uint8Array) => Promise<void>;
+  /** Reads a pod template; rejects if it can not be used. */
+  readonly readTemplate: (path: string) => Promise<JsonObject>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Time for all that a start creates, milliseconds. */
+const createMs = 30_000;
+/** A request that was not answered may take effect for so long; and so long it is tried to take something away. */
+const lingerMs = 60_000;
+const lookEveryMs = 5_000;
+
+/** What an attempt made, and may have to take away. */
+interface Made {
+  claim?: { readonly name: string; readonly uid: string };
+  /** The pod may be there, or still come, although no answer said so. */
+  podUnclear?: boolean;
+}
+
+/** Creates and cleans. */
+export class Creation {
+  readonly #options: CreationOptions;
+  /** Of failed attempts, until they were cleaned up; by token. */
+  readonly #made = new Map<string, Made>();
+
+  constructor(options: CreationOptions) {
+    this.#options = options;
+  }
+
+  /** Makes claim and pod; resolves when the API server has the pod. Rejects with a WsmanError; `clean` is owed then. */
+  async create(start: WorkspaceStart, tokens: Tokens): Promise<{ readonly uid: string; readonly url: string }> {
+    const { clock, manager, snapshots } = this.#options;
+    const limit = deadline(clock, createMs, new AbortController().signal);
+    const wish: Wish = { priority: "user", signal: limit.signal };
+    const made: Made = {};
+    try {
+      const context = await this.#context(start, tokens);
+      const pod = renderPod(start, context);
+      const pvc = renderPvc(start, context);
+      if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
+      if (pvc) await this.#createClaim(podNameOf(start), pvc, made, wish);
+      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
+      await this.#options.seen(created);
+      return { uid: textAt(metadataOf(created), "uid"), url: workspaceUrl(start, manager) };
+    } catch (error) {
+      this.#made.set(tokens.owner, made);
+      if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
+      throw toClientError(error, `start workspace ${start.id}`);
+    } finally {
+      limit.cancel();
+    }
+  }
+
+  /** Takes away what a failed `create` made. Never rejects; what can not be removed is logged. */
+  async clean(start: WorkspaceStart, { owner }: Tokens): Promise<void> {
+    const made = this.#made.get(owner);
+    this.#made.delete(owner);
+    if (!made?.claim && made?.podUnclear !== true) return;
+    const { clock, objects, log } = this.#options;
+    const limit = deadline(clock, lingerMs, new AbortController().signal);
+    const wish: Wish = { priority: "finalization", signal: limit.signal };
+    const name = podNameOf(start);
+    try {
+      if (made.podUnclear === true) await this.#removePod(name, owner, wish);
+      if (made.claim) await objects.remove(`persistentvolumeclaims/${encodeURIComponent(made.claim.name)}`, made.claim.uid, 0, wish);
+    } catch (error) {
+      log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
+    } finally {
+      limit.cancel();
+    }
+  }
+
+  async #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
+    const { manager, seccompField, readTemplate } = this.#options;
+    const workspaceClass = selectClass(manager, start.workspaceClass);
+    const { base, ofType } = templateFiles(workspaceClass, start.type);
+    const read = async (file: string | undefined): Promise<JsonObject | undefined> => {
+      if (file === undefined) return undefined;
+      return readTemplate(file).catch((error: unknown) => {
+        throw new WsmanError("FAILED_PRECONDITION", `a pod template of class "${workspaceClass.id}" can not be used: ${messageOf(error)}`, { cause: error });
+      });
+    };
+    const [template, typed] = await Promise.all([read(base), read(ofType)]);
+    return { manager, workspaceClass, template: combineTemplates(template, typed), seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi };
+  }
+
+  /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours as well. */
+  async #createClaim(name: string, pvc: JsonObject, made: Made, wish: Wish): Promise<void> {
+    const { objects } = this.#options;
+    let unanswered = false;
+    for (;;) {
+      try {
+        const created = await objects.create("persistentvolumeclaims", pvc, wish);
+        made.claim = { name, uid: textAt(metadataOf(created), "uid") };
+        return;
+      } catch (error) {
+        if (isAlreadyThere(error)) break;
+        if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
+        unanswered = true;
+      }
+    }
+    const metadata = metadataOf(await objects.get(`persistentvolumeclaims/${encodeURIComponent(name)}`, wish));
+    if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
+    if (unanswered) made.claim = { name, uid: textAt(metadata, "uid") };
+  }
+
+  /** Asked for again if there was no answer; the pod that has our token is ours. */
+  async #createPod(name: string, pod: JsonObject, ownerToken: string, made: Made, wish: Wish): Promise<Uint8Array> {
+    const { objects } = this.#options;
+    try {
+      const created = await objects.create("pods", pod, wish, { whetherOrNotAnswered: true });
+      return created;
+    } catch (error) {
+      made.podUnclear = mayHaveHappened(error);
+      if (!isAlreadyThere(error)) throw error;
+      const found = await objects.get(`pods/${encodeURIComponent(name)}`, wish).catch((failed: unknown) => {
+        // It is gone again, and was another one: ours has a finalizer.
+        if (isMissing(failed)) return undefined;
+        made.podUnclear = true;
+        throw failed;
+      });
+      if (found && tokenOf(found) === ownerToken) return found;
+      throw alreadyExists();
+    }
+  }
+
+  /** Looks for the pod for as long as an unanswered request may take effect. */
+  async #removePod(name: string, ownerToken: string, wish: Wish): Promise<void> {
+    const { objects, clock } = this.#options;
+    const path = `pods/${encodeURIComponent(name)}`;
+    while (!wish.signal.aborted) {
+      const found = await objects.get(path, wish).catch((error: unknown) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      });
+      if (found && tokenOf(found) !== ownerToken) return;
+      if (found) {
+        const uid = textAt(metadataOf(found), "uid");
+        await objects.release(name, uid, wish);
+        await objects.remove(path, uid, 0, wish);
+        return;
+      }
+      await sleep(clock, lookEveryMs, wish.signal);
+    }
+  }
+}
+
+/** Whether a creation may have had its effect although it failed. */
+function mayHaveHappened(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 0 || error.status >= 500);
+}
+
+function metadataOf(object: Uint8Array): JsonObject | undefined {
+  return objectAt(asObject(JSON.parse(new TextDecoder().decode(object))), "metadata");
+}
+
+function tokenOf(pod: Uint8Array): string {
+  return textAt(objectAt(metadataOf(pod), "annotations"), annotations.ownerToken);
+}

@@ -1,0 +1,105 @@
+/** Volume snapshots that claims are made from (spec: kubernetes, "PVC"; api, DeleteVolumeSnapshot). */
+import { sleep, type Clock } from "../../domain/clock.ts";
+import { WsmanError } from "../../domain/errors.ts";
+import { asObject, objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import type { ManagerConfig } from "../config/types.ts";
+import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { selectClass } from "../render/classes.ts";
+import { toClientError } from "./errors.ts";
+
+const group = "snapshot.storage.k8s.io";
+const root = `/apis/${group}/v1`;
+/** How long the cluster may take to make a restored snapshot its own, and how often it is looked at, milliseconds. */
+const boundMs = 20_000;
+const lookEveryMs = 500;
+
+/** The snapshots of a namespace. */
+export class Snapshots {
+  readonly #manager: ManagerConfig;
+  readonly #objects: Pick<KubeObjects, "get" | "create" | "remove">;
+  readonly #clock: Clock;
+
+  constructor(manager: ManagerConfig, objects: Pick<KubeObjects, "get" | "create" | "remove">, clock: Clock) {
+    this.#manager = manager;
+    this.#objects = objects;
+    this.#clock = clock;
+  }
+
+  /**
+   * Makes sure that a snapshot is in the cluster: one that is not is restored from its handle. What was restored for a start stays, also if the start fails then: deleting it would delete
+   * the cloud provider's snapshot, the only copy of somebody's work.
+   * @throws WsmanError INVALID_ARGUMENT without a handle, FAILED_PRECONDITION if the configuration or the cluster has no class for snapshots; KubeError.
+   */
+  async restore(name: string, handle: string, wish: Wish): Promise<void> {
+    if (await this.#found(this.#path(name), wish)) return;
+    if (handle === "") throw new WsmanError("INVALID_ARGUMENT", `volume snapshot ${name} is not in the cluster: its handle is needed to restore it`);
+    const className = selectClass(this.#manager, "default").pvc.snapshotClass;
+    if (className === undefined) throw new WsmanError("FAILED_PRECONDITION", "the default workspace class has no pvc.snapshotClass, without which no volume snapshot can be restored");
+    const snapshotClass = await this.#found(`${root}/volumesnapshotclasses/${encodeURIComponent(className)}`, wish);
+    if (!snapshotClass) throw new WsmanError("FAILED_PRECONDITION", `the cluster has no volume snapshot class ${className}`);
+    const contentName = `restored-${name}`;
+    const { namespace } = this.#manager;
+    await this.#createUnlessThere(`${root}/volumesnapshotcontents`, {
+      apiVersion: `${group}/v1`, kind: "VolumeSnapshotContent", metadata: { name: contentName },
+      spec: {
+        deletionPolicy: "Delete", driver: textAt(snapshotClass, "driver"), source: { snapshotHandle: handle }, volumeSnapshotClassName: className,
+        volumeSnapshotRef: { apiVersion: `${group}/v1`, kind: "VolumeSnapshot", name, namespace },
+      },
+    }, wish);
+    await this.#createUnlessThere(this.#path(), {
+      apiVersion: `${group}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace },
+      spec: { source: { volumeSnapshotContentName: contentName }, volumeSnapshotClassName: className },
+    }, wish);
+  }
+
+  /** Deletes a snapshot. @param soft leave it at that if it is not in the cluster. @returns whether there was something to delete. @throws WsmanError as `restore` does. */
+  async delete(name: string, handle: string, soft: boolean, signal: AbortSignal): Promise<boolean> {
+    const wish: Wish = { priority: "user", signal };
+    try {
+      let snapshot = await this.#found(this.#path(name), wish);
+      if (!snapshot && soft) return false;
+      if (!snapshot) {
+        await this.restore(name, handle, wish);
+        snapshot = await this.#bound(name, wish);
+      }
+      await this.#objects.remove(this.#path(name), textAt(objectAt(snapshot, "metadata"), "uid"), 0, wish);
+      return true;
+    } catch (error) {
+      throw toClientError(error, `delete volume snapshot ${name}`);
+    }
+  }
+
+  /** A snapshot that was restored just now, once the cluster has made it its own: deleted earlier, it would leave the provider's behind. */
+  async #bound(name: string, wish: Wish): Promise<JsonObject> {
+    const until = this.#clock.monotonic() + boundMs;
+    while (!wish.signal.aborted && this.#clock.monotonic() < until) {
+      const snapshot = await this.#found(this.#path(name), wish);
+      if (objectAt(snapshot, "status")?.["readyToUse"] === true && snapshot) return snapshot;
+      await sleep(this.#clock, lookEveryMs, wish.signal);
+    }
+    throw new WsmanError("UNAVAILABLE", `volume snapshot ${name} was restored, and is not ready to be deleted yet: try again in a moment`);
+  }
+
+  #path(name?: string): string {
+    const all = `${root}/namespaces/${encodeURIComponent(this.#manager.namespace)}/volumesnapshots`;
+    return name === undefined ? all : `${all}/${encodeURIComponent(name)}`;
+  }
+
+  async #found(path: string, wish: Wish): Promise<JsonObject | undefined> {
+    try {
+      return asObject(JSON.parse(new TextDecoder().decode(await this.#objects.get(path, wish))));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Somebody else may be restoring it as well. */
+  async #createUnlessThere(path: string, object: JsonObject, wish: Wish): Promise<void> {
+    try {
+      await this.#objects.create(path, object, wish, { whetherOrNotAnswered: true });
+    } catch (error) {
+      if (!isAlreadyThere(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,193 @@
+/** Starts workspaces: who may start what, and what the same request again is answered (spec: api, StartWorkspace). */
+import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { sleep, type Clock } from "../../domain/clock.ts";
+import { WsmanError } from "../../domain/errors.ts";
+import { asObject } from "../../domain/json.ts";
+import { wsman } from "../../gen/proto.js";
+import { readStart, type WorkspaceStart } from "../render/start.ts";
+import { randomToken, type RandomBytes } from "../render/token.ts";
+import { invalidStart, startProblems } from "../render/validation.ts";
+import { matches } from "../state/filter.ts";
+import { decodeFrame } from "../state/frame.ts";
+import type { Registry, WorkspaceRecord } from "../state/registry.ts";
+import type { Creation, Tokens } from "./creation.ts";
+import { alreadyExists } from "./errors.ts";
+import { Lanes } from "./lanes.ts";
+
+/** What a client is told of a workspace that it started. The token is secret. */
+export interface Started {
+  readonly url: string;
+  readonly ownerToken: string;
+}
+
+/** What starting takes. */
+export interface StarterOptions {
+  readonly creation: Pick<Creation, "create" | "clean">;
+  readonly registry: Pick<Registry, "byId" | "records" | "isGone">;
+  /** A workspace's frame, from memory or read anew; undefined if it is gone. */
+  readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
+  readonly randomBytes: RandomBytes;
+  readonly clock: Clock;
+}
+
+/** A start that is under way, or was a short while ago. */
+interface Attempt {
+  readonly start: WorkspaceStart;
+  /** Tells whether another request is the very same. */
+  readonly digest: string;
+  /** Stay the same when it is tried again, so that a pod of an attempt that broke off is known as ours. */
+  readonly tokens: Tokens;
+  /** Undefined: it failed. */
+  result: Promise<Started> | undefined;
+  /** Of the pod, once it is there. */
+  uid: string;
+}
+
+/** Our own successful start is remembered so long for retries, milliseconds. */
+const rememberMs = 60_000;
+const maxRemembered = 10_000;
+const { STOPPED } = wsman.WorkspacePhase;
+
+/** Starts workspaces. Rejects with WsmanErrors only. */
+export class Starter {
+  readonly #options: StarterOptions;
+  /** By ID. */
+  readonly #attempts: LRUCache<string, Attempt>;
+  /** One start, with its clean-up, for each ID at a time. */
+  readonly #lanes = new Lanes();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(options: StarterOptions) {
+    this.#options = options;
+    this.#attempts = new LRUCache({ max: maxRemembered, ttl: rememberMs, perf: { now: () => options.clock.monotonic() } });
+  }
+
+  /** Answers as soon as the API server has the pod. What was begun is finished or taken away, whether or not the client still waits. */
+  async start(request: wsman.StartWorkspaceRequest, signal: AbortSignal): Promise<Started> {
+    const problems = startProblems(request);
+    if (problems.length > 0) throw invalidStart(problems);
+    const start = readStart(request);
+    const digest = digestOfRequest(request);
+    return this.#startOnce(start, digest, signal);
+  }
+
+  async #startOnce(start: WorkspaceStart, digest: string, signal: AbortSignal): Promise<Started> {
+    const before = this.#attempts.get(start.id);
+    const running = this.#resultOf(before, digest);
+    if (running) return running;
+    const tokens = before?.digest === digest ? before.tokens : undefined;
+    const own = await this.#known(start.id, tokens);
+    if (own) return own;
+    if (signal.aborted) throw new WsmanError("CANCELLED", "the call was cancelled");
+    // Somebody else may have been as far in the meantime.
+    if (this.#attempts.get(start.id) !== before) return this.#startOnce(start, digest, signal);
+    return this.#attempt(start, digest, tokens ?? this.#tokens());
+  }
+
+  /** What a start of this ID that is under way, or was successful, gives the very same request; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
+  #resultOf(attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
+    if (!attempt?.result || this.#options.registry.isGone(attempt.uid)) return undefined;
+    if (attempt.digest !== digest) throw alreadyExists();
+    return attempt.result;
+  }
+
+  /** A workspace that is known already: what its start was answered with if it was ours, although it seemed to have failed; undefined if none is known. */
+  async #known(id: string, tokens: Tokens | undefined): Promise<Started | undefined> {
+    const record = this.#options.registry.byId(id);
+    if (!record) return undefined;
+    const own = tokens && (await this.#startedAs(record, tokens.owner));
+    if (!own) throw alreadyExists();
+    return own;
+  }
+
+  /** Resolves when no start is under way, nor the clean-up after one; after `withinMs` in any case. */
+  async settled(withinMs: number): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([Promise.allSettled(this.#running), sleep(this.#options.clock, withinMs, done.signal)]);
+    done.abort();
+  }
+
+  #tokens(): Tokens {
+    const { randomBytes } = this.#options;
+    return { owner: randomToken(randomBytes), cliApi: randomToken(randomBytes) };
+  }
+
+  #attempt(start: WorkspaceStart, digest: string, tokens: Tokens): Promise<Started> {
+    const { promise, resolve, reject } = Promise.withResolvers<Started>();
+    const attempt: Attempt = { start, digest, tokens, result: promise, uid: "" };
+    this.#attempts.set(start.id, attempt);
+    const running = this.#lanes.run(start.id, async () => {
+      try {
+        resolve(await this.#run(attempt));
+        // Its time counts from now.
+        this.#attempts.set(start.id, attempt);
+      } catch (error) {
+        attempt.result = undefined;
+        reject(error);
+        await this.#options.creation.clean(start, tokens);
+      }
+    });
+    this.#running.add(running);
+    // Neither the work nor its clean-up rejects.
+    void running.finally(() => this.#running.delete(running));
+    return promise;
+  }
+
+  async #run(attempt: Attempt): Promise<Started> {
+    const joined = attempt.start.type === "IMAGEBUILD" ? await this.#runningBuild(attempt) : undefined;
+    if (joined) return joined;
+    const { uid, url } = await this.#options.creation.create(attempt.start, attempt.tokens);
+    attempt.uid = uid;
+    return { url, ownerToken: attempt.tokens.owner };
+  }
+
+  /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
+  async #runningBuild({ start }: Attempt): Promise<Started | undefined> {
+    const filter = { owner: start.owner, metaId: start.metaId, annotations: new Map(start.annotations) };
+    for (const record of this.#options.registry.records()) {
+      const { facts } = record;
+      if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || !matches(filter, facts)) continue;
+      const started = await this.#startedAs(record, undefined);
+      if (started) return started;
+    }
+    return this.#buildAskedFor(start);
+  }
+
+  /** Only those that came before this one: two would wait for each other. */
+  async #buildAskedFor(start: WorkspaceStart): Promise<Started | undefined> {
+    // From the one that was set last.
+    const before = [...this.#attempts.values()].toReversed();
+    for (const other of before) {
+      if (other.start === start) return undefined;
+      if (other.start.type !== "IMAGEBUILD" || !other.result || this.#options.registry.isGone(other.uid) || !isSubset(start, other.start)) continue;
+      const started = await other.result.catch(() => undefined);
+      if (started) return started;
+    }
+    return undefined;
+  }
+
+  /** What the workspace's start was answered with, if its token is the one given, or none is. */
+  async #startedAs(record: WorkspaceRecord, ownerToken: string | undefined): Promise<Started | undefined> {
+    const frame = await this.#options.frameOf(record);
+    if (!frame) return undefined;
+    const { spec, auth } = decodeFrame(frame);
+    const started = { url: spec?.url ?? "", ownerToken: auth?.ownerToken ?? "" };
+    return ownerToken === undefined || ownerToken === started.ownerToken ? started : undefined;
+  }
+}
+
+/** Whether another build is for the same, as far as this one says. */
+function isSubset(start: WorkspaceStart, other: WorkspaceStart): boolean {
+  const has = new Map(other.annotations);
+  return start.owner === other.owner && start.metaId === other.metaId && start.annotations.every(([key, value]) => has.get(key) === value);
+}
+
+/** Equal for equal requests: encoders write maps in any order. It stands for secrets, and so must not tell them. */
+function digestOfRequest(request: wsman.StartWorkspaceRequest): string {
+  const ordered = JSON.stringify(wsman.StartWorkspaceRequest.toObject(request, { bytes: String, longs: String }), (_key, value: unknown) => {
+    const object = asObject(value);
+    return object ? Object.fromEntries(Object.entries(object).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value;
+  });
+  return hash("sha256", ordered, "base64");
+}

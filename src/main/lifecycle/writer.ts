@@ -1,0 +1,122 @@
+/** Changes of workspaces that calls ask for: patches of their pods, whose effect readers of this daemon see before the call has its answer (spec: api, kubernetes). */
+import { deadline, sleep, type Clock } from "../../domain/clock.ts";
+import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
+import { asObject, objectAt, textAt } from "../../domain/json.ts";
+import type { Priority } from "../kube/budget.ts";
+import { KubeError } from "../kube/errors.ts";
+import { isConflict, isMissing, type KubeObjects } from "../kube/objects.ts";
+import type { Registry, WorkspaceRecord } from "../state/registry.ts";
+import { toClientError } from "./errors.ts";
+import { Lanes } from "./lanes.ts";
+
+/** New values of annotations; null removes. */
+export type AnnotationChanges = Readonly<Record<string, string | null>>;
+
+/** What the writer works with. */
+export interface WriterOptions {
+  readonly objects: Pick<KubeObjects, "get" | "annotate">;
+  readonly registry: Pick<Registry, "byId">;
+  /** Has the status of a pod derived; resolves once it took effect. */
+  readonly submit: (bytes: Uint8Array) => Promise<unknown>;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** An answer is not held up for longer than this for its effect to be seen, milliseconds. */
+const seenMs = 1_000;
+/** Time for a change that depends on what is there, milliseconds. */
+const changeMs = 25_000;
+/** Tries of a change that others change as well, and the pause between them, milliseconds, at first. */
+const maxConflicts = 50;
+const conflictMs = 20;
+
+/** Writes for users' calls. Rejects with WsmanErrors only. */
+export class WorkspaceWriter {
+  readonly #options: WriterOptions;
+  readonly #lanes = new Lanes();
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** The workspace of an ID. @throws WsmanError NOT_FOUND. */
+  find(id: string): WorkspaceRecord {
+    const record = this.#options.registry.byId(id);
+    if (!record) throw workspaceNotFound(id);
+    return record;
+  }
+
+  /** Sets annotations of a workspace's pod. @param what for errors, as in "stop workspace x". */
+  async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user"): Promise<void> {
+    const { objects } = this.#options;
+    await this.#onCurrent(record, what, async ({ uid, facts }) => this.seen(await objects.annotate({ podName: facts.podName, uid, annotations }, { priority, signal })));
+  }
+
+  /**
+   * Changes annotations according to what they are: one call of a workspace after the other, and again whenever somebody else was faster.
+   * @param change gives the new values; undefined if there is nothing to do.
+   */
+  async change(record: WorkspaceRecord, what: string, signal: AbortSignal, change: (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined): Promise<void> {
+    const { clock, random } = this.#options;
+    // The wait for those before it included, who have begun earlier and end earlier.
+    const limit = deadline(clock, changeMs, signal);
+    const busy = (): WsmanError => new WsmanError("UNAVAILABLE", `cannot ${what}: it is being changed by others all the time`);
+    try {
+      await this.#lanes.run(record.uid, () => this.#onCurrent(record, what, async (current) => {
+        for (let tries = 0; !(await this.#tryChange(current, limit.signal, change, tries > 0)); tries++) {
+          if (tries === maxConflicts) throw busy();
+          await sleep(clock, (1 + tries) * conflictMs * random(), limit.signal);
+        }
+      }));
+    } catch (error) {
+      throw limit.signal.aborted && !signal.aborted ? busy() : error;
+    } finally {
+      limit.cancel();
+    }
+  }
+
+  /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case. */
+  async seen(pod: Uint8Array): Promise<void> {
+    const { submit, clock } = this.#options;
+    const done = new AbortController();
+    await Promise.race([submit(pod), sleep(clock, seenMs, done.signal)]);
+    done.abort();
+  }
+
+  /** Does something with the workspace's pod; with the one that has taken its place, if it turns out to be gone. */
+  async #onCurrent(record: WorkspaceRecord, what: string, work: (record: WorkspaceRecord) => Promise<void>): Promise<void> {
+    try {
+      await work(record);
+    } catch (error) {
+      if (!isMissing(error)) throw toClientError(error, what);
+      const current = this.#options.registry.byId(record.facts.id);
+      if (!current || current.uid === record.uid) throw workspaceNotFound(record.facts.id);
+      await this.#onCurrent(current, what, work);
+    }
+  }
+
+  /** False: somebody else has changed the pod in between. */
+  async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, signal: AbortSignal, change: (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined, again: boolean): Promise<boolean> {
+    const { objects } = this.#options;
+    const wish = { priority: "user", signal } as const;
+    const pod = await objects.get(`pods/${encodeURIComponent(podName)}`, wish);
+    const metadata = objectAt(asObject(JSON.parse(new TextDecoder().decode(pod))), "metadata");
+    // Of another pod there is nothing to learn.
+    if (textAt(metadata, "uid") !== uid) throw new KubeError(`pod ${podName} is another one now`, { status: 404, reason: "NotFound" });
+    const known = Object.entries(objectAt(metadata, "annotations") ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+    const annotations = change(new Map(known));
+    if (!annotations) {
+      // It may be our own change, whose answer was lost.
+      if (again) await this.seen(pod);
+      return true;
+    }
+    try {
+      await this.seen(await objects.annotate({ podName, uid, resourceVersion: textAt(metadata, "resourceVersion"), annotations }, wish));
+      return true;
+    } catch (error) {
+      if (isConflict(error)) return false;
+      throw error;
+    }
+  }
+}

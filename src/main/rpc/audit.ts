@@ -1,0 +1,39 @@
+/** The audit: one log line for each call that changes something, with who, what and how it ended; nothing of the request but the workspace's ID. */
+import { status } from "@grpc/grpc-js";
+import type { Clock } from "../../domain/clock.ts";
+import type { Log } from "../../domain/log.ts";
+import type { Answer, UnaryCall, UnaryHandler } from "./calls.ts";
+import { toStatus } from "./status.ts";
+
+/** Longest ID that is logged. */
+const maxId = 128;
+/** Tag of field 1 as text: every such request has the ID there. */
+const idTag = 0x0a;
+
+/** A handler whose calls are told of in the log. */
+export function audited(method: string, handler: UnaryHandler, clock: Clock, log: Log): UnaryHandler {
+  const tell = (request: Buffer, { address, subject }: UnaryCall["peer"], since: number, code: status): void => {
+    const ms = Math.round((clock.monotonic() - since) * 10) / 10;
+    log.info({ audit: method, id: idIn(request), client: address, ...(subject !== undefined && { subject }), code: status[code] ?? code, ms }, "call");
+  };
+  return async (request, call): Promise<Answer> => {
+    // A client that has gone can not be asked any more.
+    const [since, peer] = [clock.monotonic(), call.peer];
+    try {
+      const answer = await handler(request, call);
+      tell(request, peer, since, status.OK);
+      return answer;
+    } catch (error) {
+      tell(request, peer, since, toStatus(error).code);
+      throw error;
+    }
+  };
+}
+
+/** The ID, if it stands where encoders put it: at the beginning. What is no ID of a workspace is not logged. */
+function idIn(request: Buffer): string {
+  const length = request[1] ?? 0;
+  if (request[0] !== idTag || length > maxId || request.length < 2 + length) return "";
+  const id = request.toString("latin1", 2, 2 + length);
+  return /^[\w.-]*$/.test(id) ? id : "";
+}

@@ -1,0 +1,17 @@
+/** MarkActive: somebody uses a workspace, or has closed it (spec: api). The most frequent call there is: answered from memory. */
+import { wsman } from "../../../gen/proto.js";
+import type { UnaryHandler } from "../calls.ts";
+import type { CallDependencies } from "../ports.ts";
+import { decodeRequest } from "../requests.ts";
+import { emptyResponse } from "../responses.ts";
+import { requireSynced } from "./get-workspaces.ts";
+
+/** Remembers the activity; the pod is told what it must know. */
+export function markActive({ reader, writer, activity }: CallDependencies): UnaryHandler {
+  return (request) => {
+    const { id, closed } = decodeRequest(wsman.MarkActiveRequest, "MarkActiveRequest", request);
+    requireSynced(reader);
+    const written = activity.mark(writer.find(id ?? ""), closed ?? false);
+    return written ? written.then(() => emptyResponse) : emptyResponse;
+  };
+}

@@ -1,0 +1,26 @@
+/** SetTimeout: how long a workspace may be idle (spec: api). */
+import { parseGoDuration } from "../../../domain/duration.ts";
+import { WsmanError } from "../../../domain/errors.ts";
+import { annotations } from "../../../domain/names.ts";
+import { wsman } from "../../../gen/proto.js";
+import type { UnaryHandler } from "../calls.ts";
+import type { CallDependencies } from "../ports.ts";
+import { decodeRequest } from "../requests.ts";
+import { emptyResponse } from "../responses.ts";
+import { requireSynced } from "./get-workspaces.ts";
+
+/** No duration that makes sense is longer; what a client sent is quoted up to here. */
+const maxText = 100;
+
+/** Notes the time on the pod. */
+export function setTimeoutOf({ reader, writer }: CallDependencies): UnaryHandler {
+  return async (request, call) => {
+    const { id, duration } = decodeRequest(wsman.SetTimeoutRequest, "SetTimeoutRequest", request);
+    const text = duration ?? "";
+    if (text.length > maxText || parseGoDuration(text) === undefined) throw new WsmanError("INVALID_ARGUMENT", `invalid duration ${JSON.stringify(text.slice(0, maxText))}: give a Go duration such as 30m or 1h30m`);
+    requireSynced(reader);
+    const workspace = writer.find(id ?? "");
+    await writer.annotate(workspace, { [annotations.customTimeout]: text }, `set the timeout of workspace ${workspace.facts.id}`, call.signal);
+    return emptyResponse;
+  };
+}

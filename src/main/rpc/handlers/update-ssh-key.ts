@@ -1,0 +1,29 @@
+/** UpdateSSHKey: which keys open a workspace over SSH (spec: api). */
+import { WsmanError } from "../../../domain/errors.ts";
+import { annotations } from "../../../domain/names.ts";
+import { isAuthorizedKey } from "../../../domain/ssh-keys.ts";
+import { wsman } from "../../../gen/proto.js";
+import type { UnaryHandler } from "../calls.ts";
+import type { CallDependencies } from "../ports.ts";
+import { decodeRequest } from "../requests.ts";
+import { emptyResponse } from "../responses.ts";
+import { requireSynced } from "./get-workspaces.ts";
+
+/** Kubernetes lets all annotations of an object together be 256 KiB. */
+const maxPackedBytes = 192 * 1024;
+
+/** Replaces the keys on the pod; none is a list as well. */
+export function updateSshKey({ reader, writer }: CallDependencies): UnaryHandler {
+  return async (request, call) => {
+    const { id, keys } = decodeRequest(wsman.UpdateSSHKeyRequest, "UpdateSSHKeyRequest", request);
+    const wrong = (keys ?? []).findIndex((key) => !isAuthorizedKey(key));
+    // The key itself is nobody's business.
+    if (wrong !== -1) throw new WsmanError("INVALID_ARGUMENT", `keys[${wrong}] is no line of an authorized_keys file`);
+    const packed = Buffer.from(wsman.SSHPublicKeys.encode({ keys: keys ?? [] }).finish()).toString("base64");
+    if (packed.length > maxPackedBytes) throw new WsmanError("INVALID_ARGUMENT", `keys take ${packed.length} bytes, and may take ${maxPackedBytes}`);
+    requireSynced(reader);
+    const workspace = writer.find(id ?? "");
+    await writer.annotate(workspace, { [annotations.sshPublicKeys]: packed }, `update the SSH keys of workspace ${workspace.facts.id}`, call.signal);
+    return emptyResponse;
+  };
+}

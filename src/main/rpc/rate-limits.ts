@@ -1,0 +1,97 @@
+/** Rate limits of methods, from the configuration: a token bucket each, or one for each value of a field of the request (spec: api, "Rate limits"). */
+import { LRUCache } from "lru-cache";
+import { sleep, type Clock } from "../../domain/clock.ts";
+import { WsmanError } from "../../domain/errors.ts";
+import { asObject } from "../../domain/json.ts";
+import { wsman } from "../../gen/proto.js";
+import type { RateLimit } from "../config/types.ts";
+import type { UnaryCall, UnaryHandler } from "./calls.ts";
+
+/** Calls of one bucket that may wait; more are refused, although the configuration lets calls wait. */
+const maxWaiting = 1_000;
+
+/** Requests whose fields can be keys, by method. */
+const requests: ReadonlyMap<string, { decode(bytes: Uint8Array): unknown }> = new Map<string, { decode(bytes: Uint8Array): unknown }>([
+  ["GetWorkspaces", wsman.GetWorkspacesRequest], ["StartWorkspace", wsman.StartWorkspaceRequest], ["StopWorkspace", wsman.StopWorkspaceRequest], ["DescribeWorkspace", wsman.DescribeWorkspaceRequest],
+  ["BackupWorkspace", wsman.BackupWorkspaceRequest], ["MarkActive", wsman.MarkActiveRequest], ["SetTimeout", wsman.SetTimeoutRequest], ["ControlPort", wsman.ControlPortRequest], ["TakeSnapshot", wsman.TakeSnapshotRequest],
+  ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest],
+]);
+
+/** Tokens; below 0 are those that calls wait for. */
+interface Bucket {
+  tokens: number;
+  filledAt: number;
+}
+
+/** The limit of one method. */
+export class RateLimiter {
+  readonly #limit: RateLimit;
+  readonly #clock: Clock;
+  readonly #onCall: (limited: boolean) => void;
+  readonly #keyOf: ((request: Buffer) => string) | undefined;
+  /** At its bound the key that was seen longest ago begins with a full bucket again. */
+  readonly #buckets: LRUCache<string, Bucket>;
+
+  /** @param name of the method. @param onCall is told of each call, and whether it was refused or had to wait; must not throw. */
+  constructor(name: string, limit: RateLimit, clock: Clock, onCall: (limited: boolean) => void) {
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#onCall = onCall;
+    this.#keyOf = limit.key === undefined ? undefined : fieldReader(name, limit.key);
+    this.#buckets = new LRUCache({ max: Math.max(1, limit.key === undefined ? 1 : limit.keyCacheSize) });
+  }
+
+  /** Nothing if the call may go on at once; else what resolves when it may. @throws WsmanError RESOURCE_EXHAUSTED. */
+  admit(request: Buffer, call: Pick<UnaryCall, "signal">): void | Promise<void> {
+    const bucket = this.#bucketFor(this.#keyOf?.(request) ?? "");
+    const limited = bucket.tokens < 1;
+    this.#onCall(limited);
+    if (limited && (!this.#limit.block || bucket.tokens <= -maxWaiting)) throw exhausted(this.#limit.method);
+    bucket.tokens--;
+    return limited ? this.#wait(bucket, call.signal) : undefined;
+  }
+
+  #bucketFor(key: string): Bucket {
+    const { bucketSize, refillInterval } = this.#limit;
+    const now = this.#clock.monotonic();
+    const known = this.#buckets.get(key);
+    const bucket = known ?? { tokens: bucketSize, filledAt: now };
+    bucket.tokens = refillInterval > 0 ? Math.min(bucketSize, bucket.tokens + (now - bucket.filledAt) / refillInterval) : bucketSize;
+    bucket.filledAt = now;
+    if (!known) this.#buckets.set(key, bucket);
+    return bucket;
+  }
+
+  async #wait(bucket: Bucket, signal: AbortSignal): Promise<void> {
+    await sleep(this.#clock, Math.ceil(-bucket.tokens * this.#limit.refillInterval), signal);
+    if (!signal.aborted) return;
+    bucket.tokens++;
+    throw exhausted(this.#limit.method);
+  }
+}
+
+/** A handler behind a limit. */
+export function limited(limiter: RateLimiter, handler: UnaryHandler): UnaryHandler {
+  return (request, call) => {
+    const wait = limiter.admit(request, call);
+    return wait ? wait.then(() => handler(request, call)) : handler(request, call);
+  };
+}
+
+/** Reads a field by its path as the protocol names it, "metadata.owner". What can not be decoded has no key: its handler tells why. */
+function fieldReader(method: string, path: string): (request: Buffer) => string {
+  const type = requests.get(method);
+  const names = path.split(".").map((name) => name.replaceAll(/_(\w)/g, (_all, letter: string) => letter.toUpperCase()));
+  return (request) => {
+    try {
+      const value = names.reduce<unknown>((message, name) => asObject(message)?.[name], type?.decode(request));
+      return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+    } catch {
+      return "";
+    }
+  };
+}
+
+function exhausted(method: string): WsmanError {
+  return new WsmanError("RESOURCE_EXHAUSTED", `too many calls of ${method}: try again later`);
+}

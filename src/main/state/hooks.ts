@@ -1,0 +1,31 @@
+/** What a change of the state is told as. */
+import type { SkippedResult, WorkspaceFacts } from "../../domain/messages.ts";
+import type { WorkspaceRecord } from "./registry.ts";
+
+/** A status that was published just now. */
+export interface Update {
+  readonly facts: WorkspaceFacts;
+  readonly frame: Buffer;
+  /** A slow reader must get this one even if a newer one follows: STOPPED, or another `failed` than before. */
+  readonly keep: boolean;
+}
+
+/** What others do when the state changes. None may throw. */
+export interface StateHooks {
+  /** A status was published: hand it to the subscribers. */
+  published(update: Update): void;
+  /** A status was derived that says nothing new. */
+  suppressed(): void;
+  /** A workspace that we saw before it ran is RUNNING for the first time. */
+  started(facts: WorkspaceFacts): void;
+  /** A workspace stopped; not told of those that the first list finds stopped. */
+  stopped(facts: WorkspaceFacts): void;
+  /** A line brought no status: counted and logged. */
+  skipped(result: SkippedResult): void;
+  /** A pod claims the ID of another pod that is alive; it is left aside until that one is gone. */
+  conflict(id: string, podName: string): void;
+  /** A pod should be read again from the API server: its turn has come, or it may have gone unseen. */
+  reread(podName: string, uid: string): void;
+  /** The pod is gone for good: whatever is kept of it can go. */
+  forgotten(record: WorkspaceRecord): void;
+}

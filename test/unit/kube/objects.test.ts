@@ -1,0 +1,127 @@
+/** Reads and writes of single objects: what is tried again, and what is not. */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { Budget } from "../../../src/main/kube/budget.ts";
+import { KubeClient } from "../../../src/main/kube/client.ts";
+import { KubeError } from "../../../src/main/kube/errors.ts";
+import { isAlreadyThere, isConflict, isMissing, KubeObjects, type Wish } from "../../../src/main/kube/objects.ts";
+import { FakeApiServer, type Answer } from "../../support/fake-apiserver.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { fixedAccess, plainAccess } from "./setup.ts";
+
+interface Setup {
+  readonly server: FakeApiServer;
+  readonly objects: KubeObjects;
+  /** Lets time pass until the work is done. */
+  readonly during: <T>(work: Promise<T>, stepMs?: number) => Promise<T>;
+  readonly clock: FakeClock;
+}
+
+async function setup(t: TestContext): Promise<Setup> {
+  const server = await new FakeApiServer().start();
+  const clock = new FakeClock();
+  const client = new KubeClient({ credentials: fixedAccess(plainAccess(server.url)), clock });
+  t.after(async () => {
+    await client.close();
+    await server.stop();
+  });
+  const objects = new KubeObjects({ client, clock, namespace: "a b", random: () => 1, budget: new Budget({ qps: 1000, burst: 1000, clock }) });
+  const during = async <T>(work: Promise<T>, stepMs = 50): Promise<T> => {
+    const passing = setInterval(() => clock.advance(stepMs), 1);
+    try {
+      return await work;
+    } finally {
+      clearInterval(passing);
+    }
+  };
+  return { server, objects, during, clock };
+}
+
+const wish: Wish = { priority: "user", signal: new AbortController().signal };
+const patch = { podName: "ws-1", uid: "u1", annotations: { a: "b", gone: null } };
+
+/** Answers in turn; the last one again and again. */
+function inTurn(server: FakeApiServer, ...answers: ((answer: Answer) => void)[]): void {
+  let next = 0;
+  server.handle = (answer) => answers[Math.min(next++, answers.length - 1)]?.(answer);
+}
+
+async function failureOf(work: Promise<unknown>): Promise<KubeError> {
+  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
+  assert.ok(error instanceof KubeError, String(error));
+  return error;
+}
+
+const pod = (uid: string) => (answer: Answer): void => answer.json(200, { metadata: { uid } });
+
+test("an annotation is one small patch that names the pod's uid", async (t) => {
+  const { server, objects } = await setup(t);
+  server.handle = pod("u1");
+  assert.equal(new TextDecoder().decode(await objects.annotate(patch, wish)), '{"metadata":{"uid":"u1"}}');
+  assert.deepEqual(server.requests.map(({ method, path, headers, body }) => [method, path, headers["content-type"], body]), [
+    ["PATCH", "/api/v1/namespaces/a%20b/pods/ws-1", "application/merge-patch+json", '{"metadata":{"uid":"u1","annotations":{"a":"b","gone":null}}}'],
+  ]);
+});
+
+test("what the API server can not do now is tried again, after the time that it asks for", async (t) => {
+  const { server, objects, during, clock } = await setup(t);
+  inTurn(server, (answer) => answer.status(503, "ServiceUnavailable", { headers: { "retry-after": "3" } }), (answer) => answer.reset(), (answer) => answer.status(409, "Conflict"), pod("u1"), pod("u1"));
+  const from = clock.monotonic();
+  await during(objects.annotate(patch, wish));
+  assert.ok(clock.monotonic() - from >= 3000);
+  assert.deepEqual(server.requests.map(({ method }) => method), ["PATCH", "PATCH", "PATCH", "GET", "PATCH"]);
+});
+
+test("a pod that is gone, and one that took its place, are missing; a version that was asked for and is not there any more is a conflict", async (t) => {
+  const { server, objects } = await setup(t);
+  inTurn(server, (answer) => answer.status(404, "NotFound"));
+  assert.ok(isMissing(await failureOf(objects.annotate(patch, wish))));
+  inTurn(server, (answer) => answer.status(409, "Conflict"), pod("u2"));
+  assert.ok(isMissing(await failureOf(objects.annotate(patch, wish))));
+  inTurn(server, (answer) => answer.status(409, "Conflict"), pod("u1"));
+  assert.ok(isConflict(await failureOf(objects.annotate({ ...patch, resourceVersion: "7" }, wish))));
+});
+
+test("what never works is given up after its time, with the last reason, and what is refused for good at once", async (t) => {
+  const { server, objects, during, clock } = await setup(t);
+  server.handle = (answer) => answer.status(500, "InternalError");
+  const from = clock.monotonic();
+  assert.equal((await failureOf(during(objects.get("pods/x", wish), 100))).status, 500);
+  assert.ok(clock.monotonic() - from >= 20_000);
+  assert.ok(server.requests.length < 20, `${server.requests.length} requests`);
+  const before = server.requests.length;
+  server.handle = (answer) => answer.status(422, "Invalid");
+  assert.equal((await failureOf(objects.annotate(patch, wish))).status, 422);
+  // The patch, and a look whose pod it is.
+  assert.equal(server.requests.length, before + 2);
+});
+
+test("a creation that was not answered is not done again unless it may be, one that was refused for the moment is", async (t) => {
+  const { server, objects, during } = await setup(t);
+  inTurn(server, (answer) => answer.reset());
+  assert.equal((await failureOf(objects.create("pods", {}, wish))).status, 0);
+  assert.equal(server.requests.length, 1);
+  inTurn(server, (answer) => answer.status(429, "TooManyRequests"), (answer) => answer.json(201, {}));
+  await during(objects.create("pods", {}, wish));
+  assert.equal(server.requests.length, 3);
+  inTurn(server, (answer) => answer.reset(), (answer) => answer.status(409, "Conflict"), (answer) => answer.status(409, "AlreadyExists"));
+  assert.ok(isAlreadyThere(await failureOf(during(objects.create("pods", {}, wish, { whetherOrNotAnswered: true })))));
+  assert.equal(server.requests.length, 6);
+});
+
+test("the one who asks may give up at any time", async (t) => {
+  const { server, objects } = await setup(t);
+  const giveUp = new AbortController();
+  server.handle = () => giveUp.abort();
+  assert.equal((await failureOf(objects.get("pods/x", { ...wish, signal: giveUp.signal }))).reason, "Aborted");
+});
+
+test("a removal is of the one object that is meant; that it is gone, or another one, is fine", async (t) => {
+  const { server, objects } = await setup(t);
+  for (const answer of [pod("u1"), (each: Answer): void => each.status(404, "NotFound"), (each: Answer): void => each.status(409, "Conflict")]) {
+    server.handle = answer;
+    await objects.remove("/apis/x/v1/things/y", "u1", 0, wish);
+  }
+  assert.deepEqual([server.requests[0]?.method, server.requests[0]?.path], ["DELETE", "/apis/x/v1/things/y"]);
+  assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ""), { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0, preconditions: { uid: "u1" } });
+});

@@ -1,0 +1,69 @@
+/** Activity: what is remembered, and what is written. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLog } from "../../../src/domain/log.ts";
+import { Activity } from "../../../src/main/lifecycle/activity.ts";
+import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
+import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { facts } from "../../support/results.ts";
+
+const interval = 300_000;
+
+function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][] } {
+  const clock = new FakeClock();
+  const writes: [string, AnnotationChanges, string][] = [];
+  const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user"): Promise<void> => {
+    writes.push([record.uid, changes, priority]);
+    if (fail) throw new Error("no API server");
+  };
+  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, clock, log: silentLog }), clock, writes };
+}
+
+function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
+  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, activeAt: undefined, activityWrittenAt: undefined };
+}
+
+test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a");
+  const first = activity.mark(record, false);
+  assert.ok(first);
+  await first;
+  assert.deepEqual(writes.map(([uid, changes, priority]) => [uid, Object.keys(changes).toSorted(), priority]), [["a", ["gitpod.io/lastActivity", "gitpod/firstUserActivity"], "user"]]);
+  const used = { ...record, facts: { ...record.facts, everActive: true, lastActivity: clock.now() } };
+  for (let i = 0; i < 9; i++) {
+    clock.advance(interval / 10);
+    assert.equal(activity.mark(used, false), undefined);
+  }
+  assert.equal(writes.length, 1);
+  assert.equal(lastActivityOf(used), clock.now());
+  clock.advance(interval / 10);
+  assert.equal(activity.mark(used, false), undefined);
+  assert.deepEqual(writes.slice(1).map(([, changes, priority]) => [Object.keys(changes), priority]), [[["gitpod.io/lastActivity"], "housekeeping"]]);
+});
+
+test("closing and opening again are written at once, each once", async () => {
+  const { activity, clock, writes } = setup();
+  const open = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  await activity.mark(open, true);
+  assert.equal(writes[0]?.[1]["gitpod/closed"], "true");
+  const closed = { ...open, facts: { ...open.facts, closed: true } };
+  assert.equal(activity.mark(closed, true), undefined);
+  await activity.mark(closed, false);
+  assert.equal(writes[1]?.[1]["gitpod/closed"], null);
+  assert.equal(writes.length, 2);
+});
+
+test("a write that fails fails no call, and what was not written is written at the end, of those that are still there", async () => {
+  const { activity, clock, writes } = setup(true);
+  const [failing, quiet, gone] = [recordOf("failing"), recordOf("quiet", { everActive: true, lastActivity: clock.now() }), recordOf("gone", { everActive: true, lastActivity: clock.now() })];
+  clock.advance(1000);
+  await activity.mark(failing, false);
+  void activity.mark(quiet, false);
+  void activity.mark(gone, false);
+  activity.forget(gone);
+  const before = writes.length;
+  await activity.flush(5000);
+  assert.deepEqual(writes.slice(before).map(([uid]) => uid).toSorted(), ["failing", "quiet"]);
+});
