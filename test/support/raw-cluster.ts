@@ -1,4 +1,5 @@
 /** An API server that hands out pods as raw bytes: what no sound API server would send, a daemon must bear all the same. */
+import { workspaceSelector } from "../../src/domain/names.ts";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
@@ -110,7 +111,10 @@ export class RawCluster {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://server");
-    const [, , , , , resource, name] = url.pathname.split("/");
+    const [, , , , , kind, name] = url.pathname.split("/");
+    const selector = url.searchParams.get("labelSelector");
+    // Of other pods than workspaces' there are none.
+    const resource = kind === "pods" && selector !== null && selector !== workspaceSelector ? "other pods" : kind;
     if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
       response.writeHead(401, { "content-type": "application/json" });
       response.end('{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","code":401}');

@@ -94,11 +94,11 @@ describe("a response", () => {
     const chunked = `${ok}transfer-encoding: chunked\r\n\r\n`;
     const bad = [
       "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 000 OK\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n", `${ok}no header\r\n\r\n`, `${ok}: x\r\n\r\n`, `${ok}a: b\r\n folded\r\n\r\n`,
-      `${ok}content-length: x\r\n\r\n`, `${ok}content-length: -1\r\n\r\n`, `${ok}content-length: 1\r\ncontent-length: 2\r\n\r\n`, `${ok}transfer-encoding: gzip, chunked\r\n\r\n`, `${ok}content-encoding: gzip\r\n\r\n`,
-      `${chunked}\r\n`, `${chunked}g\r\n`, `${chunked}-1\r\n`, `${chunked}3\nabc`, `${chunked}3\r\nabcd\r\n`, `${chunked}3\r\nabc\n`, `${chunked}${"f".repeat(14)}\r\n`, `${chunked}0${"0".repeat(13)}\r\n`,
+      `${ok}content-length: x\r\n\r\n`, `${ok}content-length: -1\r\n\r\n`, `${ok}content-length: 1\r\ncontent-length: 2\r\n\r\n`, `${ok}transfer-encoding: gzip, chunked\r\n\r\n`,       `${chunked}\r\n`, `${chunked}g\r\n`, `${chunked}-1\r\n`, `${chunked}3\nabc`, `${chunked}3\r\nabcd\r\n`, `${chunked}3\r\nabc\n`, `${chunked}${"f".repeat(14)}\r\n`, `${chunked}0${"0".repeat(13)}\r\n`,
       `${ok}${"x".repeat(70_000)}`, `${chunked}1;${"x".repeat(2000)}`, `${chunked}0\r\n${"x: y\r\n".repeat(20_000)}`,
     ];
     for (const bytes of bad) assert.equal(failure(bytes).reason, "NotHTTP", bytes.slice(0, 80));
+    assert.equal(failure(`${ok}content-encoding: gzip\r\n\r\n`).reason, "Malformed");
   });
 
   test("that is any bytes at all gives a KubeError or a response, and never anything else", () => {

@@ -148,7 +148,8 @@ export class ResponseDecoder {
 
   #beginBody({ status, headers }: ResponseHead): void {
     const { "transfer-encoding": encoding, "content-length": length, "content-encoding": content = "identity" } = headers;
-    if (content !== "identity") throw malformed("a content encoding that nobody asked for");
+    // Whoever stands between may do so for ever: as with lines that can not be read, lists make up for it.
+    if (content !== "identity") throw new KubeError("the API server's answer has a content encoding that nobody asked for", { status: 0, reason: "Malformed" });
     this.#left = 0;
     if (status === 204 || status === 304) this.#place = At.done;
     else if (encoding !== undefined) {
