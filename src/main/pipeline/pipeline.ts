@@ -127,6 +127,8 @@ export class Pipeline implements ReflectorSink {
   close(): void {
     this.#closed.abort();
     for (const ending of this.#underWay) ending.abort();
+    // Whoever waits for a line is not left waiting.
+    for (const entry of this.#order) if (entry.kind === "batch") for (const done of entry.batch.waiters.values()) done(undefined);
   }
 
   #add(origin: Origin, bytes: Uint8Array, done: LineDone | undefined): void {

@@ -1,0 +1,133 @@
+/** Creating a workspace where answers are lost, late or refusals: it is there once, or nothing of it stays. */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { silentLog } from "../../../src/domain/log.ts";
+import { WsmanError } from "../../../src/domain/errors.ts";
+import { embeddedConfig } from "../../../src/main/config/embedded.ts";
+import { Budget } from "../../../src/main/kube/budget.ts";
+import { KubeClient } from "../../../src/main/kube/client.ts";
+import { KubeObjects } from "../../../src/main/kube/objects.ts";
+import { Creation } from "../../../src/main/lifecycle/creation.ts";
+import { readStart, type WorkspaceStart } from "../../../src/main/render/start.ts";
+import { FakeApiServer, type Answer } from "../../support/fake-apiserver.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { request } from "../render/helpers.ts";
+import { fixedAccess, plainAccess } from "../kube/setup.ts";
+
+const tokens = { owner: "owner-token", cliApi: "cli-token" };
+
+interface Setup {
+  readonly server: FakeApiServer;
+  readonly creation: Creation;
+  /** Lets time pass while the work goes on. */
+  readonly during: <T>(work: Promise<T>) => Promise<T>;
+  /** Requests so far, as "POST pods". */
+  readonly asked: () => readonly string[];
+}
+
+async function setup(t: TestContext): Promise<Setup> {
+  const server = await new FakeApiServer().start();
+  const clock = new FakeClock();
+  const client = new KubeClient({ credentials: fixedAccess(plainAccess(server.url)), clock });
+  t.after(async () => {
+    await client.close();
+    await server.stop();
+  });
+  const { config } = await embeddedConfig();
+  const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
+  const objects = new KubeObjects({ client, clock, namespace: "default", random: () => 0.5, budget: new Budget({ qps: 1000, burst: 1000, clock }) });
+  const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, readTemplate: async () => ({}), clock, log: silentLog });
+  const during = async <T>(work: Promise<T>): Promise<T> => {
+    const passing = setInterval(() => clock.advance(50), 1);
+    try {
+      return await work;
+    } finally {
+      clearInterval(passing);
+    }
+  };
+  return { server, creation, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
+}
+
+function startOf(features: readonly string[] = []): WorkspaceStart {
+  return readStart(request({}, { featureFlags: features }));
+}
+
+/** Answers by method and kind, each list in turn, the last of it again and again. */
+function script(server: FakeApiServer, answers: Readonly<Record<string, readonly ((answer: Answer) => void)[]>>): void {
+  const used = new Map<string, number>();
+  server.handle = (answer) => {
+    const key = `${answer.request.method} ${answer.request.path.split("/")[5] ?? ""}`;
+    const all = answers[key] ?? [];
+    const n = used.get(key) ?? 0;
+    used.set(key, n + 1);
+    (all[Math.min(n, all.length - 1)] ?? ((each: Answer): void => each.status(404, "NotFound")))(answer);
+  };
+}
+
+const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token } } });
+const lost = (answer: Answer): void => answer.reset();
+const status = (code: number, reason: string) => (answer: Answer): void => answer.status(code, reason);
+const made = (answer: Answer): void => answer.json(201, { metadata: { uid: "c1" } });
+
+async function failureOf(work: Promise<unknown>): Promise<WsmanError> {
+  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
+  assert.ok(error instanceof WsmanError, String(error));
+  return error;
+}
+
+test("a pod whose creation was not answered is known by its token", async (t) => {
+  const { server, creation, during } = await setup(t);
+  script(server, { "POST pods": [lost, status(409, "AlreadyExists")], "GET pods": [pod("owner-token")] });
+  assert.equal((await during(creation.create(startOf(), tokens))).uid, "u1");
+  script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [pod("somebody else's")] });
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens)))).code, "ALREADY_EXISTS");
+});
+
+test("a pod that comes after its start was given up is taken away, finalizer first", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  script(server, { "POST pods": [lost] });
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens)))).code, "UNAVAILABLE");
+  const before = asked().length;
+  script(server, { "GET pods": [status(404, "NotFound"), status(404, "NotFound"), pod("owner-token")], "PATCH pods": [pod("owner-token")], "DELETE pods": [pod("owner-token")] });
+  await during(creation.clean(startOf(), tokens));
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1", "GET pods/ws-instance-1", "GET pods/ws-instance-1", "PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1"]);
+  assert.deepEqual(JSON.parse(server.requests.at(-2)?.body ?? ""), { metadata: { uid: "u1", finalizers: null } });
+  assert.match(server.requests.at(-1)?.body ?? "", /"preconditions":\{"uid":"u1"\}/);
+});
+
+test("a pod of somebody else is left alone by the clean-up", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  script(server, { "POST pods": [lost] });
+  await failureOf(during(creation.create(startOf(), tokens)));
+  const before = asked().length;
+  script(server, { "GET pods": [pod("another")] });
+  await during(creation.clean(startOf(), tokens));
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1"]);
+});
+
+test("the claim of a start whose pod is refused goes, also if its own creation was not answered", async (t) => {
+  for (const claims of [[made], [lost, status(409, "AlreadyExists")]]) {
+    const { server, creation, during, asked } = await setup(t);
+    script(server, { "POST persistentvolumeclaims": claims, "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")], "DELETE persistentvolumeclaims": [made] });
+    assert.equal((await failureOf(during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens)))).code, "INVALID_ARGUMENT");
+    await during(creation.clean(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens));
+    assert.equal(asked().at(-1), "DELETE persistentvolumeclaims/ws-instance-1");
+  }
+});
+
+test("a claim that was there before is used and stays; one that is being deleted is no claim", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")] });
+  await failureOf(during(creation.create(flags, tokens)));
+  await during(creation.clean(flags, tokens));
+  assert.ok(!asked().some((each) => each.startsWith("DELETE")));
+  script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [(answer) => answer.json(200, { metadata: { uid: "c0", deletionTimestamp: "2026-01-01T00:00:00Z" } })] });
+  assert.equal((await failureOf(during(creation.create(flags, tokens)))).code, "UNAVAILABLE");
+});
+
+test("a quota that others use at the same moment is tried again, and is nobody's pod", async (t) => {
+  const { server, creation, during } = await setup(t);
+  script(server, { "POST pods": [status(409, "Conflict"), pod("owner-token")] });
+  assert.equal((await during(creation.create(startOf(), tokens))).uid, "u1");
+});
