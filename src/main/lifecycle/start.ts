@@ -33,6 +33,8 @@ export interface StarterOptions {
 
 /** A start that is under way, or was a short while ago. */
 interface Attempt {
+  /** They are numbered in the order in which they began. */
+  readonly number: number;
   readonly start: WorkspaceStart;
   /** Tells whether another request is the very same. */
   readonly digest: string;
@@ -57,6 +59,7 @@ export class Starter {
   /** One start, with its clean-up, for each ID at a time. */
   readonly #lanes = new Lanes();
   readonly #running = new Set<Promise<void>>();
+  #begun = 0;
 
   constructor(options: StarterOptions) {
     this.#options = options;
@@ -115,7 +118,7 @@ export class Starter {
 
   #attempt(start: WorkspaceStart, digest: string, tokens: Tokens): Promise<Started> {
     const { promise, resolve, reject } = Promise.withResolvers<Started>();
-    const attempt: Attempt = { start, digest, tokens, result: promise, uid: "" };
+    const attempt: Attempt = { number: ++this.#begun, start, digest, tokens, result: promise, uid: "" };
     this.#attempts.set(start.id, attempt);
     const running = this.#lanes.run(start.id, async () => {
       try {
@@ -143,7 +146,8 @@ export class Starter {
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild({ start }: Attempt): Promise<Started | undefined> {
+  async #runningBuild(attempt: Attempt): Promise<Started | undefined> {
+    const { start } = attempt;
     const filter = { owner: start.owner, metaId: start.metaId, annotations: new Map(start.annotations) };
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
@@ -151,17 +155,15 @@ export class Starter {
       const started = await this.#startedAs(record, undefined);
       if (started) return started;
     }
-    return this.#buildAskedFor(start);
+    return this.#buildAskedFor(attempt);
   }
 
-  /** Only those that came before this one: two would wait for each other. */
-  async #buildAskedFor(start: WorkspaceStart): Promise<Started | undefined> {
-    // From the one that was set last.
-    const before = [...this.#attempts.values()].toReversed();
-    for (const other of before) {
-      if (other.start === start) return undefined;
-      if (other.start.type !== "IMAGEBUILD" || !other.result || this.#options.registry.isGone(other.uid) || !isSubset(start, other.start)) continue;
-      const started = await other.result.catch(() => undefined);
+  /** Only those that began before this one: two would wait for each other. */
+  async #buildAskedFor({ number, start }: Attempt): Promise<Started | undefined> {
+    const before = [...this.#attempts.values()].filter((other) => other.number < number && other.start.type === "IMAGEBUILD" && isSubset(start, other.start));
+    for (const { result, uid } of before) {
+      if (!result || this.#options.registry.isGone(uid)) continue;
+      const started = await result.catch(() => undefined);
       if (started) return started;
     }
     return undefined;

@@ -1,0 +1,108 @@
+/** Who may start what, and what the same request again is answered. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WsmanError } from "../../../src/domain/errors.ts";
+import type { wsman } from "../../../src/gen/proto.js";
+import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
+import type { WorkspaceStart } from "../../../src/main/render/start.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { request } from "../render/helpers.ts";
+
+const never = new AbortController().signal;
+
+interface Creating {
+  readonly id: string;
+  readonly token: string;
+  readonly done: PromiseWithResolvers<{ uid: string; url: string }>;
+}
+
+/** A starter whose creations the test finishes. */
+function setup(): { starter: Starter; clock: FakeClock; creating: Creating[]; cleaned: string[]; gone: Set<string>; start: (from: wsman.StartWorkspaceRequest) => Promise<Started> } {
+  const clock = new FakeClock();
+  const [creating, cleaned, gone] = [new Array<Creating>(), new Array<string>(), new Set<string>()];
+  const creation = {
+    create: ({ id }: WorkspaceStart, { owner }: { readonly owner: string }) => {
+      const done = Promise.withResolvers<{ uid: string; url: string }>();
+      creating.push({ id, token: owner, done });
+      return done.promise;
+    },
+    clean: async ({ id }: WorkspaceStart) => void cleaned.push(id),
+  };
+  let bytes = 0;
+  const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: () => undefined, registry: { byId: () => undefined, records: () => new Map<string, never>().values(), isGone: (uid) => gone.has(uid) } });
+  return { starter, clock, creating, cleaned, gone, start: async (from) => starter.start(from, never) };
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
+  return error instanceof WsmanError ? error.code : String(error);
+}
+
+test("the same request joins the first, and has its answer for a minute after that", async () => {
+  const { clock, creating, start } = setup();
+  const [first, second] = [start(request({ metadata: { owner: "o", metaId: "m", annotations: { a: "1", b: "2" } } })), start(request({ metadata: { owner: "o", metaId: "m", annotations: { b: "2", a: "1" } } }))];
+  await settle();
+  assert.equal(creating.length, 1);
+  clock.advance(30_000);
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  assert.deepEqual(await second, await first);
+  clock.advance(59_000);
+  assert.deepEqual(await start(request({ metadata: { owner: "o", metaId: "m", annotations: { a: "1", b: "2" } } })), await first);
+  assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
+  assert.equal(creating.length, 1);
+});
+
+test("after a failure the same request tries again with the same token, once the first has been cleaned up", async () => {
+  const { creating, cleaned, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  const second = start(request());
+  await settle();
+  assert.deepEqual(cleaned, ["instance-1"]);
+  assert.equal(creating[1]?.token, creating[0]?.token);
+  creating[1]?.done.resolve({ uid: "u1", url: "https://x" });
+  assert.equal((await second).ownerToken, creating[0]?.token);
+  assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
+});
+
+test("a workspace that has gone meanwhile can be started anew", async () => {
+  const { creating, gone, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  await first;
+  gone.add("u1");
+  void start(request());
+  await settle();
+  assert.equal(creating.length, 2);
+});
+
+test("image builds for the same thing that are asked for at once become one, in whatever order they are asked for again", async () => {
+  const { creating, start } = setup();
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m", annotations: { ref: "x" } } });
+  const all = [start(build("a")), start(build("b")), start(build("a")), start(build("c"))];
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["a"]);
+  creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
+  assert.deepEqual(new Set((await Promise.all(all)).map(({ url }) => url)), new Set(["https://a"]));
+});
+
+test("at the end those under way are waited for, but not for ever", async () => {
+  const { starter, clock, creating, start } = setup();
+  const first = start(request());
+  await settle();
+  let settled = false;
+  const end = starter.settled(5000).then(() => (settled = true));
+  await settle();
+  assert.equal(settled, false);
+  clock.advance(5000);
+  await end;
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  await first;
+  await starter.settled(5000);
+});
