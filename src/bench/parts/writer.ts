@@ -62,8 +62,8 @@ serve({
 });
 
 function headersWith(authenticating: Readonly<Record<string, string>>): Record<string, string> {
-  // No one wants the whole pod back: it would take the API server and this process more than the change itself.
-  return { "content-type": "application/merge-patch+json", accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", ...authenticating };
+  // The whole pod comes back. Metadata alone would cost the built-in API server more: it has the pod's bytes at hand, as the watch sends them.
+  return { "content-type": "application/merge-patch+json", accept: "application/json", ...authenticating };
 }
 
 async function renew(): Promise<void> {
