@@ -35,6 +35,16 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   });
 }
 
+/** Waits for work, but no longer than `ms`: then it goes on by itself, and its failure is no one's. Rejects if it fails before. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([work, sleep(clock, ms, done.signal)]);
+  } finally {
+    done.abort();
+  }
+}
+
 /** A signal that aborts after `ms`, or with its parent. To be cancelled when what it limits is done. */
 export function deadline(clock: Clock, ms: number, parent: AbortSignal): { readonly signal: AbortSignal; cancel(): void } {
   const own = new AbortController();

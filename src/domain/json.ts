@@ -8,6 +8,11 @@ export function asObject(value: unknown): JsonObject | undefined {
   return isObject(value) ? value : undefined;
 }
 
+/** The object that a document in UTF-8 holds; undefined if it holds something else. Throws SyntaxError if it is no JSON, whose message may quote it. */
+export function parseObject(bytes: Uint8Array): JsonObject | undefined {
+  return asObject(JSON.parse(new TextDecoder().decode(bytes)));
+}
+
 function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

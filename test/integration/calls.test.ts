@@ -250,7 +250,6 @@ test("activity is remembered at once; only the first call and a change of closed
   assertOk(await calls.active(client, false));
   assert.equal((await annotationsOf(api))["gitpod/closed"], undefined);
   const before = text((await annotationsOf(api))["gitpod.io/lastActivity"]);
-  await new Promise((resolve) => setImmediate(resolve));
   assertOk(await calls.active(client));
   await daemon.close();
   assert.ok(Date.parse(text((await annotationsOf(api))["gitpod.io/lastActivity"])) >= Date.parse(before));

@@ -1,7 +1,8 @@
 /** Reads and writes of single objects of the namespace: the smallest requests, within the budget, tried again where that can help (spec: kubernetes). */
 import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
-import { member, stringMember } from "./json.ts";
+import { objectAt, parseObject, type JsonObject } from "../../domain/json.ts";
+import { stringMember } from "./json.ts";
 import type { Budget, Priority } from "./budget.ts";
 import { failure, type KubeRequest, type Requester } from "./client.ts";
 import { KubeError, toKubeError } from "./errors.ts";
@@ -59,6 +60,16 @@ export function isAlreadyThere(error: unknown): boolean {
   return error instanceof KubeError && error.status === 409 && error.reason === "AlreadyExists";
 }
 
+/** The metadata of an object as the API server sends it. */
+export function metadataIn(object: Uint8Array): JsonObject | undefined {
+  return objectAt(parseObject(object), "metadata");
+}
+
+/** The pod that was meant is gone: its name has another one. */
+export function anotherPod(podName: string): KubeError {
+  return new KubeError(`pod ${podName} is another one now`, { status: 404, reason: "NotFound" });
+}
+
 /** Objects by their path below the namespace, "pods/ws-1", or, if it begins with a slash, from the root. All methods reject with KubeErrors only. */
 export class KubeObjects {
   readonly #options: ObjectsOptions;
@@ -95,7 +106,7 @@ export class KubeObjects {
         return await this.#send({ method: "PATCH", path, headers: { "content-type": mergePatch }, body, signal });
       } catch (error) {
         // Another uid is told as a conflict or as an immutable field, which says no more than that.
-        if (error instanceof KubeError && resourceVersion === undefined && (error.status === 409 || error.status === 422) && (await this.#uidOf(path, signal)) !== uid) throw new KubeError(`pod ${podName} is another one now`, { status: 404, reason: "NotFound" });
+        if (error instanceof KubeError && resourceVersion === undefined && (error.status === 409 || error.status === 422) && (await this.#uidOf(path, signal)) !== uid) throw anotherPod(podName);
         throw error;
       }
     };
@@ -129,8 +140,7 @@ export class KubeObjects {
   }
 
   async #uidOf(path: string, signal: AbortSignal): Promise<string | undefined> {
-    const pod: unknown = JSON.parse(new TextDecoder().decode(await this.#send({ method: "GET", path, signal })));
-    return stringMember(member(pod, "metadata"), "uid");
+    return stringMember(metadataIn(await this.#send({ method: "GET", path, signal })), "uid");
   }
 
   async #send(request: KubeRequest): Promise<Uint8Array> {

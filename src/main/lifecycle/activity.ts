@@ -1,5 +1,5 @@
 /** Who uses which workspace: kept in memory, and coarsely on the pods, so that it outlives a restart (spec: api, MarkActive). */
-import { sleep, type Clock } from "../../domain/clock.ts";
+import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
@@ -63,7 +63,7 @@ export class Activity {
     const writing = this.#writing.get(record.uid);
     const isNews = (writing?.closed ?? facts.closed) !== closed;
     const isFirst = !facts.everActive && !writing;
-    if (isNews || isFirst) return this.#atMost(this.#steer(record, isFirst, isNews ? closed : undefined, now));
+    if (isNews || isFirst) return atMost(this.#options.clock, waitMs, this.#steer(record, isFirst, isNews ? closed : undefined, now));
     if (!writing && this.#isDue(record, now)) void this.#write(record, {}, "housekeeping", now);
     return undefined;
   }
@@ -115,12 +115,6 @@ export class Activity {
       if (this.#writing.get(record.uid) === writing) this.#writing.delete(record.uid);
     });
     return written;
-  }
-
-  async #atMost(work: Promise<void>): Promise<void> {
-    const done = new AbortController();
-    await Promise.race([work, sleep(this.#options.clock, waitMs, done.signal)]);
-    done.abort();
   }
 
   /** Never rejects; tells whether it was done. */

@@ -1,11 +1,11 @@
 /** Creates what a workspace consists of in the cluster, and takes away what a failed start left (spec: api, StartWorkspace; kubernetes). */
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
-import { asObject, objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
 import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
 import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../render/pod.ts";
@@ -72,7 +72,7 @@ export class Creation {
       if (pvc) await this.#createClaim(podNameOf(start), pvc, made, wish);
       const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
       await this.#options.seen(created);
-      return { uid: textAt(metadataOf(created), "uid"), url: workspaceUrl(start, manager) };
+      return { uid: textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
     } catch (error) {
       this.#made.set(tokens.owner, made);
       if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
@@ -122,7 +122,7 @@ export class Creation {
     for (;;) {
       try {
         const created = await objects.create("persistentvolumeclaims", pvc, wish);
-        made.claim = { name, uid: textAt(metadataOf(created), "uid") };
+        made.claim = { name, uid: textAt(metadataIn(created), "uid") };
         return;
       } catch (error) {
         if (isAlreadyThere(error)) break;
@@ -130,7 +130,7 @@ export class Creation {
         unanswered = true;
       }
     }
-    const metadata = metadataOf(await objects.get(`persistentvolumeclaims/${encodeURIComponent(name)}`, wish));
+    const metadata = metadataIn(await objects.get(`persistentvolumeclaims/${encodeURIComponent(name)}`, wish));
     if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
     if (unanswered) made.claim = { name, uid: textAt(metadata, "uid") };
   }
@@ -166,7 +166,7 @@ export class Creation {
       });
       if (found && tokenOf(found) !== ownerToken) return;
       if (found) {
-        const uid = textAt(metadataOf(found), "uid");
+        const uid = textAt(metadataIn(found), "uid");
         await objects.release(name, uid, wish);
         await objects.remove(path, uid, 0, wish);
         return;
@@ -181,10 +181,6 @@ function mayHaveHappened(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 0 || error.status >= 500);
 }
 
-function metadataOf(object: Uint8Array): JsonObject | undefined {
-  return objectAt(asObject(JSON.parse(new TextDecoder().decode(object))), "metadata");
-}
-
 function tokenOf(pod: Uint8Array): string {
-  return textAt(objectAt(metadataOf(pod), "annotations"), annotations.ownerToken);
+  return textAt(objectAt(metadataIn(pod), "annotations"), annotations.ownerToken);
 }

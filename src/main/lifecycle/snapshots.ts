@@ -1,7 +1,7 @@
 /** Volume snapshots that claims are made from (spec: kubernetes, "PVC"; api, DeleteVolumeSnapshot). */
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
-import { asObject, objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { ManagerConfig } from "../config/types.ts";
 import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { selectClass } from "../render/classes.ts";
@@ -87,7 +87,7 @@ export class Snapshots {
 
   async #found(path: string, wish: Wish): Promise<JsonObject | undefined> {
     try {
-      return asObject(JSON.parse(new TextDecoder().decode(await this.#objects.get(path, wish))));
+      return parseObject(await this.#objects.get(path, wish));
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

@@ -1,14 +1,14 @@
 /** Starts workspaces: who may start what, and what the same request again is answered (spec: api, StartWorkspace). */
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { sleep, type Clock } from "../../domain/clock.ts";
+import { atMost, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import { readStart, type WorkspaceStart } from "../render/start.ts";
 import { randomToken, type RandomBytes } from "../render/token.ts";
 import { invalidStart, startProblems } from "../render/validation.ts";
-import { matches } from "../state/filter.ts";
+import { matches, type Filter } from "../state/filter.ts";
 import { decodeFrame } from "../state/frame.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import type { Creation, Tokens } from "./creation.ts";
@@ -106,9 +106,7 @@ export class Starter {
 
   /** Resolves when no start is under way, nor the clean-up after one; after `withinMs` in any case. */
   async settled(withinMs: number): Promise<void> {
-    const done = new AbortController();
-    await Promise.race([Promise.allSettled(this.#running), sleep(this.#options.clock, withinMs, done.signal)]);
-    done.abort();
+    await atMost(this.#options.clock, withinMs, Promise.allSettled(this.#running));
   }
 
   #tokens(): Tokens {
@@ -147,8 +145,7 @@ export class Starter {
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
   async #runningBuild(attempt: Attempt): Promise<Started | undefined> {
-    const { start } = attempt;
-    const filter = { owner: start.owner, metaId: start.metaId, annotations: new Map(start.annotations) };
+    const filter = filterOf(attempt.start);
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
       if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || !matches(filter, facts)) continue;
@@ -160,7 +157,9 @@ export class Starter {
 
   /** Only those that began before this one: two would wait for each other. */
   async #buildAskedFor({ number, start }: Attempt): Promise<Started | undefined> {
-    const before = [...this.#attempts.values()].filter((other) => other.number < number && other.start.type === "IMAGEBUILD" && isSubset(start, other.start));
+    const filter = filterOf(start);
+    const isSame = (other: WorkspaceStart): boolean => other.type === "IMAGEBUILD" && matches(filter, { ...other, annotations: Object.fromEntries(other.annotations) });
+    const before = [...this.#attempts.values()].filter((other) => other.number < number && isSame(other.start));
     for (const { result, uid } of before) {
       if (!result || this.#options.registry.isGone(uid)) continue;
       const started = await result.catch(() => undefined);
@@ -179,10 +178,9 @@ export class Starter {
   }
 }
 
-/** Whether another build is for the same, as far as this one says. */
-function isSubset(start: WorkspaceStart, other: WorkspaceStart): boolean {
-  const has = new Map(other.annotations);
-  return start.owner === other.owner && start.metaId === other.metaId && start.annotations.every(([key, value]) => has.get(key) === value);
+/** What a build's workspace must match to be for the same. Owner and meta ID are never empty, which would match all. */
+function filterOf({ owner, metaId, annotations }: WorkspaceStart): Filter {
+  return { owner, metaId, annotations: new Map(annotations) };
 }
 
 /** Equal for equal requests: encoders write maps in any order. It stands for secrets, and so must not tell them. */

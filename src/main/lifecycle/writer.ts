@@ -1,10 +1,9 @@
 /** Changes of workspaces that calls ask for: patches of their pods, whose effect readers of this daemon see before the call has its answer (spec: api, kubernetes). */
-import { deadline, sleep, type Clock } from "../../domain/clock.ts";
+import { atMost, deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
-import { asObject, objectAt, textAt } from "../../domain/json.ts";
+import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
-import { KubeError } from "../kube/errors.ts";
-import { isConflict, isMissing, type KubeObjects } from "../kube/objects.ts";
+import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
@@ -79,9 +78,7 @@ export class WorkspaceWriter {
   /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case. */
   async seen(pod: Uint8Array): Promise<void> {
     const { submit, clock } = this.#options;
-    const done = new AbortController();
-    await Promise.race([submit(pod), sleep(clock, seenMs, done.signal)]);
-    done.abort();
+    await atMost(clock, seenMs, submit(pod));
   }
 
   /** Does something with the workspace's pod; with the one that has taken its place, if it turns out to be gone. */
@@ -101,9 +98,9 @@ export class WorkspaceWriter {
     const { objects } = this.#options;
     const wish = { priority: "user", signal } as const;
     const pod = await objects.get(`pods/${encodeURIComponent(podName)}`, wish);
-    const metadata = objectAt(asObject(JSON.parse(new TextDecoder().decode(pod))), "metadata");
+    const metadata = metadataIn(pod);
     // Of another pod there is nothing to learn.
-    if (textAt(metadata, "uid") !== uid) throw new KubeError(`pod ${podName} is another one now`, { status: 404, reason: "NotFound" });
+    if (textAt(metadata, "uid") !== uid) throw anotherPod(podName);
     const known = Object.entries(objectAt(metadata, "annotations") ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
     const annotations = change(new Map(known));
     if (!annotations) {

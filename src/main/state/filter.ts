@@ -18,7 +18,7 @@ export function matchesAll(filter: Filter): boolean {
 }
 
 /** Whether a workspace with these facts matches. */
-export function matches(filter: Filter, facts: WorkspaceFacts): boolean {
+export function matches(filter: Filter, facts: Pick<WorkspaceFacts, "owner" | "metaId" | "annotations">): boolean {
   if (filter.owner !== "" && filter.owner !== facts.owner) return false;
   if (filter.metaId !== "" && filter.metaId !== facts.metaId) return false;
   for (const [key, value] of filter.annotations) {

@@ -1,5 +1,5 @@
 /** Which node daemon runs on which node: kept by a watch of their pods (spec: lifecycle, "Content initialization"). */
-import { asObject, objectAt, objectsAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, objectsAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 
@@ -104,7 +104,7 @@ function podOf(object: JsonObject | undefined): DaemonPod {
 /** What can not be read tells of no pod: another line will. */
 function parse(bytes: Uint8Array): JsonObject | undefined {
   try {
-    return asObject(JSON.parse(new TextDecoder().decode(bytes)));
+    return parseObject(bytes);
   } catch {
     return undefined;
   }

@@ -1,41 +1,12 @@
 /** Reads and writes of single objects: what is tried again, and what is not. */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Budget } from "../../../src/main/kube/budget.ts";
-import { KubeClient } from "../../../src/main/kube/client.ts";
 import { KubeError } from "../../../src/main/kube/errors.ts";
-import { isAlreadyThere, isConflict, isMissing, KubeObjects, type Wish } from "../../../src/main/kube/objects.ts";
-import { FakeApiServer, type Answer } from "../../support/fake-apiserver.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { fixedAccess, plainAccess } from "./setup.ts";
+import { isAlreadyThere, isConflict, isMissing, type Wish } from "../../../src/main/kube/objects.ts";
+import type { FakeApiServer, Answer } from "../../support/fake-apiserver.ts";
+import { startObjects, type ObjectsBench } from "./setup.ts";
 
-interface Setup {
-  readonly server: FakeApiServer;
-  readonly objects: KubeObjects;
-  /** Lets time pass until the work is done. */
-  readonly during: <T>(work: Promise<T>, stepMs?: number) => Promise<T>;
-  readonly clock: FakeClock;
-}
-
-async function setup(t: TestContext): Promise<Setup> {
-  const server = await new FakeApiServer().start();
-  const clock = new FakeClock();
-  const client = new KubeClient({ credentials: fixedAccess(plainAccess(server.url)), clock });
-  t.after(async () => {
-    await client.close();
-    await server.stop();
-  });
-  const objects = new KubeObjects({ client, clock, namespace: "a b", random: () => 1, budget: new Budget({ qps: 1000, burst: 1000, clock }) });
-  const during = async <T>(work: Promise<T>, stepMs = 50): Promise<T> => {
-    const passing = setInterval(() => clock.advance(stepMs), 1);
-    try {
-      return await work;
-    } finally {
-      clearInterval(passing);
-    }
-  };
-  return { server, objects, during, clock };
-}
+const setup = (t: TestContext): Promise<ObjectsBench> => startObjects(t, { namespace: "a b", random: 1 });
 
 const wish: Wish = { priority: "user", signal: new AbortController().signal };
 const patch = { podName: "ws-1", uid: "u1", annotations: { a: "b", gone: null } };

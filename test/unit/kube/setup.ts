@@ -1,7 +1,9 @@
 /** A reflector against a scripted API server, with time that is moved by hand. */
 import type { TestContext } from "node:test";
+import { Budget } from "../../../src/main/kube/budget.ts";
 import { KubeClient, type ClientHooks } from "../../../src/main/kube/client.ts";
 import type { Access, AccessSource } from "../../../src/main/kube/credentials.ts";
+import { KubeObjects } from "../../../src/main/kube/objects.ts";
 import type { ReflectorLimits } from "../../../src/main/kube/limits.ts";
 import { Reflector } from "../../../src/main/kube/reflector.ts";
 import type { ReflectorSink } from "../../../src/main/kube/sink.ts";
@@ -78,4 +80,34 @@ export async function startBench(t: TestContext, options: { sink?: ReflectorSink
     }
   };
   return { server, client, clock, sink, log, reflector, told, ended, stop, until };
+}
+
+/** Objects of a scripted API server, with time that is moved by hand. */
+export interface ObjectsBench {
+  readonly server: FakeApiServer;
+  readonly objects: KubeObjects;
+  readonly clock: FakeClock;
+  /** Lets time pass until the work is done. */
+  readonly during: <T>(work: Promise<T>, stepMs?: number) => Promise<T>;
+}
+
+/** Starts it; it ends with the test. */
+export async function startObjects(t: TestContext, { namespace, random }: { readonly namespace: string; readonly random: number }): Promise<ObjectsBench> {
+  const server = await new FakeApiServer().start();
+  const clock = new FakeClock();
+  const client = new KubeClient({ credentials: fixedAccess(plainAccess(server.url)), clock });
+  t.after(async () => {
+    await client.close();
+    await server.stop();
+  });
+  const objects = new KubeObjects({ client, clock, namespace, random: () => random, budget: new Budget({ qps: 1000, burst: 1000, clock }) });
+  const during = async <T>(work: Promise<T>, stepMs = 50): Promise<T> => {
+    const passing = setInterval(() => clock.advance(stepMs), 1);
+    try {
+      return await work;
+    } finally {
+      clearInterval(passing);
+    }
+  };
+  return { server, objects, clock, during };
 }

@@ -4,15 +4,11 @@ import { test, type TestContext } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { embeddedConfig } from "../../../src/main/config/embedded.ts";
-import { Budget } from "../../../src/main/kube/budget.ts";
-import { KubeClient } from "../../../src/main/kube/client.ts";
-import { KubeObjects } from "../../../src/main/kube/objects.ts";
 import { Creation } from "../../../src/main/lifecycle/creation.ts";
 import { readStart, type WorkspaceStart } from "../../../src/main/render/start.ts";
-import { FakeApiServer, type Answer } from "../../support/fake-apiserver.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import type { FakeApiServer, Answer } from "../../support/fake-apiserver.ts";
 import { request } from "../render/helpers.ts";
-import { fixedAccess, plainAccess } from "../kube/setup.ts";
+import { startObjects, type ObjectsBench } from "../kube/setup.ts";
 
 const tokens = { owner: "owner-token", cliApi: "cli-token" };
 
@@ -20,31 +16,16 @@ interface Setup {
   readonly server: FakeApiServer;
   readonly creation: Creation;
   /** Lets time pass while the work goes on. */
-  readonly during: <T>(work: Promise<T>) => Promise<T>;
+  readonly during: ObjectsBench["during"];
   /** Requests so far, as "POST pods". */
   readonly asked: () => readonly string[];
 }
 
 async function setup(t: TestContext): Promise<Setup> {
-  const server = await new FakeApiServer().start();
-  const clock = new FakeClock();
-  const client = new KubeClient({ credentials: fixedAccess(plainAccess(server.url)), clock });
-  t.after(async () => {
-    await client.close();
-    await server.stop();
-  });
+  const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const objects = new KubeObjects({ client, clock, namespace: "default", random: () => 0.5, budget: new Budget({ qps: 1000, burst: 1000, clock }) });
   const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, readTemplate: async () => ({}), clock, log: silentLog });
-  const during = async <T>(work: Promise<T>): Promise<T> => {
-    const passing = setInterval(() => clock.advance(50), 1);
-    try {
-      return await work;
-    } finally {
-      clearInterval(passing);
-    }
-  };
   return { server, creation, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 

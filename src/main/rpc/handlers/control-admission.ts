@@ -6,7 +6,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** As they stand in the annotation. */
 const levels: ReadonlyMap<number, string> = new Map([
@@ -21,8 +21,7 @@ export function controlAdmission({ reader, writer }: CallDependencies): UnaryHan
     const { id, level } = decodeRequest(wsman.ControlAdmissionRequest, "ControlAdmissionRequest", request);
     const name = levels.get(level ?? 0);
     if (name === undefined) throw new WsmanError("INVALID_ARGUMENT", `admission level ${String(level)} is unknown`);
-    requireSynced(reader);
-    const workspace = writer.find(id ?? "");
+    const workspace = workspaceOf({ reader, writer }, id);
     if (workspace.facts.phase === STOPPING || workspace.facts.phase === STOPPED) throw new WsmanError("FAILED_PRECONDITION", "cannot control admission of stopping workspaces");
     await writer.annotate(workspace, { [annotations.admission]: name }, `control the admission of workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;

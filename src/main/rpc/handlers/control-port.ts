@@ -7,7 +7,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies, UrlConfig } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 type Port = wsman.PortSpec.$Properties;
 
@@ -17,8 +17,7 @@ export function controlPort({ reader, writer, urls }: CallDependencies): UnaryHa
     const { id, expose, spec } = decodeRequest(wsman.ControlPortRequest, "ControlPortRequest", request);
     const { port, visibility } = checked(spec);
     if (expose && urls.portUrlTemplate === undefined) throw new WsmanError("FAILED_PRECONDITION", "the configuration has no manager.portUrlTemplate, without which ports have no URL");
-    requireSynced(reader);
-    const workspace = writer.find(id ?? "");
+    const workspace = workspaceOf({ reader, writer }, id);
     await writer.change(workspace, `control port ${port} of workspace ${workspace.facts.id}`, call.signal, (known) => {
       const before = portsIn(known.get(annotations.exposedPorts));
       const url = (): string => portUrl(urls, workspace.facts.id, known.get(annotations.servicePrefix), port);

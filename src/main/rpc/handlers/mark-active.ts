@@ -4,14 +4,13 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** Remembers the activity; the pod is told what it must know. */
 export function markActive({ reader, writer, activity }: CallDependencies): UnaryHandler {
   return (request) => {
     const { id, closed } = decodeRequest(wsman.MarkActiveRequest, "MarkActiveRequest", request);
-    requireSynced(reader);
-    const written = activity.mark(writer.find(id ?? ""), closed ?? false);
+    const written = activity.mark(workspaceOf({ reader, writer }, id), closed ?? false);
     return written ? written.then(() => emptyResponse) : emptyResponse;
   };
 }

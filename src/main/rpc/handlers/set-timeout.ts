@@ -7,7 +7,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** No duration that makes sense is longer; what a client sent is quoted up to here. */
 const maxText = 100;
@@ -18,8 +18,7 @@ export function setTimeoutOf({ reader, writer }: CallDependencies): UnaryHandler
     const { id, duration } = decodeRequest(wsman.SetTimeoutRequest, "SetTimeoutRequest", request);
     const text = duration ?? "";
     if (text.length > maxText || parseGoDuration(text) === undefined) throw new WsmanError("INVALID_ARGUMENT", `invalid duration ${JSON.stringify(text.slice(0, maxText))}: give a Go duration such as 30m or 1h30m`);
-    requireSynced(reader);
-    const workspace = writer.find(id ?? "");
+    const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.customTimeout]: text }, `set the timeout of workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;
   };

@@ -6,7 +6,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** Grace periods as Go durations. */
 const gracePeriods: ReadonlyMap<number, string> = new Map([
@@ -20,8 +20,7 @@ export function stopWorkspace({ reader, writer }: CallDependencies): UnaryHandle
     const { id, policy } = decodeRequest(wsman.StopWorkspaceRequest, "StopWorkspaceRequest", request);
     const grace = gracePeriods.get(policy ?? 0);
     if (grace === undefined) throw new WsmanError("INVALID_ARGUMENT", `policy ${String(policy)} is unknown`);
-    requireSynced(reader);
-    const workspace = writer.find(id ?? "");
+    const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.stoppedByRequest]: grace }, `stop workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;
   };

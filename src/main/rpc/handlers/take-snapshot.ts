@@ -4,14 +4,13 @@ import { wsman } from "../../../gen/proto.js";
 import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** Answers with the snapshot's location. */
 export function takeSnapshot({ reader, writer, nodes }: CallDependencies): UnaryHandler {
   return async (request, call) => {
     const { id, returnImmediately } = decodeRequest(wsman.TakeSnapshotRequest, "TakeSnapshotRequest", request);
-    requireSynced(reader);
-    const { facts } = writer.find(id ?? "");
+    const { facts } = workspaceOf({ reader, writer }, id);
     if (facts.phase !== wsman.WorkspacePhase.RUNNING) throw new WsmanError("FAILED_PRECONDITION", "can only take snapshots of running workspaces");
     const url = await nodes.takeSnapshot(facts.nodeName, facts.id, returnImmediately ?? false, call.signal);
     return Buffer.from(wsman.TakeSnapshotResponse.encode({ url }).finish());
@@ -22,8 +21,7 @@ export function takeSnapshot({ reader, writer, nodes }: CallDependencies): Unary
 export function backupWorkspace({ reader, writer, nodes }: CallDependencies): UnaryHandler {
   return async (request, call) => {
     const { id } = decodeRequest(wsman.BackupWorkspaceRequest, "BackupWorkspaceRequest", request);
-    requireSynced(reader);
-    const { facts } = writer.find(id ?? "");
+    const { facts } = workspaceOf({ reader, writer }, id);
     const url = await nodes.backup(facts.nodeName, facts.id, call.signal);
     return Buffer.from(wsman.BackupWorkspaceResponse.encode({ url }).finish());
   };

@@ -7,7 +7,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
-import { requireSynced } from "./get-workspaces.ts";
+import { workspaceOf } from "./workspace-of.ts";
 
 /** Kubernetes lets all annotations of an object together be 256 KiB. */
 const maxPackedBytes = 192 * 1024;
@@ -21,8 +21,7 @@ export function updateSshKey({ reader, writer }: CallDependencies): UnaryHandler
     if (wrong !== -1) throw new WsmanError("INVALID_ARGUMENT", `keys[${wrong}] is no line of an authorized_keys file`);
     const packed = Buffer.from(wsman.SSHPublicKeys.encode({ keys: keys ?? [] }).finish()).toString("base64");
     if (packed.length > maxPackedBytes) throw new WsmanError("INVALID_ARGUMENT", `keys take ${packed.length} bytes, and may take ${maxPackedBytes}`);
-    requireSynced(reader);
-    const workspace = writer.find(id ?? "");
+    const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.sshPublicKeys]: packed }, `update the SSH keys of workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;
   };
