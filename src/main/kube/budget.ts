@@ -1,5 +1,6 @@
 /** The client-side budget of requests to the API server: a token bucket in which users' calls go first, then finalization, then housekeeping (spec: kubernetes). */
 import type { Clock } from "../../domain/clock.ts";
+import { TokenBucket } from "../../domain/token-bucket.ts";
 import { abortedError, KubeError } from "./errors.ts";
 
 /** Classes of requests, from the first to the last. */
@@ -22,14 +23,12 @@ export interface BudgetOptions {
 export class Budget {
   readonly #options: BudgetOptions;
   readonly #queues: Readonly<Record<Priority, Set<() => void>>> = { user: new Set(), finalization: new Set(), housekeeping: new Set() };
-  #tokens: number;
-  #filledAt: number;
+  readonly #bucket: TokenBucket;
   #timer: (() => void) | undefined;
 
   constructor(options: BudgetOptions) {
     this.#options = options;
-    this.#tokens = options.burst;
-    this.#filledAt = options.clock.monotonic();
+    this.#bucket = new TokenBucket(options.burst, 1000 / options.qps, options.clock.monotonic());
   }
 
   /** Requests that wait. */
@@ -42,9 +41,8 @@ export class Budget {
     if (signal.aborted) throw abortedError();
     const { maxWaiting = 10_000 } = this.#options;
     const queue = this.#queues[priority];
-    this.#fill();
-    if (this.#tokens >= 1 && priorities.every((name) => this.#queues[name].size === 0)) {
-      this.#tokens--;
+    if (this.#fill() >= 1 && priorities.every((name) => this.#queues[name].size === 0)) {
+      this.#bucket.take();
       return;
     }
     if (queue.size >= maxWaiting) throw new KubeError(`${maxWaiting} requests to the API server are waiting already`, { status: 0, reason: "Busy" });
@@ -63,17 +61,14 @@ export class Budget {
     }
   }
 
-  #fill(): void {
-    const { clock, qps, burst } = this.#options;
-    const now = clock.monotonic();
-    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#filledAt) * qps) / 1000);
-    this.#filledAt = now;
+  #fill(): number {
+    return this.#bucket.fill(this.#options.clock.monotonic());
   }
 
   #schedule(): void {
     if (this.#timer || priorities.every((name) => this.#queues[name].size === 0)) return;
     const { clock, qps } = this.#options;
-    const missing = Math.max(0, 1 - this.#tokens);
+    const missing = Math.max(0, 1 - this.#bucket.tokens);
     this.#timer = clock.timer(Math.max(1, Math.ceil((missing * 1000) / qps)), () => {
       this.#timer = undefined;
       this.#letGo();
@@ -85,8 +80,8 @@ export class Budget {
     this.#fill();
     for (const priority of priorities) {
       for (const go of this.#queues[priority]) {
-        if (this.#tokens < 1) return;
-        this.#tokens--;
+        if (this.#bucket.tokens < 1) return;
+        this.#bucket.take();
         this.#queues[priority].delete(go);
         go();
       }

@@ -4,6 +4,7 @@ import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
+import { TokenBucket } from "../../domain/token-bucket.ts";
 import type { RateLimit } from "../config/types.ts";
 import type { UnaryCall, UnaryHandler } from "./calls.ts";
 
@@ -17,12 +18,6 @@ const requests: ReadonlyMap<string, { decode(bytes: Uint8Array): unknown }> = ne
   ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest],
 ]);
 
-/** Tokens; below 0 are those that calls wait for. */
-interface Bucket {
-  tokens: number;
-  filledAt: number;
-}
-
 /** The limit of one method. */
 export class RateLimiter {
   readonly #limit: RateLimit;
@@ -30,7 +25,7 @@ export class RateLimiter {
   readonly #onCall: (limited: boolean) => void;
   readonly #keyOf: ((request: Buffer) => string) | undefined;
   /** At its bound the key that was seen longest ago begins with a full bucket again. */
-  readonly #buckets: LRUCache<string, Bucket>;
+  readonly #buckets: LRUCache<string, TokenBucket>;
 
   /** @param name of the method. @param onCall is told of each call, and whether it was refused or had to wait; must not throw. */
   constructor(name: string, limit: RateLimit, clock: Clock, onCall: (limited: boolean) => void) {
@@ -47,25 +42,24 @@ export class RateLimiter {
     const limited = bucket.tokens < 1;
     this.#onCall(limited);
     if (limited && (!this.#limit.block || bucket.tokens <= -maxWaiting)) throw exhausted(this.#limit.method);
-    bucket.tokens--;
+    bucket.take();
     return limited ? this.#wait(bucket, call.signal) : undefined;
   }
 
-  #bucketFor(key: string): Bucket {
+  #bucketFor(key: string): TokenBucket {
     const { bucketSize, refillInterval } = this.#limit;
     const now = this.#clock.monotonic();
     const known = this.#buckets.get(key);
-    const bucket = known ?? { tokens: bucketSize, filledAt: now };
-    bucket.tokens = refillInterval > 0 ? Math.min(bucketSize, bucket.tokens + (now - bucket.filledAt) / refillInterval) : bucketSize;
-    bucket.filledAt = now;
-    if (!known) this.#buckets.set(key, bucket);
+    const bucket = known ?? new TokenBucket(bucketSize, refillInterval, now);
+    if (known) known.fill(now);
+    else this.#buckets.set(key, bucket);
     return bucket;
   }
 
-  async #wait(bucket: Bucket, signal: AbortSignal): Promise<void> {
+  async #wait(bucket: TokenBucket, signal: AbortSignal): Promise<void> {
     await sleep(this.#clock, Math.ceil(-bucket.tokens * this.#limit.refillInterval), signal);
     if (!signal.aborted) return;
-    bucket.tokens++;
+    bucket.take(-1);
     throw exhausted(this.#limit.method);
   }
 }
