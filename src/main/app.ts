@@ -8,6 +8,7 @@ import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
 import { readLogin } from "./kube/kubeconfig.ts";
+import { beginTracing } from "./tracing/begin.ts";
 import { findKubeSource, type KubeSource } from "./kube/source.ts";
 
 /** How `run` was called. */
@@ -33,6 +34,7 @@ export async function startDaemon(options: RunOptions): Promise<Daemon> {
   const credentials = new Credentials(source, systemClock, log);
   return assembleDaemon({
     ...fromConfig(options.config),
+    tracing: await beginTracing(options.config.wsmand.tracing, options.env.variables, log),
     connect: (hooks) => new KubeClient({ credentials, clock: systemClock, hooks }),
     clock: systemClock,
     random: Math.random,
@@ -45,8 +47,8 @@ async function checkKubeconfig(source: Extract<KubeSource, { kind: "kubeconfig" 
   await readLogin(source);
 }
 
-function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "random" | "log"> {
-  const { manager, rpcServer, prometheus, wsmand } = config;
+function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" | "clock" | "random" | "log"> {
+  const { manager, rpcServer, imageBuilderProxy, prometheus, wsmand } = config;
   return {
     namespace: manager.namespace,
     rpc: { addr: rpcServer.addr, tls: rpcServer.tls },
@@ -57,6 +59,7 @@ function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "
     subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog },
     drainTimeoutMs: wsmand.drainTimeout,
     rateLimits: rpcServer.rateLimits,
+    imageBuilder: imageBuilderProxy.targetAddr,
     manager,
     seccompField: wsmand.pods.seccompField,
     kubernetes: wsmand.kubernetes,

@@ -23,6 +23,7 @@ import type { Steering } from "./rpc/ports.ts";
 import { StatusCache } from "./state/cache.ts";
 import { stopReason, takeCensus } from "./state/census.ts";
 import { Registry } from "./state/registry.ts";
+import { withHeaders } from "./state/frame.ts";
 import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
@@ -47,14 +48,14 @@ export interface Core {
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
 export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
-  const { clock, random, log } = options;
+  const { clock, random, log, tracing } = options;
   const { subscriptions, workspaces } = metrics;
   const oddities = new Oddities(metrics.pipeline, log);
   const cache = new StatusCache(options.cache, metrics.cache);
   const store = new StateStore(new Registry(), cache, versions, {
     published(update) {
       subscriptions.published.add();
-      hub.publish(update);
+      hub.publish(tracing ? { ...update, frame: withHeaders(update.frame, tracing.published(update.facts.id)) } : update);
     },
     suppressed: () => subscriptions.suppressed.add(),
     started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
@@ -108,18 +109,18 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   });
   bindGauges(metrics, { store, hub, pipeline });
   const snapshots = new Snapshots(options.manager, objects, clock);
-  const starter = buildStarter(options, { objects, writer, snapshots, store, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options) };
+  const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options, metrics) };
 }
 
-function buildNodes({ manager }: DaemonOptions): Pick<Core, "nodeDaemons" | "nodes"> {
+function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
   const nodeDaemons = new NodeDaemons((ip) => nodes.drop(ip));
-  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node) });
+  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node), observers: { metrics: metrics.rpcClient, tracing, clock } });
   return { nodeDaemons, nodes };
 }
 
-function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
-  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), readTemplate: readPodTemplate });
+function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
+  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
   return new Starter({ creation, clock, randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
 }
 

@@ -6,10 +6,8 @@ const withoutEffect = [
   "manager.eventTraceLog",
   "manager.dryRun",
   "content.storage",
-  "imageBuilderProxy.targetAddr",
   "pprof.addr",
   "wsmand.leaderElection",
-  "wsmand.tracing",
 ] as const;
 
 /** Paths of those that are set in a parsed file: they are checked, and have no effect. */

@@ -1,10 +1,12 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
-import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AnswerGate } from "./answer-gate.ts";
 import { audited } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
 import { serverStream, unary, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
+import { bytesMethod } from "./definitions.ts";
+import type { BytesMethod } from "./definitions.ts";
 import { controlAdmission } from "./handlers/control-admission.ts";
 import { controlPort } from "./handlers/control-port.ts";
 import { deleteVolumeSnapshot } from "./handlers/delete-volume-snapshot.ts";
@@ -20,7 +22,7 @@ import type { OpenStreams } from "./handlers/subscribe.ts";
 import { backupWorkspace, takeSnapshot } from "./handlers/take-snapshot.ts";
 import { updateSshKey } from "./handlers/update-ssh-key.ts";
 import type { CallDependencies, RpcDependencies } from "./ports.ts";
-import { limited, RateLimiter } from "./rate-limits.ts";
+import { admissionTo, limited } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
 
 /** Full name of the service. */
@@ -40,24 +42,6 @@ const steering: ReadonlyMap<string, (dependencies: CallDependencies) => UnaryHan
   ["BackupWorkspace", backupWorkspace],
 ]);
 
-/** Bytes are passed through: handlers decode requests themselves, and responses are encoded when they get here. */
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
-}
-
-function definitionOf(name: string, responseStream: boolean): MethodDefinition<Buffer, Buffer> {
-  return {
-    path: `/${serviceName}/${name}`,
-    originalName: name,
-    requestStream: false,
-    responseStream,
-    requestSerialize: asIs,
-    requestDeserialize: asIs,
-    responseSerialize: asIs,
-    responseDeserialize: asIs,
-  };
-}
-
 /** MarkActive comes every half minute from every workspace, and changes next to nothing. */
 function isAudited(name: string): boolean {
   return steering.has(name) && name !== "MarkActive";
@@ -69,10 +53,10 @@ function steeringHandler({ reader, steering: parts }: RpcDependencies, name: str
 }
 
 /** The handler, behind the limit that the configuration has for its method, if any. */
-function behindLimit({ rateLimits = [], clock, metrics, log }: RpcDependencies, name: string, handler: UnaryHandler): UnaryHandler {
-  const limit = rateLimits.find(({ method }) => method === `/${serviceName}/${name}`);
-  const behind = limit ? limited(new RateLimiter(name, limit, clock, (refused) => metrics.rateLimited(limit.method, refused)), handler) : handler;
-  return isAudited(name) ? audited(name, behind, clock, log) : behind;
+function behindLimit(dependencies: RpcDependencies, name: string, handler: UnaryHandler): UnaryHandler {
+  const admit = admissionTo(`/${serviceName}/${name}`, dependencies);
+  const behind = admit ? limited(admit, handler) : handler;
+  return isAudited(name) ? audited(name, behind, dependencies.clock, dependencies.log) : behind;
 }
 
 /** The service for grpc-js, all methods of the contract. */
@@ -84,12 +68,12 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
     ["DescribeCluster", describeCluster(dependencies.classes)],
     ...Array.from(steering, ([name, handler]): [string, UnaryHandler] => [name, steeringHandler(dependencies, name, handler)]),
   ];
-  const streaming = definitionOf("Subscribe", true);
+  const streaming = bytesMethod(serviceName, "Subscribe", true);
   const { sent } = methodMetrics(dependencies.metrics, streaming);
-  const definition: Record<string, MethodDefinition<Buffer, Buffer>> = { Subscribe: streaming };
-  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log) };
+  const definition: Record<string, BytesMethod> = { Subscribe: streaming };
+  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)) };
   for (const [name, handler] of unaries) {
-    definition[name] = definitionOf(name, false);
+    definition[name] = bytesMethod(serviceName, name, false);
     implementation[name] = unary(name, behindLimit(dependencies, name, handler), methodMetrics(dependencies.metrics, definition[name]).sent, log);
   }
   return { definition, implementation };
