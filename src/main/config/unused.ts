@@ -5,7 +5,6 @@ const withoutEffect = [
   "manager.initProbe",
   "manager.eventTraceLog",
   "manager.dryRun",
-  "content.storage",
   "imageBuilderProxy.targetAddr",
   "pprof.addr",
   "wsmand.leaderElection",

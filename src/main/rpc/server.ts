@@ -13,6 +13,7 @@ import { methodMetrics, recordCalls } from "./recorded-call.ts";
 import { addReflection } from "./reflection.ts";
 import { maxMessageBytes } from "./responses.ts";
 import { workspaceManager } from "./service.ts";
+import { specProvider } from "./spec-provider.ts";
 import type { StreamAdapter } from "./stream-adapter.ts";
 import { watchTls } from "./tls.ts";
 import type { TlsFiles, WatchedCredentials } from "./tls.ts";
@@ -82,10 +83,11 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
 }
 
 function addServices(server: Server, dependencies: RpcDependencies, open: OpenStreams): Health {
-  const { definition, implementation } = workspaceManager(dependencies, open);
-  server.addService(definition, implementation);
-  // So that a method's series are there, at zero, before its first call.
-  for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
+  for (const { definition, implementation } of [workspaceManager(dependencies, open), specProvider(dependencies)]) {
+    server.addService(definition, implementation);
+    // So that a method's series are there, at zero, before its first call.
+    for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
+  }
   addReflection(server);
   return addHealth(server);
 }
