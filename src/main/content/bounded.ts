@@ -91,6 +91,8 @@ function unavailable({ bucket, object }: ObjectPlace, why: string): WsmanError {
 
 async function download(url: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | undefined> {
   const { statusCode, headers, body } = await request(url, { signal });
+  // What breaks is told to whoever reads; what is given up here is told to nobody.
+  body.on("error", () => undefined);
   if (statusCode !== 200) {
     // A word of the reason is enough: what is there was seen before.
     await body.dump({ limit: 4096, signal }).catch(() => undefined);
