@@ -61,7 +61,7 @@ export async function startObjectServer(t: Pick<TestContext, "after">): Promise<
       await client.send(new CreateBucketCommand({ Bucket: bucket }));
     },
     async put(bucket, object, body, { contentType = "application/octet-stream", digest } = {}) {
-      await client.send(new PutObjectCommand({ Bucket: bucket, Key: object, Body: body, ContentType: contentType, ...(digest !== undefined && { Metadata: { "gitpod-digest": digest } }) }));
+      await client.send(new PutObjectCommand({ Bucket: bucket, Key: object, Body: Buffer.from(body), ContentLength: Buffer.byteLength(body), ContentType: contentType, ...(digest !== undefined && { Metadata: { "gitpod-digest": digest } }) }));
     },
     stop,
   };

@@ -20,7 +20,7 @@ export async function entriesOf(tar: Uint8Array): Promise<Entry[]> {
   for await (const entry of reader) {
     const chunks: Buffer[] = [];
     for await (const chunk of entry) if (Buffer.isBuffer(chunk)) chunks.push(chunk);
-    const { name, type, mode = 0, uid = -1, gid = -1 } = entry.header;
+    const { name, type, mode, uid, gid } = entry.header;
     entries.push({ name, type: type ?? "", mode: mode.toString(8), owner: `${uid}:${gid}`, text: Buffer.concat(chunks).toString() });
   }
   return entries;

@@ -52,7 +52,7 @@ test("what the storage calls not found is not there; a 404 of somebody else is a
 test("a storage that refuses, breaks or does not answer is UNAVAILABLE, without what it said", async (t) => {
   const { server, storage } = await setup(t, 3_000);
   json(server, 403, { error: { code: 403, message: "hunter2", errors: [{ reason: "forbidden", message: "hunter2" }] } });
-  await assert.rejects(storage.info(place, never), (error: unknown) => error instanceof Error && "code" in error && error.code === "UNAVAILABLE" && /: it answered 403 forbidden$/.test(error.message) && error.cause === undefined);
+  await assert.rejects(storage.info(place, never), (error: unknown) => error instanceof Error && "code" in error && error.code === "UNAVAILABLE" && error.message.endsWith(": it answered 403 forbidden") && error.cause === undefined);
   json(server, 400, { error: { code: 400, message: "hunter2" } });
   await assert.rejects(storage.info(place, never), { code: "UNAVAILABLE", message: /: it answered 400$/ });
   const before = server.requests.length;
