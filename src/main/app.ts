@@ -4,6 +4,7 @@ import type { Log } from "../domain/log.ts";
 import type { Environment } from "./config/env.ts";
 import { checkReadable, checkServerFiles } from "./config/files.ts";
 import { toDeriveConfig, type Config } from "./config/index.ts";
+import { storageFileWarnings } from "./config/storage-files.ts";
 import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
@@ -28,6 +29,7 @@ export interface RunOptions {
 export async function startDaemon(options: RunOptions): Promise<Daemon> {
   const { log } = options;
   await checkServerFiles(options.config);
+  for (const warning of await storageFileWarnings(options.config.content.storage)) log.warn({}, warning);
   const source = findKubeSource({ kubeconfig: options.kubeconfig, env: options.env.variables, home: options.env.home });
   // Read again and again later, as credentials change; but what can not be used now will not mend itself. A service account's files may come late.
   if (source.kind === "kubeconfig") await checkKubeconfig(source);
@@ -61,6 +63,7 @@ function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" |
     rateLimits: rpcServer.rateLimits,
     imageBuilder: imageBuilderProxy.targetAddr,
     manager,
+    storage: config.content.storage,
     seccompField: wsmand.pods.seccompField,
     kubernetes: wsmand.kubernetes,
     persistIntervalMs: wsmand.activity.persistInterval,

@@ -2,6 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { Metrics } from "../metrics/registry.ts";
 import { readPodTemplate } from "./config/pod-template.ts";
+import { ContentLayers } from "./content/layers.ts";
+import type { BoundedStorage } from "./content/bounded.ts";
+import { openStorage } from "./content/open.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { Budget } from "./kube/budget.ts";
 import type { KubeClient } from "./kube/client.ts";
@@ -10,6 +13,7 @@ import { KubeObjects } from "./kube/objects.ts";
 import { podFetcher } from "./kube/pods.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation } from "./lifecycle/creation.ts";
+import { ImageSpecs } from "./lifecycle/image-specs.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
 import { WorkspaceWriter } from "./lifecycle/writer.ts";
@@ -44,6 +48,9 @@ export interface Core {
   readonly starter: Starter;
   readonly nodeDaemons: NodeDaemons;
   readonly nodes: NodeDaemonClient;
+  readonly imageSpecs: ImageSpecs;
+  /** Where contents are; undefined: none is configured. */
+  readonly storage: BoundedStorage | undefined;
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
@@ -110,7 +117,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   bindGauges(metrics, { store, hub, pipeline });
   const snapshots = new Snapshots(options.manager, objects, clock);
   const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options, metrics) };
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options, metrics), ...buildImageSpecs(options, objects) };
 }
 
 function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
@@ -119,14 +126,20 @@ function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics
   return { nodeDaemons, nodes };
 }
 
+function buildImageSpecs({ storage: config, clock, log }: DaemonOptions, objects: KubeObjects): Pick<Core, "imageSpecs" | "storage"> {
+  const storage = config && openStorage(config, clock);
+  const layers = config && storage && new ContentLayers({ storage, config, clock, log });
+  return { imageSpecs: new ImageSpecs({ objects, layers }), storage };
+}
+
 function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
   const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
   return new Starter({ creation, clock, randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
 }
 
 /** What the calls that change something work with. */
-export function steeringOf({ manager }: DaemonOptions, { writer, activity, starter, snapshots, nodes }: Core): Steering {
-  return { writer, activity, starter, snapshots, nodes, urls: manager };
+export function steeringOf({ manager }: DaemonOptions, { writer, activity, starter, snapshots, nodes, imageSpecs }: Core): Steering {
+  return { writer, activity, starter, snapshots, nodes, imageSpecs, urls: manager };
 }
 
 function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {

@@ -4,7 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
 import type { DeriveConfig } from "../domain/messages.ts";
 import { eventReasons, workspaceSelector } from "../domain/names.ts";
-import type { ManagerConfig, RateLimit } from "./config/types.ts";
+import type { ManagerConfig, RateLimit, StorageConfig } from "./config/types.ts";
 import { buildCore, steeringOf, type Core } from "./core.ts";
 import { startHttpServer } from "../metrics/http.ts";
 import { createMetrics, type Metrics } from "../metrics/registry.ts";
@@ -41,6 +41,8 @@ export interface DaemonOptions {
   readonly tracing: Tracing | undefined;
   /** Section `manager`: what new workspaces are made of. */
   readonly manager: ManagerConfig;
+  /** Section `content.storage`; undefined: there is no storage. */
+  readonly storage?: StorageConfig | undefined;
   /** Set seccomp profiles in the security context of new pods as well. */
   readonly seccompField: boolean;
   /** Requests per second to the API server beside watches and lists, and at once after a pause. */
@@ -101,6 +103,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
   cleanup.push(() => core.nodes.close());
+  cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
   cleanup.push(() => core.starter.settled(Math.min(flushMs, options.drainTimeoutMs / 2)));
   cleanup.push(() => core.activity.flush(Math.min(flushMs, options.drainTimeoutMs / 2)));

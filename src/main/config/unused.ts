@@ -5,7 +5,6 @@ const withoutEffect = [
   "manager.initProbe",
   "manager.eventTraceLog",
   "manager.dryRun",
-  "content.storage",
   "pprof.addr",
   "wsmand.leaderElection",
 ] as const;

@@ -1,10 +1,10 @@
 /** builder.ImageBuilder: calls are passed on to the image builder as they come, and its answers back (spec: api, wire). Nothing of them is decoded. */
 import { Client, credentials, status as codes } from "@grpc/grpc-js";
-import type { Metadata, ServerUnaryCall, ServiceDefinition, StatusObject, UntypedHandleCall, UntypedServiceImplementation, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import type { Metadata, ServerUnaryCall, StatusObject, UntypedHandleCall, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 import type { Log } from "../../domain/log.ts";
 import { serverStream, statusOf, whenAdmitted, type Admission } from "./calls.ts";
-import { bytesMethod, type BytesMethod } from "./definitions.ts";
+import { bytesMethod, type BytesMethod, type ServiceParts } from "./methods.ts";
 import { admissionTo, type LimitDependencies } from "./rate-limits.ts";
 import { safeDetails } from "./status.ts";
 import type { FrameCall } from "./stream-adapter.ts";
@@ -27,9 +27,7 @@ export interface PassThroughOptions extends LimitDependencies {
 }
 
 /** A service that passes its calls on. */
-export interface PassThrough {
-  readonly definition: ServiceDefinition;
-  readonly implementation: UntypedServiceImplementation;
+export interface PassThrough extends ServiceParts {
   /** Ends the connection and what goes through it. */
   close(): void;
 }

@@ -4,6 +4,7 @@ import type { Log } from "../../domain/log.ts";
 import type { CallMetrics, RpcMetrics } from "../../metrics/rpc.ts";
 import type { ManagerConfig, RateLimit } from "../config/types.ts";
 import type { Activity } from "../lifecycle/activity.ts";
+import type { ImageSpecs } from "../lifecycle/image-specs.ts";
 import type { Snapshots } from "../lifecycle/snapshots.ts";
 import type { Starter } from "../lifecycle/start.ts";
 import type { WorkspaceWriter } from "../lifecycle/writer.ts";
@@ -32,7 +33,7 @@ export interface ClusterClass {
 /** From what the URLs of ports are made. */
 export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
 
-/** What the calls that change something work with. */
+/** What the calls that change something, or read more than the state, work with. */
 export interface Steering {
   readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
   readonly activity: Pick<Activity, "mark">;
@@ -40,6 +41,7 @@ export interface Steering {
   readonly snapshots: Pick<Snapshots, "delete">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;
   readonly urls: UrlConfig;
+  readonly imageSpecs: Pick<ImageSpecs, "get">;
 }
 
 /** The same, and what tells whether the state is known at all. */

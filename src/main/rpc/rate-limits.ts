@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
-import { wsman } from "../../gen/proto.js";
+import { registryfacade, wsman } from "../../gen/proto.js";
 import { TokenBucket } from "../../domain/token-bucket.ts";
 import type { RateLimit } from "../config/types.ts";
 import type { Admission, UnaryCall, UnaryHandler } from "./calls.ts";
@@ -16,7 +16,7 @@ const maxWaiting = 1_000;
 const requests: ReadonlyMap<string, { decode(bytes: Uint8Array): unknown }> = new Map<string, { decode(bytes: Uint8Array): unknown }>([
   ["GetWorkspaces", wsman.GetWorkspacesRequest], ["StartWorkspace", wsman.StartWorkspaceRequest], ["StopWorkspace", wsman.StopWorkspaceRequest], ["DescribeWorkspace", wsman.DescribeWorkspaceRequest],
   ["BackupWorkspace", wsman.BackupWorkspaceRequest], ["MarkActive", wsman.MarkActiveRequest], ["SetTimeout", wsman.SetTimeoutRequest], ["ControlPort", wsman.ControlPortRequest], ["TakeSnapshot", wsman.TakeSnapshotRequest],
-  ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest], ["Subscribe", wsman.SubscribeRequest],
+  ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest], ["Subscribe", wsman.SubscribeRequest], ["GetImageSpec", registryfacade.GetImageSpecRequest],
 ]);
 
 /** The limit of one method. */

@@ -8,12 +8,12 @@ export interface MessageType<T> {
   decode(bytes: Uint8Array): T;
 }
 
-/** Decodes a request; throws INVALID_ARGUMENT if the bytes are no such message. */
+/** Decodes a request. @param name of the message, with its package unless that is wsman. @throws WsmanError INVALID_ARGUMENT if the bytes are no such message. */
 export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
   try {
     return type.decode(bytes);
   } catch (error) {
-    throw new WsmanError("INVALID_ARGUMENT", `cannot decode the request as wsman.${name}: ${messageOf(error)}`, { cause: error });
+    throw new WsmanError("INVALID_ARGUMENT", `cannot decode the request as ${name.includes(".") ? name : `wsman.${name}`}: ${messageOf(error)}`, { cause: error });
   }
 }
 

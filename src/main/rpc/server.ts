@@ -14,6 +14,7 @@ import { methodMetrics, recordCalls } from "./recorded-call.ts";
 import { addReflection } from "./reflection.ts";
 import { maxMessageBytes } from "../grpc/limits.ts";
 import { workspaceManager } from "./service.ts";
+import { specProvider } from "./spec-provider.ts";
 import type { StreamAdapter } from "./stream-adapter.ts";
 import { watchTls } from "./tls.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -89,7 +90,7 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
 function addServices(server: Server, dependencies: RpcDependencies, open: OpenStreams): { readonly health: Health; readonly close: () => void } {
   const { imageBuilder, tracing, clock } = dependencies;
   const passThrough = imageBuilder && passOn({ ...dependencies, target: imageBuilder.target, observers: { metrics: imageBuilder.metrics, tracing, clock } });
-  for (const { definition, implementation } of [workspaceManager(dependencies, open), ...(passThrough ? [passThrough] : [])]) {
+  for (const { definition, implementation } of [workspaceManager(dependencies, open), specProvider(dependencies), ...(passThrough ? [passThrough] : [])]) {
     server.addService(definition, implementation);
     // So that a method's series are there, at zero, before its first call.
     for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);

@@ -1,12 +1,8 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
-import type { ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AnswerGate } from "./answer-gate.ts";
-import { audited } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
-import { serverStream, unary, unimplemented } from "./calls.ts";
+import { serverStream, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
-import { bytesMethod } from "./definitions.ts";
-import type { BytesMethod } from "./definitions.ts";
 import { controlAdmission } from "./handlers/control-admission.ts";
 import { controlPort } from "./handlers/control-port.ts";
 import { deleteVolumeSnapshot } from "./handlers/delete-volume-snapshot.ts";
@@ -21,8 +17,9 @@ import { subscribe } from "./handlers/subscribe.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
 import { backupWorkspace, takeSnapshot } from "./handlers/take-snapshot.ts";
 import { updateSshKey } from "./handlers/update-ssh-key.ts";
+import { bytesMethod, unaryMethods, type ServiceParts } from "./methods.ts";
 import type { CallDependencies, RpcDependencies } from "./ports.ts";
-import { admissionTo, limited } from "./rate-limits.ts";
+import { admissionTo } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
 
 /** Full name of the service. */
@@ -52,15 +49,8 @@ function steeringHandler({ reader, steering: parts }: RpcDependencies, name: str
   return make({ reader, ...parts });
 }
 
-/** The handler, behind the limit that the configuration has for its method, if any. */
-function behindLimit(dependencies: RpcDependencies, name: string, handler: UnaryHandler): UnaryHandler {
-  const admit = admissionTo(`/${serviceName}/${name}`, dependencies);
-  const behind = admit ? limited(admit, handler) : handler;
-  return isAudited(name) ? audited(name, behind, dependencies.clock, dependencies.log) : behind;
-}
-
 /** The service for grpc-js, all methods of the contract. */
-export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): { definition: ServiceDefinition; implementation: UntypedServiceImplementation } {
+export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): ServiceParts {
   const { reader, log } = dependencies;
   const unaries: [string, UnaryHandler][] = [
     ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), new ChunkPool(), dependencies.clock)],
@@ -70,11 +60,9 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
   ];
   const streaming = bytesMethod(serviceName, "Subscribe", true);
   const { sent } = methodMetrics(dependencies.metrics, streaming);
-  const definition: Record<string, BytesMethod> = { Subscribe: streaming };
-  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)) };
-  for (const [name, handler] of unaries) {
-    definition[name] = bytesMethod(serviceName, name, false);
-    implementation[name] = unary(name, behindLimit(dependencies, name, handler), methodMetrics(dependencies.metrics, definition[name]).sent, log);
-  }
-  return { definition, implementation };
+  const { definition, implementation } = unaryMethods(serviceName, unaries, dependencies, isAudited);
+  return {
+    definition: { Subscribe: streaming, ...definition },
+    implementation: { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)), ...implementation },
+  };
 }
