@@ -144,7 +144,7 @@ export class Lab implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
     this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
     const path = join(folder, "kubeconfig");
-    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--kubeconfig-path", path], clusterFlags);
+    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--no-node-daemons", "--kubeconfig-path", path], clusterFlags);
     this.#ending.defer(() => program.end());
     await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
     this.usage.watch("API server", program.pid);

@@ -2,6 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { systemClock } from "../domain/clock.ts";
 import type { Clock } from "../domain/clock.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { AdminActions } from "./apiserver/admin.ts";
 import { RequestCounter } from "./apiserver/counter.ts";
 import { FaultRules, makeFaults } from "./apiserver/faults.ts";
 import type { Faults } from "./apiserver/faults.ts";
@@ -18,6 +20,7 @@ import { ObjectStore } from "./apiserver/store.ts";
 import { Watches } from "./apiserver/watches.ts";
 import type { DemoOptions } from "./demo/index.ts";
 import type { Kubelet, KubeletOptions } from "./kubelet/index.ts";
+import type { NodeDaemons, NodeDaemonsOptions } from "./wsdaemon/fleet.ts";
 
 export { ApiError } from "./apiserver/errors.ts";
 export type { RequestCount } from "./apiserver/counter.ts";
@@ -27,6 +30,7 @@ export type { TlsOptions } from "./apiserver/listener.ts";
 export type { Cut } from "./apiserver/watches.ts";
 export type { DemoOptions } from "./demo/index.ts";
 export type { Kubelet, KubeletOptions } from "./kubelet/index.ts";
+export type { NodeDaemons, NodeDaemonsOptions } from "./wsdaemon/fleet.ts";
 
 /** Options of the built-in cluster. Everything is bounded; what happens at a bound stands beside it. */
 export interface EmbeddedClusterOptions {
@@ -66,6 +70,8 @@ export interface EmbeddedClusterOptions {
   readonly admin?: boolean | undefined;
   /** Runs scheduler and kubelets. Default off. */
   readonly kubelet?: Partial<KubeletOptions> | false | undefined;
+  /** Runs a node daemon on each node, and shows its pod in the namespace; needs the kubelet. Default off. */
+  readonly nodeDaemons?: NodeDaemonsOptions | false | undefined;
   /** Lets demo workspaces live; needs the kubelet. Default off. */
   readonly demo?: Partial<DemoOptions> | false | undefined;
 }
@@ -81,6 +87,7 @@ export interface EmbeddedCluster {
   /** Running watches. */
   readonly watches: { readonly size: number };
   readonly kubelet: Kubelet | undefined;
+  readonly nodeDaemons: NodeDaemons | undefined;
   /** A kubeconfig, YAML. */
   kubeconfig(): string;
   /** Writes {@link EmbeddedCluster.kubeconfig} to a file that only its owner can read. */
@@ -94,11 +101,16 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {})
   const { clock = systemClock, namespace = "default" } = options;
   const store = new ObjectStore({ clock, identities: options.identities ?? randomIdentities, history: historyLimits(options), quota: quotaLimits(options) });
   createNamespaces(store, namespace);
-  const server = await startServer(store, clock, options);
-  const life = await startLife(store, options, clock, namespace);
+  const actions = new Map<string, (body: JsonObject) => JsonObject>();
+  const server = await startServer(store, clock, options, actions);
+  const life = await startLife(store, options, clock, namespace).catch(async (error: unknown) => {
+    await server.close();
+    throw error;
+  });
+  for (const [name, action] of life.actions) actions.set(name, action);
   const kubeconfig = (): string => kubeconfigOf({ url: server.url, namespace, token: options.token, ca: options.tls?.cert });
   return {
-    url: server.url, namespace, store, faults: server.deps.faults, requests: server.deps.counter, watches: server.deps.watches, kubelet: life.kubelet, kubeconfig,
+    url: server.url, namespace, store, faults: server.deps.faults, requests: server.deps.counter, watches: server.deps.watches, kubelet: life.kubelet, nodeDaemons: life.nodeDaemons, kubeconfig,
     writeKubeconfig: (path) => writeFile(path, kubeconfig(), { mode: 0o600 }),
     close: async () => {
       life.close();
@@ -107,13 +119,13 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {})
   };
 }
 
-async function startServer(store: ObjectStore, clock: Clock, options: EmbeddedClusterOptions): Promise<{ readonly url: string; readonly deps: ServerDeps; close(): Promise<void> }> {
+async function startServer(store: ObjectStore, clock: Clock, options: EmbeddedClusterOptions, adminActions: AdminActions): Promise<{ readonly url: string; readonly deps: ServerDeps; close(): Promise<void> }> {
   const { host = "127.0.0.1", port = 0, tls, token, admin = false } = options;
   const watches = new Watches(store, options.serverClock ?? clock, watchLimits(options));
   const rules = new FaultRules(options.random ?? Math.random);
   const listener = new Listener(host, port, tls, (request, response) => void handle(deps, request, response));
   const faults = makeFaults(rules, watches, () => store.compact(), { stopServer: () => listener.stop(), startServer: () => listener.start() });
-  const deps: ServerDeps = { store, watches, clock, counter: new RequestCounter(), rules, faults, token, admin };
+  const deps: ServerDeps = { store, watches, clock, counter: new RequestCounter(), rules, faults, token, admin, adminActions };
   await listener.start();
   return { url: `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${listener.port}`, deps, close: () => listener.stop() };
 }
@@ -136,19 +148,37 @@ function createNamespaces(store: ObjectStore, namespace: string): void {
   }
 }
 
-/** Starts what brings pods to life. It is loaded only where it is wanted. */
-async function startLife(store: ObjectStore, options: EmbeddedClusterOptions, clock: Clock, namespace: string): Promise<{ readonly kubelet: Kubelet | undefined; close(): void }> {
-  const closers: (() => void)[] = [];
-  let kubelet: Kubelet | undefined;
-  if (options.kubelet) {
-    const { startKubelet } = await import("./kubelet/index.ts");
-    kubelet = startKubelet(store, { clock, namespace, ...options.kubelet });
-    closers.push(() => kubelet?.close());
+/** What brings pods to life. */
+interface ClusterLife {
+  readonly kubelet: Kubelet | undefined;
+  readonly nodeDaemons: NodeDaemons | undefined;
+  readonly actions: AdminActions;
+  close(): void;
+}
+
+/** Starts what brings pods to life. It is loaded only where it is wanted. Rejects if node daemons can not listen: nothing is left running then. */
+async function startLife(store: ObjectStore, options: EmbeddedClusterOptions, clock: Clock, namespace: string): Promise<ClusterLife> {
+  const kubelet = options.kubelet ? (await import("./kubelet/index.ts")).startKubelet(store, { clock, namespace, ...options.kubelet }) : undefined;
+  const nodes = options.nodeDaemons ? await startNodeDaemons(store, options, clock, namespace, kubelet) : undefined;
+  const demo = options.demo ? (await import("./demo/index.ts")).startDemo(store, { clock, namespace, contents: nodes?.all, ...options.demo }) : undefined;
+  return {
+    kubelet, nodeDaemons: nodes?.all, actions: nodes?.actions ?? new Map(),
+    close: () => {
+      demo?.close();
+      nodes?.all.close();
+      kubelet?.close();
+    },
+  };
+}
+
+async function startNodeDaemons(store: ObjectStore, { nodeDaemons, random = Math.random }: EmbeddedClusterOptions, clock: Clock, namespace: string, kubelet: Kubelet | undefined): Promise<{ readonly all: NodeDaemons; readonly actions: AdminActions }> {
+  if (!kubelet) throw new Error("node daemons need the kubelet");
+  const [{ NodeDaemons }, { nodeDaemonActions }] = await Promise.all([import("./wsdaemon/fleet.ts"), import("./wsdaemon/admin.ts")]);
+  try {
+    const all = await NodeDaemons.start({ store, clock, namespace, nodes: kubelet.nodes, random, onError: () => {} }, nodeDaemons || {});
+    return { all, actions: nodeDaemonActions(all) };
+  } catch (error) {
+    kubelet.close();
+    throw error;
   }
-  if (options.demo) {
-    const { startDemo } = await import("./demo/index.ts");
-    const demo = startDemo(store, { clock, namespace, ...options.demo });
-    closers.push(() => demo.close());
-  }
-  return { kubelet, close: () => closers.toReversed().forEach((close) => close()) };
 }

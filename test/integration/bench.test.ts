@@ -7,8 +7,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { startEmbeddedCluster } from "../../src/embedded/index.ts";
+import { record } from "../../src/embedded/kubelet/json.ts";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import type { TestCluster } from "../support/cluster.ts";
+import { startTestDaemon } from "../support/daemon.ts";
 import { entry } from "../support/entry.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
@@ -171,6 +174,29 @@ describe("the load tool on a cluster that is there already", () => {
     const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
     assert.equal(delivered + coalesced, 4 * 100);
     assert.deepEqual({ repeated, reordered, lost }, { repeated: 0, reordered: 0, lost: 0 });
+  });
+
+  test("measures beside a scheduler, kubelets and node daemons, which leave its workspaces alone", { skip: onRealCluster }, async () => {
+    const busy = await startEmbeddedCluster({ admin: true, kubelet: { speed: 5 }, nodeDaemons: {} });
+    const kubeconfig = join(folder, "busy");
+    await busy.writeKubeconfig(kubeconfig);
+    const namespace = "default";
+    const daemon = await startTestDaemon(kubeconfig, { namespace });
+    const bound: unknown[] = [];
+    busy.store.subscribe("pods", (_type, pod) => {
+      if (pod.metadata.labels?.["wsmand-bench"] !== undefined) bound.push(record(pod["spec"])["nodeName"]);
+    });
+    try {
+      await daemon.synced;
+      const { figures } = await bench("stream", ...small, "--seconds", "3", "--target", `127.0.0.1:${daemon.rpcPort}`, "--kubeconfig", kubeconfig, "--namespace", namespace);
+      const { delivered = 0, coalesced = 0, repeated, reordered, lost, api_requests } = figures;
+      assert.equal(delivered + coalesced, 4 * 150);
+      assert.deepEqual({ repeated, reordered, lost, api_requests }, { repeated: 0, reordered: 0, lost: 0, api_requests: 0 });
+      assert.deepEqual(new Set(bound), new Set([undefined]));
+    } finally {
+      await daemon.close();
+      await busy.close();
+    }
   });
 
   test("can not have its watches broken", async () => {

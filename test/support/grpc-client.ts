@@ -13,12 +13,12 @@ function asIs(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** A client of 127.0.0.1:port. */
+/** A client of a server: host:port, or the port alone on 127.0.0.1. */
 export class TestClient {
   readonly #client: Client;
 
-  constructor(port: number, credentials: ChannelCredentials = channelCredentials.createInsecure(), options: ChannelOptions = {}) {
-    this.#client = new Client(`127.0.0.1:${port}`, credentials, {
+  constructor(address: number | string, credentials: ChannelCredentials = channelCredentials.createInsecure(), options: ChannelOptions = {}) {
+    this.#client = new Client(typeof address === "number" ? `127.0.0.1:${address}` : address, credentials, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,

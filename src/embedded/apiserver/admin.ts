@@ -11,12 +11,17 @@ import type { Verb } from "./request.ts";
 import type { Responder } from "./responder.ts";
 import type { Cut, Watches } from "./watches.ts";
 
+/** Something that can be asked for, by method and path below /embedded/v1/: `POST faults`. Gives the answer. @throws ApiError for a body that makes no sense. */
+export type AdminActions = ReadonlyMap<string, (body: JsonObject) => JsonObject>;
+
 /** What can be reached. */
 export interface AdminDeps {
   readonly faults: Faults;
   readonly counter: RequestCounter;
   readonly watches: Watches;
   readonly clock: Clock;
+  /** Of other parts of the cluster. */
+  readonly adminActions: AdminActions;
 }
 
 /**
@@ -27,7 +32,7 @@ export async function admin(deps: AdminDeps, request: IncomingMessage, url: URL,
   const action = `${request.method} ${url.pathname.slice("/embedded/v1/".length)}`;
   const bytes = await readBody(request);
   const body = bytes.length === 0 ? {} : await parseObject(bytes, "application/json", "fault");
-  const result = act(deps, action, body);
+  const result = act(deps, action, body) ?? deps.adminActions.get(action)?.(body);
   if (result) answer.json(200, result);
   else answer.send(404, "404 page not found\n", "text/plain; charset=utf-8");
 }
@@ -68,11 +73,10 @@ function cutOf(how: unknown): Cut {
 
 const verbs: readonly Verb[] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
-const ruleMembers: ReadonlySet<string> = new Set(["verbs", "resources", "subresource", "name", "percent", "times", "code", "reason", "message", "retryAfterSeconds", "delayMs", "resetAfterBytes"]);
+const ruleMembers = ["verbs", "resources", "subresource", "name", "percent", "times", "code", "reason", "message", "retryAfterSeconds", "delayMs", "resetAfterBytes"];
 
 function ruleOf(body: JsonObject): FaultRule {
-  const unknown = Object.keys(body).find((member) => !ruleMembers.has(member));
-  if (unknown !== undefined) throw badRequest(`${unknown}: no such member; there are ${[...ruleMembers].join(", ")}`);
+  checkMembers(body, ruleMembers);
   return {
     verbs: textsOf(body, "verbs")?.map((name) => {
       const verb = verbs.find((known) => known === name);
@@ -85,14 +89,22 @@ function ruleOf(body: JsonObject): FaultRule {
   };
 }
 
-function numberOf(body: JsonObject, name: string): number | undefined {
+/** @throws ApiError if there are others. */
+export function checkMembers(body: JsonObject, known: readonly string[]): void {
+  const unknown = Object.keys(body).find((member) => !known.includes(member));
+  if (unknown !== undefined) throw badRequest(`${unknown}: no such member; there are ${known.join(", ")}`);
+}
+
+/** A number, not negative. @throws ApiError for anything else. */
+export function numberOf(body: JsonObject, name: string): number | undefined {
   const value = body[name];
   if (value === undefined) return undefined;
   if (typeof value !== "number" || value < 0) throw badRequest(`${name}: must be a number, not negative`);
   return value;
 }
 
-function textOf(body: JsonObject, name: string): string | undefined {
+/** A text. @throws ApiError for anything else. */
+export function textOf(body: JsonObject, name: string): string | undefined {
   const value = body[name];
   if (value === undefined || typeof value === "string") return value;
   throw badRequest(`${name}: must be a string`);

@@ -1,18 +1,16 @@
 /** Faults on demand: requests that fail, wait or break off, and watches that are cut or fall silent. */
 import { ApiError } from "./errors.ts";
+import { Rules } from "../rules.ts";
+import type { Rule } from "../rules.ts";
 import type { Verb } from "./request.ts";
 import type { Cut, Watches } from "./watches.ts";
 
 /** Which requests a fault strikes, and how. What is left out matches everything. */
-export interface FaultRule {
+export interface FaultRule extends Rule {
   readonly verbs?: readonly Verb[] | undefined;
   readonly resources?: readonly string[] | undefined;
   readonly subresource?: string | undefined;
   readonly name?: string | undefined;
-  /** Share of the matching requests, 0 to 100. Default 100. */
-  readonly percent?: number | undefined;
-  /** How many requests it strikes before it is gone; default: until it is removed. */
-  readonly times?: number | undefined;
   /** Answers with this HTTP status code. */
   readonly code?: number | undefined;
   readonly reason?: string | undefined;
@@ -51,7 +49,6 @@ export interface Faults {
   startServer(): Promise<void>;
 }
 
-const maxRules = 1000;
 const reasons: ReadonlyMap<number, string> = new Map([
   [400, "BadRequest"], [401, "Unauthorized"], [403, "Forbidden"], [404, "NotFound"], [409, "Conflict"], [410, "Expired"], [429, "TooManyRequests"], [500, "InternalError"], [503, "ServiceUnavailable"], [504, "Timeout"],
 ]);
@@ -66,19 +63,15 @@ export interface FaultTarget {
 
 /** The rules. */
 export class FaultRules {
-  readonly #random: () => number;
-  readonly #rules = new Map<FaultRule, number>();
+  readonly #rules: Rules<FaultRule, FaultTarget>;
 
   /** `random` gives numbers from 0 to below 1. */
   constructor(random: () => number) {
-    this.#random = random;
+    this.#rules = new Rules(matches, random);
   }
 
   add(rule: FaultRule): () => void {
-    if (this.#rules.size >= maxRules) throw new RangeError(`more than ${maxRules} faults`);
-    const own = { ...rule };
-    this.#rules.set(own, rule.times ?? Number.POSITIVE_INFINITY);
-    return () => void this.#rules.delete(own);
+    return this.#rules.add(rule);
   }
 
   clear(): void {
@@ -87,13 +80,8 @@ export class FaultRules {
 
   /** The first rule that strikes the request, if one does. */
   strike(target: FaultTarget): Strike | undefined {
-    for (const [rule, left] of this.#rules) {
-      if (!matches(rule, target) || this.#random() * 100 >= (rule.percent ?? 100)) continue;
-      if (left <= 1) this.#rules.delete(rule);
-      else this.#rules.set(rule, left - 1);
-      return { delayMs: rule.delayMs ?? 0, error: errorOf(rule), resetAfterBytes: rule.resetAfterBytes };
-    }
-    return undefined;
+    const rule = this.#rules.strike(target);
+    return rule && { delayMs: rule.delayMs ?? 0, error: errorOf(rule), resetAfterBytes: rule.resetAfterBytes };
   }
 }
 

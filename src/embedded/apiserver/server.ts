@@ -5,6 +5,7 @@ import type { Clock } from "../../domain/clock.ts";
 import { chooseForm } from "./accept.ts";
 import { act, refuseStream } from "./actions.ts";
 import { admin } from "./admin.ts";
+import type { AdminActions } from "./admin.ts";
 import { mediaType, parseDeleteOptions, parseObject, parsePatch, readBody } from "./body.ts";
 import type { RequestCounter } from "./counter.ts";
 import { aggregatedType, discover, isBelowKnownGroup } from "./discovery.ts";
@@ -38,6 +39,8 @@ export interface ServerDeps {
   readonly token: string | undefined;
   /** Whether faults and counts can be reached over HTTP. */
   readonly admin: boolean;
+  /** What else can be reached so. */
+  readonly adminActions: AdminActions;
 }
 
 /** Handles one request; never throws. */

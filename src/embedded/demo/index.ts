@@ -6,7 +6,7 @@ import { speedUp } from "../kubelet/options.ts";
 import { draw, seededRandom } from "../kubelet/random.ts";
 import type { Random } from "../kubelet/random.ts";
 import { Life } from "./life.ts";
-import type { LifeDeps } from "./life.ts";
+import type { DemoContents, LifeDeps } from "./life.ts";
 import { drawPlan } from "./plans.ts";
 
 export { bulk, makeWorkspacePod } from "./pods.ts";
@@ -24,6 +24,8 @@ export interface DemoOptions {
   readonly clock?: Clock;
   /** Default: seeded with 1. */
   readonly random?: Random;
+  /** Where the contents of workspaces are kept, so that node daemons know of them. Default: nowhere. */
+  readonly contents?: DemoContents | undefined;
   /** Hears of failures, which stop nothing. Default: nothing is done. */
   readonly onError?: (error: unknown) => void;
 }
@@ -32,7 +34,7 @@ export interface DemoOptions {
 export function startDemo(store: ClusterStore, options: DemoOptions): { close(): void } {
   const random = options.random ?? seededRandom(1);
   const clock = speedUp(options.clock ?? systemClock, options.speed ?? 1);
-  const deps: LifeDeps = { store, clock, random, namespace: options.namespace, onError: options.onError ?? (() => {}) };
+  const deps: LifeDeps = { store, clock, random, namespace: options.namespace, contents: options.contents, onError: options.onError ?? (() => {}) };
   return new Demo(deps, options.workspaces ?? 8);
 }
 
@@ -62,7 +64,7 @@ class Demo {
   }
 
   #ended(life: Life): void {
-    life.close();
+    life.ended();
     this.#lives.delete(life.podName);
     this.#bear(draw(this.#deps.random, [1500, 6000]));
   }

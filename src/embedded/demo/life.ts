@@ -1,6 +1,6 @@
 /** One workspace of the demo, from its pod's creation to its end: does to the pod what a lifecycle controller and a node daemon would do. */
 import type { Clock } from "../../domain/clock.ts";
-import { annotations, finalizer } from "../../domain/names.ts";
+import { annotations, finalizer, labels } from "../../domain/names.ts";
 import { asNew } from "../apiserver/defaults.ts";
 import { typeOf } from "../apiserver/resources.ts";
 import type { ClusterStore, KubeObject } from "../contract.ts";
@@ -8,10 +8,16 @@ import { faultAnnotation } from "../kubelet/faults.ts";
 import { isRecord, record, records, text, texts } from "../kubelet/json.ts";
 import { draw } from "../kubelet/random.ts";
 import type { Random } from "../kubelet/random.ts";
-import { disposalStatus, encodeExposedPorts } from "./payloads.ts";
-import type { DemoPort } from "./payloads.ts";
+import { decodeInitializer, disposalStatus, encodeExposedPorts } from "./payloads.ts";
+import type { DemoInitializer, DemoPort } from "./payloads.ts";
 import type { Incident, Plan } from "./plans.ts";
 import { makeWorkspacePod, metaIdOf, portUrl, workspaceId } from "./pods.ts";
+
+/** Keeps the contents of workspaces on nodes. Must not throw where there is no such node or workspace. */
+export interface DemoContents {
+  adopt(node: string, origin: { readonly id: string; readonly owner: string; readonly metaId: string; readonly initializer: DemoInitializer }): void;
+  release(node: string, id: string, backup: boolean): void;
+}
 
 /** What a life needs. */
 export interface LifeDeps {
@@ -19,6 +25,7 @@ export interface LifeDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly namespace: string;
+  readonly contents?: DemoContents | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -31,19 +38,23 @@ export class Life {
   readonly podName: string;
   readonly #deps: LifeDeps;
   readonly #plan: Plan;
+  readonly #id: string;
   readonly #metaId: string;
   readonly #timers = new Set<() => void>();
   readonly #done = new Set<string>();
   #ports: DemoPort[] = [];
+  /** Where its content is; "" before it is anywhere. */
+  #node = "";
 
   /** Creates the pod. Throws what the store throws. */
   constructor(deps: LifeDeps, plan: Plan) {
     this.#deps = deps;
     this.#plan = plan;
     this.#metaId = metaIdOf(deps.random);
+    this.#id = workspaceId(deps.random);
     const fault = plan.fault === "" ? {} : { [faultAnnotation]: plan.fault };
     const pod = makeWorkspacePod({
-      id: workspaceId(deps.random), metaId: this.#metaId, host, size: 0, namespace: deps.namespace, type: plan.type, workspaceClass: plan.workspaceClass, ports: [],
+      id: this.#id, metaId: this.#metaId, host, size: 0, namespace: deps.namespace, type: plan.type, workspaceClass: plan.workspaceClass, ports: [],
       createdAt: deps.clock.now(), annotations: { ...fault, [annotations.exposedPorts]: undefined },
     });
     this.podName = pod.metadata.name;
@@ -63,6 +74,12 @@ export class Life {
     if (phase === "Running") this.#once("started", [this.#plan.initialization, this.#plan.initialization], () => this.#initialized());
     if (phase === "Succeeded") this.#once("ended", [1000, 2500], () => this.#delete(30));
     if (phase === "Failed" || cannotPull(pod)) this.#once("failed", [1500, 5000], () => this.#failed());
+  }
+
+  /** The pod is gone. */
+  ended(): void {
+    this.close();
+    if (this.#node !== "") this.#deps.contents?.release(this.#node, this.#id, false);
   }
 
   /** Drops everything that was to come. */
@@ -115,7 +132,10 @@ export class Life {
   #initialized(): void {
     const pod = this.#pod();
     if (!this.#isUp() || !pod) return;
-    this.#annotate({ [annotations.neverReady]: undefined, [annotations.nodeName]: text(record(pod["spec"])["nodeName"]) });
+    this.#node = text(record(pod["spec"])["nodeName"]);
+    const owner = text(pod.metadata.labels?.[labels.owner]);
+    this.#deps.contents?.adopt(this.#node, { id: this.#id, owner, metaId: this.#metaId, initializer: decodeInitializer(pod.metadata.annotations?.[annotations.contentInitializer] ?? "") });
+    this.#annotate({ [annotations.neverReady]: undefined, [annotations.nodeName]: this.#node });
     if (this.#plan.type !== "regular") return;
     const { random } = this.#deps;
     this.#later(draw(random, [2000, 8000]), () => this.#act({ [annotations.firstUserActivity]: `${new Date(this.#deps.clock.now()).toISOString().slice(0, -1)}000000Z` }));
@@ -179,6 +199,7 @@ export class Life {
     const snapshot = this.#plan.type === "prebuild" ? { [annotations.snapshot]: `workspaces/${this.#metaId}/snapshot-${Math.floor(random() * 1e9)}.tar@demo-bucket` } : {};
     this.#annotate({ [annotations.startedDisposal]: "true" });
     this.#later(this.#plan.backup, () => {
+      this.#deps.contents?.release(this.#node, this.#id, this.#plan.backupFailure === undefined);
       this.#annotate({ ...snapshot, [annotations.disposalStatus]: disposalStatus(random, this.#plan.backupFailure) });
       this.#later(500, () => this.#release());
     });

@@ -32,6 +32,14 @@ export function encodeInitializer(project: string, random: Random): string {
   }).finish());
 }
 
+/** Where a workspace's content comes from. */
+export type DemoInitializer = contentservice.WorkspaceInitializer.$Properties;
+
+/** The value of gitpod/contentInitializer again. */
+export function decodeInitializer(value: string): DemoInitializer {
+  return contentservice.WorkspaceInitializer.decode(Buffer.from(value, "base64"));
+}
+
 /** Value of gitpod.io/disposalStatus. */
 export function disposalStatus(random: Random, backupFailure?: string): string {
   const untracked = random() < 0.5 ? { untracked_files: ["notes.md"], total_untracked_files: 1 } : {};

@@ -1,7 +1,9 @@
 /** One node's kubelet: its pods' addresses, its silence when it is lost, and what it shares with every pod's run. */
+import { isIP } from "node:net";
 import type { Clock } from "../../domain/clock.ts";
-import type { ClusterStore } from "../contract.ts";
+import type { ClusterStore, KubeObject } from "../contract.ts";
 import type { EventRecorder } from "./events.ts";
+import { ownText } from "./json.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Timings } from "./options.ts";
 import type { Random } from "./random.ts";
@@ -16,6 +18,9 @@ export interface RunDeps {
   readonly timings: Timings;
   readonly onError: (error: unknown) => void;
 }
+
+/** Annotation on a pod that asks for an address: one at which something really listens. */
+export const addressAnnotation = "embedded.wsmand.dev/pod-ip";
 
 /** Addresses that a node has for pods. */
 const addresses = 256 * 254;
@@ -59,8 +64,10 @@ export class NodeAgent {
     else action();
   }
 
-  /** An address for a pod. Taken twice only when more pods run than there are addresses. */
-  takeAddress(): { readonly ip: string; readonly release: () => void } {
+  /** An address for a pod: the one that it asks for, or one of the node's. Of these one is taken twice only when more pods run than there are addresses. */
+  takeAddress(pod: KubeObject | undefined): { readonly ip: string; readonly release: () => void } {
+    const wanted = ownText(pod?.metadata.annotations, addressAnnotation) ?? "";
+    if (isIP(wanted) !== 0) return { ip: wanted, release: () => {} };
     for (let tries = 0; tries < addresses; tries++) {
       this.#next = (this.#next + 1) % addresses;
       if (!this.#used.has(this.#next)) break;

@@ -24,6 +24,8 @@ export type ContainerState =
 export interface Container {
   readonly name: string;
   readonly image: string;
+  /** Whether its image is never pulled, as it is on every node. */
+  readonly present: boolean;
   /** Milliseconds from its start to its first probe; undefined without a readiness probe. */
   readonly probeDelayMs: number | undefined;
   state: ContainerState;
@@ -45,6 +47,7 @@ export function containersOf(pod: Json): Container[] {
     return {
       name,
       image: text(spec["image"]),
+      present: spec["imagePullPolicy"] === "Never",
       probeDelayMs: isRecord(probe) ? number(probe["initialDelaySeconds"], 0) * 1000 : undefined,
       state: stateOf(record(status["state"])),
       last: exitOf(record(status["lastState"])["terminated"]),

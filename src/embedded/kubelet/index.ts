@@ -23,6 +23,8 @@ export type { Random } from "./random.ts";
 
 /** The running scheduler and kubelets. Pods are named by their name in the namespace of the options, or by `namespace/name`. */
 export interface Kubelet {
+  /** Names of the nodes. */
+  readonly nodes: readonly string[];
   /** Lets faults strike, written as in the annotation: those of a start take effect at the next start, others at once. Throws RangeError for an unknown pod or fault. */
   fault(pod: string, faults: string): void;
   /** Evicts the pod for lack of memory. */
@@ -66,7 +68,7 @@ class KubeletSet implements Kubelet {
     const events = new EventRecorder(store, options.wallClock, { maxEvents: options.maxEvents, ttlMs: options.eventTtlMs }, onError);
     const ledger = new Ledger();
     this.#deps = { store, clock, random, events, ledger, timings, onError };
-    this.#scheduler = new Scheduler({ store, clock, ledger, events, onError, maxWaiting: options.maxWaiting });
+    this.#scheduler = new Scheduler({ store, clock, ledger, events, onError, names: options.schedulerNames, maxWaiting: options.maxWaiting });
     options.nodes.forEach((spec, index) => {
       createNode(store, clock, spec, index, options.namespace);
       this.#agents.set(spec.name, new NodeAgent(spec.name, nodeAddress(index), index));
@@ -76,6 +78,10 @@ class KubeletSet implements Kubelet {
     this.#stops.push(store.subscribe("pods", (type, pod) => (type === "DELETED" ? this.#podGone(pod) : this.#podChanged(pod))));
     for (const pod of store.list("pods")) this.#podChanged(pod);
     this.#stops.push(startClaims({ store, onError }));
+  }
+
+  get nodes(): readonly string[] {
+    return [...this.#agents.keys()];
   }
 
   fault(pod: string, faults: string): void {

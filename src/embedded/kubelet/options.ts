@@ -44,6 +44,8 @@ export interface KubeletOptions {
   /** The nodes, or how many of the default size. Default 2. */
   readonly nodes?: number | readonly NodeSpec[];
   readonly timings?: Partial<Timings>;
+  /** Names of the scheduler: pods that ask for another one are left alone. Default `default-scheduler`. */
+  readonly schedulerNames?: readonly string[];
   /** Most pods that wait for a node and are remembered. Default 20,000. */
   readonly maxWaiting?: number;
   /** Most Events kept in the store. Default 5,000. */
@@ -60,7 +62,7 @@ export type ResolvedOptions = Readonly<Required<Omit<KubeletOptions, "nodes" | "
 /** Fills in the defaults. Throws RangeError for a speed that is not a positive number. */
 export function resolveOptions(options: KubeletOptions): ResolvedOptions {
   const { speed = 1, nodes = 2, timings, ...given } = options;
-  const defaults = { clock: systemClock, random: seededRandom(1), maxWaiting: 20_000, maxEvents: 5_000, eventTtlMs: 3_600_000, onError: () => {} };
+  const defaults = { clock: systemClock, random: seededRandom(1), schedulerNames: ["default-scheduler"], maxWaiting: 20_000, maxEvents: 5_000, eventTtlMs: 3_600_000, onError: () => {} };
   const all = { ...defaults, ...given };
   return {
     ...all,

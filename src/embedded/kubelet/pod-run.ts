@@ -183,6 +183,10 @@ export class PodRun {
 
   #pull(failures: number): void {
     const image = this.target?.image ?? "";
+    if (this.target?.present) {
+      this.#toStart(`Container image "${image}" already present on machine`);
+      return;
+    }
     this.note("Normal", "Pulling", `Pulling image "${image}"`, this.target);
     const fault = this.#fault("image-pull");
     if (fault && failures < countOf(fault, Number.POSITIVE_INFINITY)) {
@@ -217,12 +221,16 @@ export class PodRun {
 
   #pulled(image: string, ms: number): void {
     const took = `${(ms / 1000).toFixed(3)}s`;
-    this.note("Normal", "Pulled", `Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: 734003200 bytes.`, this.target);
+    this.#toStart(`Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: 734003200 bytes.`);
+  }
+
+  #toStart(pulled: string): void {
+    this.note("Normal", "Pulled", pulled, this.target);
     this.timeline.later(draw(this.deps.random, this.deps.timings.start), () => this.#started());
   }
 
   #started(): void {
-    this.#address ??= this.node.takeAddress();
+    this.#address ??= this.node.takeAddress(this.pod());
     this.#stage = "running";
     for (const container of this.containers) this.#launch(container);
     this.write();

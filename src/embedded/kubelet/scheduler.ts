@@ -20,6 +20,8 @@ export interface SchedulerDeps {
   readonly ledger: Ledger;
   readonly events: EventRecorder;
   readonly onError: (error: unknown) => void;
+  /** Pods that ask for another scheduler than these are left alone. */
+  readonly names: readonly string[];
   /** Most pods remembered while they wait; when more come they are looked up again once there are fewer. */
   readonly maxWaiting: number;
 }
@@ -37,6 +39,11 @@ const batch = 128;
 /** The key of an object in this process. */
 export function keyOf(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}
+
+/** Name of the scheduler that a pod asks for. */
+function schedulerOf(spec: Json): string {
+  return text(spec["schedulerName"]) || "default-scheduler";
 }
 
 /** Whether a pod has ended and takes no more room. */
@@ -103,7 +110,7 @@ export class Scheduler {
   }
 
   #enqueue(key: string, pod: KubeObject, spec: Json): void {
-    if (this.#fresh.has(key)) return;
+    if (this.#fresh.has(key) || !this.#deps.names.includes(schedulerOf(spec))) return;
     const requests = podRequests(pod);
     const group = JSON.stringify([requests, spec["nodeSelector"], spec["affinity"], spec["tolerations"]]);
     if (this.#stuck.get(group)?.has(key)) return;
@@ -222,7 +229,7 @@ export class Scheduler {
       const status = record(draft["status"]);
       draft["status"] = { ...status, phase: "Pending", conditions: setConditions(status["conditions"], [{ type: "PodScheduled", status: "True" }], at) };
     });
-    events.record(pod, { type: "Normal", reason: "Scheduled", component: "default-scheduler", message: `Successfully assigned ${key} to ${node.name}` });
+    events.record(pod, { type: "Normal", reason: "Scheduled", component: schedulerOf(record(pod["spec"])), message: `Successfully assigned ${key} to ${node.name}` });
   }
 
   #unschedulable(pod: KubeObject, message: string): void {
@@ -233,7 +240,7 @@ export class Scheduler {
       const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message } as const;
       draft["status"] = { ...status, phase: "Pending", conditions: setConditions(status["conditions"], [condition], at) };
     });
-    events.record(pod, { type: "Warning", reason: "FailedScheduling", component: "default-scheduler", message });
+    events.record(pod, { type: "Warning", reason: "FailedScheduling", component: schedulerOf(record(pod["spec"])), message });
   }
 }
 

@@ -1,15 +1,60 @@
-/** Command `embedded`: the built-in cluster alone, for kubectl and experiments. */
+/** Command `embedded`: the built-in cluster alone, for kubectl, a daemon beside it, and experiments. */
+import { writeFile } from "node:fs/promises";
+import { messageOf } from "../../domain/errors.ts";
+import { embeddedDocument } from "../config/embedded.ts";
+import { CliError, usageError } from "./errors.ts";
 import { aborted, type Io } from "./io.ts";
 import { startCluster } from "./run.ts";
-import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
+import type { EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
+
+/** Flags of `embedded`. */
+export interface EmbeddedFlags extends Omit<EmbeddedClusterOptions, "wsdaemonTls"> {
+  /** Where a configuration for a daemon on the cluster is written. */
+  readonly configPath?: string;
+  readonly wsdaemonTlsCa?: string;
+  readonly wsdaemonTlsCert?: string;
+  readonly wsdaemonTlsKey?: string;
+}
+
+type Tls = EmbeddedClusterOptions["wsdaemonTls"];
 
 /** Runs until the signal aborts. @throws CliError if it can not start. */
-export async function embedded(io: Io, options: EmbeddedClusterOptions, parts: Parts): Promise<void> {
-  const cluster = await startCluster(options, parts);
+export async function embedded(io: Io, { configPath, wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey, ...options }: EmbeddedFlags, parts: Parts): Promise<void> {
+  const tls = tlsOf(wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey);
+  const cluster = await startCluster({ ...options, ...(tls && { wsdaemonTls: tls }) }, parts);
   try {
-    io.stdout.write(`the built-in cluster serves ${cluster.url}\nTry:\n  kubectl --kubeconfig ${cluster.kubeconfigPath} get pods --watch\n`);
+    if (configPath !== undefined) await writeConfig(configPath, cluster, tls, options.schedulerName);
+    io.stdout.write(told(cluster, configPath));
     await aborted(io.signal);
   } finally {
     await cluster.close();
+  }
+}
+
+/** @throws CliError unless there are three files, or none. */
+function tlsOf(ca: string | undefined, crt: string | undefined, key: string | undefined): Tls {
+  if (ca !== undefined && crt !== undefined && key !== undefined) return { ca, crt, key };
+  if (ca !== undefined || crt !== undefined || key !== undefined) throw usageError("TLS of the node daemons needs all of --wsdaemon-tls-ca, --wsdaemon-tls-cert and --wsdaemon-tls-key, or none of them");
+  return undefined;
+}
+
+function told({ url, kubeconfigPath, nodeDaemonPort }: EmbeddedCluster, configPath: string | undefined): string {
+  return [
+    `the built-in cluster serves ${url}`,
+    ...(nodeDaemonPort === undefined ? [] : [`its node daemons listen on port ${nodeDaemonPort}: manager.wsdaemon.port of a daemon's configuration`]),
+    "Try:",
+    `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch`,
+    ...(configPath === undefined ? [] : [`  npm run --silent wsmand -- run --config ${configPath} --kubeconfig ${kubeconfigPath}`]),
+    "",
+  ].join("\n");
+}
+
+/** The certificates that the node daemons have are the ones that the written configuration names for their client. */
+async function writeConfig(path: string, { nodeDaemonPort }: EmbeddedCluster, tls: Tls, schedulerName: string | undefined): Promise<void> {
+  const document = embeddedDocument({ schedulerName, ...(nodeDaemonPort === undefined ? {} : { wsdaemon: { port: nodeDaemonPort, tls } }) });
+  try {
+    await writeFile(path, `${JSON.stringify(document, undefined, 2)}\n`);
+  } catch (error) {
+    throw new CliError(`the configuration can not be written: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,17 +1,20 @@
-/** The built-in cluster as the commands start it: with scheduler, kubelets, demo workspaces and a kubeconfig in a file. */
-import { mkdtemp, rm } from "node:fs/promises";
+/** The built-in cluster as the commands start it: with scheduler, kubelets, node daemons, demo workspaces and a kubeconfig in a file. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedCluster } from "../../embedded/index.ts";
+import { startEmbeddedCluster, type NodeDaemonsOptions } from "../../embedded/index.ts";
+import { checkReadable } from "../config/files.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions } from "./seams.ts";
 
-/** Starts it. Rejects if it can not listen, or its kubeconfig can not be written. */
-export async function startLocalCluster({ port, namespace, nodes, speed, demo = 0, kubeconfigPath }: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+/** Starts it. Rejects if it can not listen, its kubeconfig can not be written, or a certificate can not be read. */
+export async function startLocalCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  const { port, namespace, nodes, speed, demo = 0, kubeconfigPath, schedulerName } = options;
   const life = speed === undefined ? {} : { speed };
   const cluster = await startEmbeddedCluster({
     port, namespace,
     admin: true,
-    kubelet: { ...life, ...(nodes === undefined ? {} : { nodes }) },
+    kubelet: { ...life, ...(nodes === undefined ? {} : { nodes }), ...(schedulerName === undefined ? {} : { schedulerNames: ["default-scheduler", schedulerName] }) },
+    nodeDaemons: await nodeDaemonsOf(options),
     demo: demo > 0 && { ...life, workspaces: demo },
   });
   try {
@@ -20,6 +23,7 @@ export async function startLocalCluster({ port, namespace, nodes, speed, demo = 
     return {
       url: cluster.url,
       kubeconfigPath: file.path,
+      nodeDaemonPort: cluster.nodeDaemons?.port,
       close: async () => {
         await cluster.close();
         await file.remove();
@@ -29,6 +33,17 @@ export async function startLocalCluster({ port, namespace, nodes, speed, demo = 
     await cluster.close();
     throw error;
   }
+}
+
+async function nodeDaemonsOf({ nodeDaemons = true, wsdaemonPort, wsdaemonTls }: EmbeddedClusterOptions): Promise<NodeDaemonsOptions | false> {
+  if (!nodeDaemons) return false;
+  return { port: wsdaemonPort, tls: wsdaemonTls && (await tlsOf(wsdaemonTls)) };
+}
+
+async function tlsOf(files: NonNullable<EmbeddedClusterOptions["wsdaemonTls"]>): Promise<NodeDaemonsOptions["tls"]> {
+  for (const [name, file] of Object.entries(files)) await checkReadable(`TLS of the node daemons (${name})`, file);
+  const [ca, crt, key] = await Promise.all([files.ca, files.crt, files.key].map((file) => readFile(file, "utf8")));
+  return { ca: ca ?? "", crt: crt ?? "", key: key ?? "" };
 }
 
 /** A file of the user's choice stays; one of ours has a folder that no one else can write to, and goes. */

@@ -9,7 +9,8 @@ import type { Io } from "./io.ts";
 import { phases } from "./phases.ts";
 import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
-import type { EmbeddedClusterOptions, Parts } from "./seams.ts";
+import type { EmbeddedFlags } from "./embedded.ts";
+import type { Parts } from "./seams.ts";
 import { usageError } from "./errors.ts";
 import { addSteeringCommands } from "./steering.ts";
 import { versionText } from "./version.ts";
@@ -51,7 +52,14 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--speed <factor>", "how much faster than life", positive)
     .option("--demo <count>", "workspaces that come and go", numberFrom(0, 10_000))
     .option("--kubeconfig-path <file>", "where its kubeconfig is written")
-    .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedClusterOptions>(), parts));
+    .option("--config-path <file>", "where a configuration for a wsmand on it is written")
+    .option("--scheduler-name <name>", "a scheduler that pods may ask for, beside default-scheduler")
+    .option("--no-node-daemons", "nodes without node daemons")
+    .option("--wsdaemon-port <port>", "of the node daemons (default: any)", numberFrom(0, 65535))
+    .option("--wsdaemon-tls-ca <file>", "authorities that their clients' certificates must come from, PEM")
+    .option("--wsdaemon-tls-cert <file>", "their own certificate, for the name wsdaemon, PEM")
+    .option("--wsdaemon-tls-key <file>", "its key, PEM")
+    .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedFlags>(), parts));
 
   program.command("version").description("print the version").action(() => void io.stdout.write(`${versionText()}\n`));
 }

@@ -33,16 +33,17 @@ const defaultDemo = 8;
 
 /** Runs until the signal aborts. @throws CliError if it can not start. */
 export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> {
-  const { config, warnings, unused } = await configOf(io, flags);
+  const { config: given, warnings, unused } = await configOf(io, flags);
   const write = (line: string): void => void io.stderr.write(line);
-  const { log, flush } = openLog({ ...config.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io, io.stderr)) });
+  const { log, flush } = openLog({ ...given.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io, io.stderr)) });
   for (const warning of warnings) log.warn({}, warning);
   if (unused.length > 0) log.warn({ keys: unused }, "configured, but without effect in this version");
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
-  const cluster = flags.embedded ? await startCluster({ namespace: config.manager.namespace, demo: flags.demo ?? defaultDemo, ...(flags.speed === undefined ? {} : { speed: flags.speed }) }, parts) : undefined;
+  const cluster = flags.embedded ? await startCluster(clusterFor(given, flags), parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
+  const config = withNodeDaemons(given, cluster?.nodeDaemonPort);
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
   const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log }, flags.config === undefined);
   ending.defer(() => daemon.close());
@@ -50,6 +51,16 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   if (cluster) await invite(io, config, daemon, cluster.kubeconfigPath);
   await aborted(io.signal);
   log.info({ drainTimeoutMs: config.wsmand.drainTimeout }, "stopping");
+}
+
+/** The built-in cluster for a configuration. */
+function clusterFor({ manager: { namespace, schedulerName } }: Config, { demo = defaultDemo, speed }: RunFlags): EmbeddedClusterOptions {
+  return { namespace, demo, ...(speed === undefined ? {} : { speed }), ...(schedulerName === undefined ? {} : { schedulerName }) };
+}
+
+/** Node daemons of the built-in cluster have a port of their own and no TLS: what the configuration says is for another cluster's, its port may be taken here, and its files be missing. */
+function withNodeDaemons(config: Config, port: number | undefined): Config {
+  return port === undefined ? config : { ...config, manager: { ...config.manager, wsdaemon: { port } } };
 }
 
 function announce(config: Config, daemon: Daemon, log: Log): void {
@@ -72,7 +83,7 @@ export async function startCluster(options: EmbeddedClusterOptions, parts: Parts
   try {
     return await start(options);
   } catch (error) {
-    throw startError("the built-in cluster can not start", error, "--port");
+    throw startError("the built-in cluster can not start", error, "--port and --wsdaemon-port");
   }
 }
 

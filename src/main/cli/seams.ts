@@ -18,6 +18,14 @@ export interface EmbeddedClusterOptions {
   readonly demo?: number;
   /** Where its kubeconfig is written; missing: a temporary file that goes when the cluster ends. */
   readonly kubeconfigPath?: string;
+  /** Whether its nodes have node daemons; default yes. */
+  readonly nodeDaemons?: boolean;
+  /** Port of all node daemons; 0 or missing: any. */
+  readonly wsdaemonPort?: number;
+  /** PEM files of the node daemons; missing: no TLS. */
+  readonly wsdaemonTls?: { readonly ca: string; readonly crt: string; readonly key: string };
+  /** A scheduler that pods may ask for, beside default-scheduler. */
+  readonly schedulerName?: string;
 }
 
 /** The running cluster. */
@@ -25,6 +33,8 @@ export interface EmbeddedCluster {
   /** Of its API server. */
   readonly url: string;
   readonly kubeconfigPath: string;
+  /** Port of the node daemons, if there are any. */
+  readonly nodeDaemonPort?: number | undefined;
   close(): Promise<void>;
 }
 

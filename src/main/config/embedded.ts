@@ -1,40 +1,48 @@
 /** The configuration of `run --embedded` without a file: the built-in cluster on this machine alone. */
 import { parseConfig, type LoadedConfig } from "./index.ts";
+import type { TlsConfig } from "./types.ts";
 
 /** Addresses and the format of the log, which differ from machine to machine. */
 export interface EmbeddedOptions {
   readonly rpcAddr?: string | undefined;
   readonly metricsAddr?: string | undefined;
   readonly logFormat?: "json" | "text" | undefined;
+  /** The scheduler that workspaces ask for. */
+  readonly schedulerName?: string | undefined;
+  /** How node daemons are reached. */
+  readonly wsdaemon?: { readonly port: number; readonly tls?: TlsConfig | undefined } | undefined;
+}
+
+/** The configuration as it would stand in a file. */
+export function embeddedDocument(options: EmbeddedOptions = {}): object {
+  const container = { requests: { cpu: "500m", memory: "512Mi", "ephemeral-storage": "1Gi" }, limits: { cpu: "1", memory: "1Gi", "ephemeral-storage": "5Gi" } };
+  return {
+    manager: {
+      namespace: "default",
+      schedulerName: options.schedulerName,
+      timeouts: {
+        startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "36h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m",
+      },
+      initProbe: { disabled: true },
+      urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}",
+      portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.ws.{{ .Host }}",
+      workspaceHostPath: "/var/gitpod/workspaces",
+      hostURL: "wsmand.localhost",
+      heartbeatInterval: "30s",
+      reconnectionInterval: "30s",
+      wsdaemon: options.wsdaemon ?? { port: 8080 },
+      registryFacadeHost: "localhost:31750",
+      workspaceClass: { default: { name: "Default", container }, large: { name: "Large", container: { ...container, limits: { ...container.limits, cpu: "4", memory: "8Gi" } } } },
+    },
+    rpcServer: { addr: options.rpcAddr ?? "127.0.0.1:8080" },
+    prometheus: { addr: options.metricsAddr ?? "127.0.0.1:9500" },
+    wsmand: { leaderElection: { enabled: false }, log: { level: "info", format: options.logFormat } },
+  };
 }
 
 /** Defaults of `run --embedded`: gRPC on 127.0.0.1:8080, metrics and health on 127.0.0.1:9500. Rejects with a ConfigError if an address is none. */
 export async function embeddedConfig(options: EmbeddedOptions = {}): Promise<LoadedConfig> {
-  const container = { requests: { cpu: "500m", memory: "512Mi", "ephemeral-storage": "1Gi" }, limits: { cpu: "1", memory: "1Gi", "ephemeral-storage": "5Gi" } };
-  const loaded = await parseConfig(
-    {
-      manager: {
-        namespace: "default",
-        timeouts: {
-          startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "36h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m",
-        },
-        initProbe: { disabled: true },
-        urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}",
-        portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.ws.{{ .Host }}",
-        workspaceHostPath: "/var/gitpod/workspaces",
-        hostURL: "wsmand.localhost",
-        heartbeatInterval: "30s",
-        reconnectionInterval: "30s",
-        wsdaemon: { port: 8080 },
-        registryFacadeHost: "localhost:31750",
-        workspaceClass: { default: { name: "Default", container }, large: { name: "Large", container: { ...container, limits: { ...container.limits, cpu: "4", memory: "8Gi" } } } },
-      },
-      rpcServer: { addr: options.rpcAddr ?? "127.0.0.1:8080" },
-      prometheus: { addr: options.metricsAddr ?? "127.0.0.1:9500" },
-      wsmand: { leaderElection: { enabled: false }, log: { level: "info", format: options.logFormat } },
-    },
-    "the built-in configuration",
-  );
+  const loaded = await parseConfig(embeddedDocument(options), "the built-in configuration");
   // No one asked for what stands above.
   return { ...loaded, unused: [] };
 }

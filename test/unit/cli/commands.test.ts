@@ -12,6 +12,7 @@ import { startEmbeddedCluster } from "../../../src/embedded/index.ts";
 import { runCommand } from "../../../src/main/cli/main.ts";
 import type { RunOptions } from "../../../src/main/app.ts";
 import { banner } from "../../../src/main/cli/run.ts";
+import { load } from "../../../src/main/config/index.ts";
 import type { Parts } from "../../../src/main/cli/seams.ts";
 import { textLog } from "../../../src/main/cli/log.ts";
 import { plainCause } from "../../../src/main/cli/errors.ts";
@@ -173,7 +174,7 @@ function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { part
     async embeddedCluster() {
       return async (options) => {
         events.push(`cluster started ${JSON.stringify(options)}`);
-        return { url: "http://127.0.0.1:1", kubeconfigPath: "/tmp/kubeconfig", close: async () => void events.push("cluster closed") };
+        return { url: "http://127.0.0.1:1", kubeconfigPath: "/tmp/kubeconfig", nodeDaemonPort: 4711, close: async () => void events.push("cluster closed") };
       };
     },
   };
@@ -187,9 +188,39 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   await until("the banner", () => out().includes("Try"));
   for (const part of ["127.0.0.1:8080", "http://127.0.0.1:9500/", "-- watch\n", "-- list ", "describe ID", "Ctrl-C", "kubectl --kubeconfig /tmp/kubeconfig"]) assert.ok(out().includes(part), part);
   assert.equal(started[0]?.kubeconfig, "/tmp/kubeconfig");
+  assert.deepEqual(started[0]?.config.manager.wsdaemon, { port: 4711 });
   stop.abort();
   assert.equal(await ended, 0);
   assert.deepEqual(events, ['cluster started {"namespace":"default","demo":8}', "daemon started", "daemon closed", "cluster closed"]);
+});
+
+test("the built-in cluster has the configuration's scheduler, and node daemons that are reached whatever the configuration says of others", async () => {
+  const { io, stop } = testIo();
+  const { parts, events, started } = fakeParts();
+  stop.abort();
+  assert.equal(await runCommand(["run", "--embedded", "--demo", "0", "--config", "examples/config.json"], io, parts), 0);
+  assert.equal(events[0], 'cluster started {"namespace":"default","demo":0,"schedulerName":"workspace-scheduler"}');
+  assert.deepEqual(started[0]?.config.manager.wsdaemon, { port: 4711 });
+});
+
+test("embedded tells the port of its node daemons, and writes a configuration for a daemon beside it", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
+  const file = join(folder, "config.json");
+  const { io, stop, out } = testIo();
+  const { parts, events } = fakeParts();
+  stop.abort();
+  const tls = ["--wsdaemon-tls-ca", "/ca", "--wsdaemon-tls-cert", "/crt", "--wsdaemon-tls-key", "/key"];
+  assert.equal(await runCommand(["embedded", "--config-path", file, "--scheduler-name", "s", "--wsdaemon-port", "4711", ...tls], io, parts), 0);
+  assert.equal(events[0], 'cluster started {"nodeDaemons":true,"schedulerName":"s","wsdaemonPort":4711,"wsdaemonTls":{"ca":"/ca","crt":"/crt","key":"/key"}}');
+  assert.match(out(), /node daemons listen on port 4711\b/);
+  assert.ok(out().includes(`run --config ${file} --kubeconfig /tmp/kubeconfig\n`));
+  const { config, warnings } = await load(file);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual([config.manager.schedulerName, config.manager.wsdaemon], ["s", { port: 4711, tls: { ca: "/ca", crt: "/crt", key: "/key" } }]);
+  const { code, err } = await command(["embedded", ...tls.slice(0, 2)], {}, parts);
+  assert.equal(code, 2);
+  assert.match(err, /needs all of --wsdaemon-tls-ca/);
+  await rm(folder, { recursive: true });
 });
 
 test("run hands over configuration and kubeconfig", async () => {

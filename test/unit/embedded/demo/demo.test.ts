@@ -5,6 +5,7 @@ import { startDemo } from "../../../../src/embedded/demo/index.ts";
 import { isRecord, record, records, text } from "../../../../src/embedded/kubelet/json.ts";
 import { seededRandom } from "../../../../src/embedded/kubelet/random.ts";
 import type { KubeObject } from "../../../../src/embedded/contract.ts";
+import type { DemoContents } from "../../../../src/embedded/demo/life.ts";
 import { clusterLife } from "../../../support/cluster-life.ts";
 import type { ClusterLife } from "../../../support/cluster-life.ts";
 
@@ -15,7 +16,7 @@ interface Run extends ClusterLife {
   readonly demo: { close(): void };
 }
 
-function run(seed = 1, workspaces?: number): Run {
+function run(seed = 1, workspaces?: number, contents?: DemoContents): Run {
   const life = clusterLife({ timings: {}, random: seededRandom(seed + 1000) });
   const [born, gone, traits] = [new Map<string, number>(), new Map<string, KubeObject>(), new Set<string>()];
   life.store.subscribe("pods", (type, pod) => {
@@ -23,7 +24,7 @@ function run(seed = 1, workspaces?: number): Run {
     if (type === "DELETED") gone.set(pod.metadata.name, pod);
     for (const trait of traitsOf(pod)) traits.add(trait);
   });
-  const demo = startDemo(life.store, { namespace: "default", clock: life.clock, random: seededRandom(seed), onError: (error) => life.errors.push(error), ...(workspaces === undefined ? {} : { workspaces }) });
+  const demo = startDemo(life.store, { namespace: "default", clock: life.clock, random: seededRandom(seed), contents, onError: (error) => life.errors.push(error), ...(workspaces === undefined ? {} : { workspaces }) });
   return { ...life, born, gone, traits, demo };
 }
 
@@ -87,6 +88,32 @@ test("workspaces whose content was ready are backed up before they go", () => {
   const ready = [...life.gone.values()].filter((pod) => pod.metadata.annotations?.["gitpod/never-ready"] === undefined);
   assert.ok(ready.length > 50);
   for (const pod of ready) assert.match(pod.metadata.annotations?.["gitpod.io/disposalStatus"] ?? "", /"backupComplete":true/, pod.metadata.name);
+});
+
+test("the contents of workspaces that were ready are on their nodes until the workspaces end, backed up unless that fails", () => {
+  const held = new Map<string, string>();
+  const releases = { saved: 0, lost: 0 };
+  const life = run(7, 3, {
+    adopt(node, { id, owner, metaId, initializer }) {
+      assert.ok(node !== "" && owner !== "" && metaId !== "" && initializer.git);
+      held.set(id, node);
+    },
+    release(node, id, backup) {
+      assert.notEqual(node, "");
+      // Told once more when the pod is gone.
+      if (!held.delete(id)) return;
+      if (backup) releases.saved++;
+      else releases.lost++;
+    },
+  });
+  const most = { held: 0 };
+  for (let i = 0; i < 3600; i++) {
+    life.clock.advance(1000);
+    most.held = Math.max(most.held, held.size);
+  }
+  assert.deepEqual(life.errors, []);
+  assert.ok(most.held > 0 && most.held <= 3, `${most.held}`);
+  assert.ok(releases.saved > 20 && releases.lost > 0, JSON.stringify(releases));
 });
 
 test("a workspace that someone else deletes, even by force, is cleaned up and replaced", () => {

@@ -19,6 +19,17 @@ test("a pod is bound to a node with room, with condition and Event", () => {
   assert.deepEqual(record(event?.["involvedObject"])["uid"], life.pod(name).metadata.uid);
 });
 
+test("a pod of another scheduler is left alone, unless the scheduler goes by that name, too", () => {
+  const life = clusterLife({ schedulerNames: ["default-scheduler", "workspace-scheduler"] });
+  const [other, own, nobody] = ["another-scheduler", "workspace-scheduler", ""].map((schedulerName, i) => life.add(`w${i}`, { spec: { schedulerName } }));
+  const before = life.pod(other ?? "");
+  life.clock.advance(60_000);
+  assert.deepEqual(life.pod(other ?? ""), before);
+  assert.deepEqual([nodeOf(life, own ?? ""), nodeOf(life, nobody ?? "")].map((node) => node !== ""), [true, true]);
+  assert.ok(life.store.list("events").some((event) => event["reason"] === "Scheduled" && record(event["source"])["component"] === "workspace-scheduler"));
+  assert.deepEqual(life.errors, []);
+});
+
 test("pods are spread over the nodes", () => {
   const life = clusterLife({ nodes: 2 });
   const names = ["a", "b", "c", "d"].map((id) => life.add(id));
