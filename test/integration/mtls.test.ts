@@ -130,9 +130,10 @@ test("certificates are exchanged under traffic: nothing that is open notices, an
   const stream = new StatusStream(old.subscribe());
   await stream.stream.headers;
   await started(old);
-  let [ended, rounds] = [false, 0];
+  const ending = new AbortController();
+  let rounds = 0;
   const traffic = (async (): Promise<void> => {
-    while (!ended) {
+    while (!ending.signal.aborted) {
       assertOk(await calls.timeout(old, `${++rounds}m`));
       assertOk(await old.wsman("GetWorkspaces"));
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -163,7 +164,7 @@ test("certificates are exchanged under traffic: nothing that is open notices, an
   assert.ok(session);
   for (const resumed of [undefined, session]) assert.equal(await shown(second, own, resumed), undefined, "nor with a session of before");
 
-  ended = true;
+  ending.abort();
   await traffic;
   assertOk(await between.wsman("GetWorkspaces"));
   await until("the stream has told the last change", () => stream.last("instance-1")?.spec?.timeout === `${rounds}m`);

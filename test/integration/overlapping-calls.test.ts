@@ -8,11 +8,12 @@ import { wsman } from "../../src/gen/proto.js";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
 import { metaOf, type KubeApi } from "../support/kube-api.ts";
-import { getWorkspaces, StatusStream } from "../support/status-stream.ts";
+import { getWorkspaces, StatusStream, type ReadStatus } from "../support/status-stream.ts";
 import { until } from "../support/until.ts";
 import { assertOk, calls, claimsOf, describe, podsOf, removePods, request, start, startCalls, started } from "../support/workspace-calls.ts";
 
 const { STOPPED } = wsman.WorkspacePhase;
+const { ADMIT_EVERYONE, ADMIT_OWNER_ONLY } = wsman.AdmissionLevel;
 const seed = Number(process.env["WSMAND_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 let cluster: TestCluster;
@@ -126,32 +127,36 @@ test("fifty clients that expose ports of one workspace at once all have what the
   assert.equal((await describe(client)).status?.spec?.exposedPorts?.length, 50);
 });
 
+/** A workspace's status, which both calls tell alike. */
+async function readByBoth(client: TestClient, id: string): Promise<ReadStatus | undefined> {
+  const { status } = await describe(client, id);
+  assert.deepEqual((await getWorkspaces(client)).find((each) => each.id === id), status);
+  return status ?? undefined;
+}
+
+const admissionOf = (status: ReadStatus | undefined): wsman.AdmissionLevel => status?.auth?.admission ?? ADMIT_OWNER_ONLY;
+const portsOf = (status: ReadStatus | undefined): readonly unknown[] => (status?.spec?.exposedPorts ?? []).map(({ port }) => port);
+
 test("who changes something sees it with the next call, whatever others change meanwhile", async (t) => {
   const { client, daemon } = await startCalls(t, cluster);
   const others = Array.from({ length: 4 }, () => new TestClient(daemon.rpcPort));
   t.after(() => others.forEach((other) => other.close()));
-  const { ADMIT_EVERYONE, ADMIT_OWNER_ONLY } = wsman.AdmissionLevel;
   const work = async (own: TestClient, worker: number): Promise<void> => {
     for (let round = 0; round < 6; round++) {
       const id = `written-${worker}-${round}`;
       const { ownerToken } = await started(own, request({ id }));
-      const read = async (): Promise<wsman.WorkspaceStatus.$Properties | undefined> => {
-        const { status } = await describe(own, id);
-        // The same by both calls.
-        assert.deepEqual((await getWorkspaces(own)).find((each) => each.id === id), status);
-        return status ?? undefined;
-      };
+      const read = (): Promise<ReadStatus | undefined> => readByBoth(own, id);
       assert.equal((await read())?.auth?.ownerToken, ownerToken);
       const timeout = `${worker + 1}h${round}m`;
       assertOk(await calls.timeout(own, timeout, id));
       assert.equal((await read())?.spec?.timeout, timeout);
       for (const level of [ADMIT_EVERYONE, ADMIT_OWNER_ONLY]) {
         assertOk(await calls.admission(own, level, id));
-        assert.equal((await read())?.auth?.admission ?? ADMIT_OWNER_ONLY, level);
+        assert.equal(admissionOf(await read()), level);
       }
       for (const expose of [true, false]) {
         assertOk(await calls.port(own, expose, { port: 4000 }, id));
-        assert.equal((await read())?.spec?.exposedPorts?.some(({ port }) => port === 4000) ?? false, expose);
+        assert.deepEqual(portsOf(await read()), expose ? [4000] : []);
       }
       assertOk(await calls.active(own, true, id));
       assert.ok(Date.parse((await describe(own, id)).lastActivity) > 0);

@@ -162,7 +162,7 @@ class Draw {
   #sound(method: string): Buffer {
     const id = method === "StartWorkspace" ? pick(this.#random, this.#surroundings.startable) : this.#id();
     const members: Readonly<Record<string, () => Uint8Array>> = {
-      GetWorkspaces: () => wsman.GetWorkspacesRequest.encode({ mustMatch: { owner: pick(this.#random, ["jane", "nobody", "nobody", "nobody"]), annotations: { a: "b" } } }).finish(),
+      GetWorkspaces: () => wsman.GetWorkspacesRequest.encode({ mustMatch: { owner: this.#chance(0.1) ? "jane" : "nobody", annotations: { a: "b" } } }).finish(),
       Subscribe: () => wsman.SubscribeRequest.encode({ mustMatch: { owner: "nobody" } }).finish(),
       StopWorkspace: () => wsman.StopWorkspaceRequest.encode({ id, policy: this.#below(2) }).finish(),
       MarkActive: () => wsman.MarkActiveRequest.encode({ id, closed: this.#chance(0.1) }).finish(),

@@ -1,6 +1,6 @@
 /** How much of a start request a pod can hold: what Kubernetes would refuse, could not store, or could not run, is refused before it is asked (spec: api, StartWorkspace). */
 import { userAnnotationPrefix } from "../../domain/names.ts";
-import { registryfacade, wsman } from "../../gen/proto.js";
+import { wsman } from "../../gen/proto.js";
 import { requestedEnv } from "./env.ts";
 import { checkoutLocations, encodeInitializer } from "./initializer.ts";
 import { envVarsOf } from "./start.ts";
@@ -8,7 +8,7 @@ import { envVarsOf } from "./start.ts";
 type Request = wsman.StartWorkspaceRequest.$Properties;
 type Spec = wsman.StartWorkspaceSpec.$Properties;
 
-/** All annotations of an object may take 256 KiB; what calls add later has the rest. */
+/** All annotations of an object may take 256 KiB; images, which are bounded by themselves, and what calls add later have the rest. */
 const maxAnnotationBytes = 192 * 1024;
 /** etcd stores objects of 1.5 MiB at most. */
 const maxEnvBytes = 1024 * 1024;
@@ -23,14 +23,11 @@ export function sizeProblems({ metadata, spec }: Request): ReadonlyMap<string, s
 }
 
 /** If they are too large together, the largest one is told. */
-function annotationProblems({ annotations }: wsman.WorkspaceMetadata.$Properties, spec: Spec): readonly [string, string][] {
-  const { initializer, sshPublicKeys, ideImage, workspaceImage } = spec;
-  const images = registryfacade.ImageSpec.encode({ baseRef: workspaceImage ?? "", ideRef: ideImage?.webRef ?? "", desktopIdeRef: ideImage?.desktopRef ?? "", supervisorRef: ideImage?.supervisorRef ?? "" });
+function annotationProblems({ annotations }: wsman.WorkspaceMetadata.$Properties, { initializer, sshPublicKeys }: Spec): readonly [string, string][] {
   const parts: [string, number][] = [
     ["annotations", Object.entries(annotations ?? {}).reduce((sum, [key, value]) => sum + userAnnotationPrefix.length + Buffer.byteLength(key) + Buffer.byteLength(value), 0)],
     ["initializer", base64Length(encodeInitializer(initializer ?? {}).length)],
     ["ssh_public_keys", base64Length(wsman.SSHPublicKeys.encode({ keys: sshPublicKeys ?? [] }).finish().length)],
-    ["workspace_image", base64Length(images.finish().length)],
   ];
   const total = parts.reduce((sum, [, bytes]) => sum + bytes, 0);
   if (total <= maxAnnotationBytes) return [];
