@@ -1,5 +1,5 @@
 /** The load tool at a small size: it measures, finds a daemon that loses nothing, and leaves nothing behind. */
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test, type TestContext } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -10,10 +10,13 @@ import { z } from "zod";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import type { TestCluster } from "../support/cluster.ts";
 import { entry } from "../support/entry.ts";
+import { startTestDaemon } from "../support/daemon.ts";
+import { kubeApi } from "../support/kube-api.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
+type Report = z.infer<typeof reportSchema>;
 const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
 
 let folder = "";
@@ -34,7 +37,7 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
 }
 
 /** Runs it to its end, and gives what it reports. */
-async function bench(...args: readonly string[]): Promise<z.infer<typeof reportSchema>> {
+async function bench(...args: readonly string[]): Promise<Report> {
   const file = join(folder, `${args[0]}.json`);
   const { output, code } = start(...args, "--json", file);
   assert.equal(await code, 0, output());
@@ -137,8 +140,8 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   test("Ctrl-C ends it with what was measured until then", async () => {
     const file = join(folder, "interrupted.json");
     const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);
+    // From then on a first change is due, and goes out.
     await until("the measurement", () => output().includes("measuring"), 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
     // npm passes on what the terminal has sent already: that is no second wish.
     child.kill("SIGINT");
     child.kill("SIGINT");
@@ -158,13 +161,53 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   });
 });
 
-describe("the load tool on a cluster that is there already", () => {
+describe("the load tool on a cluster and a daemon that are there already", () => {
   let cluster: TestCluster;
 
   before(async () => {
     cluster = await startTestCluster();
   });
   after(() => cluster.close());
+
+  /** Runs the tool on a daemon of its own; whatever it makes must be gone afterwards. */
+  async function onTarget(t: TestContext, ...args: readonly string[]): Promise<Report> {
+    const api = await kubeApi(t, cluster.kubeconfig);
+    const daemon = await startTestDaemon(cluster.kubeconfig, { namespace: api.namespace });
+    try {
+      await daemon.synced;
+      const report = await bench(...args, "--kubeconfig", cluster.kubeconfig, "--namespace", api.namespace, "--target", `127.0.0.1:${daemon.rpcPort}`, "--metrics", `http://127.0.0.1:${daemon.metricsPort}/metrics`);
+      assert.deepEqual((await api.get(api.path("pods")))["items"], []);
+      return report;
+    } finally {
+      await daemon.close();
+    }
+  }
+
+  test("start: every workspace is started once, told of and stopped, for one API request each", async (t) => {
+    const { figures, runs } = await onTarget(t, "start", "--workspaces", "1", "--rate", "100", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "4", "--storm", "30");
+    const wrong = ["start_lost", "start_twice", "start_failed", "stop_failed", "stopped_again", "told_after_stopped", "stopped_early"];
+    assert.deepEqual(Object.fromEntries(wrong.map((name) => [name, figures[name]])), Object.fromEntries(wrong.map((name) => [name, 0])), runs[0]?.notes.join("\n"));
+    const { storm_succeeded, storm_stops_succeeded, bare_storm_succeeded, api_requests_per_start } = figures;
+    assert.deepEqual({ storm_succeeded, storm_stops_succeeded, bare_storm_succeeded, api_requests_per_start }, { storm_succeeded: 30, storm_stops_succeeded: 30, bare_storm_succeeded: 30, api_requests_per_start: 1 });
+    for (const name of ["start_p50_ms", "start_p99_ms", "bare_create_p50_ms", "bare_create_p99_ms", "stop_p99_ms", "bare_patch_p99_ms", "starts_per_s", "paced_start_p99_ms", "paced_stop_p99_ms", "storm_ms", "storm_stop_ms", "pod_bytes"]) assert.ok((figures[name] ?? 0) > 0, name);
+    for (const name of ["start_overhead_p50_ms", "start_overhead_p99_ms", "stop_overhead_p99_ms", "paced_start_overhead_p50_ms"]) assert.ok(name in figures, name);
+  });
+
+  test("markactive: every call is answered as the bare server answers it, and each workspace is written once at most", async (t) => {
+    const { figures, runs } = await onTarget(t, "markactive", "--workspaces", "6", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "2");
+    const { failed, different, steady_failed, api_requests = 7 } = figures;
+    assert.deepEqual({ failed, different, steady_failed }, { failed: 0, different: 0, steady_failed: 0 }, runs[0]?.notes.join("\n"));
+    assert.ok(api_requests <= 6, `${api_requests}`);
+    for (const name of ["ratio_to_bare", "calls_per_s", "bare_calls_per_s", "p99_ms", "steady_calls_per_s", "steady_p99_ms"]) assert.ok((figures[name] ?? 0) > 0, name);
+  });
+
+  test("calls: every call is answered, and those that can not be made here are named", async (t) => {
+    const { figures, runs } = await onTarget(t, "calls", "--workspaces", "4", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "2");
+    assert.equal(figures["failed"], 0, runs[0]?.notes.join("\n"));
+    for (const name of ["describe_cluster", "describe_workspace", "get_workspaces", "mark_active", "set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`${name}_p50_ms`] ?? 0) > 0 && (figures[`${name}_p99_ms`] ?? 0) > 0, name);
+    for (const name of ["set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`bare_${name}_p99_ms`] ?? 0) > 0 && `${name}_overhead_p99_ms` in figures, name);
+    assert.match(runs[0]?.notes.join("\n") ?? "", /TakeSnapshot is left out: /);
+  });
 
   test("bursts there, too, as fast as it takes the changes", async () => {
     const { figures } = await bench("burst", ...small, "--kubeconfig", cluster.kubeconfig, "--changes", "100");

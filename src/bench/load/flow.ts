@@ -48,7 +48,7 @@ export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Pr
   await Promise.all(crowd.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail: "each" }, nothing)));
   await flood.begin(plan);
   const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
-  await settle(crowd, sent.written);
+  await settle(crowd, sent.written, lab.signal);
   await lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
   await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));
