@@ -29,6 +29,7 @@ export class Lab implements AsyncDisposable {
   readonly #say: (text: string) => void;
   readonly #ending = new AsyncDisposableStack();
   #kubeconfig = "";
+  #namespace = "";
   #cluster: Cluster | undefined;
   #builtIn = false;
   readonly #names: string[] = [];
@@ -42,11 +43,12 @@ export class Lab implements AsyncDisposable {
     this.#ending.defer(() => this.usage.stop());
   }
 
-  /** Opens it on the built-in cluster, or on the one of --kubeconfig. */
-  static async open(options: Options, signal: AbortSignal, say: (text: string) => void): Promise<Lab> {
+  /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
+  static async open(options: Options, signal: AbortSignal, say: (text: string) => void, { replays = false }: { readonly replays?: boolean }): Promise<Lab> {
     const lab = new Lab(options, signal, say);
     try {
-      await lab.#open();
+      // Events have to be written somewhere.
+      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -59,8 +61,13 @@ export class Lab implements AsyncDisposable {
   }
 
   get cluster(): Cluster {
-    if (!this.#cluster) throw new Error("the lab is not open");
+    if (!this.#cluster) throw new Error("the lab has no cluster");
     return this.#cluster;
+  }
+
+  /** Of the workspaces. */
+  get namespace(): string {
+    return this.#namespace;
   }
 
   get kubeconfig(): string {
@@ -114,7 +121,8 @@ export class Lab implements AsyncDisposable {
 
   /** Fills the namespace with Events that no workspace has to do with. */
   async events(count: number): Promise<void> {
-    if (count > 0) this.#say(`writing ${count} other Events`);
+    if (count === 0) return;
+    this.#say(`writing ${count} other Events`);
     await this.cluster.each(count, (i) => this.cluster.createEvent(i), this.signal);
     this.signal.throwIfAborted();
   }
@@ -122,7 +130,7 @@ export class Lab implements AsyncDisposable {
   /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.cluster.namespace, workers: options.workers, qps: options.qps });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps });
     this.usage.watch("daemon", daemon.pid);
     return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
   }
@@ -134,12 +142,15 @@ export class Lab implements AsyncDisposable {
     return part;
   }
 
-  async #open(): Promise<void> {
-    const { kubeconfig, namespace, entry } = this.options;
+  async #open(withoutCluster: boolean): Promise<void> {
+    const { kubeconfig, namespace = this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
+    this.#namespace = namespace ?? "";
+    if (withoutCluster) return;
     this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry));
-    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace ?? (this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`));
+    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace);
     this.#cluster = cluster;
+    this.#namespace = cluster.namespace;
     this.#ending.defer(() => cluster.close());
     // A cluster of ours goes as a whole.
     if (!this.#builtIn) this.#ending.defer(() => this.#clean(cluster));

@@ -58,13 +58,13 @@ async function startReplayer(lab: Lab, workspaces: number, ending: AsyncDisposab
   lab.say(`preparing ${workspaces} workspaces of ${lab.options.size} bytes`);
   const replayer = ending.use(lab.part("replayer", "replayer"));
   const kubeconfig = join(folder, "kubeconfig");
-  await writeFile(kubeconfig, await replayer.call("listen", { namespace: lab.cluster.namespace, workspaces, size: lab.options.size }, z.string()));
+  await writeFile(kubeconfig, await replayer.call("listen", { namespace: lab.namespace, workspaces, size: lab.options.size }, z.string()));
   return [replayer, kubeconfig];
 }
 
 async function startWriter(lab: Lab, workspaces: number, ending: AsyncDisposableStack): Promise<Part> {
   const names = await lab.workspaces(workspaces);
   const writer = ending.use(lab.part("writer", "writer"));
-  await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, names, connections: writerConnections }, nothing);
+  await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.namespace, names, connections: writerConnections }, nothing);
   return writer;
 }

@@ -80,7 +80,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   await using watcher = detail === "each" ? lab.part("bare watch", "watcher") : undefined;
   await using subscribers = startSubscribers(lab);
   const team: Team = { writer, watcher, subscribers: subscribers.parts };
-  const place = { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace };
+  const place = { kubeconfig: lab.kubeconfig, namespace: lab.namespace };
   await Promise.all([
     writer.call("open", { ...place, names, connections: writerConnections }, nothing),
     watcher?.call("open", place, nothing),

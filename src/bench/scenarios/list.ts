@@ -18,6 +18,7 @@ const describedCount = 200;
 export const list: Scenario = {
   summary: "GetWorkspaces and DescribeWorkspace, as a share of what bare grpc-js answers with the same bytes, in turn",
   defaults: { workspaces: 5000, subscribers: 1, seconds: 10, warmup: 1 },
+  replays: true,
   run: async (lab) => {
     await using flood = await startFlood(lab);
     const { daemon } = flood;
