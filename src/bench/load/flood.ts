@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { writtenSchema } from "../parts/writer.ts";
+import { writtenSchema } from "./results.ts";
 import { machineNow } from "./clock.ts";
 import type { Plan } from "./plan.ts";
 import { writerConnections } from "./run.ts";

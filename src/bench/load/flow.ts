@@ -4,7 +4,7 @@ import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
-import { balanceSchema } from "../parts/subscribers.ts";
+import { balanceSchema } from "./results.ts";
 import { machineNow } from "./clock.ts";
 import type { Flooded, Sent } from "./flood.ts";
 import { delayHistogram } from "./ledger.ts";

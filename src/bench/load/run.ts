@@ -6,14 +6,12 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { balanceSchema } from "../parts/subscribers.ts";
-import { arrivalsSchema } from "../parts/watcher.ts";
-import { writtenSchema } from "../parts/writer.ts";
 import { machineNow } from "./clock.ts";
 import { delayHistogram, recordDelay } from "./ledger.ts";
 import type { Balance, Detail } from "./ledger.ts";
 import { dueAt, endOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
+import { arrivalsSchema, balanceSchema, writtenSchema } from "./results.ts";
 
 /** Most connections of the writer: as many changes can be under way before the next has to wait. */
 export const writerConnections = 64;

@@ -11,21 +11,6 @@ import { loadShare } from "./share.ts";
 
 const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string() });
 
-export const arrivalsSchema = z.object({
-  /** Per change, when its line was complete on the machine's clock; 0: it was not seen. */
-  at: z.instanceof(Float64Array),
-  lines: z.number(),
-  bytes: z.number(),
-  /** Lines that carried an older change than one before: then it was written so, and no daemon's fault. */
-  disordered: z.number(),
-  /** See {@link Standstills}. */
-  gapPerSecond: z.instanceof(Float64Array),
-  /** The watch ended before it was closed. */
-  ended: z.boolean(),
-  /** Share of its time that the watch's own thread was busy: if it lags, changes seem to have come later than they did. */
-  share: z.number(),
-});
-
 const mark = Buffer.from(`"${stampAnnotation}":"`);
 let plan: Plan | undefined;
 let at = new Float64Array(0);

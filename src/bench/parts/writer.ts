@@ -7,6 +7,7 @@ import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import { Pending } from "../load/pending.ts";
 import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
+import type { writtenSchema } from "../load/results.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
@@ -14,18 +15,6 @@ import { serve } from "./serve.ts";
 const maxPending = 4096;
 
 const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string(), names: z.array(z.string()), connections: z.number() });
-
-export const writtenSchema = z.object({
-  /** Per workspace, the newest change that was taken; -1 for none. */
-  written: z.instanceof(Float64Array),
-  sent: z.number(),
-  failed: z.number(),
-  /** From when a change was due to when it went out; and to the API server's answer. Packed histograms. */
-  late: z.string(),
-  answered: z.string(),
-  /** Share of its time that the writer's own thread was busy. */
-  share: z.number(),
-});
 
 let opened: { readonly pool: ApiPool; readonly paths: readonly string[] } | undefined;
 let running: { stop: boolean; done: Promise<z.infer<typeof writtenSchema>> } | undefined;

@@ -10,7 +10,7 @@ import type { Flooded } from "../load/flood.ts";
 import { machineNow } from "../load/clock.ts";
 import { effective } from "../load/probe.ts";
 import { metrics } from "../parts/daemon.ts";
-import { parserSchema } from "../parts/parser.ts";
+import { parserSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, shares } from "../report/limits.ts";

@@ -7,7 +7,7 @@ import type { Endpoint } from "../load/grpc-stream.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
 import { openSubscribers, startSubscribers } from "../load/run.ts";
-import { countsSchema } from "../parts/subscribers.ts";
+import { countsSchema } from "../load/results.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
