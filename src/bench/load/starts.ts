@@ -112,6 +112,7 @@ export class Starts {
     const within = (ms: number): number => (signal.aborted ? Math.min(ms, hurryMs) : ms);
     await this.#witness.until(() => Object.values(book.missing(started)).every((count) => count === 0), within(comeMs));
     const { podless, untold } = book.missing(started);
+    await this.#witness.pause();
     // What happened while the watch was interrupted it can not know.
     if (!this.#witness.interrupted) this.faults.podless += podless;
     this.faults.untold += untold;
@@ -121,6 +122,7 @@ export class Starts {
     await this.#witness.until(() => book.unstopped(asked) === 0, within(goMs));
     this.faults.left += book.unstopped(asked);
     book.end(asked);
+    await this.#witness.resume();
   }
 
   #make({ target, work }: Order, ids: readonly string[], pace: Pace, order: Pick<Order["work"], "name" | "after">): Promise<Called> {

@@ -1,10 +1,11 @@
 /** Sees what becomes of workspaces that are started: a bare watch of their pods, and a subscriber. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { labels } from "../../domain/names.ts";
+import { labels, workspaceSelector } from "../../domain/names.ts";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import { BareWatch } from "./bare-watch.ts";
+import type { WatchedPods } from "./bare-watch.ts";
 import { machineNow } from "./clock.ts";
 import { FrameReader } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
@@ -19,14 +20,22 @@ export class Witness implements AsyncDisposable {
   readonly book = new StartBook();
   /** Why the subscriber's stream was ended; empty: it was not. */
   why = "";
+  /** The watch was interrupted: not every pod was seen. */
+  interrupted = false;
+  readonly #pods: WatchedPods;
   #watch: BareWatch | undefined;
   #connection: GrpcConnection | undefined;
 
+  private constructor(pods: WatchedPods) {
+    this.#pods = pods;
+  }
+
   /** Resolves once it sees everything that happens from then on. */
   static async open(lab: Lab, daemon: Pick<Daemon, "endpoint">): Promise<Witness> {
-    const witness = new Witness();
+    // Without those that no workspace manager looks at.
+    const witness = new Witness({ kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, selector: `${lab.cluster.ownerSelector},${workspaceSelector}` });
     try {
-      witness.#watch = await BareWatch.open({ kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, selector: lab.cluster.ownerSelector }, (line) => witness.#line(line));
+      await witness.resume();
       await witness.#subscribe(daemon);
       return witness;
     } catch (error) {
@@ -40,9 +49,16 @@ export class Witness implements AsyncDisposable {
     await this.#watch?.close();
   }
 
-  /** The watch was interrupted: not every pod was seen. */
-  get interrupted(): boolean {
-    return this.#watch?.ended ?? true;
+  /** Ends the watch, while pods are removed by the thousand: no one needs to see that. */
+  async pause(): Promise<void> {
+    this.interrupted ||= this.#watch?.ended ?? false;
+    await this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  /** Watches again, from now on. */
+  async resume(): Promise<void> {
+    this.#watch = await BareWatch.open(this.#pods, (line) => this.#line(line));
   }
 
   /** Waits until a condition holds; tells whether it does before the deadline, milliseconds. */
