@@ -7,8 +7,8 @@ import type { Endpoint } from "./grpc-stream.ts";
 import { addTurn, inTurn, makeCalls, noSides, noTurns } from "./turns.ts";
 import type { Side, Sides, Turns } from "./turns.ts";
 
-/** The processes that are called. */
-const names: Readonly<Record<Side, string>> = { bare: "bare server", daemon: "daemon" };
+/** The processes that are called, as they are watched. */
+export const processNames: Readonly<Record<Side, string>> = { bare: "bare server", daemon: "daemon" };
 const nothing = z.undefined();
 const answersSchema = z.array(z.instanceof(Uint8Array));
 
@@ -20,6 +20,7 @@ export interface Method {
 
 /** The daemon and a bare server. End it with `await using`: the bare server goes. */
 export interface BesideBare extends AsyncDisposable {
+  readonly endpoints: Readonly<Record<Side, Endpoint>>;
   /** All turns of a method, after a time in which everything gets warm. */
   measure(method: Method, options?: TurnOptions): Promise<Sides>;
 }
@@ -47,11 +48,12 @@ export async function capture(callers: Part, endpoint: Endpoint, method: string,
 /** Starts a bare server that answers these methods. */
 export async function besideBare(lab: Lab, callers: Part, daemon: Pick<Daemon, "endpoint">, methods: readonly Method[]): Promise<BesideBare> {
   await using starting = new AsyncDisposableStack();
-  const bare = starting.use(lab.part(names.bare, "bare-unary"));
+  const bare = starting.use(lab.part(processNames.bare, "bare-unary"));
   for (const method of methods) await bare.call("prepare", method, nothing);
   const endpoints = { daemon: daemon.endpoint, bare: { host: "127.0.0.1", port: await bare.call("listen", {}, z.number()) } };
   const ending = starting.move();
   return {
+    endpoints,
     measure: (method, { daemonTurn = plainly, warmup = lab.options.warmup } = {}) => measure({ lab, callers, endpoints, daemonTurn, warmup }, method),
     [Symbol.asyncDispose]: () => ending.disposeAsync(),
   };
@@ -74,7 +76,7 @@ async function measure(setting: Setting, method: Method): Promise<Sides> {
   if (warmup > 0 && !lab.signal.aborted) for (const side of ["bare", "daemon"] as const) await turn(setting, side, method, warmup, noTurns());
   for (const side of inTurn) {
     if (lab.signal.aborted) break;
-    lab.say(`${method.path}, ${names[side]}`);
+    lab.say(`${method.path}, ${processNames[side]}`);
     const run = (): Promise<void> => turn(setting, side, method, lab.options.seconds / 2, found[side]);
     await (side === "daemon" ? daemonTurn(run) : run());
   }
@@ -91,5 +93,5 @@ async function turn({ lab, callers, endpoints }: Setting, side: Side, { path, ta
     pace: { kind: "loop", callers: concurrency, seconds },
   });
   await lab.usage.sample();
-  addTurn(sums, called, lab.usage.cost(names[side], called.from, called.to)?.main);
+  addTurn(sums, called, lab.usage.cost(processNames[side], called.from, called.to)?.main);
 }

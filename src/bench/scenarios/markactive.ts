@@ -3,12 +3,13 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { annotations } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Lab } from "../lab.ts";
-import { besideBare, capture } from "../load/beside-bare.ts";
+import { besideBare, capture, processNames } from "../load/beside-bare.ts";
 import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
+import type { Endpoint } from "../load/grpc-stream.ts";
 import { idOfPod } from "../load/kube.ts";
 import { addTurn, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
-import type { Sides, Turns } from "../load/turns.ts";
+import type { Side, Sides, Turns } from "../load/turns.ts";
 import { apiRequests } from "../parts/daemon.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
@@ -25,6 +26,15 @@ const writtenEveryMs = 300_000;
 /** Seconds for each side to get warm before it is called as fast as can be. */
 const warmupSeconds = 2;
 const leadMs = 100;
+
+/** Who calls whom for what. */
+interface Setting {
+  readonly lab: Lab;
+  readonly daemon: Daemon;
+  readonly callers: Part;
+  readonly endpoints: Readonly<Record<Side, Endpoint>>;
+  readonly method: Method;
+}
 
 /** Calls at the workspaces' own rate. */
 interface Steady {
@@ -47,8 +57,9 @@ export const markactive: Scenario = {
     const requests = names.map((name) => wsman.MarkActiveRequest.encode({ id: idOfPod(name) }).finish());
     const [first] = (await capture(callers, daemon.endpoint, "MarkActive", requests.slice(0, 1))).tasks;
     const method: Method = { path: "/wsman.WorkspaceManager/MarkActive", tasks: requests.map((request) => ({ request, answer: first?.answer ?? new Uint8Array() })) };
-    const steady = await steadily(lab, daemon, callers, method);
     await using both = await besideBare(lab, callers, daemon, [method]);
+    const setting: Setting = { lab, daemon, callers, endpoints: both.endpoints, method };
+    const steady = await steadily(setting, "daemon", lab.options.warmup);
     const from = machineNow();
     let asked: number | undefined;
     const sides = await both.measure(method, { warmup: Math.min(lab.options.warmup, warmupSeconds), daemonTurn: async (turn) => {
@@ -56,8 +67,10 @@ export const markactive: Scenario = {
       if (requests !== undefined) asked = (asked ?? 0) + requests;
     } });
     const to = machineNow();
+    // It is warm by now.
+    const bareSteady = lab.signal.aborted ? undefined : await steadily(setting, "bare", 0);
     return {
-      figures: measured({ ...loopFigures(sides, asked), ...steadyFigures(lab, steady), rss_mb: lab.usage.cost("daemon", from, to)?.rssMb }),
+      figures: measured({ ...loopFigures(sides, asked), ...steadyFigures(lab, steady, bareSteady), rss_mb: lab.usage.cost("daemon", from, to)?.rssMb }),
       notes: [
         ...failureNotes("MarkActive", sides), ...(steady.turns.failed > 0 ? [`${steady.turns.failed} calls every ${beatSeconds} s failed: ${steady.turns.why}`] : []),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
@@ -84,19 +97,19 @@ async function spreadActivity(lab: Lab, names: readonly string[]): Promise<void>
   lab.signal.throwIfAborted();
 }
 
-/** Every workspace's calls, spread evenly: for --warmup seconds, and then for those that are measured. */
-async function steadily(lab: Lab, daemon: Daemon, callers: Part, { path, tasks }: Method): Promise<Steady> {
-  const { warmup, seconds, concurrency } = lab.options;
+/** Every workspace's calls, spread evenly: for a time that warms up, and then for those that are measured. @param warmup seconds. */
+async function steadily({ lab, daemon, callers, endpoints, method: { path, tasks } }: Setting, side: Side, warmup: number): Promise<Steady> {
+  const { seconds, concurrency } = lab.options;
   const rate = tasks.length / beatSeconds;
   const call = async (time: number, skipped: number, turns: Turns): Promise<void> => {
     const called = await makeCalls(lab, callers, {
-      target: { kind: "grpc", endpoint: daemon.endpoint, connections: concurrency },
-      work: { kind: "tasks", tasks: tasks.map((_, i) => ({ path, ...(tasks[(i + skipped) % tasks.length] ?? { request: new Uint8Array() }) })) },
+      target: { kind: "grpc", endpoint: endpoints[side], connections: concurrency },
+      work: { kind: "tasks", tasks: [...tasks.slice(skipped % tasks.length), ...tasks.slice(0, skipped % tasks.length)].map((task) => ({ path, ...task })) },
       pace: { kind: "rate", perSecond: rate, startAt: machineNow() + leadMs, seconds: time },
     });
     addTurn(turns, called);
   };
-  lab.say(`each workspace every ${beatSeconds} s, ${rate.toFixed(0)} calls/s`);
+  lab.say(`each workspace every ${beatSeconds} s, ${rate.toFixed(0)} calls/s, ${processNames[side]}`);
   if (warmup > 0) await call(warmup, 0, noTurns());
   const turns = noTurns();
   await lab.usage.sample();
@@ -123,10 +136,11 @@ function loopFigures({ daemon, bare }: Sides, requests: number | undefined): Rea
   };
 }
 
-function steadyFigures(lab: Lab, { turns, requests, from, to }: Steady): Readonly<Record<string, number | undefined>> {
-  const cost = lab.usage.cost("daemon", from, to);
+function steadyFigures(lab: Lab, { turns, requests, from, to }: Steady, bare: Steady | undefined): Readonly<Record<string, number | undefined>> {
+  const cost = lab.usage.cost(processNames.daemon, from, to);
+  const bareCost = bare && lab.usage.cost(processNames.bare, bare.from, bare.to);
   return {
-    daemon_cpu_percent: cost && cost.cpu * 100, steady_calls_per_s: perSecond(turns), steady_api_requests: requests,
+    daemon_cpu_percent: cost && cost.cpu * 100, bare_cpu_percent: bareCost && bareCost.cpu * 100, steady_calls_per_s: perSecond(turns), steady_api_requests: requests,
     steady_p50_ms: ms(turns.delays, 50), steady_p99_ms: ms(turns.delays, 99), steady_failed: turns.failed,
   };
 }
