@@ -3,6 +3,7 @@ import type { BatchResult, BatchTask, LineResult, WorkspaceFacts, WorkspaceResul
 import { digestOf } from "../../src/domain/digest.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { encodeStatus } from "../../src/main/state/frame.ts";
+import type { WorkspaceRecord } from "../../src/main/state/registry.ts";
 
 /** Facts of a running workspace, with changes. */
 export function facts(changes: Partial<WorkspaceFacts> = {}): WorkspaceFacts {
@@ -95,4 +96,9 @@ export function fakeWork(task: BatchTask): BatchResult {
     offset += made.bytes.length;
   }
   return { bytes: new Uint8Array(Buffer.concat(parts)), results, busyMicros: 1 };
+}
+
+/** A workspace as the registry keeps it. */
+export function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
+  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, activeAt: undefined, activityWrittenAt: undefined };
 }
