@@ -5,7 +5,7 @@ import { WsmanError, messageOf } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Filter } from "../state/filter.ts";
-import { maxMessageBytes } from "./responses.ts";
+import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** A decoder of the generated code. */
 export interface MessageType<T> {
