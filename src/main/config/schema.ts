@@ -65,6 +65,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
       { enabled: flag(true), leaseDuration: durationWithDefault(15_000), renewDeadline: durationWithDefault(10_000), retryPeriod: durationWithDefault(2000) },
       [notAbove("renewDeadline", "leaseDuration"), notAbove("retryPeriod", "renewDeadline")],
     ),
+    events: section({ enabled: flag(true) }),
     kubernetes: section({ qps: numberWithDefault(100, { min: 0.1, max: 1_000_000, whole: false }), burst: numberWithDefault(200, count) }),
     pods: section({ seccompField: flag() }),
     drainTimeout: durationWithDefault(30_000),

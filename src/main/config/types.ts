@@ -141,6 +141,10 @@ export interface WsmandConfig {
   };
   readonly activity: { readonly persistInterval: number };
   readonly leaderElection: { readonly enabled: boolean; readonly leaseDuration: number; readonly renewDeadline: number; readonly retryPeriod: number };
+  readonly events: {
+    /** Write Kubernetes Events on workspace pods. */
+    readonly enabled: boolean;
+  };
   /** Requests per second to the API server, and how many may go at once after a pause. */
   readonly kubernetes: { readonly qps: number; readonly burst: number };
   readonly pods: {

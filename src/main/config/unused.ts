@@ -9,6 +9,7 @@ const withoutEffect = [
   "imageBuilderProxy.targetAddr",
   "pprof.addr",
   "wsmand.leaderElection",
+  "wsmand.events",
   "wsmand.tracing",
 ] as const;
 

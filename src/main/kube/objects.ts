@@ -113,6 +113,12 @@ export class KubeObjects {
     return this.#persist("PATCH", path, patch, wish, (error) => isRetryable(error) || (error.status === 409 && resourceVersion === undefined));
   }
 
+  /** Changes an object by a merge patch; gives it as it is then. For changes that do no harm when they are made twice. */
+  merge(path: string, change: object, wish: Wish): Promise<Uint8Array> {
+    const body = JSON.stringify(change);
+    return this.#persist("PATCH", this.#path(path), (signal) => this.#send({ method: "PATCH", path: this.#path(path), headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
+  }
+
   /** Takes away a pod's finalizers, if it is the one of this uid. One that is gone, or another one, is fine. */
   async release(podName: string, uid: string, wish: Wish): Promise<void> {
     const path = this.#path(`pods/${encodeURIComponent(podName)}`);

@@ -100,6 +100,7 @@ test("a small configuration is completed with the documented defaults", async ()
     subscriptions: { stallTimeout: 300_000, maxBacklog: 1_000_000 },
     activity: { persistInterval: 300_000 },
     leaderElection: { enabled: true, leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2000 },
+    events: { enabled: true },
     kubernetes: { qps: 100, burst: 200 },
     pods: { seccompField: false },
     drainTimeout: 30_000,
@@ -175,7 +176,7 @@ const broken: Readonly<Record<string, readonly unknown[]>> = {
   "imageBuilderProxy/targetAddr": text, "pprof/addr": address, "prometheus/addr": address,
   "wsmand/workers": [...number, 1000], "wsmand/statusCache": section, "wsmand/statusCache/maxEntries": number, "wsmand/statusCache/maxBytes": [...quantity, 5, "1Ki", "1E30"], "wsmand/subscriptions": section,
   "wsmand/subscriptions/stallTimeout": duration, "wsmand/subscriptions/maxBacklog": number, "wsmand/activity": section, "wsmand/activity/persistInterval": duration, "wsmand/leaderElection": section, "wsmand/leaderElection/enabled": flag,
-  "wsmand/leaderElection/leaseDuration": [...duration, "1s"], "wsmand/leaderElection/renewDeadline": [...duration, "1s"], "wsmand/leaderElection/retryPeriod": duration, "wsmand/kubernetes": section,
+  "wsmand/leaderElection/leaseDuration": [...duration, "1s"], "wsmand/leaderElection/renewDeadline": [...duration, "1s"], "wsmand/leaderElection/retryPeriod": duration, "wsmand/events": section, "wsmand/events/enabled": flag, "wsmand/kubernetes": section,
   "wsmand/kubernetes/qps": ["x", -1, true, {}, 1e30], "wsmand/kubernetes/burst": number, "wsmand/pods": section, "wsmand/pods/seccompField": flag, "wsmand/drainTimeout": duration, "wsmand/log": section, "wsmand/log/level": [...text, "loud"], "wsmand/log/format": [...text, "xml"],
   "wsmand/tracing": section, "wsmand/tracing/endpoint": [...text, "a b"], "wsmand/tracing/sampleRatio": ["x", -1, 2, true],
 };
