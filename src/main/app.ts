@@ -57,6 +57,7 @@ function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "
     subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog },
     drainTimeoutMs: wsmand.drainTimeout,
     rateLimits: rpcServer.rateLimits,
+    lifecycle: wsmand.lifecycle.enabled,
     manager,
     seccompField: wsmand.pods.seccompField,
     kubernetes: wsmand.kubernetes,

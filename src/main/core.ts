@@ -8,10 +8,12 @@ import type { KubeClient } from "./kube/client.ts";
 import { PodEventStore } from "./kube/events.ts";
 import { KubeObjects } from "./kube/objects.ts";
 import { podFetcher } from "./kube/pods.ts";
+import { buildControl, type Control } from "./control.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation } from "./lifecycle/creation.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
+import { Vacancies } from "./lifecycle/vacancies.ts";
 import { WorkspaceWriter } from "./lifecycle/writer.ts";
 import { Oddities } from "./oddities.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
@@ -43,6 +45,8 @@ export interface Core {
   readonly starter: Starter;
   readonly nodeDaemons: NodeDaemons;
   readonly nodes: NodeDaemonClient;
+  readonly control: Control;
+  readonly vacancies: Vacancies;
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
@@ -62,7 +66,11 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     skipped: (result) => oddities.skipped(result),
     conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
+    changed: (record) => control.changed(record),
+    vacant: (record) => vacancies.add(record),
     forgotten: (record) => {
+      control.forgotten(record);
+      vacancies.remove(record);
       events.forget(record.uid);
       activity.forget(record);
     },
@@ -109,7 +117,10 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   bindGauges(metrics, { store, hub, pipeline });
   const snapshots = new Snapshots(options.manager, objects, clock);
   const starter = buildStarter(options, { objects, writer, snapshots, store, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options) };
+  const { nodeDaemons, nodes } = buildNodes(options);
+  const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
+  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies };
 }
 
 function buildNodes({ manager }: DaemonOptions): Pick<Core, "nodeDaemons" | "nodes"> {

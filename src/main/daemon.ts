@@ -33,6 +33,8 @@ export interface DaemonOptions {
   readonly subscriptions: HubLimits;
   readonly drainTimeoutMs: number;
   readonly rateLimits: readonly RateLimit[];
+  /** Whether it acts on workspaces by itself: brings them up, times them out, backs them up, takes them down. */
+  readonly lifecycle: boolean;
   /** Section `manager`: what new workspaces are made of. */
   readonly manager: ManagerConfig;
   /** Set seccomp profiles in the security context of new pods as well. */
@@ -90,6 +92,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
+  cleanup.push(() => core.vacancies.close());
   cleanup.push(() => core.nodes.close());
   // Before the client closes, after the last call.
   cleanup.push(() => core.starter.settled(Math.min(flushMs, options.drainTimeoutMs / 2)));
@@ -102,6 +105,9 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);
   cleanup.push(() => watching.stop());
+  // Last begun, first ended: while it ends its work, everything else goes on.
+  cleanup.push(() => core.control.close(Math.min(flushMs, options.drainTimeoutMs / 2)));
+  if (options.lifecycle) void act(watching, core, ending.signal);
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
     ending.abort();
@@ -117,11 +123,30 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   };
 }
 
+/** Acts on workspaces once they and the node daemons are known. Never rejects. */
+async function act(watching: Watching, core: Core, ending: AbortSignal): Promise<void> {
+  await watching.synced;
+  await watching.nodesKnown;
+  if (!ending.aborted) core.control.lead({ signal: ending, goesOn: () => !ending.aborted });
+}
+
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */
 const eventsFirstMs = 5_000;
 
+/** How long the list of node daemons is waited for before workspaces are acted on, milliseconds: without it they are tried again later. */
+const nodesFirstMs = 5_000;
+
+/** The watches. */
+interface Watching {
+  /** Resolves once the first complete list of pods was applied. */
+  readonly synced: Promise<void>;
+  /** Resolves once the node daemons are known, or were waited for long enough. */
+  readonly nodesKnown: Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** Starts the watches of pods and of the Events that the status needs. */
-function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): { readonly synced: Promise<void>; stop(): Promise<void> } {
+function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): Watching {
   const { clock, random, log } = options;
   const stopping = new AbortController();
   const runs: Promise<void>[] = [];
@@ -148,12 +173,14 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
     return synced;
   };
   const events = eventReasons.map((reason) => start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }));
-  // Nothing waits for it: without it a call that needs a node daemon is told so.
-  void start("pods", "pods/ws-daemon", core.nodeDaemons, { labelSelector: nodeDaemonSelector });
+  // No call waits for it: without it one that needs a node daemon is told so.
+  const nodes = start("pods", "pods/ws-daemon", core.nodeDaemons, { labelSelector: nodeDaemonSelector });
+  const nodesKnown = Promise.race([nodes, sleep(clock, nodesFirstMs, stopping.signal)]);
   const known = Promise.race([Promise.all(events), sleep(clock, eventsFirstMs, stopping.signal)]);
   const synced = known.then(() => start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }));
   return {
     synced,
+    nodesKnown,
     async stop() {
       stopping.abort();
       await known;

@@ -1,5 +1,7 @@
 /** Every metric of the daemon, in a registry of its own; the other parts record through the plain methods given here. */
 import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { createLifecycleMetrics } from "./lifecycle.ts";
+import type { LifecycleMetrics } from "./lifecycle.ts";
 import { createKubeMetrics } from "./kube.ts";
 import type { KubeMetrics } from "./kube.ts";
 import { createCacheMetrics, createPipelineMetrics, createSubscriptionMetrics } from "./pipeline.ts";
@@ -13,6 +15,7 @@ import type { WorkspaceMetrics } from "./workspaces.ts";
 export interface Metrics {
   readonly rpc: RpcMetrics;
   readonly workspaces: WorkspaceMetrics;
+  readonly lifecycle: LifecycleMetrics;
   readonly pipeline: PipelineMetrics;
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
@@ -41,6 +44,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
   return {
     rpc: createRpcMetrics(registry),
     workspaces: createWorkspaceMetrics(registry, () => leads),
+    lifecycle: createLifecycleMetrics(registry),
     pipeline: createPipelineMetrics(registry),
     cache: createCacheMetrics(registry),
     subscriptions: createSubscriptionMetrics(registry),

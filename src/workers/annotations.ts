@@ -13,6 +13,11 @@ function decodeBase64(text: string): Buffer | undefined {
   return bytes.toString("base64") === plain || base64.test(plain) ? bytes : undefined;
 }
 
+/** The encoded contentservice.WorkspaceInitializer in annotation gitpod/contentInitializer; undefined if it is not base64. */
+export function initializerBytes(text: string): Uint8Array | undefined {
+  return decodeBase64(text);
+}
+
 /**
  * Decodes annotation gitpod/imageSpec.
  * @throws InvalidPodError `invalid image spec: ...`

@@ -23,6 +23,7 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
     drainTimeoutMs: 2000,
     manager: { ...config.manager, namespace: options.namespace ?? "default" },
     rateLimits: [],
+    lifecycle: false,
     seccompField: false,
     kubernetes: { qps: 1000, burst: 1000 },
     persistIntervalMs: 300_000,

@@ -1,4 +1,5 @@
 /** Results as workers give them, made by hand for tests of what comes after the workers. */
+import { noActions, type Action } from "../../src/domain/actions.ts";
 import type { BatchResult, BatchTask, LineResult, WorkspaceFacts, WorkspaceResult } from "../../src/domain/messages.ts";
 import { digestOf } from "../../src/domain/digest.ts";
 import { wsman } from "../../src/gen/proto.js";
@@ -39,6 +40,7 @@ export interface ResultOptions {
   readonly rv?: number;
   readonly removed?: boolean;
   readonly message?: string;
+  readonly actions?: readonly Action[];
 }
 
 /** A workspace result and the bytes it points into. */
@@ -56,6 +58,8 @@ export function workspaceResult(changes: Partial<WorkspaceFacts> = {}, options: 
       length: bytes.length,
       digest: digestOf(bytes),
       held: undefined,
+      actions: options.actions ?? noActions,
+      init: undefined,
     },
     bytes,
   };

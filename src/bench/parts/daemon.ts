@@ -78,7 +78,7 @@ function configuration(namespace: string, workers: number | undefined): object {
     },
     rpcServer: { addr: "127.0.0.1:0" },
     prometheus: { addr: "127.0.0.1:0" },
-    wsmand: { leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }) },
+    wsmand: { lifecycle: { enabled: false }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }) },
   };
 }
 

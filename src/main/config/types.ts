@@ -140,6 +140,10 @@ export interface WsmandConfig {
     readonly maxBacklog: number;
   };
   readonly activity: { readonly persistInterval: number };
+  readonly lifecycle: {
+    /** Act on workspaces: bring them up, time them out, back them up, take them down. Off beside another manager that does. */
+    readonly enabled: boolean;
+  };
   readonly leaderElection: { readonly enabled: boolean; readonly leaseDuration: number; readonly renewDeadline: number; readonly retryPeriod: number };
   readonly events: {
     /** Write Kubernetes Events on workspace pods. */

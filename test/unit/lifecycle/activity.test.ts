@@ -21,7 +21,7 @@ function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [s
 }
 
 function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
-  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, activeAt: undefined, activityWrittenAt: undefined };
+  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {

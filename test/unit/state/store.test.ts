@@ -28,6 +28,8 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const conflicts: string[] = [];
   const forgotten: string[] = [];
   const started: string[] = [];
+  const changed: string[] = [];
+  const vacant: string[] = [];
   const stopped: string[] = [];
   let suppressed = 0;
   const store = new StateStore(new Registry(tombstones), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
@@ -38,6 +40,8 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
+    changed: ({ uid }) => changed.push(uid),
+    vacant: ({ uid }) => vacant.push(uid),
     forgotten: ({ uid }) => forgotten.push(uid),
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
