@@ -3,7 +3,7 @@
 /** An address with its parts: scheme, user, the rest, and what comes behind `?` or `#`, where signatures are. */
 const address = /\b([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#@"'<>]*@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi;
 const bearer = /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi;
-const named = /\b([\w-]*(?:token|password|passwd|secret|signature|credential|api-?key|access-?key)[\w-]*["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;]+)/gi;
+const named = /\b([\w-]*(?:token|password|passwd|secret|signature|credential|api[-_]?key|access[-_]?key)[\w-]*["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;]+)/gi;
 const controls = /[\p{Cc}\u2028\u2029]+/gu;
 
 /**

@@ -74,6 +74,11 @@ export class Leader {
   #seen: Observation | undefined;
   /** The Lease may be ours, as far as we know: it is to be given back at the end. */
   #mayHold = false;
+  /**
+   * We have made the Lease anew where one was missing, and whoever held that may not know yet: the lead begins at this monotonic time, if the Lease stays ours until then.
+   * Infinity: it is not known yet whether it was made.
+   */
+  #claimedUntil: number | undefined;
   /** Settles when the end of the last term was dealt with. */
   #stopped: Promise<void> = Promise.resolve();
   /** Failures in a row. */
@@ -160,18 +165,22 @@ export class Leader {
     const current = await this.#look(renewDeadlineMs / 2, signal);
     if (current && !this.#isOurs(current)) return term.end(current.holder === "" ? "somebody has emptied the Lease" : "somebody else holds the Lease");
     term.renew(await this.#write(current, renewDeadlineMs / 2, signal));
+    // It was ours all the time.
+    if (term.goesOn()) this.#claimedUntil = undefined;
   }
 
   /** Takes the lead, if it is to be had. */
   async #acquire(signal: AbortSignal): Promise<void> {
-    const { renewDeadlineMs } = this.#options;
+    const { clock, renewDeadlineMs } = this.#options;
     await this.#settled();
     const lease = this.#ours() ?? (await this.#look(renewDeadlineMs, signal));
     if (signal.aborted || this.#isTaken()) return;
     try {
       const sent = await this.#write(lease, renewDeadlineMs, signal);
+      if (this.#claimedUntil !== undefined && clock.monotonic() < this.#claimedUntil) return;
+      this.#claimedUntil = undefined;
       // The answer may have taken too long, or we were stopped meanwhile; or we are asked to leave.
-      if (!signal.aborted && ageOf(sent, this.#options.clock) < renewDeadlineMs) this.#begin(sent);
+      if (!signal.aborted && ageOf(sent, clock) < renewDeadlineMs) this.#begin(sent);
     } catch (error) {
       // Others were faster, or it is not as it was when we held it: the next look tells.
       if (!isConflict(error) && !isMissing(error)) throw error;
@@ -200,17 +209,23 @@ export class Leader {
       renewTime: now,
       transitions: lease === undefined ? 0 : lease.transitions + (isOurs ? 0 : 1),
     };
+    // The first one of all, as far as we know, waits for nobody.
+    if (!lease && (this.#seen || this.#mayHold)) this.#claimedUntil = Number.POSITIVE_INFINITY;
     this.#mayHold = true;
     this.#observe(await (lease ? this.#leases.update(lease, record, withinMs, signal) : this.#leases.create(record, withinMs, signal)));
     return sent;
   }
 
   #observe(lease: Lease): void {
+    const { clock, leaseDurationMs, log } = this.#options;
     const before = this.#seen;
     const isNews = before?.state === "missing" || !before || !saysTheSame(before.lease, lease);
-    this.#seen = { lease, since: isNews ? this.#options.clock.monotonic() : before.since, state: "current" };
-    if (!this.#isOurs(lease)) this.#mayHold = false;
-    if (before?.lease.holder !== lease.holder) this.#options.log.info({ holder: lease.holder }, lease.holder === "" ? "nobody holds the Lease" : "the Lease has a holder");
+    this.#seen = { lease, since: isNews ? clock.monotonic() : before.since, state: "current" };
+    if (!this.#isOurs(lease)) {
+      this.#mayHold = false;
+      this.#claimedUntil = undefined;
+    } else if (this.#claimedUntil === Number.POSITIVE_INFINITY) this.#claimedUntil = clock.monotonic() + Math.max(leaseDurationMs, before?.lease.durationMs ?? 0);
+    if (before?.lease.holder !== lease.holder) log.info({ holder: lease.holder }, lease.holder === "" ? "nobody holds the Lease" : "the Lease has a holder");
   }
 
   /** What was seen does not count as it was. */
@@ -230,13 +245,14 @@ export class Leader {
 
   /**
    * Whether somebody else holds the Lease, or may still believe so. By our own monotonic clock, and what we saw: clocks of machines are not compared.
-   * Where there was a Lease that is missing now, whoever holds it does not know yet.
+   * Where there was a Lease that is missing now, its holder has some time to make it again.
    */
   #isTaken(): boolean {
-    const { clock, leaseDurationMs } = this.#options;
+    const { clock, leaseDurationMs, retryPeriodMs } = this.#options;
     if (!this.#seen) return false;
     const { lease, since, state } = this.#seen;
-    if (state !== "missing" && (lease.holder === "" || this.#isOurs(lease))) return false;
+    if (state === "missing") return clock.monotonic() - since < 2 * retryPeriodMs;
+    if (lease.holder === "" || this.#isOurs(lease)) return false;
     return clock.monotonic() - since < (lease.durationMs ?? leaseDurationMs);
   }
 

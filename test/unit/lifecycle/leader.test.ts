@@ -217,6 +217,18 @@ test("a Lease that is deleted is made again by its holder; the others, who know 
   await Promise.all([a.leave(), b.leave(), pass(1_000)]);
 });
 
+test("a Lease that is missing after there was one, and whose holder is gone, is made anew, and the lead begins when nobody can believe any more to have it", async () => {
+  const { time, server, pass, until } = electionWorld();
+  server.put(goLease(time.now()));
+  const elector = new Elector("a", new Machine(time, 0), server, quick).start();
+  await pass(3_000);
+  server.lease = undefined;
+  await until("it is claimed", () => server.holder === "a", 8_000);
+  const took = await until("it leads", () => elector.acts, 40_000);
+  assert.ok(took >= 15_000 && took <= 17_000, `${took} ms`);
+  await Promise.all([elector.leave(), pass(1_000)]);
+});
+
 test("a Lease that somebody else has taken, by hand, ends the lead at the next look", async () => {
   for (const holderIdentity of ["someone", ""]) {
     const { time, server, pass, until } = electionWorld();
