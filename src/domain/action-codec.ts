@@ -31,8 +31,10 @@ function writeAction(writer: ByteWriter, action: Action): void {
       return writer.string(action.key);
     case "finalizeContent":
       return writer.uint8(action.resume ? 1 : 0);
-    default:
+    case "addFinalizer": case "removeFinalizer": case "recreatePod": case "initializeContent": case "waitForReady": case "deletePvc":
       return undefined;
+    default:
+      return action satisfies never;
   }
 }
 
@@ -49,7 +51,9 @@ function readAction(reader: ByteReader): Action {
       return { action: name, key: reader.string() };
     case "finalizeContent":
       return { action: name, resume: reader.uint8() === 1 };
-    default:
+    case "addFinalizer": case "removeFinalizer": case "recreatePod": case "initializeContent": case "waitForReady": case "deletePvc":
       return { action: name };
+    default:
+      return name satisfies never;
   }
 }

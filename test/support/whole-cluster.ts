@@ -22,12 +22,12 @@ export interface WholeCluster {
   readonly cluster: EmbeddedCluster;
   readonly nodes: NodeDaemons;
   /** Starts a daemon that acts. */
-  daemon(options?: WholeOptions): Promise<ActingDaemon>;
-  pod(id: string, prefix?: string): KubeObject | undefined;
+  readonly daemon: (options?: WholeOptions) => Promise<ActingDaemon>;
+  readonly pod: (id: string, prefix?: string) => KubeObject | undefined;
   /** What is left of workspaces: pods and claims. */
-  leftovers(): readonly string[];
+  readonly leftovers: () => readonly string[];
   /** Calls that node daemons got so far, as "DisposeWorkspace id". */
-  calls(): readonly string[];
+  readonly calls: () => readonly string[];
 }
 
 /** How a daemon is started: parts of the configuration. */
@@ -41,14 +41,14 @@ export interface ActingDaemon {
   readonly daemon: Daemon;
   readonly client: TestClient;
   readonly stream: StatusStream;
-  start(id: string, members?: object, spec?: object): Promise<void>;
-  call(method: string, bytes: Uint8Array): Promise<void>;
-  stop(id: string): Promise<void>;
+  readonly start: (id: string, members?: object, spec?: object) => Promise<void>;
+  readonly call: (method: string, bytes: Uint8Array) => Promise<void>;
+  readonly stop: (id: string) => Promise<void>;
   /** Waits until the subscriber was told of a workspace what the condition asks for. */
-  told(id: string, what: string, condition: (status: ReadStatus) => boolean): Promise<ReadStatus>;
+  readonly told: (id: string, what: string, condition: (status: ReadStatus) => boolean) => Promise<ReadStatus>;
   /** Phases as they were told, each once in a row. */
-  phases(id: string): readonly (string | undefined)[];
-  close(): Promise<void>;
+  readonly phases: (id: string) => readonly (string | undefined)[];
+  readonly close: () => Promise<void>;
 }
 
 /** Starts the cluster; it ends with the test. @param speed how much faster than life. */

@@ -177,13 +177,12 @@ export class KubeObjects {
       for (;;) {
         const since = clock.monotonic();
         await budget.take(priority, limit.signal).catch((error: unknown) => {
-          if (signal.aborted || !limit.signal.aborted) throw error;
-          throw new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
+          throw signal.aborted || !limit.signal.aborted ? error : waitedTooLong();
         });
         const { verb, resource } = describeRequest(method, path, false);
         onWaited?.(verb, resource, (clock.monotonic() - since) / 1000);
-        if (may?.() === false) throw abortedError();
         try {
+          if (may && !may()) throw abortedError();
           return await attempt(signal);
         } catch (error) {
           const known = toKubeError(error);
@@ -202,6 +201,10 @@ export class KubeObjects {
 /** As strategic merge patches have it: entries of the list are put to it or taken from it one by one. */
 function finalizerChange(change: AnnotationPatch["finalizers"]): object {
   return { ...(change?.add !== undefined && { finalizers: [change.add] }), ...(change?.remove !== undefined && { "$deleteFromPrimitiveList/finalizers": [change.remove] }) };
+}
+
+function waitedTooLong(): KubeError {
+  return new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
 }
 
 function isRetryable(error: KubeError): boolean {

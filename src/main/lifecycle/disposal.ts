@@ -56,7 +56,7 @@ export interface DisposalPlan {
 }
 
 /** The plan for a workspace. */
-export function planDisposal({ everReady, everStarted, nodeName }: DisposalFacts, { type, headless }: { readonly type: number; readonly headless: boolean }): DisposalPlan {
+export function planDisposal({ everReady, everStarted, nodeName }: DisposalFacts, { type, headless }: { readonly type: wsman.WorkspaceType; readonly headless: boolean }): DisposalPlan {
   const backup = everReady && !headless;
   const prebuild = type === wsman.WorkspaceType.PREBUILD;
   // What never started has no content of its own.

@@ -2,6 +2,7 @@
 import { noActions, type Action } from "../../domain/actions.ts";
 import { Backoff } from "../../domain/backoff.ts";
 import type { Clock } from "../../domain/clock.ts";
+import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { wsman } from "../../gen/proto.js";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, Permit, retryDelays, type Term } from "./acting.ts";
@@ -175,8 +176,7 @@ export class Job {
   /** Cancels what the workspace's state has overtaken. */
   #overtake(): void {
     const { facts, stopped, vacant, actions } = this.#record;
-    const ends = facts.phase === STOPPING || facts.phase === STOPPED || facts.deletedAt !== undefined;
-    if (ends || facts.everReady) for (const name of starting) this.#cancel(name);
+    if (hasStarted(facts)) for (const name of starting) this.#cancel(name);
     if (stopped || facts.backupComplete) this.#cancel("finalizeContent");
     if (!vacant && actions[0]?.action !== "recreatePod") this.#cancel("recreatePod");
   }
@@ -207,6 +207,11 @@ export class Job {
   #permitFor(ending: AbortController): Permit {
     return new Permit(this.#options.term, this.#options.since, ending.signal);
   }
+}
+
+/** There is nothing more to be done for its start: it can be used, or ends. */
+function hasStarted({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
+  return everReady || phase === STOPPING || phase === STOPPED || deletedAt !== undefined;
 }
 
 /** The quick ones that stand together from there on. */

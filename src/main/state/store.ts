@@ -143,6 +143,10 @@ export class StateStore {
     if (other && !this.#mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
+    return this.#introduce(result, bytes, origin);
+  }
+
+  #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
     const { frame, kept, version } = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
     const record: WorkspaceRecord = {
       ...newRecord(result, this.#generationOf(origin)),
