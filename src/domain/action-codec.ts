@@ -21,39 +21,18 @@ export function readActions(reader: ByteReader): readonly Action[] {
 
 function writeAction(writer: ByteWriter, action: Action): void {
   writer.uint8(names.indexOf(action.action));
-  switch (action.action) {
-    case "deletePod":
-      return writer.float64(action.gracePeriodSeconds);
-    case "setAnnotation":
-      writer.string(action.key);
-      return writer.string(action.value);
-    case "removeAnnotation":
-      return writer.string(action.key);
-    case "finalizeContent":
-      return writer.uint8(action.resume ? 1 : 0);
-    case "addFinalizer": case "removeFinalizer": case "recreatePod": case "initializeContent": case "waitForReady": case "deletePvc":
-      return undefined;
-    default:
-      return action satisfies never;
-  }
+  if (action.action === "deletePod") writer.float64(action.gracePeriodSeconds);
+  if (action.action === "finalizeContent") writer.uint8(action.resume ? 1 : 0);
+  if (action.action === "setAnnotation" || action.action === "removeAnnotation") writer.string(action.key);
+  if (action.action === "setAnnotation") writer.string(action.value);
 }
 
 function readAction(reader: ByteReader): Action {
   const name = names[reader.uint8()];
-  switch (name) {
-    case undefined:
-      throw new RangeError("no such action");
-    case "deletePod":
-      return { action: name, gracePeriodSeconds: reader.float64() };
-    case "setAnnotation":
-      return { action: name, key: reader.string(), value: reader.string() };
-    case "removeAnnotation":
-      return { action: name, key: reader.string() };
-    case "finalizeContent":
-      return { action: name, resume: reader.uint8() === 1 };
-    case "addFinalizer": case "removeFinalizer": case "recreatePod": case "initializeContent": case "waitForReady": case "deletePvc":
-      return { action: name };
-    default:
-      return name satisfies never;
-  }
+  if (name === undefined) throw new RangeError("no such action");
+  if (name === "deletePod") return { action: name, gracePeriodSeconds: reader.float64() };
+  if (name === "finalizeContent") return { action: name, resume: reader.uint8() === 1 };
+  if (name === "setAnnotation") return { action: name, key: reader.string(), value: reader.string() };
+  if (name === "removeAnnotation") return { action: name, key: reader.string() };
+  return { action: name };
 }

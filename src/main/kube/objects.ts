@@ -182,8 +182,7 @@ export class KubeObjects {
         const { verb, resource } = describeRequest(method, path, false);
         onWaited?.(verb, resource, (clock.monotonic() - since) / 1000);
         try {
-          if (may && !may()) throw abortedError();
-          return await attempt(signal);
+          return await guarded(attempt, may, signal);
         } catch (error) {
           const known = toKubeError(error);
           const wait = Math.max(delays.next(), (known.retryAfterMs ?? 0) * (1 + random() / 10));
@@ -201,6 +200,12 @@ export class KubeObjects {
 /** As strategic merge patches have it: entries of the list are put to it or taken from it one by one. */
 function finalizerChange(change: AnnotationPatch["finalizers"]): object {
   return { ...(change?.add !== undefined && { finalizers: [change.add] }), ...(change?.remove !== undefined && { "$deleteFromPrimitiveList/finalizers": [change.remove] }) };
+}
+
+/** @throws KubeError "Aborted" if it may not be done any more. */
+function guarded<T>(attempt: (signal: AbortSignal) => Promise<T>, may: Wish["may"], signal: AbortSignal): Promise<T> {
+  if (may && !may()) throw abortedError();
+  return attempt(signal);
 }
 
 function waitedTooLong(): KubeError {
