@@ -94,7 +94,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const budget = new Budget({ ...options.kubernetes, clock });
   const objects = new KubeObjects({ client, budget, namespace: options.namespace, clock, random, onWaited: (verb, resource, seconds) => metrics.kube.throttled(verb, resource, seconds) });
   const writer = new WorkspaceWriter({ objects, registry: store.registry, submit: (bytes) => pipeline.submit(bytes), clock, random });
-  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, clock, log });
+  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, timeouts: options.manager.timeouts, clock, log });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
   const hub = new Hub({
     clock,

@@ -28,6 +28,14 @@ export const timeouts = {
 };
 const finalizer = "gitpod.io/finalizer";
 
+/** A process. */
+interface Life {
+  readonly store: StateStore;
+  readonly controller: Controller;
+  readonly deadlines: Deadlines;
+  readonly ending: AbortController;
+}
+
 /** The world. */
 export class World {
   readonly clock = new VirtualClock();
@@ -44,7 +52,7 @@ export class World {
   content: "none" | "there" | "disposed" = "none";
   #version = 0;
   #uids = 0;
-  #life: { readonly store: StateStore; readonly controller: Controller; readonly deadlines: Deadlines; readonly ending: AbortController } | undefined;
+  #life: Life | undefined;
   readonly type: "regular" | "prebuild";
 
   constructor(type: "regular" | "prebuild" = "regular") {
@@ -113,7 +121,7 @@ export class World {
     await this.settle();
   }
 
-  #start(): NonNullable<World["#life"]> {
+  #start(): Life {
     const { clock } = this;
     const random = (): number => 0.5;
     const common = { clock, random, log: silentLog };
