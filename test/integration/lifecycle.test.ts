@@ -14,6 +14,8 @@ const { RUNNING, STOPPED } = wsman.WorkspacePhase;
 test("a workspace is brought up, used, backed up and taken down, and nothing is left of it", async (t) => {
   const whole = await startWholeCluster(t);
   const { start, stop, told, phases } = await whole.daemon();
+  const { requests } = whole.cluster;
+  const before = [requests.total({ verb: "patch", resource: "pods", subresource: "" }), requests.total({ verb: "get", resource: "pods" })];
   await start("one");
   await told("one", "runs", inPhase(RUNNING));
   await stop("one");
@@ -23,6 +25,9 @@ test("a workspace is brought up, used, backed up and taken down, and nothing is 
   assert.equal(last.conditions?.finalBackupComplete, wsman.WorkspaceConditionBool.TRUE);
   await until("nothing is left", () => whole.leftovers().length === 0);
   assert.deepEqual(whole.calls(), ["InitWorkspace one", "WaitForInit one", "DisposeWorkspace one"]);
+  // As docs/architecture.md lists them, and the one of StopWorkspace.
+  assert.deepEqual([requests.total({ verb: "patch", resource: "pods", subresource: "" }), requests.total({ verb: "get", resource: "pods" })].map((count, i) => count - (before[i] ?? 0)), [6, 0]);
+  assert.equal(requests.total({ verb: "delete", resource: "pods" }), 1);
 });
 
 test("a prebuild's snapshot is noted, and its logs are kept", async (t) => {
@@ -158,4 +163,46 @@ test("workspaces time out: idle ones, closed ones and those that take too long; 
   assert.match(idle.conditions?.timeout ?? "", /^workspace timed out after period of inactivity \(00h00m\) took longer than 00h00m$/);
   assert.equal(stream.last("busy")?.conditions?.timeout, "");
   assert.equal(stream.last("busy")?.phase, RUNNING);
+});
+
+test("a workspace with a volume claim ends with a volume snapshot of it", async (t) => {
+  const whole = await startWholeCluster(t);
+  const { store } = whole.cluster;
+  const { config } = await embeddedConfig();
+  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
+  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
+  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
+  await told("claimed", "runs", inPhase(RUNNING));
+  await stop("claimed");
+  await until("the snapshot is asked for", () => store.get("volumesnapshots", "default", "claimed") !== undefined);
+  assert.deepEqual(record(store.get("volumesnapshots", "default", "claimed")?.["spec"]), { source: { persistentVolumeClaimName: "ws-claimed" }, volumeSnapshotClassName: "snaps" });
+  // What a snapshot controller would do.
+  store.create("volumesnapshotcontents", { metadata: { name: "content-1" }, spec: {}, status: { snapshotHandle: "handle-1" } }, "");
+  store.update("volumesnapshots", "default", "claimed", (draft) => void (draft["status"] = { readyToUse: true, boundVolumeSnapshotContentName: "content-1" }));
+  const last = await told("claimed", "has stopped", inPhase(STOPPED));
+  assert.deepEqual({ ...last.conditions?.volumeSnapshot }, { volumeSnapshotName: "claimed", volumeSnapshotHandle: "handle-1" });
+  assert.equal(last.conditions?.failed, "");
+  await until("nothing is left", () => whole.leftovers().length === 0);
+});
+
+test("an API server that fails, conflicts and drops its watches changes nothing about how thirty workspaces end", async (t) => {
+  const whole = await startWholeCluster(t, { nodes: 4 });
+  const { faults } = whole.cluster;
+  const { start, stop, told } = await whole.daemon();
+  const ids = Array.from({ length: 30 }, (_, i) => `ws${i}`);
+  const remove = [
+    faults.add({ verbs: ["patch"], percent: 10, code: 500 }), faults.add({ verbs: ["patch"], percent: 5, code: 409 }), faults.add({ verbs: ["delete"], percent: 20, code: 429 }),
+  ];
+  const cutting = setInterval(() => faults.cutWatches("reset"), 700);
+  t.after(() => clearInterval(cutting));
+  await Promise.all(ids.map((id) => start(id)));
+  for (const id of ids) await told(id, "runs", inPhase(RUNNING));
+  await Promise.all(ids.map((id) => stop(id)));
+  for (const id of ids) {
+    const { conditions } = await told(id, "has stopped", inPhase(STOPPED));
+    assert.equal(conditions?.failed, "");
+  }
+  for (const each of remove) each();
+  await until("nothing is left", () => whole.leftovers().length === 0, 40_000);
+  assert.equal(whole.nodes.storage.urls().filter((url) => url.includes("backup")).length, ids.length);
 });
