@@ -145,7 +145,7 @@ interface BuiltIn {
   readonly cluster: EmbeddedCluster;
   readonly api: KubeApi;
   readonly client: TestClient;
-  call(method: string, request: Uint8Array): Promise<Buffer>;
+  readonly call: (method: string, request: Uint8Array) => Promise<Buffer>;
 }
 
 /** The built-in cluster with node daemons, fifty times as fast as life, and a daemon on it. */

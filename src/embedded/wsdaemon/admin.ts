@@ -59,7 +59,7 @@ function methodOf(name: string | undefined): NodeDaemonMethod | undefined {
 }
 
 /** By name and by number. */
-const codes: ReadonlyMap<unknown, number> = new Map<unknown, number>(Object.entries(status).flatMap(([name, code]): (readonly [unknown, number])[] => (typeof code === "number" && code > 0 ? [[name, code], [code, code]] : [])));
+const codes: ReadonlyMap<unknown, number> = new Map<unknown, number>(Object.entries(status).flatMap(([name, code]): (readonly [unknown, number])[] => (typeof code === "number" && code !== status.OK ? [[name, code], [code, code]] : [])));
 
 /** A gRPC status, by its name or its number. */
 function codeOf(value: unknown): number | undefined {

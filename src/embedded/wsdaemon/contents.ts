@@ -149,7 +149,7 @@ export class Contents {
   #disposal(held: Held, { backup, backupLogs }: wsdaemon.DisposeWorkspaceRequest): Work {
     const answer = (): Uint8Array => wsdaemon.DisposeWorkspaceResponse.encode({ gitStatus: gitStatusOf(held.initializer, held.id) ?? null }).finish();
     if (held.disposal) return joining(held.disposal.promise, answer, () => new Refusal(status.UNAVAILABLE, "another attempt to dispose of the workspace ended without success"));
-    if (backup === true) mustBeStorable(held);
+    if (backup) mustBeStorable(held);
     const disposal = Promise.withResolvers<boolean>();
     held.disposal = disposal;
     return {

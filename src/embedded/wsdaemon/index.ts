@@ -1,5 +1,5 @@
 /** A node daemon of the built-in cluster on a real port: it speaks the real protocol (spec: wire), with mutual TLS if it is given certificates. */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { nodeDaemonMethods } from "./contents.ts";
 import type { NodeDaemonMethod } from "./contents.ts";
@@ -35,6 +35,8 @@ export interface EmbeddedNodeDaemon {
 
 /** Starts a node daemon. Rejects if it can not listen, or the TLS files are none. */
 export async function startNodeDaemon({ host = "127.0.0.1", port = 0, tls, ...options }: NodeDaemonOptions = {}): Promise<EmbeddedNodeDaemon> {
+  // Errors are told by who meets them: a port that is taken is no news where another one is tried.
+  setLogVerbosity(logVerbosity.NONE);
   const service = new NodeDaemonService(options);
   const server = new Server();
   server.addService(definition, implementation(service));

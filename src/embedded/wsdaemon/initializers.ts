@@ -1,6 +1,6 @@
 /** What the built-in node daemon reads in an initializer: its kind, the snapshots that it needs, and the Git repository that it leaves. */
 import { createHash } from "node:crypto";
-import type { contentservice } from "../../gen/proto.js";
+import { contentservice } from "../../gen/proto.js";
 
 type Initializer = contentservice.WorkspaceInitializer.$Properties;
 
@@ -39,7 +39,8 @@ export function gitStatusOf(initializer: Initializer | undefined, id: string): c
   return undefined;
 }
 
-/** Target modes 2 and 3 name a branch. */
 function branchOf({ targetMode, cloneTaget }: contentservice.GitInitializer.$Properties): string {
-  return ((targetMode ?? 0) >= 2 && cloneTaget) || "main";
+  const { REMOTE_BRANCH, LOCAL_BRANCH } = contentservice.CloneTargetMode;
+  const named = targetMode === REMOTE_BRANCH || targetMode === LOCAL_BRANCH;
+  return (named && cloneTaget) || "main";
 }

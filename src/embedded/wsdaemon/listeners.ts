@@ -22,16 +22,25 @@ export function loopbackAddress(index: number): string {
 export async function listen({ nodes, shared, ...options }: ListenOptions): Promise<readonly EmbeddedNodeDaemon[]> {
   const together = shared ?? !(await canListen(loopbackAddress(nodes.length - 1)));
   const places = together ? [{ host: "127.0.0.1", nodes }] : nodes.map((node, index) => ({ host: loopbackAddress(index), nodes: [node] }));
-  for (let left = attempts; ; left--) {
-    const started: EmbeddedNodeDaemon[] = [];
+  const tries = options.port ? 1 : attempts;
+  for (let left = tries; ; left--) {
     try {
-      for (const place of places) started.push(await startNodeDaemon({ ...options, ...place, port: started[0]?.port ?? options.port }));
-      return started;
+      return await listenAt(places, options);
     } catch (error) {
-      for (const daemon of started) daemon.close();
-      const chosen = (options.port ?? 0) === 0;
-      if (!chosen || left <= 1 || !isTaken(error)) throw error;
+      if (left <= 1 || !isTaken(error)) throw error;
     }
+  }
+}
+
+/** All on the port that the first one has. */
+async function listenAt(places: readonly Pick<NodeDaemonOptions, "host" | "nodes">[], options: NodeDaemonOptions): Promise<readonly EmbeddedNodeDaemon[]> {
+  const started: EmbeddedNodeDaemon[] = [];
+  try {
+    for (const place of places) started.push(await startNodeDaemon({ ...options, ...place, port: started[0]?.port ?? options.port }));
+    return started;
+  } catch (error) {
+    for (const daemon of started) daemon.close();
+    throw error;
   }
 }
 

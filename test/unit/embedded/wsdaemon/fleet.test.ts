@@ -18,9 +18,9 @@ const id = "ws-one";
 interface Setup extends ClusterLife {
   readonly all: NodeDaemons;
   /** The daemon's pod of a node, as it is now. */
-  daemonPod(node: string): KubeObject | undefined;
+  readonly daemonPod: (node: string) => KubeObject | undefined;
   /** Status code of a WaitForInit at the pod's own address. */
-  ask(node: string): Promise<status>;
+  readonly ask: (node: string) => Promise<status>;
 }
 
 async function setup(t: TestContext, options: NodeDaemonsOptions = {}, nodes = 2): Promise<Setup> {

@@ -15,12 +15,12 @@ interface Daemon {
   readonly clock: VirtualClock;
   readonly service: NodeDaemonService;
   /** Gives the answer's bytes; rejects with the Refusal. */
-  call(method: NodeDaemonMethod, request: Uint8Array): Promise<Uint8Array>;
-  init(request?: wsdaemon.InitWorkspaceRequest.$Properties): Promise<Uint8Array>;
-  wait(): Promise<Uint8Array>;
-  snapshot(returnImmediately?: boolean): Promise<string>;
-  backup(): Promise<string>;
-  dispose(backup?: boolean, backupLogs?: boolean): Promise<wsdaemon.DisposeWorkspaceResponse>;
+  readonly call: (method: NodeDaemonMethod, request: Uint8Array) => Promise<Uint8Array>;
+  readonly init: (request?: wsdaemon.InitWorkspaceRequest.$Properties) => Promise<Uint8Array>;
+  readonly wait: () => Promise<Uint8Array>;
+  readonly snapshot: (returnImmediately?: boolean) => Promise<string>;
+  readonly backup: () => Promise<string>;
+  readonly dispose: (backup?: boolean, backupLogs?: boolean) => Promise<wsdaemon.DisposeWorkspaceResponse>;
 }
 
 function daemon(): Daemon {
