@@ -177,15 +177,19 @@ export class Leader {
     if (signal.aborted || this.#isTaken()) return;
     try {
       const sent = await this.#write(lease, renewDeadlineMs, signal);
-      if (this.#claimedUntil !== undefined && clock.monotonic() < this.#claimedUntil) return;
-      this.#claimedUntil = undefined;
       // The answer may have taken too long, or we were stopped meanwhile; or we are asked to leave.
-      if (!signal.aborted && ageOf(sent, clock) < renewDeadlineMs) this.#begin(sent);
+      if (!signal.aborted && !this.#onlyClaims() && ageOf(sent, clock) < renewDeadlineMs) this.#begin(sent);
     } catch (error) {
       // Others were faster, or it is not as it was when we held it: the next look tells.
       if (!isConflict(error) && !isMissing(error)) throw error;
       this.#mark("outdated");
     }
+  }
+
+  /** Whether the Lease is ours, but others may still believe that they lead. */
+  #onlyClaims(): boolean {
+    if (this.#claimedUntil !== undefined && this.#options.clock.monotonic() >= this.#claimedUntil) this.#claimedUntil = undefined;
+    return this.#claimedUntil !== undefined;
   }
 
   /** Reads the Lease and notes what it says. Undefined: there is none. */
@@ -217,15 +221,22 @@ export class Leader {
   }
 
   #observe(lease: Lease): void {
-    const { clock, leaseDurationMs, log } = this.#options;
+    const { clock, log } = this.#options;
     const before = this.#seen;
     const isNews = before?.state === "missing" || !before || !saysTheSame(before.lease, lease);
     this.#seen = { lease, since: isNews ? clock.monotonic() : before.since, state: "current" };
-    if (!this.#isOurs(lease)) {
+    if (this.#isOurs(lease)) this.#noteClaim(before);
+    else {
       this.#mayHold = false;
       this.#claimedUntil = undefined;
-    } else if (this.#claimedUntil === Number.POSITIVE_INFINITY) this.#claimedUntil = clock.monotonic() + Math.max(leaseDurationMs, before?.lease.durationMs ?? 0);
+    }
     if (before?.lease.holder !== lease.holder) log.info({ holder: lease.holder }, lease.holder === "" ? "nobody holds the Lease" : "the Lease has a holder");
+  }
+
+  /** What we have made where one was missing is there: whoever held the other one has as much time as that one gave. */
+  #noteClaim(before: Observation | undefined): void {
+    const { clock, leaseDurationMs } = this.#options;
+    if (this.#claimedUntil === Number.POSITIVE_INFINITY) this.#claimedUntil = clock.monotonic() + Math.max(leaseDurationMs, before?.lease.durationMs ?? 0);
   }
 
   /** What was seen does not count as it was. */
