@@ -55,6 +55,12 @@ export const measurements: readonly Measurement[] = [
   measurement("ready", "ready", "the daemon's start with 5,000 workspaces", [], ["ready_s", "list_s", "loop_delay_max_ms", "rss_mb", "rss_max_mb"]),
   measurement("connect", "connect", "1,500 subscribers come, get the statuses of 1,000 workspaces each, and go", [], ["connect_p50_ms", "connect_p99_ms", "rss_connected_mb", "rss_after_mb"]),
   measurement("scrape", "scrape", "/metrics under load", [], ["scrape_p99_ms", "loop_delay_max_ms"]),
+  measurement("start", "start", "50 starts at once beside the API server's own time for their pods, and 1,000 at the same moment", [atMost("start_overhead_p99_ms", 50), atMost("api_requests_per_start", 1), atMost("start_lost", 0), atMost("start_twice", 0), atLeast("storm_succeeded", 1000)],
+    ["start_p50_ms", "start_p99_ms", "bare_create_p50_ms", "bare_create_p99_ms", "start_overhead_p50_ms", "starts_per_s", "bare_creates_per_s", "stop_overhead_p99_ms", "paced_start_p99_ms", "paced_start_overhead_p99_ms", "storm_ms", "bare_storm_ms", "storm_stop_ms"]),
+  measurement("markactive", "markactive", "MarkActive beside bare grpc-js with the same bytes, and of 10,000 workspaces every 30 s", [atLeast("ratio_to_bare", 0.7), atMost("daemon_cpu_percent", 5)],
+    ["bare_cpu_percent", "per_cpu_ratio_to_bare", "calls_per_s", "p99_ms", "api_requests", "steady_calls_per_s", "steady_api_requests", "steady_p99_ms"]),
+  measurement("calls", "calls", "every call with one answer, by four callers", [],
+    ["calls_per_s", "describe_cluster_p99_ms", "describe_workspace_p99_ms", "get_workspaces_p99_ms", "mark_active_p99_ms", ...["set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"].flatMap((call) => [`${call}_p99_ms`, `${call}_overhead_p50_ms`, `${call}_overhead_p99_ms`])]),
   measurement("soak", "soak --seconds 1800 --rate 300", "all of it together for half an hour", [], ["rss_slope_mb_per_h", "rss_slope_noise_mb_per_h", "rss_first_mb", "rss_last_mb", "latency_p99_ms"], 1),
 ];
 

@@ -52,7 +52,7 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<void>
 async function runAll(scenario: Scenario, options: Options, { signal, stderr }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
   const say = teller(stderr);
   const outcomes: Outcome[] = [];
-  await using lab = await Lab.open(options, signal, say);
+  await using lab = await Lab.open(options, signal, say, scenario);
   await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     say(`run ${i + 1} of ${options.runs}`);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
-import { Cluster, ownLabel } from "./load/kube.ts";
+import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
 import type { Options } from "./options.ts";
 import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
@@ -16,6 +16,8 @@ import { Usage } from "./report/usage.ts";
 /** Node that the built-in cluster does not have: nobody runs these pods. */
 const absentNode = "bench-node";
 const startTimeoutMs = 30_000;
+/** Seed of the first twin: beyond those of all workspaces. */
+const firstTwin = 2 ** 29;
 /** For the built-in cluster: short pauses. All it makes stays a while (its history), and is copied by a small young generation in few milliseconds; threads that help would be waited for on busy cores. */
 const clusterFlags = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
 
@@ -27,9 +29,11 @@ export class Lab implements AsyncDisposable {
   readonly #say: (text: string) => void;
   readonly #ending = new AsyncDisposableStack();
   #kubeconfig = "";
+  #namespace = "";
   #cluster: Cluster | undefined;
   #builtIn = false;
-  #names: string[] = [];
+  readonly #names: string[] = [];
+  readonly #twins: string[] = [];
   #nextStamp = 1;
 
   private constructor(options: Options, signal: AbortSignal, say: (text: string) => void) {
@@ -39,11 +43,12 @@ export class Lab implements AsyncDisposable {
     this.#ending.defer(() => this.usage.stop());
   }
 
-  /** Opens it on the built-in cluster, or on the one of --kubeconfig. */
-  static async open(options: Options, signal: AbortSignal, say: (text: string) => void): Promise<Lab> {
+  /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
+  static async open(options: Options, signal: AbortSignal, say: (text: string) => void, { replays = false }: { readonly replays?: boolean }): Promise<Lab> {
     const lab = new Lab(options, signal, say);
     try {
-      await lab.#open();
+      // Events have to be written somewhere.
+      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -56,8 +61,13 @@ export class Lab implements AsyncDisposable {
   }
 
   get cluster(): Cluster {
-    if (!this.#cluster) throw new Error("the lab is not open");
+    if (!this.#cluster) throw new Error("the lab has no cluster");
     return this.#cluster;
+  }
+
+  /** Of the workspaces. */
+  get namespace(): string {
+    return this.#namespace;
   }
 
   get kubeconfig(): string {
@@ -87,22 +97,32 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Makes workspaces until there are as many. Gives their pods' names. */
-  async workspaces(count: number): Promise<readonly string[]> {
-    const missing = count - this.#names.length;
-    if (missing > 0) this.#say(`making ${missing} workspaces of ${this.options.size} bytes`);
-    const first = this.#names.length;
+  workspaces(count: number): Promise<readonly string[]> {
+    return this.#pods(this.#names, count, "workspaces", 1);
+  }
+
+  /** The same for pods that are like workspaces, and that no workspace manager looks at. */
+  twins(count: number): Promise<readonly string[]> {
+    return this.#pods(this.#twins, count, "pods like workspaces", firstTwin, hiddenMarker);
+  }
+
+  async #pods(names: string[], count: number, what: string, firstSeed: number, marker?: string): Promise<readonly string[]> {
+    const missing = count - names.length;
+    if (missing > 0) this.#say(`making ${missing} ${what} of ${this.options.size} bytes`);
+    const first = names.length;
     const made: string[] = [];
     await this.cluster.each(missing, async (i) => {
-      made[i] = await this.cluster.createWorkspace(first + i + 1, this.options.size, this.node);
+      made[i] = await this.cluster.createWorkspace(firstSeed + first + i, this.options.size, this.node, marker);
     }, this.signal);
     this.signal.throwIfAborted();
-    this.#names.push(...made);
-    return this.#names.slice(0, count);
+    names.push(...made);
+    return names.slice(0, count);
   }
 
   /** Fills the namespace with Events that no workspace has to do with. */
   async events(count: number): Promise<void> {
-    if (count > 0) this.#say(`writing ${count} other Events`);
+    if (count === 0) return;
+    this.#say(`writing ${count} other Events`);
     await this.cluster.each(count, (i) => this.cluster.createEvent(i), this.signal);
     this.signal.throwIfAborted();
   }
@@ -110,7 +130,7 @@ export class Lab implements AsyncDisposable {
   /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.cluster.namespace, workers: options.workers });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps });
     this.usage.watch("daemon", daemon.pid);
     return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
   }
@@ -122,16 +142,19 @@ export class Lab implements AsyncDisposable {
     return part;
   }
 
-  async #open(): Promise<void> {
-    const { kubeconfig, namespace, entry } = this.options;
+  async #open(withoutCluster: boolean): Promise<void> {
+    const { kubeconfig, namespace = this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
+    this.#namespace = namespace ?? "";
+    if (withoutCluster) return;
     this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry));
-    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace ?? (this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`));
+    const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace);
     this.#cluster = cluster;
+    this.#namespace = cluster.namespace;
     this.#ending.defer(() => cluster.close());
-    await cluster.open();
     // A cluster of ours goes as a whole.
     if (!this.#builtIn) this.#ending.defer(() => this.#clean(cluster));
+    await cluster.open();
   }
 
   /** What can not be removed is told; the figures are good all the same. */

@@ -21,6 +21,10 @@ export interface Options {
   readonly stalled: number;
   /** Calls that are under way at the same time. */
   readonly concurrency: number;
+  /** Calls at the same moment. */
+  readonly storm: number;
+  /** Requests per second that our daemon may make of the API server; 0: as many as it does by itself. */
+  readonly qps: number;
   /** Other Events in the namespace. */
   readonly events: number;
   readonly runs: number;
@@ -68,6 +72,8 @@ const numbers = [
   { name: "size", unit: "<bytes>", about: "of a pod as JSON", min: 0, max: 200_000, common: 20_000 },
   { name: "stalled", unit: "<n>", about: "subscribers that do not read, beside the others", min: 0, max: 10_000, common: 0 },
   { name: "concurrency", unit: "<n>", about: "calls under way at a time", min: 1, max: 1000, common: 4 },
+  { name: "storm", unit: "<n>", about: "calls at the same moment; 0: none", min: 0, max: 20_000, common: 1000 },
+  { name: "qps", unit: "<n>", about: "requests per second that our daemon may make of the API server, and twice as many at once; 0: what it does by itself", min: 0, max: 500_000, common: 0 },
   { name: "events", unit: "<n>", about: "other Events that are written into the namespace first", min: 0, max: 100_000, common: 0 },
   { name: "runs", unit: "<n>", about: "runs; the median of each figure is reported, and its spread", min: 1, max: 100, common: 1 },
   { name: "clients", unit: "<n>", about: "processes of subscribers", min: 1, max: 64, common: 1 },
@@ -110,7 +116,7 @@ function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described 
     .option("--tls-key <file>", "its key, PEM")
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
-    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}`);
+    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
   return program;
 }
 
@@ -126,7 +132,7 @@ function complete(defaults: Defaults, given: Given): Options {
   return {
     entry: fileURLToPath(new URL(`../main/index${extname(import.meta.url)}`, import.meta.url)), connections: subscribers, ...given,
     workspaces: value("workspaces"), subscribers, rate: value("rate"), changes: value("changes"), seconds: value("seconds"), warmup: value("warmup"), size: value("size"),
-    stalled: value("stalled"), concurrency: value("concurrency"), events: value("events"), runs: value("runs"), clients: value("clients"),
+    stalled: value("stalled"), concurrency: value("concurrency"), storm: value("storm"), qps: value("qps"), events: value("events"), runs: value("runs"), clients: value("clients"),
   };
 }
 

@@ -37,11 +37,13 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
 
 /** Waits for work, but no longer than `ms`: then it goes on by itself, and its failure is no one's. Rejects if it fails before. */
 export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  const done = new AbortController();
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  // No signal: aborting one makes an exception with its stack, for each write of the daemon.
+  const cancel = clock.timer(ms, resolve);
   try {
-    await Promise.race([work, sleep(clock, ms, done.signal)]);
+    await Promise.race([work, late]);
   } finally {
-    done.abort();
+    cancel();
   }
 }
 

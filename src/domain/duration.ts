@@ -3,13 +3,15 @@
 const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, "µs": 1e-3, "μs": 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 /** Largest magnitude Go can hold (int64 nanoseconds), in milliseconds. */
 const maxMs = 2 ** 63 / 1e6;
+/** A sign and the rest: no duration that makes sense has more characters. */
+const durationShape = /^([+-]?)(.{1,100})$/s;
 
 /**
  * Parses a Go duration.
- * @returns milliseconds (fractions for sub-millisecond units), or undefined if the text is not one.
+ * @returns milliseconds (fractions for sub-millisecond units), or undefined if the text is not one, or has more than 100 characters after its sign.
  */
 export function parseGoDuration(text: string): number | undefined {
-  const match = /^([+-]?)(.+)$/s.exec(text);
+  const match = durationShape.exec(text);
   if (!match) return undefined;
   const rest = match[2] ?? "";
   if (rest === "0") return 0;

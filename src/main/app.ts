@@ -4,10 +4,12 @@ import type { Log } from "../domain/log.ts";
 import type { Environment } from "./config/env.ts";
 import { checkReadable, checkServerFiles } from "./config/files.ts";
 import { toDeriveConfig, type Config } from "./config/index.ts";
+import { storageFileWarnings } from "./config/storage-files.ts";
 import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
 import { readLogin } from "./kube/kubeconfig.ts";
+import { beginTracing } from "./tracing/begin.ts";
 import { findKubeSource, type KubeSource } from "./kube/source.ts";
 
 /** How `run` was called. */
@@ -27,12 +29,14 @@ export interface RunOptions {
 export async function startDaemon(options: RunOptions): Promise<Daemon> {
   const { log } = options;
   await checkServerFiles(options.config);
+  for (const warning of await storageFileWarnings(options.config.content.storage)) log.warn({}, warning);
   const source = findKubeSource({ kubeconfig: options.kubeconfig, env: options.env.variables, home: options.env.home });
   // Read again and again later, as credentials change; but what can not be used now will not mend itself. A service account's files may come late.
   if (source.kind === "kubeconfig") await checkKubeconfig(source);
   const credentials = new Credentials(source, systemClock, log);
   return assembleDaemon({
     ...fromConfig(options.config),
+    tracing: await beginTracing(options.config.wsmand.tracing, options.env.variables, log),
     connect: (hooks) => new KubeClient({ credentials, clock: systemClock, hooks }),
     clock: systemClock,
     random: Math.random,
@@ -45,8 +49,8 @@ async function checkKubeconfig(source: Extract<KubeSource, { kind: "kubeconfig" 
   await readLogin(source);
 }
 
-function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "random" | "log"> {
-  const { manager, rpcServer, prometheus, wsmand } = config;
+function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" | "clock" | "random" | "log"> {
+  const { manager, rpcServer, imageBuilderProxy, prometheus, wsmand } = config;
   return {
     namespace: manager.namespace,
     rpc: { addr: rpcServer.addr, tls: rpcServer.tls },
@@ -58,7 +62,9 @@ function fromConfig(config: Config): Omit<DaemonOptions, "connect" | "clock" | "
     drainTimeoutMs: wsmand.drainTimeout,
     rateLimits: rpcServer.rateLimits,
     lifecycle: wsmand.lifecycle.enabled,
+    imageBuilder: imageBuilderProxy.targetAddr,
     manager,
+    storage: config.content.storage,
     seccompField: wsmand.pods.seccompField,
     kubernetes: wsmand.kubernetes,
     persistIntervalMs: wsmand.activity.persistInterval,

@@ -2,6 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { Metrics } from "../metrics/registry.ts";
 import { readPodTemplate } from "./config/pod-template.ts";
+import { ContentLayers } from "./content/layers.ts";
+import type { BoundedStorage } from "./content/bounded.ts";
+import { openStorage } from "./content/open.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { Budget } from "./kube/budget.ts";
 import type { KubeClient } from "./kube/client.ts";
@@ -11,6 +14,7 @@ import { podFetcher } from "./kube/pods.ts";
 import { buildControl, type Control } from "./control.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation } from "./lifecycle/creation.ts";
+import { ImageSpecs } from "./lifecycle/image-specs.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
 import { Vacancies } from "./lifecycle/vacancies.ts";
@@ -25,6 +29,7 @@ import type { Steering } from "./rpc/ports.ts";
 import { StatusCache } from "./state/cache.ts";
 import { stopReason, takeCensus } from "./state/census.ts";
 import { Registry } from "./state/registry.ts";
+import { withHeaders } from "./state/frame.ts";
 import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
@@ -47,18 +52,21 @@ export interface Core {
   readonly nodes: NodeDaemonClient;
   readonly control: Control;
   readonly vacancies: Vacancies;
+  readonly imageSpecs: ImageSpecs;
+  /** Where contents are; undefined: none is configured. */
+  readonly storage: BoundedStorage | undefined;
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
 export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
-  const { clock, random, log } = options;
+  const { clock, random, log, tracing } = options;
   const { subscriptions, workspaces } = metrics;
   const oddities = new Oddities(metrics.pipeline, log);
   const cache = new StatusCache(options.cache, metrics.cache);
   const store = new StateStore(new Registry(), cache, versions, {
     published(update) {
       subscriptions.published.add();
-      hub.publish(update);
+      hub.publish(tracing ? { ...update, frame: withHeaders(update.frame, tracing.published(update.facts.id)) } : update);
     },
     suppressed: () => subscriptions.suppressed.add(),
     started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
@@ -116,27 +124,33 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   });
   bindGauges(metrics, { store, hub, pipeline });
   const snapshots = new Snapshots(options.manager, objects, clock);
-  const starter = buildStarter(options, { objects, writer, snapshots, store, rereader });
-  const { nodeDaemons, nodes } = buildNodes(options);
+  const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
+  const { nodeDaemons, nodes } = buildNodes(options, metrics);
   const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
   const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies };
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, ...buildImageSpecs(options, objects) };
 }
 
-function buildNodes({ manager }: DaemonOptions): Pick<Core, "nodeDaemons" | "nodes"> {
+function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
   const nodeDaemons = new NodeDaemons((ip) => nodes.drop(ip));
-  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node) });
+  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node), observers: { metrics: metrics.rpcClient, tracing, clock } });
   return { nodeDaemons, nodes };
 }
 
-function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
-  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), readTemplate: readPodTemplate });
+function buildImageSpecs({ storage: config, clock, log }: DaemonOptions, objects: KubeObjects): Pick<Core, "imageSpecs" | "storage"> {
+  const storage = config && openStorage(config, clock);
+  const layers = config && storage && new ContentLayers({ storage, config, clock, log });
+  return { imageSpecs: new ImageSpecs({ objects, layers }), storage };
+}
+
+function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
+  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
   return new Starter({ creation, clock, randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
 }
 
 /** What the calls that change something work with. */
-export function steeringOf({ manager }: DaemonOptions, { writer, activity, starter, snapshots, nodes }: Core): Steering {
-  return { writer, activity, starter, snapshots, nodes, urls: manager };
+export function steeringOf({ manager }: DaemonOptions, { writer, activity, starter, snapshots, nodes, imageSpecs }: Core): Steering {
+  return { writer, activity, starter, snapshots, nodes, imageSpecs, urls: manager };
 }
 
 function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {

@@ -4,7 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
 import type { DeriveConfig } from "../domain/messages.ts";
 import { eventReasons, workspaceSelector } from "../domain/names.ts";
-import type { ManagerConfig, RateLimit } from "./config/types.ts";
+import type { ManagerConfig, RateLimit, StorageConfig } from "./config/types.ts";
 import { buildCore, steeringOf, type Core } from "./core.ts";
 import { startHttpServer } from "../metrics/http.ts";
 import { createMetrics, type Metrics } from "../metrics/registry.ts";
@@ -14,10 +14,12 @@ import type { ReflectorLimits } from "./kube/limits.ts";
 import { Reflector } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
 import { startPool } from "./pipeline/pool.ts";
+import type { RpcDependencies } from "./rpc/ports.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
 import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import type { Hub, HubLimits } from "./subscriptions/hub.ts";
 import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";
 
@@ -35,8 +37,14 @@ export interface DaemonOptions {
   readonly rateLimits: readonly RateLimit[];
   /** Whether it acts on workspaces by itself: brings them up, times them out, backs them up, takes them down. */
   readonly lifecycle: boolean;
+  /** "host:port" that calls of the image builder are passed on to; undefined: they are not served. */
+  readonly imageBuilder: string | undefined;
+  /** Undefined: off. Closed by the daemon. */
+  readonly tracing: Tracing | undefined;
   /** Section `manager`: what new workspaces are made of. */
   readonly manager: ManagerConfig;
+  /** Section `content.storage`; undefined: there is no storage. */
+  readonly storage?: StorageConfig | undefined;
   /** Set seccomp profiles in the security context of new pods as well. */
   readonly seccompField: boolean;
   /** Requests per second to the API server beside watches and lists, and at once after a pause. */
@@ -80,9 +88,13 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const metrics = createMetrics();
   const versions = new VersionClock(clock, () => metrics.workspaces.clockRanBackwards());
   const client = options.connect({
-    onRequest: ({ verb, resource, code, seconds }) => metrics.kube.request(verb, resource, code, seconds),
+    onRequest: (request) => {
+      metrics.kube.request(request.verb, request.resource, request.code, request.seconds);
+      options.tracing?.requested(request);
+    },
     observe: (dateMs) => versions.observe(dateMs),
   });
+  cleanup.push(() => options.tracing?.close(flushMs));
   cleanup.push(() => client.close());
   const pool = await startPool({ workers: options.workers, derive: options.derive, log });
   cleanup.push(() => pool.close());
@@ -94,13 +106,14 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.hub.shutdown(0));
   cleanup.push(() => core.vacancies.close());
   cleanup.push(() => core.nodes.close());
+  cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
   cleanup.push(() => core.starter.settled(Math.min(flushMs, options.drainTimeoutMs / 2)));
   cleanup.push(() => core.activity.flush(Math.min(flushMs, options.drainTimeoutMs / 2)));
   const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
   // Served until the drain is over, so that it can be watched.
   if (http) cleanup.push(() => http.close());
-  const rpc = await startRpcServer(options.rpc, { reader: core.workspaces, hub: core.hub, classes: options.manager.workspaceClasses, steering: steeringOf(options, core), rateLimits: options.rateLimits, metrics: metrics.rpc, clock, log });
+  const rpc = await startRpcServer(options.rpc, rpcDependencies(options, metrics, core));
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);
@@ -128,6 +141,12 @@ async function act(watching: Watching, core: Core, ending: AbortSignal): Promise
   await watching.synced;
   await watching.nodesKnown;
   if (!ending.aborted) core.control.lead({ signal: ending, goesOn: () => !ending.aborted });
+}
+
+function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): RpcDependencies {
+  const { manager, rateLimits, tracing, clock, log } = options;
+  const imageBuilder = options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient };
+  return { reader: core.workspaces, hub: core.hub, classes: manager.workspaceClasses, steering: steeringOf(options, core), rateLimits, imageBuilder, tracing, metrics: metrics.rpc, clock, log };
 }
 
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */

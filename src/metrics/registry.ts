@@ -6,14 +6,16 @@ import { createKubeMetrics } from "./kube.ts";
 import type { KubeMetrics } from "./kube.ts";
 import { createCacheMetrics, createPipelineMetrics, createSubscriptionMetrics } from "./pipeline.ts";
 import type { CacheMetrics, PipelineMetrics, SubscriptionMetrics } from "./pipeline.ts";
-import { createRpcMetrics } from "./rpc.ts";
-import type { RpcMetrics } from "./rpc.ts";
+import { createRpcClientMetrics, createRpcMetrics } from "./rpc.ts";
+import type { CallMetrics, RpcMetrics } from "./rpc.ts";
 import { createWorkspaceMetrics } from "./workspaces.ts";
 import type { WorkspaceMetrics } from "./workspaces.ts";
 
 /** All metrics (spec: metrics). Recording never throws and never waits. */
 export interface Metrics {
   readonly rpc: RpcMetrics;
+  /** Of our calls to node daemons and the image builder. */
+  readonly rpcClient: CallMetrics;
   readonly workspaces: WorkspaceMetrics;
   readonly lifecycle: LifecycleMetrics;
   readonly pipeline: PipelineMetrics;
@@ -43,6 +45,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
   }));
   return {
     rpc: createRpcMetrics(registry),
+    rpcClient: createRpcClientMetrics(registry),
     workspaces: createWorkspaceMetrics(registry, () => leads),
     lifecycle: createLifecycleMetrics(registry),
     pipeline: createPipelineMetrics(registry),

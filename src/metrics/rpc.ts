@@ -1,4 +1,4 @@
-/** Metrics of gRPC calls, with the names, labels and codes that Go servers have (spec: metrics). */
+/** Metrics of gRPC calls, those that came and those to others, with the names, labels and codes that Go has (spec: metrics). */
 import type { Registry } from "prom-client";
 import { tallyHistograms } from "./tally-histogram.ts";
 import type { Tally } from "./tally.ts";
@@ -11,18 +11,22 @@ export type GrpcType = "unary" | "client_stream" | "server_stream" | "bidi_strea
 export interface MethodMetrics {
   /** A call began. */
   readonly started: Tally;
-  /** Messages from clients. */
+  /** Messages from the other side. */
   readonly received: Tally;
-  /** Messages to clients. */
+  /** Messages to the other side. */
   readonly sent: Tally;
   /** A call ended with this gRPC status code, after so many seconds. */
   handled(code: number, seconds: number): void;
 }
 
-/** Metrics of the gRPC server. */
-export interface RpcMetrics {
+/** Metrics of calls on one side, of servers or of clients. */
+export interface CallMetrics {
   /** The recorder of a method; always the same one for the same method, with its series present at zero from then on. */
   method(type: GrpcType, service: string, method: string): MethodMetrics;
+}
+
+/** Metrics of the gRPC server. */
+export interface RpcMetrics extends CallMetrics {
   /** A call of a method that has a rate limit came; `limited`: it was refused or had to wait. */
   rateLimited(method: string, limited: boolean): void;
 }
@@ -38,15 +42,23 @@ const handlingBuckets = [0.005, 0.025, 0.05, 0.1, 0.5, 1, 2.5, 5, 30, 60, 120, 2
 
 /** Declares the grpc_server_* metrics. */
 export function createRpcMetrics(registry: Registry): RpcMetrics {
-  const started = tallyCounters(registry, "grpc_server_started_total", "Calls that began.", labelNames);
-  const received = tallyCounters(registry, "grpc_server_msg_received_total", "Messages that clients sent.", labelNames);
-  const sent = tallyCounters(registry, "grpc_server_msg_sent_total", "Messages sent to clients.", labelNames);
-  const handled = tallyCounters(registry, "grpc_server_handled_total", "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
-  const handling = tallyHistograms(registry, { name: "grpc_server_handling_seconds", help: "Time from a call's begin to its end.", buckets: handlingBuckets });
   const limiter = tallyCounters(registry, "grpc_server_rate_limiter_calls_total", "Calls of methods that have a rate limit, by whether they were limited.", ["grpc_method", "rate_limited"]);
+  return { ...callMetrics(registry, "grpc_server", "clients"), rateLimited: (method, limited) => limiter.of(method, String(limited)).add() };
+}
+
+/** Declares the grpc_client_* metrics. */
+export function createRpcClientMetrics(registry: Registry): CallMetrics {
+  return callMetrics(registry, "grpc_client", "servers");
+}
+
+function callMetrics(registry: Registry, prefix: string, others: string): CallMetrics {
+  const started = tallyCounters(registry, `${prefix}_started_total`, "Calls that began.", labelNames);
+  const received = tallyCounters(registry, `${prefix}_msg_received_total`, `Messages that ${others} sent.`, labelNames);
+  const sent = tallyCounters(registry, `${prefix}_msg_sent_total`, `Messages sent to ${others}.`, labelNames);
+  const handled = tallyCounters(registry, `${prefix}_handled_total`, "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
+  const handling = tallyHistograms(registry, { name: `${prefix}_handling_seconds`, help: "Time from a call's begin to its end.", buckets: handlingBuckets });
   const methods = new Map<string, MethodMetrics>();
   return {
-    rateLimited: (method, limited) => limiter.of(method, String(limited)).add(),
     method(type, service, method) {
       const key = `/${service}/${method}`;
       const known = methods.get(key);

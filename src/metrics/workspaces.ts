@@ -19,10 +19,12 @@ export interface WorkspaceCounts {
 /** Why a workspace stopped (label `reason`). */
 export type StopReason = "tab-closed" | "timeout" | "failed" | "regular-stop";
 
-/** Metrics of workspaces. Only the leader reports them, so that sums over replicas are right. */
+/** Metrics of workspaces. Only the leader reports them, so that sums over replicas are right; but starts, which are counted where they were asked for. */
 export interface WorkspaceMetrics {
   /** Where the gauges come from; the last one given counts. */
   source(read: () => WorkspaceCounts): void;
+  /** A workspace's pod was made for a call of StartWorkspace. @param type its name in wsman.WorkspaceType. */
+  created(type: string, workspaceClass: string): void;
   /** A workspace reached RUNNING for the first time, so many seconds after its creation. */
   started(type: number, workspaceClass: string, seconds: number): void;
   /** A workspace reached STOPPED. */
@@ -48,12 +50,14 @@ export function createWorkspaceMetrics(registry: Registry, leads: () => boolean)
     buckets: Array.from({ length: 10 }, (_, i) => 2 * 2 ** i),
     registers: [registry],
   });
+  const starts = tallyCounters(registry, "gitpod_ws_manager_workspace_starts_total", "Workspaces that were started successfully.", ["type", "class"]);
   const stops = tallyCounters(registry, "gitpod_ws_manager_workspace_stops_total", "Workspaces that stopped, by reason.", ["reason", "type", "class"]);
   const backwards = tallyCounter(registry, "gitpod_ws_manager_wall_time_monotonicity_violation_total", "Times that the wall clock ran backwards.");
   return {
     source(given) {
       read = given;
     },
+    created: (type, workspaceClass) => starts.of(type, classLabel(workspaceClass)).add(),
     started(type, workspaceClass, seconds) {
       if (leads() && seconds >= 0) startup.observe({ type: typeLabel(type), class: classLabel(workspaceClass) }, seconds);
     },

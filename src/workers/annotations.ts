@@ -1,22 +1,8 @@
 /** Decoding what is packed into a workspace pod's annotations: base64 of protobuf, and JSON. */
+import { decodeBase64 } from "../domain/base64.ts";
 import { asObject, stringAt, type JsonObject } from "../domain/json.ts";
 import { contentservice, registryfacade, wsman } from "../gen/proto.js";
 import { InvalidPodError } from "./pod.ts";
-
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-
-/** Strict base64, as Go decodes it: line breaks are skipped, padding is required. Undefined if the text is not that. */
-function decodeBase64(text: string): Buffer | undefined {
-  const plain = text.includes("\n") || text.includes("\r") ? text.replaceAll(/[\r\n]/g, "") : text;
-  const bytes = Buffer.from(plain, "base64");
-  // What encodes to the same text was strict, and far cheaper to tell so; the pattern decides about the rest.
-  return bytes.toString("base64") === plain || base64.test(plain) ? bytes : undefined;
-}
-
-/** The encoded contentservice.WorkspaceInitializer in annotation gitpod/contentInitializer; undefined if it is not base64. */
-export function initializerBytes(text: string): Uint8Array | undefined {
-  return decodeBase64(text);
-}
 
 /**
  * Decodes annotation gitpod/imageSpec.

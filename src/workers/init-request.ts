@@ -1,9 +1,9 @@
 /** What a node daemon has to know to put a workspace's content in place, from its pod (spec: lifecycle, "Content initialization"). */
 import type { Action } from "../domain/actions.ts";
+import { decodeBase64 } from "../domain/base64.ts";
 import type { ResultRange, WorkspaceFacts } from "../domain/messages.ts";
 import { annotations, labels } from "../domain/names.ts";
 import { wsman } from "../gen/proto.js";
-import { initializerBytes } from "./annotations.ts";
 import type { BatchBytes } from "./encode.ts";
 import { annotation, label, type Pod } from "./pod.ts";
 
@@ -11,7 +11,7 @@ import { annotation, label, type Pod } from "./pod.ts";
 export function addInitRequest(pod: Pod, { id, owner, metaId, type }: WorkspaceFacts, actions: readonly Action[], bytes: BatchBytes): ResultRange | undefined {
   if (!actions.some(({ action }) => action === "initializeContent" || action === "waitForReady")) return undefined;
   const text = annotation(pod, annotations.contentInitializer);
-  const initializer = text === undefined ? undefined : initializerBytes(text);
+  const initializer = text === undefined ? undefined : decodeBase64(text);
   if (!initializer) return undefined;
   return bytes.addInit({
     id,

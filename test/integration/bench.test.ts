@@ -1,55 +1,85 @@
 /** The load tool at a small size: it measures, finds a daemon that loses nothing, and leaves nothing behind. */
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test, type TestContext } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { bench as runBench } from "../../src/bench/command.ts";
+import { messageOf } from "../../src/domain/errors.ts";
 import { startEmbeddedCluster } from "../../src/embedded/index.ts";
 import { record } from "../../src/embedded/kubelet/json.ts";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import type { TestCluster } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { entry } from "../support/entry.ts";
+import { kubeApi } from "../support/kube-api.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
+type Report = z.infer<typeof reportSchema>;
 const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
 
 let folder = "";
 
+/** Where no cluster of the tool's own is wanted. */
+let cluster: TestCluster;
+
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "wsmand-bench-test-"));
-});
-after(() => rm(folder, { recursive: true, force: true }));
-
-/** Starts the tool. */
-function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
   // Each run starts half a dozen processes, which need not compile the same sources each for itself.
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") };
-  const child = spawn(process.execPath, [entry, "bench", ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  process.env["NODE_COMPILE_CACHE"] ??= join(folder, "compiled");
+  cluster = await startTestCluster();
+});
+after(async () => {
+  await cluster.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Starts the tool as a process. */
+function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
+  const child = spawn(process.execPath, [entry, "bench", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (output += text));
   return { child, output: () => output, code: new Promise((resolve) => child.once("close", resolve)) };
 }
 
-/** Runs it to its end, and gives what it reports. */
-async function bench(...args: readonly string[]): Promise<z.infer<typeof reportSchema>> {
-  const file = join(folder, `${args[0]}.json`);
-  const { output, code } = start(...args, "--json", file);
-  assert.equal(await code, 0, output());
+/** Runs it to its end, in this process, which has loaded all that it needs, and gives what it reports. */
+async function bench(...args: readonly string[]): Promise<Report> {
+  const file = join(folder, `${randomUUID()}.json`);
+  let output = "";
+  const out = { write: (text: string) => void (output += text) };
+  try {
+    await runBench([...args, "--entry", entry, "--json", file], { stdout: out, stderr: out, signal: new AbortController().signal });
+  } catch (error) {
+    assert.fail(`${messageOf(error)}\n${output}`);
+  }
   return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
+}
+
+/** Runs it on a daemon that is there already, in this process as well; whatever it makes must be gone afterwards. */
+async function benchOnTarget(t: TestContext, ...args: readonly string[]): Promise<Report> {
+  const api = await kubeApi(t, cluster.kubeconfig);
+  const daemon = await startTestDaemon(cluster.kubeconfig, { namespace: api.namespace });
+  try {
+    await daemon.synced;
+    const report = await bench(...args, "--kubeconfig", cluster.kubeconfig, "--namespace", api.namespace, "--target", `127.0.0.1:${daemon.rpcPort}`, "--metrics", `http://127.0.0.1:${daemon.metricsPort}/metrics`);
+    assert.deepEqual((await api.get(api.path("pods")))["items"], []);
+    return report;
+  } finally {
+    await daemon.close();
+  }
 }
 
 // Most of a run is waiting: several go on at once.
 describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   test("stream: every change reaches every subscriber once, in order, and costs no API request", async () => {
-    const { figures, runs } = await bench("stream", ...small, "--clients", "2", "--connections", "2", "--runs", "2");
+    const { figures } = await bench("stream", ...small, "--clients", "2", "--connections", "2");
     const { delivered = 0, coalesced = 0, repeated, reordered, lost, api_requests } = figures;
-    assert.equal(runs.length, 2);
     assert.equal(delivered + coalesced, 4 * 50);
     assert.deepEqual({ repeated, reordered, lost, api_requests }, { repeated: 0, reordered: 0, lost: 0, api_requests: 0 });
     for (const name of ["latency_p50_ms", "latency_p99_ms", "latency_max_ms", "added_p50_ms", "added_p99_ms", "changes_per_s", "daemon_cpu_us_per_change", "daemon_rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
@@ -73,8 +103,8 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
     for (const name of ["rss_mb_per_1000", "cpu_us_per_change_100", "cpu_us_per_change_101"]) assert.ok(figures[name] !== undefined, name);
   });
 
-  test("stall: who does not read is no one else's loss", async () => {
-    const { lost, reordered, repeated, p99_ratio = 0 } = (await bench("stall", ...small)).figures;
+  test("stall: who does not read is no one else's loss", async (t) => {
+    const { lost, reordered, repeated, p99_ratio = 0 } = (await benchOnTarget(t, "stall", ...small)).figures;
     assert.deepEqual({ lost, reordered, repeated }, { lost: 0, reordered: 0, repeated: 0 });
     assert.ok(p99_ratio > 0);
   });
@@ -93,12 +123,14 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
     for (const name of ["ratio_to_bare", "ratio_to_http2", "messages_per_s"]) assert.ok((figures[name] ?? 0) > 0, name);
   });
 
-  test("ready gives its figures", async () => {
-    assert.ok(((await bench("ready", ...small)).figures["ready_s"] ?? 0) > 0);
+  test("ready gives its figures, of as many runs as are asked for", async () => {
+    const { figures, runs } = await bench("ready", ...small, "--runs", "2");
+    assert.ok((figures["ready_s"] ?? 0) > 0);
+    assert.equal(runs.length, 2);
   });
 
-  test("connect: everyone gets all of the initial state", async () => {
-    const connect = (await bench("connect", ...small)).figures;
+  test("connect: everyone gets all of the initial state", async (t) => {
+    const connect = (await benchOnTarget(t, "connect", ...small)).figures;
     assert.ok((connect["connect_p99_ms"] ?? 0) > 0);
     assert.equal(connect["incomplete"], 0);
   });
@@ -128,8 +160,8 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
     assert.ok((figures["loop_delay_max_ms"] ?? -1) >= 0);
   });
 
-  test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {
-    const { figures } = await bench("scrape", ...small);
+  test("scrape: metrics and health are answered while every change reaches every subscriber", async (t) => {
+    const { figures } = await benchOnTarget(t, "scrape", ...small);
     const { repeated, reordered, lost, failed, delivered = 0, coalesced = 0 } = figures;
     assert.deepEqual({ repeated, reordered, lost, failed }, { repeated: 0, reordered: 0, lost: 0, failed: 0 });
     assert.equal(delivered + coalesced, 4 * 50);
@@ -140,8 +172,8 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   test("Ctrl-C ends it with what was measured until then", async () => {
     const file = join(folder, "interrupted.json");
     const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);
+    // From then on a first change is due, and goes out.
     await until("the measurement", () => output().includes("measuring"), 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
     // npm passes on what the terminal has sent already: that is no second wish.
     child.kill("SIGINT");
     child.kill("SIGINT");
@@ -161,14 +193,35 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
   });
 });
 
-describe("the load tool on a cluster that is there already", () => {
-  let cluster: TestCluster;
-
-  before(async () => {
-    cluster = await startTestCluster();
+describe("the load tool on a daemon that is there already", { concurrency: 3 }, () => {
+  test("start: every workspace is started once, told of and stopped, for one API request each", async (t) => {
+    const { figures, runs } = await benchOnTarget(t, "start", "--workspaces", "1", "--rate", "100", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "4", "--storm", "30");
+    const wrong = ["start_lost", "start_twice", "start_failed", "stop_failed", "stopped_again", "told_after_stopped", "stopped_early"];
+    assert.deepEqual(Object.fromEntries(wrong.map((name) => [name, figures[name]])), Object.fromEntries(wrong.map((name) => [name, 0])), runs[0]?.notes.join("\n"));
+    const { storm_succeeded, storm_stops_succeeded, bare_storm_succeeded, api_requests_per_start } = figures;
+    assert.deepEqual({ storm_succeeded, storm_stops_succeeded, bare_storm_succeeded, api_requests_per_start }, { storm_succeeded: 30, storm_stops_succeeded: 30, bare_storm_succeeded: 30, api_requests_per_start: 1 });
+    for (const name of ["start_p50_ms", "start_p99_ms", "bare_create_p50_ms", "bare_create_p99_ms", "stop_p99_ms", "bare_patch_p99_ms", "starts_per_s", "paced_start_p99_ms", "paced_stop_p99_ms", "storm_ms", "storm_stop_ms", "pod_bytes"]) assert.ok((figures[name] ?? 0) > 0, name);
+    for (const name of ["start_overhead_p50_ms", "start_overhead_p99_ms", "stop_overhead_p99_ms", "paced_start_overhead_p50_ms"]) assert.ok(name in figures, name);
   });
-  after(() => cluster.close());
 
+  test("markactive: every call is answered as the bare server answers it, and each workspace is written once at most", async (t) => {
+    const { figures, runs } = await benchOnTarget(t, "markactive", "--workspaces", "6", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "2");
+    const { failed, different, steady_failed, api_requests = 7 } = figures;
+    assert.deepEqual({ failed, different, steady_failed }, { failed: 0, different: 0, steady_failed: 0 }, runs[0]?.notes.join("\n"));
+    assert.ok(api_requests <= 6, `${api_requests}`);
+    for (const name of ["ratio_to_bare", "calls_per_s", "bare_calls_per_s", "p99_ms", "steady_calls_per_s", "steady_p99_ms"]) assert.ok((figures[name] ?? 0) > 0, name);
+  });
+
+  test("calls: every call is answered, and those that can not be made here are named", async (t) => {
+    const { figures, runs } = await benchOnTarget(t, "calls", "--workspaces", "4", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "2");
+    assert.equal(figures["failed"], 0, runs[0]?.notes.join("\n"));
+    for (const name of ["describe_cluster", "describe_workspace", "get_workspaces", "mark_active", "set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`${name}_p50_ms`] ?? 0) > 0 && (figures[`${name}_p99_ms`] ?? 0) > 0, name);
+    for (const name of ["set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`bare_${name}_p99_ms`] ?? 0) > 0 && `${name}_overhead_p99_ms` in figures, name);
+    assert.match(runs[0]?.notes.join("\n") ?? "", /TakeSnapshot is left out: /);
+  });
+});
+
+describe("the load tool on a cluster that is there already", () => {
   test("bursts there, too, as fast as it takes the changes", async () => {
     const { figures } = await bench("burst", ...small, "--kubeconfig", cluster.kubeconfig, "--changes", "100");
     const { delivered = 0, coalesced = 0, repeated, reordered, lost } = figures;
@@ -200,9 +253,7 @@ describe("the load tool on a cluster that is there already", () => {
   });
 
   test("can not have its watches broken", async () => {
-    const { output, code } = start("relist", "--kubeconfig", cluster.kubeconfig, "--namespace", "default", "--target", "127.0.0.1:1");
-    assert.equal(await code, 1);
-    assert.match(output(), /relist breaks the watches of the built-in API server: it can not be used with --target/);
+    await assert.rejects(bench("relist", "--kubeconfig", cluster.kubeconfig, "--namespace", "default", "--target", "127.0.0.1:1"), /relist breaks the watches of the built-in API server: it can not be used with --target/);
   });
 
   test("measures in a namespace of its own, and takes away what it made", async () => {

@@ -2,19 +2,18 @@
 import assert from "node:assert/strict";
 import { after, before, test, type TestContext } from "node:test";
 import { status as code } from "@grpc/grpc-js";
-import { record, records, text, type Json } from "../../src/embedded/kubelet/json.ts";
+import { record, text, type Json } from "../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../src/gen/proto.js";
-import type { Daemon, DaemonOptions } from "../../src/main/daemon.ts";
-import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
-import { kubeApi, metaOf, type KubeApi } from "../support/kube-api.ts";
+import { metaOf, type KubeApi } from "../support/kube-api.ts";
+import { secretSshKey } from "../support/secrets.ts";
 import { until } from "../support/until.ts";
-import { request } from "../unit/render/helpers.ts";
+import { assertOk, calls, claimsOf, describe, podsOf, request, start, startCalls, started, type Calls } from "../support/workspace-calls.ts";
 
 const { PENDING } = wsman.WorkspacePhase;
-const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString("base64")}`;
+const key = secretSshKey();
 
 let cluster: TestCluster;
 before(async () => {
@@ -22,73 +21,12 @@ before(async () => {
 });
 after(async () => cluster.close());
 
-interface Setup {
-  readonly api: KubeApi;
-  readonly client: TestClient;
-  readonly daemon: Daemon;
-}
-
-/** A daemon on a namespace of its own. */
-async function setup(t: TestContext, { withClaims = false }: { readonly withClaims?: boolean } = {}): Promise<Setup> {
-  // Before the API's own end, which closes its connections.
-  let close = async (): Promise<void> => {};
-  t.after(() => close());
-  const api = await kubeApi(t, cluster.kubeconfig);
-  const daemon = await startTestDaemon(cluster.kubeconfig, { namespace: api.namespace, ...(withClaims && { manager: await managerWithClaims(api.namespace) }) });
-  const client = new TestClient(daemon.rpcPort);
-  close = async () => {
-    client.close();
-    await daemon.close();
-    await removeAll(api);
-  };
-  await daemon.synced;
-  return { api, client, daemon };
-}
-
-/** Pods have a finalizer that nobody takes away here. */
-async function removeAll(api: KubeApi): Promise<void> {
-  for (const pod of await pods(api)) {
-    const path = api.path("pods", text(metaOf(pod)["name"]));
-    await api.patch(path, { metadata: { finalizers: null } });
-    await api.send("DELETE", path, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 });
-  }
-}
-
-async function pods(api: KubeApi): Promise<readonly Json[]> {
-  return records((await api.get(api.path("pods")))["items"]);
+function setup(t: TestContext, options: { readonly withClaims?: boolean } = {}): Promise<Calls> {
+  return startCalls(t, cluster, options);
 }
 
 async function annotationsOf(api: KubeApi, name = "ws-instance-1"): Promise<Json> {
   return record(metaOf(await api.get(api.path("pods", name)))["annotations"]);
-}
-
-function start(client: TestClient, from = request()): Promise<UnaryResult> {
-  return client.wsman("StartWorkspace", wsman.StartWorkspaceRequest.encode(from).finish());
-}
-
-async function started(client: TestClient, from = request()): Promise<wsman.StartWorkspaceResponse> {
-  const { code: got, details, response } = await start(client, from);
-  assert.equal(got, code.OK, details);
-  return wsman.StartWorkspaceResponse.decode(response);
-}
-
-async function describe(client: TestClient, id = "instance-1"): Promise<wsman.DescribeWorkspaceResponse> {
-  const { code: got, details, response } = await client.wsman("DescribeWorkspace", wsman.DescribeWorkspaceRequest.encode({ id }).finish());
-  assert.equal(got, code.OK, details);
-  return wsman.DescribeWorkspaceResponse.decode(response);
-}
-
-const calls = {
-  stop: (client: TestClient, policy = 0, id = "instance-1") => client.wsman("StopWorkspace", wsman.StopWorkspaceRequest.encode({ id, policy }).finish()),
-  active: (client: TestClient, closed = false, id = "instance-1") => client.wsman("MarkActive", wsman.MarkActiveRequest.encode({ id, closed }).finish()),
-  timeout: (client: TestClient, duration: string, id = "instance-1") => client.wsman("SetTimeout", wsman.SetTimeoutRequest.encode({ id, duration }).finish()),
-  port: (client: TestClient, expose: boolean, spec: wsman.PortSpec.$Properties | undefined, id = "instance-1") => client.wsman("ControlPort", wsman.ControlPortRequest.encode({ id, expose, ...(spec && { spec }) }).finish()),
-  admission: (client: TestClient, level: number, id = "instance-1") => client.wsman("ControlAdmission", wsman.ControlAdmissionRequest.encode({ id, level }).finish()),
-  keys: (client: TestClient, keys: string[], id = "instance-1") => client.wsman("UpdateSSHKey", wsman.UpdateSSHKeyRequest.encode({ id, keys }).finish()),
-};
-
-function assertOk({ code: got, details }: UnaryResult): void {
-  assert.equal(got, code.OK, details);
 }
 
 test("a started workspace has its pod, and is known with URL and token before the answer", async (t) => {
@@ -109,7 +47,7 @@ test("a start that is in any way wrong is refused with every field, and makes no
   const { code: got, details } = await start(client, request({ id: "", metadata: { owner: "a b", metaId: "m" } }, { workspaceImage: "", ports: [{ port: 1 }, { port: 1 }] }));
   assert.equal(got, code.INVALID_ARGUMENT);
   assert.match(details, /^invalid start workspace request: invalid request: id: cannot be blank; owner: .*; ports: port 1 is not unique; workspace_image: cannot be blank\.$/);
-  assert.deepEqual(await pods(api), []);
+  assert.deepEqual(await podsOf(api), []);
 });
 
 test("the same request again gets the same answer, another one for the same ID is told that it exists", async (t) => {
@@ -119,7 +57,7 @@ test("the same request again gets the same answer, another one for the same ID i
   assert.deepEqual(await started(client), first);
   const other = await start(client, request({}, { workspaceImage: "another" }));
   assert.deepEqual([other.code, other.details], [code.ALREADY_EXISTS, "workspace instance already exists"]);
-  assert.equal((await pods(api)).length, 1);
+  assert.equal((await podsOf(api)).length, 1);
 });
 
 test("a pod that is there already under the name is told as existing", async (t) => {
@@ -134,18 +72,10 @@ test("a volume claim is made with the pod, and goes again if the pod can not be 
   const flags = { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] };
   await api.create("pods", { metadata: { name: "ws-instance-1" }, spec: { containers: [{ name: "c", image: "i" }] } });
   assert.equal((await start(client, request({}, flags))).code, code.ALREADY_EXISTS);
-  const claims = async (): Promise<readonly Json[]> => records((await api.get(api.path("persistentvolumeclaims")))["items"]);
-  // Kubernetes keeps a claim until its finalizer is taken away, which no controller does here.
-  await until("the claim is gone, or on its way", async () => (await claims()).every((claim) => metaOf(claim)["deletionTimestamp"] !== undefined));
+  await until("the claim is gone, or on its way", async () => (await claimsOf(api)).length === 0);
   await started(client, request({ id: "instance-2" }, flags));
-  assert.ok((await claims()).some((claim) => metaOf(claim)["name"] === "ws-instance-2" && metaOf(claim)["deletionTimestamp"] === undefined));
+  assert.deepEqual((await claimsOf(api)).map((claim) => metaOf(claim)["name"]), ["ws-instance-2"]);
 });
-
-/** Classes with claims, and with snapshots. */
-async function managerWithClaims(namespace: string): Promise<DaemonOptions["manager"]> {
-  const { config } = await embeddedConfig();
-  return { ...config.manager, namespace, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } })) };
-}
 
 const snapshotRoot = "/apis/snapshot.storage.k8s.io/v1";
 const snapshotOf = (client: TestClient, members: wsman.DeleteVolumeSnapshotRequest.$Properties): Promise<UnaryResult> => client.wsman("DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest.encode(members).finish());
@@ -182,7 +112,7 @@ test("an image build for the same owner and thing is joined", async (t) => {
   const first = await started(client, build("build-1", { ref: "a", more: "b" }));
   assert.deepEqual(await started(client, build("build-2", { ref: "a" })), first);
   assert.notDeepEqual(await started(client, build("build-3", { ref: "other" })), first);
-  assert.equal((await pods(api)).length, 2);
+  assert.equal((await podsOf(api)).length, 2);
 });
 
 test("stop, timeout, admission and keys are on the pod and in the status when they are answered", async (t) => {

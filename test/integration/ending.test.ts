@@ -25,9 +25,9 @@ test("while open calls are drained, metrics and health are served, and the daemo
   const closing = daemon.close().then(() => {
     closed = true;
   });
-  const ready = await get("/readyz");
-  assert.deepEqual([ready.status, closed], [503, false]);
-  assert.match(await ready.text(), /\[-\]serving failed: the daemon is ending/);
+  await until("it is not ready", async () => (await get("/readyz")).status === 503);
+  assert.equal(closed, false);
+  assert.match(await (await get("/readyz")).text(), /\[-\]serving failed: the daemon is ending/);
   for (const path of ["/livez", "/metrics"]) assert.deepEqual([(await get(path)).status, closed], [200, false], path);
   call.cancel();
   await closing;

@@ -6,22 +6,23 @@ import { annotations } from "../../src/domain/names.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { podIn, served } from "../support/pods.ts";
 import { rawSetup, type RawSetup } from "../support/raw-setup.ts";
+import { secret } from "../support/secrets.ts";
 import { getWorkspaces } from "../support/status-stream.ts";
 import { assertOrder } from "../support/story.ts";
 import { until } from "../support/until.ts";
 
 const { RUNNING, STOPPED } = wsman.WorkspacePhase;
-const secrets = ["first-token-of-the-daemon", "second-token-of-the-daemon", "token-of-the-owner"];
+const tokens = [secret("first-token-of-the-daemon"), secret("second-token-of-the-daemon")];
 
 function pod(id: string, { cluster }: RawSetup): string {
-  return JSON.stringify(served(podIn("running", id, { annotations: { [annotations.ownerToken]: "token-of-the-owner" } }), cluster.next()));
+  return JSON.stringify(served(podIn("running", id, { annotations: { [annotations.ownerToken]: secret("owner-token") } }), cluster.next()));
 }
 
 test("a token that is refused is replaced by the new one, and the watch goes on where it was", async (t) => {
-  const setup = await rawSetup(t, { prepare: (cluster) => (cluster.token = secrets[0]) });
+  const setup = await rawSetup(t, { prepare: (cluster) => (cluster.token = tokens[0]) });
   const { cluster, daemon, stream, change } = setup;
   await change();
-  cluster.token = secrets[1];
+  cluster.token = tokens[1];
   cluster.cut("reset");
   cluster.put("ws-unseen", pod("unseen", setup));
   await until("the daemon is refused", async () => (await daemon.metric("wsmand_api_requests_total", { verb: "watch", resource: "pods", code: "401" })) > 1, 20_000);
@@ -29,7 +30,6 @@ test("a token that is refused is replaced by the new one, and the watch goes on 
   await until("what came meanwhile was streamed", () => stream.last("unseen")?.phase === RUNNING, 30_000);
   await change();
   assert.equal(cluster.lists, 1);
-  for (const secret of secrets) assert.equal(daemon.lines.some((line) => line.includes(secret)), false);
   setup.assertSound();
 });
 

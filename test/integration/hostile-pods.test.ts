@@ -5,16 +5,16 @@ import { annotations as names } from "../../src/domain/names.ts";
 import { mutationsOf, spoilers } from "../support/mutations.ts";
 import { podIn, type PodState } from "../support/pods.ts";
 import { rawSetup, type RawSetup } from "../support/raw-setup.ts";
+import { secret } from "../support/secrets.ts";
 import { until } from "../support/until.ts";
 
 const mebibyte = 1024 * 1024;
-const secret = "this-token-is-nobodys-business";
 
 /** A pod with all annotations that are looked into, its names still to be given. */
 function template(state: PodState): object {
   const pod = podIn(state, "x", {
     annotations: {
-      [names.ownerToken]: secret,
+      [names.ownerToken]: secret("owner-token"),
       [names.disposalStatus]: JSON.stringify({ backupComplete: true, gitStatus: { branch: "b", uncommited_files: ["a"], total_uncommited_files: 1 } }),
       [names.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: "a", volumeSnapshotHandle: "b" }),
       [names.customTimeout]: "1h", [names.firstUserActivity]: "2024-01-01T00:00:00.5Z", [names.lastActivity]: "2024-01-01T00:00:00Z", "gitpod.io/annotation.a": "b",
@@ -56,7 +56,6 @@ test("each part of a pod left out or replaced: what is not understood is skipped
   assert.equal(new Set(told).size, told.length);
   assert.ok(told.length > skipped / 2 && told.length <= skipped);
   assert.equal(await daemon.metric("wsmand_worker_restarts_total"), 0);
-  assert.equal(daemon.lines.some((line) => line.includes(secret)), false);
   setup.assertSound();
 });
 

@@ -1,6 +1,7 @@
 /** Certificate authorities and certificates for tests, made on the spot. */
 import { webcrypto } from "node:crypto";
 import type * as X509 from "@peculiar/x509";
+import { keepSecret } from "./secrets.ts";
 
 // The library declares injectable classes when it is loaded, and wants the metadata functions for that; nothing is injected here.
 for (const name of ["getMetadata", "getOwnMetadata", "defineMetadata", "hasOwnMetadata"]) {
@@ -22,6 +23,8 @@ export interface CertificateOptions {
   readonly usage: "client" | "server";
   /** Expired an hour ago. */
   readonly expired?: boolean;
+  /** Valid from in an hour on. */
+  readonly early?: boolean;
 }
 
 /** A certificate authority. */
@@ -38,7 +41,7 @@ export async function createAuthority(name: string): Promise<Authority> {
   const own = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: `CN=${name}`,
-    ...validity(false),
+    ...validity({}),
     signingAlgorithm: algorithm,
     keys,
     extensions: [new x509.BasicConstraintsExtension(true, 1, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
@@ -53,7 +56,7 @@ async function issue(authority: X509.X509Certificate, signingKey: webcrypto.Cryp
     serialNumber: serial(),
     subject: `CN=${name}`,
     issuer: authority.subject,
-    ...validity(options.expired ?? false),
+    ...validity(options),
     signingAlgorithm: algorithm,
     publicKey: keys.publicKey,
     signingKey,
@@ -65,12 +68,14 @@ async function issue(authority: X509.X509Certificate, signingKey: webcrypto.Cryp
     ],
   });
   const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  // The first line begins like every key's.
+  keepSecret("a private key", key.split("\n").slice(2).join("\n"));
   return { crt: certificate.toString("pem"), key };
 }
 
-function validity(expired: boolean): { notBefore: Date; notAfter: Date } {
+function validity({ expired = false, early = false }: Pick<CertificateOptions, "expired" | "early">): { notBefore: Date; notAfter: Date } {
   const now = Date.now();
-  return { notBefore: new Date(now - 2 * hourMs), notAfter: new Date(now + (expired ? -hourMs : 24 * hourMs)) };
+  return { notBefore: new Date(now + (early ? hourMs : -2 * hourMs)), notAfter: new Date(now + (expired ? -hourMs : 24 * hourMs)) };
 }
 
 /** Positive, and different for each certificate. */

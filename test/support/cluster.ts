@@ -2,13 +2,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedCluster } from "../../src/embedded/index.ts";
+import { startEmbeddedCluster, type Faults } from "../../src/embedded/index.ts";
 import { startControlPlane } from "./control-plane.ts";
+import { keepSecret, secret } from "./secrets.ts";
 
 /** A cluster without kubelet and scheduler: tests play them. */
 export interface TestCluster {
   /** Path of a kubeconfig with all rights. */
   readonly kubeconfig: string;
+  /** Only the built-in one fails on demand. */
+  readonly faults?: Faults;
   close(): Promise<void>;
 }
 
@@ -23,16 +26,18 @@ export async function startTestCluster(): Promise<TestCluster> {
 async function startReal(): Promise<TestCluster> {
   const real = await startControlPlane();
   if (!real) throw new Error("there is no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
+  keepSecret("the token of the API server", real.token);
   return real;
 }
 
 async function startBuiltIn(): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-test-"));
-  const cluster = await startEmbeddedCluster();
+  const cluster = await startEmbeddedCluster({ token: secret("token-of-the-api-server") });
   const kubeconfig = join(folder, "kubeconfig");
   await cluster.writeKubeconfig(kubeconfig);
   return {
     kubeconfig,
+    faults: cluster.faults,
     close: async () => {
       await cluster.close();
       await rm(folder, { recursive: true, force: true });

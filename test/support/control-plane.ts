@@ -151,7 +151,8 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(kill);
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

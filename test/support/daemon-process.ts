@@ -7,12 +7,14 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { isRecord, record } from "../../src/embedded/kubelet/json.ts";
 import type { Json } from "../../src/embedded/kubelet/json.ts";
+import { sumOf } from "./metrics.ts";
+import { assertNoSecrets } from "./secrets.ts";
 import { until } from "./until.ts";
 
 const entry = fileURLToPath(new URL("../../src/main/index.ts", import.meta.url));
 const exampleConfig = fileURLToPath(new URL("../../examples/local.json", import.meta.url));
-/** Log lines that are kept; a daemon that tells more has a fault of its own. */
-const maxLines = 50_000;
+/** Log lines that are kept; a daemon that tells more fails its test, for they could not all be searched for secrets. */
+const maxLines = 200_000;
 
 /** How the process is started. */
 export interface DaemonProcessOptions {
@@ -32,12 +34,15 @@ export class DaemonProcess {
   readonly lines: readonly string[];
   readonly #child: ChildProcess;
   readonly #folder: string;
+  /** The process is gone, and all it wrote was read. */
+  #closed = false;
 
   private constructor(child: ChildProcess, folder: string, kubeconfigPath: string, lines: readonly string[]) {
     this.#child = child;
     this.#folder = folder;
     this.kubeconfigPath = kubeconfigPath;
     this.lines = lines;
+    child.once("close", () => (this.#closed = true));
   }
 
   /** Starts it; resolves when it serves, which may be before its first list is complete. Rejects with its log if it does not start. */
@@ -54,7 +59,7 @@ export class DaemonProcess {
     process.once("exit", kill);
     child.once("exit", () => process.off("exit", kill));
     const lines: string[] = [];
-    for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length < maxLines && lines.push(line));
+    for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length <= maxLines && lines.push(line));
     const daemon = new DaemonProcess(child, folder, kubeconfigPath, lines);
     try {
       await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0, 30_000);
@@ -105,13 +110,7 @@ export class DaemonProcess {
 
   /** Sum of the samples of a metric whose labels hold all of these; 0 if there is none. */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    const text = await (await this.get("/metrics")).text();
-    let sum = 0;
-    for (const line of text.split("\n")) {
-      const [, found, given = "", value] = /^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      if (found === name && Object.entries(labels).every(([key, expected]) => given.includes(`${key}="${expected}"`))) sum += Number(value);
-    }
-    return sum;
+    return sumOf(await this.#metrics(), name, labels);
   }
 
   /** The most memory that was ever resident, MiB. */
@@ -120,16 +119,25 @@ export class DaemonProcess {
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
   }
 
-  /** Asks it to end and gives its exit code; kills it if it has not ended in time. Idempotent. */
+  /** Asks it to end and gives its exit code; kills it if it has not ended in time. Rejects if it showed a secret, in what it wrote or in its metrics. Idempotent. */
   async close(): Promise<number | null> {
+    // One that does not answer any more has told it all.
+    const metrics = this.ended ? "" : await this.#metrics().catch(() => "");
     if (!this.ended) this.#child.kill("SIGTERM");
     try {
-      await until("the daemon ended", () => this.ended, 15_000);
+      await until("the daemon ended", () => this.#closed, 15_000);
     } finally {
       this.#child.kill("SIGKILL");
       await rm(this.#folder, { recursive: true, force: true });
     }
+    if (this.lines.length > maxLines) throw new Error(`the daemon wrote more than ${maxLines} lines`);
+    assertNoSecrets("what the daemon wrote", this.lines);
+    assertNoSecrets("the daemon's metrics", [metrics]);
     return this.#child.exitCode;
+  }
+
+  async #metrics(): Promise<string> {
+    return (await this.get("/metrics")).text();
   }
 
   #served(): Json {
@@ -157,6 +165,9 @@ function eachLine(stream: Readable, take: (line: string) => void): void {
     const parts = (rest + chunk).split("\n");
     rest = parts.pop() ?? "";
     for (const part of parts) take(part);
+  });
+  stream.on("end", () => {
+    if (rest !== "") take(rest);
   });
 }
 

@@ -1,12 +1,21 @@
 /** A gRPC client for tests: raw bytes in and out, one connection of its own each. */
 import { Client, Metadata, credentials as channelCredentials, status } from "@grpc/grpc-js";
 import type { CallOptions, ChannelCredentials, ChannelOptions, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import { wsman } from "../../src/gen/proto.js";
+import { assertNoSecrets, keepSecret } from "./secrets.ts";
 
 /** What became of a unary call. */
 export interface UnaryResult {
   readonly code: status;
   readonly details: string;
   readonly response: Buffer;
+}
+
+/** What a daemon tells of a failure shows no secret; the tokens that it hands out may be shown by nothing else. */
+function searched(path: string, result: UnaryResult): UnaryResult {
+  assertNoSecrets(`the status of ${path}`, [result.details]);
+  if (result.code === status.OK && path.endsWith("/StartWorkspace")) keepSecret("an owner token", wsman.StartWorkspaceResponse.decode(result.response).ownerToken);
+  return result;
 }
 
 function asIs(bytes: Buffer): Buffer {
@@ -27,14 +36,15 @@ export class TestClient {
     });
   }
 
-  /** Calls a method; never rejects, the code tells. `started` gets the way to cancel. */
+  /** Calls a method; rejects only if a secret is told, for else the code tells. `started` gets the way to cancel. */
   unary(path: string, request: Uint8Array, options: CallOptions = {}, started?: (cancel: () => void) => void): Promise<UnaryResult> {
-    return new Promise((resolve) => {
+    const called = new Promise<UnaryResult>((resolve) => {
       const done = (error: ServiceError | null, response?: Buffer): void =>
         resolve(error ? { code: error.code, details: error.details, response: Buffer.alloc(0) } : { code: status.OK, details: "", response: response ?? Buffer.alloc(0) });
       const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + 20_000, ...options }, done);
       started?.(() => call.cancel());
     });
+    return called.then((result) => searched(path, result));
   }
 
   /** Calls a method of wsman.WorkspaceManager. */
@@ -64,13 +74,17 @@ export class TestStream {
   readonly call: ClientReadableStream<Buffer>;
   /** Resolves when the response headers are there; rejects if the stream ends before. */
   readonly headers: Promise<void>;
-  /** Resolves with the status; never rejects. */
+  /** Resolves with the status; rejects only if that tells a secret. */
   readonly status: Promise<{ code: status; details: string }>;
   readonly messages: Buffer[] = [];
 
   constructor(call: ClientReadableStream<Buffer>) {
     this.call = call;
-    this.status = new Promise((resolve) => call.on("status", ({ code, details }) => resolve({ code, details })));
+    const ended = new Promise<{ code: status; details: string }>((resolve) => call.on("status", ({ code, details }) => resolve({ code, details })));
+    this.status = ended.then((told) => {
+      assertNoSecrets("the status of a stream", [told.details]);
+      return told;
+    });
     this.headers = new Promise((resolve, reject) => {
       call.on("metadata", () => resolve());
       call.on("error", reject);

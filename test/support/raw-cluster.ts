@@ -21,6 +21,8 @@ export class RawCluster {
   lists = 0;
   /** Single pods that were asked for. */
   gets = 0;
+  /** Watches of pods that were ever opened. */
+  watched = 0;
   /** The bearer token that requests must bring; undefined: none. */
   token: string | undefined;
   /** Delays the answers to requests for single pods, milliseconds. */
@@ -136,6 +138,7 @@ export class RawCluster {
     response.flushHeaders();
     response.on("error", () => undefined);
     if (!pods) return;
+    this.watched++;
     this.#watches.add(response);
     response.once("close", () => this.#watches.delete(response));
     for (const change of this.#history) if (change.resourceVersion > since) this.deliver(response, change.line);

@@ -4,6 +4,8 @@ import type { BatchResult, BatchTask, LineResult, WorkspaceFacts, WorkspaceResul
 import { digestOf } from "../../src/domain/digest.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { encodeStatus } from "../../src/main/state/frame.ts";
+import { newRecord } from "../../src/main/state/records.ts";
+import type { WorkspaceRecord } from "../../src/main/state/registry.ts";
 
 /** Facts of a running workspace, with changes. */
 export function facts(changes: Partial<WorkspaceFacts> = {}): WorkspaceFacts {
@@ -99,4 +101,9 @@ export function fakeWork(task: BatchTask): BatchResult {
     offset += made.bytes.length;
   }
   return { bytes: new Uint8Array(Buffer.concat(parts)), results, busyMicros: 1 };
+}
+
+/** A workspace as the registry keeps it. */
+export function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
+  return newRecord(workspaceResult(changes, { uid }).result, 0);
 }

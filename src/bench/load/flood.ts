@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { writtenSchema } from "../parts/writer.ts";
+import { writtenSchema } from "./results.ts";
 import { machineNow } from "./clock.ts";
 import type { Plan } from "./plan.ts";
 import { writerConnections } from "./run.ts";
@@ -58,13 +58,13 @@ async function startReplayer(lab: Lab, workspaces: number, ending: AsyncDisposab
   lab.say(`preparing ${workspaces} workspaces of ${lab.options.size} bytes`);
   const replayer = ending.use(lab.part("replayer", "replayer"));
   const kubeconfig = join(folder, "kubeconfig");
-  await writeFile(kubeconfig, await replayer.call("listen", { namespace: lab.cluster.namespace, workspaces, size: lab.options.size }, z.string()));
+  await writeFile(kubeconfig, await replayer.call("listen", { namespace: lab.namespace, workspaces, size: lab.options.size }, z.string()));
   return [replayer, kubeconfig];
 }
 
 async function startWriter(lab: Lab, workspaces: number, ending: AsyncDisposableStack): Promise<Part> {
   const names = await lab.workspaces(workspaces);
   const writer = ending.use(lab.part("writer", "writer"));
-  await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, names, connections: writerConnections }, nothing);
+  await writer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.namespace, names, connections: writerConnections }, nothing);
   return writer;
 }

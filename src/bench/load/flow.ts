@@ -4,7 +4,7 @@ import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
-import { balanceSchema } from "../parts/subscribers.ts";
+import { balanceSchema } from "./results.ts";
 import { machineNow } from "./clock.ts";
 import type { Flooded, Sent } from "./flood.ts";
 import { delayHistogram } from "./ledger.ts";
@@ -48,7 +48,7 @@ export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Pr
   await Promise.all(crowd.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail: "each" }, nothing)));
   await flood.begin(plan);
   const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
-  await settle(crowd, sent.written);
+  await settle(crowd, sent.written, lab.signal);
   await lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
   await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));

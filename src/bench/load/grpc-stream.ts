@@ -1,6 +1,6 @@
 /**
  * A lean client of gRPC calls with one request, on HTTP/2 frames by hand: a load tool must cost less than what it measures, and a full client costs more.
- * Flow control is kept as usual clients do (64 KiB a stream, 1 MiB a connection); headers and trailers are not decoded.
+ * Flow control is kept as usual clients do (64 KiB a stream, 1 MiB a connection), and a server's for the connection; headers and trailers are not decoded.
  */
 import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
@@ -32,6 +32,7 @@ const flagAck = 1;
 const flagEndHeaders = 4;
 const flagPadded = 8;
 const headerBytes = 9;
+const prefixBytes = 5;
 /** Largest frame that a peer may send, since we do not ask for more. */
 const maxFrame = 16_384;
 const streamWindow = 65_535;
@@ -39,6 +40,13 @@ const connectionWindow = 1_048_576;
 /** Reassemblers of streams that are over, kept for their room, which may be a large message's. */
 const maxIdle = 4;
 const none = Buffer.alloc(0);
+
+/** A frame that waits until the server takes it. */
+interface Held {
+  readonly bytes: Buffer;
+  /** What of it counts for the window. */
+  readonly size: number;
+}
 
 interface OpenStream {
   readonly sink: StreamSink;
@@ -58,6 +66,9 @@ export class GrpcConnection {
   /** Begin of a frame whose end has not come yet. */
   #rest = none;
   #failed: string | undefined;
+  /** Bytes of requests that the server still takes. */
+  #window = streamWindow;
+  readonly #held: Held[] = [];
 
   /** Connects. @param shared buffer that the system reads into; may be that of all connections of the process. */
   constructor(endpoint: Endpoint, shared: Buffer) {
@@ -73,20 +84,38 @@ export class GrpcConnection {
     ]));
   }
 
-  /** Begins a call whose request is an encoded message. */
+  /** Begins a call whose request is an encoded message. @throws RangeError for one that does not fit a stream's window, 64 KiB. */
   call(path: string, request: Uint8Array, metadata: Readonly<Record<string, string>>, sink: StreamSink): void {
-    const id = this.#nextId;
-    this.#nextId += 2;
+    if (prefixBytes + request.length > streamWindow) throw new RangeError(`a request of ${request.length} bytes`);
     if (this.#failed !== undefined) {
       sink.ended(this.#failed, false);
       return;
     }
+    const id = this.#nextId;
+    this.#nextId += 2;
     this.#streams.set(id, { sink, parts: this.#idle.pop() ?? new Reassembler(), opened: false, consumed: 0 });
-    const prefix = Buffer.alloc(5);
+    const prefix = Buffer.alloc(prefixBytes);
     prefix.writeUInt32BE(request.length, 1);
     const authority = `${this.#endpoint.host}:${this.#endpoint.port}`;
     const head = headers({ ":method": "POST", ":scheme": this.#endpoint.tls ? "https" : "http", ":path": path, ":authority": authority, "content-type": "application/grpc", te: "trailers", ...metadata });
-    this.#socket.write(Buffer.concat([frame(types.headers, flagEndHeaders, id, head), frame(types.data, flagEnd, id, Buffer.concat([prefix, request]))]));
+    this.#held.push({ bytes: frame(types.headers, flagEndHeaders, id, head), size: 0 }, ...dataFrames(id, Buffer.concat([prefix, request])));
+    this.#send();
+  }
+
+  /** Sends the frames that the server takes, in the order of the calls. It may owe half a window for ever: more than a frame. */
+  #send(): void {
+    let count = 0;
+    for (const { size } of this.#held) {
+      if (size > this.#window) break;
+      this.#window -= size;
+      count++;
+    }
+    if (count > 0) this.#socket.write(Buffer.concat(this.#held.splice(0, count).map(({ bytes }) => bytes)));
+  }
+
+  /** It has ended: no call can be made on it. */
+  get failed(): boolean {
+    return this.#failed !== undefined;
   }
 
   /** Reads nothing more from the socket, as a client that hangs. */
@@ -167,12 +196,20 @@ export class GrpcConnection {
       case types.settings: this.#acknowledge(types.settings, flags, none); break;
       case types.ping: this.#acknowledge(types.ping, flags, bytes.subarray(from, from + size)); break;
       case types.goaway: this.#goaway(bytes, from, size); break;
+      case types.window: this.#grow(id, bytes.readUInt32BE(from)); break;
       default: break;
     }
   }
 
   #acknowledge(type: number, flags: number, payload: Buffer): void {
     if ((flags & flagAck) === 0) this.#socket.write(frame(type, flagAck, 0, payload));
+  }
+
+  /** Streams need no more than the window that they begin with. */
+  #grow(id: number, bytes: number): void {
+    if (id !== 0) return;
+    this.#window += bytes & 0x7fffffff;
+    this.#send();
   }
 
   #data(bytes: Buffer, from: number, size: number, flags: number, id: number): void {
@@ -248,6 +285,16 @@ function frame(type: number, flags: number, id: number, payload: Uint8Array): Bu
   bytes.writeUInt32BE(id, 5);
   bytes.set(payload, headerBytes);
   return bytes;
+}
+
+/** A request, in frames as large as any server takes. */
+function dataFrames(id: number, body: Buffer): readonly Held[] {
+  const frames: Held[] = [];
+  for (let at = 0; at < body.length; at += maxFrame) {
+    const piece = body.subarray(at, at + maxFrame);
+    frames.push({ bytes: frame(types.data, at + maxFrame >= body.length ? flagEnd : 0, id, piece), size: piece.length });
+  }
+  return frames;
 }
 
 function uint32(value: number): Buffer {

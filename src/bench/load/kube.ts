@@ -4,13 +4,17 @@ import { Agent, request } from "undici";
 import { z } from "zod";
 import { makeWorkspacePod, workspaceId } from "../../embedded/demo/pods.ts";
 import { messageOf } from "../../domain/errors.ts";
-import { asObject, stringAt } from "../../domain/json.ts";
+import { asObject, objectAt, stringAt } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import { labels, markerLabel } from "../../domain/names.ts";
 import { seededRandom } from "../../embedded/kubelet/random.ts";
 import type { Access, AccessSource } from "../../main/kube/credentials.ts";
 import { connectOptions, openAccess, pathOn } from "./access.ts";
 
 /** Label on everything that the tool makes; its value tells runs apart that share a namespace. */
 export const ownLabel = "wsmand-bench";
+/** Marker of pods that are like workspaces in all but that no workspace manager looks at them. As long as the real one, "true". */
+export const hiddenMarker = "bare";
 /** Requests under way while pods are made. */
 const atOnce = 16;
 const timeoutMs = 30_000;
@@ -19,6 +23,29 @@ const cleanTimeoutMs = 300_000;
 
 /** Answer of /embedded/v1/requests. */
 const countsSchema = z.object({ requests: z.array(z.object({ verb: z.string().default(""), resource: z.string().default(""), subresource: z.string().default(""), count: z.number() })) });
+
+const podsSchema = z.object({
+  metadata: z.object({ continue: z.string().optional() }),
+  items: z.array(z.object({ metadata: z.object({ name: z.string(), uid: z.string(), deletionTimestamp: z.string().optional(), labels: z.record(z.string(), z.string()).optional(), annotations: z.record(z.string(), z.string()).optional() }) })),
+});
+/** ID of the workspace whose pod has this name. */
+export function idOfPod(name: string): string {
+  return name.slice(name.indexOf("-") + 1);
+}
+
+const pageItems = 500;
+/** Times that started workspaces are looked for until there are none; those that are still being made come a little later. */
+const removals = 5;
+const mergePatch = "application/merge-patch+json";
+
+/** What is known of a pod. */
+export interface FoundPod {
+  readonly name: string;
+  readonly uid: string;
+  readonly deletionTimestamp?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -29,7 +56,11 @@ export class Cluster {
   readonly run = randomBytes(4).toString("hex");
   readonly #source: AccessSource;
   readonly #agent: Agent;
-  #ownNamespace = false;
+  /** `perhaps`: nobody answered. */
+  #ownNamespace: boolean | "perhaps" = false;
+  #isOpen = false;
+  #ownAccount = false;
+  #hasStarted = false;
 
   private constructor(source: AccessSource, first: Access, namespace: string) {
     this.#source = source;
@@ -56,8 +87,10 @@ export class Cluster {
 
   /** Makes the namespace if it is not there; then it is removed at the end, too. One that is there needs no right to namespaces. */
   async open(): Promise<void> {
+    this.#ownNamespace = "perhaps";
     const { code, text } = await this.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace, labels: { [ownLabel]: this.run } } });
     this.#ownNamespace = code === 201;
+    this.#isOpen = true;
     if (code === 201 || code === 409) return;
     if (code !== 403 || !(await this.#isThere())) throw new Error(`the namespace ${this.namespace} can not be made: ${code} ${reason(text)}`);
   }
@@ -77,9 +110,12 @@ export class Cluster {
     await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker));
   }
 
-  /** Makes a workspace that runs, as far as its pod tells. Gives the pod's name. @param node where it is bound to; undefined: nowhere, and no scheduler feels responsible. */
-  async createWorkspace(seed: number, size: number, node: string | undefined): Promise<string> {
-    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: this.run } });
+  /**
+   * Makes a workspace that runs, as far as its pod tells. Gives the pod's name. @param node where it is bound to; undefined: nowhere, and no scheduler feels responsible.
+   * @param marker what workspace managers look for; {@link hiddenMarker}: they do not see it.
+   */
+  async createWorkspace(seed: number, size: number, node: string | undefined, marker = "true"): Promise<string> {
+    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: this.run, [markerLabel]: marker } });
     const { finalizers: _finalizers, creationTimestamp: _created, ...metadata } = pod.metadata;
     // A service account that is not there would keep the pod from being made.
     const { nodeName: _node, serviceAccountName: _account, ...spec } = pod.spec;
@@ -88,18 +124,79 @@ export class Cluster {
     const path = `${this.#path("pods")}/${metadata.name}`;
     await this.#must("PATCH", `${path}/status`, { status: pod.status }, 200, "application/strategic-merge-patch+json");
     // An API server that is to track who wrote which field of 20 kB spends most of its time on that at every change, where a kubelet's small writes cost it little.
-    if (node === undefined) await this.#must("PATCH", path, { metadata: { managedFields: [{}] } }, 200, "application/merge-patch+json");
+    if (node === undefined) await this.#must("PATCH", path, { metadata: { managedFields: [{}] } }, 200, mergePatch);
     return metadata.name;
   }
 
   /** Changes the namespace, and nothing that a workspace manager looks at. */
   async annotateNamespace(value: string): Promise<void> {
-    await this.#must("PATCH", `/api/v1/namespaces/${this.namespace}`, { metadata: { annotations: { [ownLabel]: value } } }, 200, "application/merge-patch+json");
+    await this.#must("PATCH", `/api/v1/namespaces/${this.namespace}`, { metadata: { annotations: { [ownLabel]: value } } }, 200, mergePatch);
   }
 
   /** Deletes a workspace's pod, at once and for good. */
   async deleteWorkspace(name: string): Promise<void> {
     await this.#must("DELETE", `${this.#path("pods")}/${name}`, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, 200);
+  }
+
+  /** Sets annotations of a pod. */
+  async annotatePod(name: string, values: Readonly<Record<string, string>>): Promise<void> {
+    await this.#must("PATCH", `${this.#path("pods")}/${name}`, { metadata: { annotations: values } }, 200, mergePatch);
+  }
+
+  /** Owner of the workspaces that are started for this run: what they are known by, since whoever makes their pods gives them no label of ours. */
+  get owner(): string {
+    return `${ownLabel}-${this.run}`;
+  }
+
+  /** Selects the pods of {@link Cluster.owner}. */
+  get ownerSelector(): string {
+    return `${labels.owner}=${this.owner}`;
+  }
+
+  /** Makes what a workspace's pod needs to be started: the service account, if it is not there. */
+  async prepareStarts(): Promise<void> {
+    this.#hasStarted = true;
+    const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "workspace", labels: { [ownLabel]: this.run } } };
+    // One who may not make it has an installation, which has it.
+    this.#ownAccount ||= (await this.send("POST", this.#path("serviceaccounts"), account)).code === 201;
+  }
+
+  /** A pod as it is. */
+  async pod(name: string): Promise<JsonObject> {
+    const { code, text } = await this.send("GET", `${this.#path("pods")}/${name}`);
+    if (code !== 200) throw new Error(`GET the pod ${name}: ${code} ${reason(text)}`);
+    const pod: unknown = JSON.parse(text);
+    return asObject(pod) ?? {};
+  }
+
+  /** The pods that a label selector selects. */
+  async pods(selector: string): Promise<readonly FoundPod[]> {
+    const found: FoundPod[] = [];
+    let next: string | undefined = "";
+    while (next !== undefined) {
+      const { code, text } = await this.send("GET", `${this.#path("pods")}?labelSelector=${encodeURIComponent(selector)}&limit=${pageItems}${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`);
+      if (code !== 200) throw new Error(`GET pods: ${code} ${reason(text)}`);
+      const { metadata, items } = podsSchema.parse(JSON.parse(text));
+      found.push(...items.map((item) => item.metadata));
+      next = metadata.continue || undefined;
+    }
+    return found;
+  }
+
+  /** Removes the pods of workspaces that were started for this run, their finalizers first, which no one takes away where contents are no one's. */
+  async removeStarted(): Promise<void> {
+    const path = this.#path("pods");
+    for (let i = 0; i < removals; i++) {
+      await this.#delete(`${path}?labelSelector=${encodeURIComponent(this.ownerSelector)}`);
+      const left = await this.pods(this.ownerSelector);
+      if (left.length === 0) return;
+      // Whether or not the user wants an end.
+      await this.each(left.length, async (n) => {
+        const { code, text } = await this.send("PATCH", `${path}/${left[n]?.name ?? ""}`, { metadata: { finalizers: null } }, mergePatch);
+        if (code !== 200 && code !== 404) throw new Error(`PATCH a pod's finalizers: ${code} ${reason(text)}`);
+      }, new AbortController().signal);
+    }
+    throw new Error("pods of workspaces that were started come again and again");
   }
 
   /** Writes an Event about an object that is no workspace, as a busy cluster is full of. */
@@ -124,14 +221,24 @@ export class Cluster {
   /** Removes what was made, all that can be. Rejects if something could not be. */
   async clean(): Promise<void> {
     const failures: string[] = [];
-    const selector = `labelSelector=${encodeURIComponent(`${ownLabel}=${this.run}`)}`;
-    const paths = [`${this.#path("pods")}?${selector}`, `${this.#path("events")}?${selector}`, ...(this.#ownNamespace ? [`/api/v1/namespaces/${this.namespace}`] : [])];
-    for (const path of paths) {
-      const options = { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 };
-      const { code, text } = await this.send("DELETE", path, options, "application/json", cleanTimeoutMs).catch((error: unknown) => ({ code: 599, text: messageOf(error) }));
-      if (code >= 300) failures.push(`DELETE ${path}: ${code} ${reason(text)}`);
-    }
+    const attempt = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => void failures.push(messageOf(error)));
+    const own = `?labelSelector=${encodeURIComponent(`${ownLabel}=${this.run}`)}`;
+    if (this.#hasStarted) await attempt(this.removeStarted());
+    for (const resource of this.#isOpen ? ["pods", "events", ...(this.#ownAccount ? ["serviceaccounts"] : [])] : []) await attempt(this.#delete(`${this.#path(resource)}${own}`));
+    if (await this.#hasOwnNamespace()) await attempt(this.#delete(`/api/v1/namespaces/${this.namespace}`));
     if (failures.length > 0) throw new Error(failures.join("; "));
+  }
+
+  /** Whether this run made the namespace, also if no one answered when it did. */
+  async #hasOwnNamespace(): Promise<boolean> {
+    if (this.#ownNamespace !== "perhaps") return this.#ownNamespace;
+    const { code, text } = await this.send("GET", `/api/v1/namespaces/${this.namespace}`).catch(() => ({ code: 0, text: "" }));
+    return code === 200 && stringAt(objectAt(objectAt(parsed(text), "metadata"), "labels"), ownLabel) === this.run;
+  }
+
+  async #delete(path: string): Promise<void> {
+    const { code, text } = await this.send("DELETE", path, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, "application/json", cleanTimeoutMs);
+    if (code >= 300) throw new Error(`DELETE ${path}: ${code} ${reason(text)}`);
   }
 
   async close(): Promise<void> {
@@ -149,10 +256,16 @@ export class Cluster {
 }
 
 function reason(text: string): string {
+  const body = parsed(text);
+  return body ? (stringAt(body, "message") ?? "") : text.slice(0, 200);
+}
+
+/** Undefined: that is no JSON object. */
+function parsed(text: string): JsonObject | undefined {
   try {
     const body: unknown = JSON.parse(text);
-    return stringAt(asObject(body), "message") ?? "";
+    return asObject(body);
   } catch {
-    return text.slice(0, 200);
+    return undefined;
   }
 }

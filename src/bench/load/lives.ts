@@ -17,6 +17,7 @@ export class Life {
   readonly #stopped = Promise.withResolvers<void>();
   /** From when on STOPPED is expected. */
   deleted = false;
+  isTold = false;
   isStopped = false;
 
   /** Resolves when it was told of for the first time. */
@@ -31,6 +32,7 @@ export class Life {
 
   /** A status came. */
   take(phase: number): void {
+    this.isTold = true;
     this.#told.resolve();
     if (phase !== stoppedPhase) return;
     this.isStopped = true;

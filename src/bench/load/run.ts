@@ -6,19 +6,18 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { balanceSchema } from "../parts/subscribers.ts";
-import { arrivalsSchema } from "../parts/watcher.ts";
-import { writtenSchema } from "../parts/writer.ts";
 import { machineNow } from "./clock.ts";
 import { delayHistogram, recordDelay } from "./ledger.ts";
 import type { Balance, Detail } from "./ledger.ts";
 import { dueAt, endOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
+import { arrivalsSchema, balanceSchema, writtenSchema } from "./results.ts";
 
 /** Most connections of the writer: as many changes can be under way before the next has to wait. */
 export const writerConnections = 64;
 /** How long the last statuses may take to come. */
 const settleMs = 30_000;
+const hurryMs = 2000;
 /** From the order to the first change. */
 const leadMs = 300;
 const nothing = z.undefined();
@@ -79,7 +78,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   await using watcher = detail === "each" ? lab.part("bare watch", "watcher") : undefined;
   await using subscribers = startSubscribers(lab);
   const team: Team = { writer, watcher, subscribers: subscribers.parts };
-  const place = { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace };
+  const place = { kubeconfig: lab.kubeconfig, namespace: lab.namespace };
   await Promise.all([
     writer.call("open", { ...place, names, connections: writerConnections }, nothing),
     watcher?.call("open", place, nothing),
@@ -90,7 +89,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   await Promise.all([watchProgress(lab, plan), beside(plan)]);
   const written = await lastWritten(lab, writer);
   const to = machineNow();
-  await settle(team.subscribers, written.written);
+  await settle(team.subscribers, written.written, lab.signal);
   await lab.usage.sample();
   const after = await lab.cluster.requests();
   const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
@@ -151,11 +150,11 @@ async function watchProgress(lab: Lab, plan: Plan): Promise<void> {
   }
 }
 
-/** Waits until every subscriber has every workspace's last change, or the deadline passes. */
-export async function settle(subscribers: Crowd, written: Float64Array): Promise<void> {
+/** Waits until every subscriber has every workspace's last change, or the deadline passes, which comes sooner for a user who wants an end. */
+export async function settle(subscribers: Crowd, written: Float64Array, signal: AbortSignal): Promise<void> {
   const lostSchema = z.object({ lost: z.number() });
-  const deadline = machineNow() + settleMs;
-  while (machineNow() < deadline) {
+  const from = machineNow();
+  while (machineNow() < from + (signal.aborted ? hurryMs : settleMs)) {
     const balances = await Promise.all(subscribers.map(({ part }) => part.call("balance", { written }, lostSchema)));
     if (balances.every(({ lost }) => lost === 0)) return;
     await sleep(100);

@@ -1,52 +1,59 @@
-/** Part: callers of methods with one answer, each on a connection of its own: when one call is answered, the caller makes the next one (closed loop). */
+/** Part: makes calls with one answer, of a workspace manager or of the API server behind it, at a pace (see load/pace.ts). */
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
-import { machineNow } from "../load/clock.ts";
+import type { ApiPool } from "../load/api-pool.ts";
+import { idPlaceholder, runSchema } from "../load/called.ts";
+import type { Called, CallRun, Target, Work } from "../load/called.ts";
+import { machineNow, sleepUntil } from "../load/clock.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
+import type { Endpoint } from "../load/grpc-stream.ts";
 import { callUnary } from "../load/grpc-unary.ts";
-import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import type { CallEnd } from "../load/grpc-unary.ts";
+import { drive } from "../load/pace.ts";
+import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
-import { endpointSchema } from "./endpoint.ts";
 
-const targetSchema = z.object({ endpoint: endpointSchema, path: z.string() });
-const bytes = z.instanceof(Uint8Array);
+const fetchSchema = z.object({ endpoint: endpointSchema, path: z.string(), requests: z.array(z.instanceof(Uint8Array)) });
+const openApiSchema = z.object({ kubeconfig: z.string(), connections: z.number() });
 
-const runSchema = targetSchema.extend({
-  callers: z.number(),
-  seconds: z.number(),
-  /** Tasks are taken in turn. An answer that is not, to the byte, what is expected counts as different. */
-  tasks: z.array(z.object({ request: bytes, answer: bytes })),
-});
+/** A call. */
+interface Task {
+  readonly path: string;
+  readonly request: Uint8Array;
+  readonly answer?: Uint8Array | undefined;
+}
 
-export const calledSchema = z.object({
-  calls: z.number(),
-  failed: z.number(),
-  /** Why the first one failed. */
-  why: z.string(),
-  different: z.number(),
-  bytes: z.number(),
-  /** From the call to its whole answer. A packed histogram. */
-  delays: z.string(),
-  from: z.number(),
-  to: z.number(),
-  share: z.number(),
-});
+/** What is found out beside the delays. */
+interface Sums {
+  different: number;
+  bytes: number;
+}
 
-type Run = z.infer<typeof runSchema>;
-type Called = z.infer<typeof calledSchema>;
+/** Makes single calls; never rejects. */
+interface Sender {
+  send(task: Task, slot: number, sums: Sums): Promise<CallEnd>;
+  /** Ends the calls that are under way. */
+  giveUp(): void;
+}
 
 /** How long the answers that are under way may take at the end, milliseconds. */
 const graceMs = 60_000;
+const good: CallEnd = { ok: true, why: "" };
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
-/** When the run ends, on the machine's clock. */
-let until = 0;
+/** Connections to servers, by host and port: those of one run are there for the next one. */
+const kept = new Map<string, readonly GrpcConnection[]>();
+/** Runs that others wait for, by name: for each ID, when its call is over. */
+const named = new Map<string, ReadonlyMap<string, PromiseWithResolvers<void>>>();
+/** Times that runs were to end. */
+let stops = 0;
+let api: ApiPool | undefined;
 
 serve({
   /** Answers to requests, one after the other. */
   fetch: async (params) => {
-    const { endpoint, path, requests } = targetSchema.extend({ requests: z.array(bytes) }).parse(params);
+    const { endpoint, path, requests } = fetchSchema.parse(params);
     const connection = new GrpcConnection(endpoint, shared);
     try {
       const answers: Uint8Array[] = [];
@@ -56,10 +63,17 @@ serve({
       connection.close();
     }
   },
+  /** Names the API server. Its client is loaded only here. */
+  openApi: async (params) => {
+    const { kubeconfig, connections } = openApiSchema.parse(params);
+    const { ApiPool } = await import("../load/api-pool.ts");
+    api = await ApiPool.open(kubeconfig, connections);
+  },
+  /** Several runs may go on at once. */
   run: (params) => run(runSchema.parse(params)),
-  /** No further calls are made; `run` gives what there was. */
+  /** The runs that go on make no further calls, and give what there was. */
   stop: () => {
-    until = 0;
+    stops++;
   },
 });
 
@@ -72,38 +86,103 @@ async function fetchOne(connection: GrpcConnection, path: string, request: Uint8
   return answer;
 }
 
-async function run({ endpoint, path, callers, seconds, tasks }: Run): Promise<Called> {
-  const connections = Array.from({ length: callers }, () => new GrpcConnection(endpoint, shared));
-  const found = { calls: 0, failed: 0, why: "", different: 0, bytes: 0 };
-  const delays = delayHistogram();
+async function run({ target, work, pace }: CallRun): Promise<Called> {
+  const stopsBefore = stops;
+  const sender = senderFor(target);
+  const sums: Sums = { different: 0, bytes: 0 };
+  const answered = new Uint8Array(work.kind === "each" ? work.ids.length : 0);
+  const taskOf = tasksOf(work);
+  const order = orderOf(work);
   const share = loadShare();
-  const from = machineNow();
-  until = from + seconds * 1000;
-  let next = 0;
-  const callOn = async (connection: GrpcConnection): Promise<void> => {
-    const task = tasks[next++ % tasks.length];
-    if (!task) return;
-    const begun = machineNow();
-    const { ok, why } = await callUnary(connection, path, task.request, (buffer, start, end) => {
-      found.bytes += end - start;
-      if (buffer.compare(task.answer, 0, task.answer.length, start, end) !== 0) found.different++;
-    });
-    if (ok) {
-      found.calls++;
-      recordDelay(delays, machineNow() - begun);
-      return;
-    }
-    found.failed++;
-    if (found.why === "") found.why = why;
-    // A server that refuses is not asked as fast as it can refuse.
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  const make = async (n: number, slot: number): Promise<CallEnd> => {
+    await order.before(n);
+    const end = await sender.send(taskOf(n), slot, sums);
+    if (end.ok && n < answered.length) answered[n] = 1;
+    order.over(n);
+    return end;
   };
-  const timer = setTimeout(() => connections.forEach((connection) => connection.close()), seconds * 1000 + graceMs);
-  await Promise.all(connections.map(async (connection) => {
-    while (machineNow() < until) await callOn(connection);
-  }));
+  const duration = pace.kind === "once" ? 0 : pace.seconds * 1000;
+  const until = (pace.kind === "rate" ? Math.max(0, pace.startAt - machineNow()) : 0) + duration + graceMs;
+  const timer = setTimeout(() => sender.giveUp(), until);
+  const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } });
   clearTimeout(timer);
-  const to = machineNow();
-  for (const connection of connections) connection.close();
-  return { ...found, delays: encodeIntoCompressedBase64(delays), from, to, share: share() };
+  order.end();
+  return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered };
+}
+
+function tasksOf(work: Work): (n: number) => Task {
+  if (work.kind === "tasks") {
+    const { tasks } = work;
+    return (n) => {
+      const task = tasks[n % tasks.length];
+      if (!task) throw new Error("there is nothing to call");
+      return task;
+    };
+  }
+  const template = Buffer.from(work.request.buffer, work.request.byteOffset, work.request.byteLength).toString("latin1");
+  return (n) => {
+    const id = work.ids[n] ?? "";
+    return { path: work.path.replaceAll(idPlaceholder, id), request: Buffer.from(template.replaceAll(idPlaceholder, id), "latin1") };
+  };
+}
+
+/** Which calls come before which of another run. */
+function orderOf(work: Work): { before(n: number): Promise<void> | undefined; over(n: number): void; end(): void } {
+  if (work.kind === "tasks") return { before: () => undefined, over: () => {}, end: () => {} };
+  const { ids, name, after } = work;
+  const others = after === undefined ? undefined : named.get(after);
+  const own = new Map(name === undefined ? [] : ids.map((id) => [id, Promise.withResolvers<void>()]));
+  if (name !== undefined) named.set(name, own);
+  return {
+    before: (n) => others?.get(ids[n] ?? "")?.promise,
+    over: (n) => own.get(ids[n] ?? "")?.resolve(),
+    // Calls that were not made are not waited for.
+    end: () => {
+      for (const { resolve } of own.values()) resolve();
+      if (name !== undefined) named.delete(name);
+    },
+  };
+}
+
+function senderFor(target: Target): Sender {
+  return target.kind === "grpc" ? grpcSender(target) : apiSender(target);
+}
+
+function grpcSender({ endpoint, connections: count }: Extract<Target, { kind: "grpc" }>): Sender {
+  const connections = connectionsTo(endpoint, count);
+  return {
+    send: ({ path, request, answer }, slot, sums) => {
+      const connection = connections[slot % count];
+      if (!connection) throw new Error("there is no connection");
+      return callUnary(connection, path, request, (buffer, start, end) => {
+        sums.bytes += end - start;
+        if (answer && buffer.compare(answer, 0, answer.length, start, end) !== 0) sums.different++;
+      });
+    },
+    giveUp: () => {
+      for (const connection of connections) connection.close();
+    },
+  };
+}
+
+/** Those that there are, and as many new ones as are missing. */
+function connectionsTo(endpoint: Endpoint, count: number): readonly GrpcConnection[] {
+  const key = `${endpoint.host} ${endpoint.port}`;
+  const connections = (kept.get(key) ?? []).filter(({ failed }) => !failed);
+  while (connections.length < count) connections.push(new GrpcConnection(endpoint, shared));
+  kept.set(key, connections);
+  return connections;
+}
+
+/** Its requests have a deadline of their own, and its connections are kept for the runs to come. */
+function apiSender({ method, contentType }: Extract<Target, { kind: "api" }>): Sender {
+  const pool = api;
+  if (!pool) throw new Error("no API server was named");
+  return {
+    send: async ({ path, request }) => {
+      const code = await pool.send({ method, path, contentType, body: request });
+      return code >= 200 && code < 300 ? good : { ok: false, why: code === 0 ? "the API server did not answer" : `the API server answered ${code}` };
+    },
+    giveUp: () => {},
+  };
 }

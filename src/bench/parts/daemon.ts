@@ -31,13 +31,18 @@ export interface DaemonOptions {
   readonly kubeconfig: string;
   readonly namespace: string;
   readonly workers: number | undefined;
+  /** Budget of its requests to the API server, a second; 0: its own. */
+  readonly qps: number;
 }
 
+/** Scheduler of the workspaces that our daemon starts: there is none, so that nobody runs them. */
+const absentScheduler = "wsmand-bench";
+
 /** Starts wsmand, without TLS on ports that the system chooses. */
-export async function startDaemon({ entry, kubeconfig, namespace, workers }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon({ entry, kubeconfig, ...settings }: DaemonOptions): Promise<Daemon> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
   const config = join(folder, "config.json");
-  await writeFile(config, JSON.stringify(configuration(namespace, workers)));
+  await writeFile(config, JSON.stringify(configuration(settings)));
   const startedAt = machineNow();
   const program = startProgram(entry, ["run", "--config", config, "--kubeconfig", kubeconfig]);
   const end = async (): Promise<void> => {
@@ -64,13 +69,13 @@ function serving(line: string): { readonly rpcPort: number; readonly metricsPort
   return typeof rpcPort === "number" && typeof metricsPort === "number" ? { rpcPort, metricsPort } : undefined;
 }
 
-function configuration(namespace: string, workers: number | undefined): object {
+function configuration({ namespace, workers, qps }: Pick<DaemonOptions, "namespace" | "workers" | "qps">): object {
   const resources = { requests: { cpu: "1", memory: "2Gi", "ephemeral-storage": "5Gi" }, limits: { cpu: "4", memory: "8Gi", "ephemeral-storage": "30Gi" } };
   return {
     manager: {
       namespace,
       timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "48h", maxLifetime: "48h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
-      initProbe: { disabled: true },
+      initProbe: { disabled: true }, schedulerName: absentScheduler,
       urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.ws.{{ .Host }}",
       workspaceHostPath: "/var/gitpod/workspaces", hostURL: "bench.example.com", heartbeatInterval: "30s", reconnectionInterval: "30s",
       wsdaemon: { port: 8080 }, registryFacadeHost: "localhost:31750",
@@ -78,7 +83,7 @@ function configuration(namespace: string, workers: number | undefined): object {
     },
     rpcServer: { addr: "127.0.0.1:0" },
     prometheus: { addr: "127.0.0.1:0" },
-    wsmand: { lifecycle: { enabled: false }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }) },
+    wsmand: { lifecycle: { enabled: false }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }), ...(qps === 0 ? {} : { kubernetes: { qps, burst: 2 * qps } }) },
   };
 }
 
@@ -93,6 +98,17 @@ export async function metrics(daemon: Daemon): Promise<ReadonlyMap<string, numbe
   const response = await fetch(daemon.metrics, { signal: AbortSignal.timeout(10_000) });
   const found = (await response.text()).matchAll(/^([a-z_:][a-z0-9_:]*(?:\{.*\})?) (\S+)$/gim);
   return new Map([...found].map(([, name = "", value]) => [name, Number(value)]));
+}
+
+/** Counters of requests to the API server: ours, and that of Go's client. */
+const requestCounters = ["wsmand_api_requests_total", "rest_client_requests_total"];
+
+/** Requests that the daemon has made of the API server, but for watches; undefined if it does not tell. */
+export async function apiRequests(daemon: Daemon): Promise<number | undefined> {
+  const all = [...(await metrics(daemon))];
+  const name = requestCounters.find((counter) => all.some(([key]) => key.startsWith(`${counter}{`)));
+  if (name === undefined) return undefined;
+  return all.filter(([key]) => key.startsWith(`${name}{`) && !key.includes('verb="watch"')).reduce((sum, [, count]) => sum + count, 0);
 }
 
 /** Longest delay of its event loop since the last scrape, seconds. */

@@ -21,8 +21,6 @@ const threadSchema = z.object({
 /** What a thread did. */
 export type Parsed = z.infer<typeof threadSchema>;
 
-export const parserSchema = z.object({ perSecond: z.number(), cpuMicrosPerLine: z.number() });
-
 /** As in the daemon: lines of a batch, and what the threads of its pool may use. */
 const batchLines = 64;
 const resourceLimits = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };

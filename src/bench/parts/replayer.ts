@@ -9,7 +9,7 @@ import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
 import { serve } from "./serve.ts";
 import { loadShare } from "./share.ts";
-import type { writtenSchema } from "./writer.ts";
+import type { writtenSchema } from "../load/results.ts";
 
 type Written = Omit<z.infer<typeof writtenSchema>, "answered">;
 

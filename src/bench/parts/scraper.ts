@@ -6,6 +6,7 @@ import { z } from "zod";
 import { metricIn } from "../load/metrics-text.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import type { scrapedSchema } from "../load/results.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
@@ -16,22 +17,6 @@ const beginSchema = z.object({
   rate: z.number(),
   /** A metric whose value is kept with each answer that has it. */
   metric: z.string(),
-});
-
-export const scrapedSchema = z.object({
-  answers: z.number(),
-  failed: z.number(),
-  /** Why the first one failed. */
-  why: z.string(),
-  /** Length of the answers' bodies, all together. */
-  bytes: z.number(),
-  /** From a request to its whole answer. A packed histogram. */
-  delays: z.string(),
-  /** When an answer came, and what it told of the metric. */
-  told: z.array(z.object({ at: z.number(), value: z.number() })),
-  /** From the first to the last of them, milliseconds. */
-  timeMs: z.number(),
-  share: z.number(),
 });
 
 /** An answer; `bytes` is that of its body. */

@@ -6,6 +6,7 @@ import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
 import { Ledger } from "../load/ledger.ts";
 import { planSchema } from "../load/plan.ts";
+import type { arrivedSchema } from "../load/results.ts";
 import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
@@ -19,33 +20,6 @@ const openSchema = z.object({
   stalled: z.number(),
   /** Frames to keep, for a bare server to send. */
   capture: z.number(),
-});
-
-export const balanceSchema = z.object({
-  delivered: z.number(), coalesced: z.number(), repeated: z.number(), reordered: z.number(), lost: z.number(),
-  delays: z.string(),
-  lastAt: z.instanceof(Float64Array),
-  reached: z.instanceof(Uint32Array),
-  deliveredPerSecond: z.instanceof(Float64Array),
-  longestPerSecond: z.instanceof(Float64Array),
-  gapPerSecond: z.instanceof(Float64Array),
-  /** Streams that ended before they were closed, and why the first one did. */
-  ended: z.number(),
-  why: z.string(),
-  share: z.number(),
-});
-
-export const countsSchema = z.object({ messages: z.number(), bytes: z.number(), frames: z.array(z.instanceof(Uint8Array)), at: z.number(), share: z.number() });
-
-export const arrivedSchema = z.object({
-  came: z.number(),
-  /** Milliseconds from when a subscriber was due to come: to the response headers, and to its last initial status. */
-  opened: z.array(z.number()),
-  complete: z.array(z.number()),
-  ended: z.number(),
-  why: z.string(),
-  messages: z.number(),
-  share: z.number(),
 });
 
 const arriveSchema = z.object({ endpoint: endpointSchema, subscribers: z.number(), interval: z.number(), startAt: z.number(), initial: z.number(), timeoutMs: z.number() });

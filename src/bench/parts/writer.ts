@@ -1,13 +1,13 @@
 /** Part: writes the changes of a plan, each when it is due, whether or not the ones before were answered (open loop). */
-import { Pool } from "undici";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
-import type { AccessSource } from "../../main/kube/credentials.ts";
-import { connectOptions, openAccess, pathOn } from "../load/access.ts";
+import { ApiPool } from "../load/api-pool.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { Pending } from "../load/pending.ts";
 import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
+import type { writtenSchema } from "../load/results.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
@@ -16,35 +16,13 @@ const maxPending = 4096;
 
 const openSchema = z.object({ kubeconfig: z.string(), namespace: z.string(), names: z.array(z.string()), connections: z.number() });
 
-export const writtenSchema = z.object({
-  /** Per workspace, the newest change that was taken; -1 for none. */
-  written: z.instanceof(Float64Array),
-  sent: z.number(),
-  failed: z.number(),
-  /** From when a change was due to when it went out; and to the API server's answer. Packed histograms. */
-  late: z.string(),
-  answered: z.string(),
-  /** Share of its time that the writer's own thread was busy. */
-  share: z.number(),
-});
-
-/** How often credentials are looked at, milliseconds: tokens of cloud providers last for minutes. */
-const renewEveryMs = 10_000;
-
-let opened: { readonly source: AccessSource; readonly pool: Pool; readonly paths: readonly string[]; headers: Record<string, string> } | undefined;
+let opened: { readonly pool: ApiPool; readonly paths: readonly string[] } | undefined;
 let running: { stop: boolean; done: Promise<z.infer<typeof writtenSchema>> } | undefined;
 
 serve({
   open: async (params) => {
     const { kubeconfig, namespace, names, connections } = openSchema.parse(params);
-    const { source, first } = await openAccess(kubeconfig);
-    opened = {
-      source,
-      // One request at a time on each connection, and any that is free: a slow answer holds up no other change.
-      pool: new Pool(first.origin, { connections, connect: connectOptions(first), pipelining: 1, allowH2: false, bodyTimeout: 30_000, headersTimeout: 30_000 }),
-      paths: names.map((name) => pathOn(first, `/api/v1/namespaces/${namespace}/pods/${name}`)),
-      headers: headersWith(first.headers),
-    };
+    opened = { pool: await ApiPool.open(kubeconfig, connections), paths: names.map((name) => `/api/v1/namespaces/${namespace}/pods/${name}`) };
   },
   begin: (params) => {
     const plan = planSchema.parse(params);
@@ -61,15 +39,6 @@ serve({
   },
 });
 
-function headersWith(authenticating: Readonly<Record<string, string>>): Record<string, string> {
-  // The whole pod comes back. Metadata alone would cost the built-in API server more: it has the pod's bytes at hand, as the watch sends them.
-  return { "content-type": "application/merge-patch+json", accept: "application/json", ...authenticating };
-}
-
-async function renew(): Promise<void> {
-  if (opened) opened.headers = headersWith((await opened.source.current()).headers);
-}
-
 function emptyResult(plan: Plan): z.infer<typeof writtenSchema> {
   return { written: new Float64Array(plan.workspaces).fill(-1), sent: 0, failed: 0, late: "", answered: "", share: 0 };
 }
@@ -80,7 +49,6 @@ async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof
   const answered = delayHistogram();
   const share = loadShare();
   const pending = new Pending();
-  const renewing = setInterval(() => void renew().catch(() => {}), renewEveryMs);
   let failed = 0;
   let sent = 0;
   for (; sent < plan.total && !run.stop; sent++) {
@@ -97,31 +65,7 @@ async function write(plan: Plan, run: { stop: boolean }): Promise<z.infer<typeof
     }));
   }
   await pending.below(1);
-  clearInterval(renewing);
   return { written, sent, failed, late: encodeIntoCompressedBase64(late), answered: encodeIntoCompressedBase64(answered), share: share() };
-}
-
-/** Counts what is under way. */
-class Pending {
-  #count = 0;
-  #wake: (() => void) | undefined;
-
-  add(task: Promise<void>): void {
-    this.#count++;
-    void task.finally(() => {
-      this.#count--;
-      this.#wake?.();
-    });
-  }
-
-  /** Resolves once fewer are under way. */
-  async below(limit: number): Promise<void> {
-    while (this.#count >= limit) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
 }
 
 /** Changes of a workspace that are under way, the newest of each: the next waits for it, so that none overtakes another. */
@@ -138,20 +82,9 @@ async function send(plan: Plan, n: number, out: () => void): Promise<boolean> {
   return ok;
 }
 
-function patch(workspace: number, stamp: number, out: () => void): Promise<boolean> {
+async function patch(workspace: number, stamp: number, out: () => void): Promise<boolean> {
   const path = opened?.paths[workspace];
   if (!opened || path === undefined) throw new Error("the plan has more workspaces than there are");
   const body = `{"metadata":{"annotations":{"${stampAnnotation}":"${stamp}"}}}`;
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  let code = 0;
-  opened.pool.dispatch({ method: "PATCH", path, headers: opened.headers, body }, {
-    onRequestStart: out,
-    onResponseStart: (_controller, status) => {
-      code = status;
-    },
-    onResponseData: () => {},
-    onResponseEnd: () => resolve(code === 200),
-    onResponseError: () => resolve(false),
-  });
-  return promise;
+  return (await opened.pool.send({ method: "PATCH", path, contentType: "application/merge-patch+json", body }, out)) === 200;
 }

@@ -10,7 +10,7 @@ import type { Flooded } from "../load/flood.ts";
 import { machineNow } from "../load/clock.ts";
 import { effective } from "../load/probe.ts";
 import { metrics } from "../parts/daemon.ts";
-import { parserSchema } from "../parts/parser.ts";
+import { parserSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, shares } from "../report/limits.ts";
@@ -38,6 +38,7 @@ interface Unread {
 export const burst: Scenario = {
   summary: "--changes as fast as a watch carries them: until every subscriber has every final status, as a share of what the workers can parse alone",
   defaults: { subscribers: 1, seconds: 3 },
+  replays: true,
   run: async (lab) => {
     await using flood = await startFlood(lab);
     lab.say("warming up");
@@ -104,11 +105,11 @@ async function unread(lab: Lab, flood: Flooded, changes: number): Promise<Unread
 
 /** What the daemon's workers could do if there were nothing but them. */
 async function parseLimit(lab: Lab): Promise<z.infer<typeof parserSchema>> {
-  const { options, cluster } = lab;
+  const { options, namespace } = lab;
   lab.say("parsing alone");
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
   const threads = options.workers ?? Math.max(1, availableParallelism() - 1);
-  const result = await parser.call("parse", { threads, namespace: cluster.namespace, workspaces: options.workspaces, size: options.size, warmupMs: parseWarmupMs, measuredMs: options.seconds * 1000 }, parserSchema);
+  const result = await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: parseWarmupMs, measuredMs: options.seconds * 1000 }, parserSchema);
   return result;
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { machineNow } from "../load/clock.ts";
-import { arrivedSchema } from "../parts/subscribers.ts";
+import { arrivedSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import { percentilePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";

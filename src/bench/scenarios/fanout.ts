@@ -7,7 +7,7 @@ import type { Endpoint } from "../load/grpc-stream.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
 import { openSubscribers, startSubscribers } from "../load/run.ts";
-import { countsSchema } from "../parts/subscribers.ts";
+import { countsSchema } from "../load/results.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
@@ -43,6 +43,7 @@ export const fanout: Scenario = {
   summary: "messages per second to all subscribers, as a share of what bare grpc-js delivers with the same bytes",
   // Small pods: what is measured is behind the workers, which shall not need the cores.
   defaults: { workspaces: 200, subscribers: 200, size: 0, seconds: 5 },
+  replays: true,
   run: async (lab) => {
     await using flood = await startFlood(lab);
     const frames = await capture(lab, flood);

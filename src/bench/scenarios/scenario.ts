@@ -16,6 +16,8 @@ export interface Outcome {
 export interface Scenario {
   readonly summary: string;
   readonly defaults: Defaults;
+  /** Where cluster and daemon are the tool's own, the changes come from a replayer: no other API server is needed. */
+  readonly replays?: boolean;
   /** One run. What it starts, it ends; the cluster and its workspaces are shared with the runs after it. */
   run(lab: Lab): Promise<Outcome>;
 }

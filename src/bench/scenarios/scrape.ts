@@ -6,7 +6,7 @@ import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import { beyondSampler, loopDelayMetric } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { scrapedSchema } from "../parts/scraper.ts";
+import { scrapedSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import { ms } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";

@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
+import { idOfPod } from "../load/kube.ts";
 import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import { callsSchema, churnSchema, visitsSchema } from "../load/soak-results.ts";
@@ -62,7 +63,7 @@ async function open(lab: Lab, daemon: Daemon, { visitors, churn, caller }: Compa
   await Promise.all([
     visitors.call("open", { endpoint, intervalMs: visitEveryMs, stayMs: scaled(lab, stayMs), stalled: options.stalled }, nothing),
     churn.call("open", { kubeconfig, namespace, endpoint, node, size: options.size, seed: firstSeed + randomInt(firstSeed), intervalMs: churnEveryMs, lifeMs: scaled(lab, lifeMs) }, nothing),
-    caller.call("open", { endpoint, ids: names.map(idOf), intervalMs: callEveryMs, metrics, scrapeMs: atMost(lab, scrapeEveryMs) }, nothing),
+    caller.call("open", { endpoint, ids: names.map(idOfPod), intervalMs: callEveryMs, metrics, scrapeMs: atMost(lab, scrapeEveryMs) }, nothing),
   ]);
 }
 
@@ -106,9 +107,4 @@ function atMost(lab: Lab, ms: number): number {
 function scaled(lab: Lab, range: readonly [number, number]): readonly [number, number] {
   const most = Math.min(range[1], lab.options.seconds * 1000 * 2 * shareOfShortRun);
   return [(range[0] * most) / range[1], most];
-}
-
-/** The ID in the name of a workspace's pod. */
-function idOf(name: string): string {
-  return name.slice(name.indexOf("-") + 1);
 }

@@ -1,7 +1,7 @@
 /** A client of any ws-manager, ours or the Go one: typed calls over grpc-js with the generated code, and errors that say what to do. */
 import { Client, Metadata, status as codes } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
-import { wsman } from "../../gen/proto.js";
+import { registryfacade, wsman } from "../../gen/proto.js";
 import { connectionOf, type Connection, type ConnectionFlags } from "./connection.ts";
 import { CliError, InterruptedError, plainCause } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -32,6 +32,7 @@ export interface StatusStream extends AsyncIterable<wsman.WorkspaceStatus> {
 }
 
 const service = "/wsman.WorkspaceManager";
+const specProvider = "/registryfacade.SpecProvider";
 /** Answers with every workspace of a large cluster; the Go daemon knows no limit. */
 const maxMessageBytes = 256 * 1024 * 1024;
 
@@ -97,6 +98,15 @@ export class WsmanClient {
     return response.WorkspaceClasses.map(({ Id, DisplayName }) => ({ id: Id ?? "", displayName: DisplayName ?? "" }));
   }
 
+  /** What a workspace's image is put together from. It may hold signed links. */
+  async imageSpec(id: string): Promise<registryfacade.ImageSpec> {
+    const { spec } = await this.#unary("GetImageSpec", { id }, {
+      encode: (request) => registryfacade.GetImageSpecRequest.encode(request).finish(),
+      decode: (bytes) => registryfacade.GetImageSpecResponse.decode(bytes),
+    }, specProvider);
+    return registryfacade.ImageSpec.create(spec ?? {});
+  }
+
   /** Starts a workspace. The token is secret. */
   async start(request: wsman.StartWorkspaceRequest): Promise<{ url: string; ownerToken: string }> {
     const { url, ownerToken } = await this.#unary("StartWorkspace", request, {
@@ -139,7 +149,7 @@ export class WsmanClient {
     this.#client.close();
   }
 
-  async #unary<Q, A>(method: string, request: Q, codec: Codec<Q, A>): Promise<A> {
+  async #unary<Q, A>(method: string, request: Q, codec: Codec<Q, A>, of = service): Promise<A> {
     const { clock, signal } = this.#io;
     const { promise, resolve, reject } = Promise.withResolvers<A>();
     const done = (error: ServiceError | null, response?: A): void => {
@@ -147,7 +157,7 @@ export class WsmanClient {
       else resolve(response);
     };
     const options = { deadline: clock.now() + this.#connection.timeoutMs };
-    const call = this.#client.makeUnaryRequest(`${service}/${method}`, (message: Q) => Buffer.from(codec.encode(message)), codec.decode, request, new Metadata(), options, done);
+    const call = this.#client.makeUnaryRequest(`${of}/${method}`, (message: Q) => Buffer.from(codec.encode(message)), codec.decode, request, new Metadata(), options, done);
     const cancel = (): void => call.cancel();
     signal.addEventListener("abort", cancel, { once: true });
     if (signal.aborted) cancel();

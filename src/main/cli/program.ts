@@ -23,6 +23,7 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   addDaemonCommands(program, io, parts);
   addExplain(program, io, exit);
   addRender(program, io, exit);
+  addDecoders(program, io);
   addClientCommands(program, io);
   addSteeringCommands(program, io, withConnection);
   addBench(program, io);
@@ -83,6 +84,13 @@ function addRender(program: Command, io: Io, exit: (code: number) => void): void
     .action(async () => exit(await (await import("./render.ts")).renderCommand(io, render.opts<RenderFlags>())));
 }
 
+function addDecoders(program: Command, io: Io): void {
+  const spec = program.command("decode-imagespec").description("read the value of a pod's annotation gitpod/imageSpec from the standard input; print it as JSON").option("--show-secrets", "print signed links and layers, too");
+  spec.action(async () => (await import("./decode.ts")).decodeImageSpec(io, spec.opts<OutputOptions>()));
+  const initializer = program.command("decode-initializer").description("read the value of a pod's annotation gitpod/contentInitializer from the standard input; print it as JSON").option("--show-secrets", "print credentials, too");
+  initializer.action(async () => (await import("./decode.ts")).decodeInitializer(io, initializer.opts<OutputOptions>()));
+}
+
 /** The load tool has a command line of its own. */
 function addBench(program: Command, io: Io): void {
   program.command("bench").description("measure a workspace manager: this one or another, here or on any cluster").helpOption(false).allowUnknownOption().argument("[args...]")
@@ -109,6 +117,9 @@ function addClientCommands(program: Command, io: Io): void {
 
   const describe = withSecrets(withConnection(program.command("describe").description("show all about one workspace").argument("<id>", "the workspace's ID")));
   describe.action(async (id: string) => (await import("./describe.ts")).describe(io, { ...describe.opts<ConnectionFlags>(), ...outputOf(describe), id }));
+
+  const spec = withConnection(program.command("image-spec").description("show what a workspace's image is put together from").argument("<id>", "the workspace's ID").option("--show-secrets", "print signed links, and with --json layers, too"));
+  spec.action(async (id: string) => (await import("./image-spec.ts")).imageSpec(io, { ...spec.opts<ConnectionFlags>(), ...outputOf(spec), id }));
 
   const classes = withConnection(program.command("classes").description("list the workspace classes"));
   classes.action(async () => (await import("./list.ts")).classes(io, { ...classes.opts<ConnectionFlags>(), json: outputOf(classes).json }));

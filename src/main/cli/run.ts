@@ -13,7 +13,7 @@ import { aborted, wantsColor, type Io } from "./io.ts";
 import { openLog } from "./log.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
 import { painter } from "./text.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 /** Flags of `run`. */
 export interface RunFlags {

@@ -1,15 +1,7 @@
-/** Command `version`, and who we are where a version is asked for. */
-import { readFileSync } from "node:fs";
-import { asObject, stringAt } from "../../domain/json.ts";
+/** Command `version`. */
+import { version } from "../version.ts";
 
 /** What `version` prints. */
 export function versionText(): string {
   return `wsmand ${version()} (Node.js ${process.versions.node})`;
-}
-
-/** Version of the package. */
-export function version(): string {
-  const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
-  const manifest: unknown = JSON.parse(text);
-  return stringAt(asObject(manifest), "version") ?? "unknown";
 }

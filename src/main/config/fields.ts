@@ -170,7 +170,7 @@ export function optionalListenAddress(): OptionalField<string> {
 
 /** A rule about several members of an object. It is asked even if some of them are wrong, and must then hold. */
 export interface Rule {
-  /** Member that the problem is told of. */
+  /** Member that the problem is told of; "a.b" for one of a section. */
   readonly member: string;
   readonly message: string;
   holds(members: Readonly<Record<string, unknown>>): boolean;
@@ -188,7 +188,7 @@ export function notAbove(smaller: string, greater: string): Rule {
 /** An object with these members and no others. A missing one counts as empty, so that what it requires is told by name. */
 export function section<Shape extends z.ZodRawShape>(shape: Shape, rules: readonly Rule[] = []): z.ZodType<z.output<z.ZodObject<Shape>>> {
   let object: z.ZodType<z.output<z.ZodObject<Shape>>> = z.strictObject(shape);
-  for (const rule of rules) object = object.refine((value) => rule.holds(membersOf(value)), { message: rule.message, path: [rule.member], when: () => true });
+  for (const rule of rules) object = object.refine((value) => rule.holds(membersOf(value)), { message: rule.message, path: rule.member.split("."), when: () => true });
   return z.preprocess(emptyIfAbsent, object);
 }
 

@@ -1,10 +1,11 @@
 /** Schema of the whole configuration file (spec: config). */
 import { z } from "zod";
-import { bytesWithDefault, choice, duration, durationWithDefault, entries, flag, listenAddress, notAbove, numberWithDefault, optionalCheckedText, optionalListenAddress, optionalNumber, optionalSecret, optionalText, section } from "./fields.ts";
+import { bytesWithDefault, choice, duration, durationWithDefault, entries, flag, listenAddress, notAbove, numberWithDefault, optionalCheckedText, optionalListenAddress, optionalNumber, optionalText, section } from "./fields.ts";
 import type { Field } from "./fields.ts";
 import { manager, tls } from "./schema-manager.ts";
+import { storage } from "./schema-storage.ts";
 import { logFormats, logLevels } from "./types.ts";
-import type { Config, RateLimit, StorageConfig, WsmandConfig } from "./types.ts";
+import type { Config, RateLimit, WsmandConfig } from "./types.ts";
 import { isUrl } from "./url-template.ts";
 
 /** What the defaults depend on. */
@@ -18,32 +19,6 @@ export interface SchemaDefaults {
 const minute = 60_000;
 const mebibyte = 1024 * 1024;
 const count = { min: 1, max: 1_000_000_000 } as const;
-
-function stageOf(kubeStage: string | undefined): StorageConfig["stage"] {
-  if (kubeStage === "production") return "prod";
-  return kubeStage === "staging" ? "prodcopy" : "dev";
-}
-
-function storage(defaults: SchemaDefaults): Field<StorageConfig> {
-  return section({
-    kind: choice(["gcloud", "minio", ""], ""),
-    stage: choice(["prod", "prodcopy", "dev"], stageOf(defaults.kubeStage)),
-    gcloud: section({ region: optionalText(), projectId: optionalText(), credentialsFile: optionalText(), maximumBackupCount: optionalNumber(count) }),
-    minio: section({
-      endpoint: optionalText(),
-      accessKey: optionalSecret(),
-      secretKey: optionalSecret(),
-      accessKeyFile: optionalText(),
-      secretKeyFile: optionalText(),
-      secure: flag(),
-      region: optionalText(),
-      parallelUpload: optionalNumber(count),
-      bucket: optionalText(),
-    }),
-    backupTrail: section({ enabled: flag(), maxLength: optionalNumber(count) }),
-    blobQuota: optionalNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  });
-}
 
 const rateLimits: Field<readonly RateLimit[]> = entries(
   section({
@@ -82,7 +57,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
 export function configSchema(defaults: SchemaDefaults): Field<Config> {
   return section({
     manager,
-    content: section({ storage: storage(defaults) }),
+    content: section({ storage: storage(defaults.kubeStage) }),
     rpcServer: section({ addr: listenAddress(), tls: tls(), ratelimits: rateLimits }).transform(({ addr, tls, ratelimits }) => ({ addr, tls, rateLimits: ratelimits })),
     imageBuilderProxy: section({ targetAddr: optionalText() }),
     pprof: section({ addr: optionalListenAddress() }),

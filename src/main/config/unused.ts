@@ -3,12 +3,9 @@ import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
 
 const withoutEffect = [
   "manager.eventTraceLog",
-  "content.storage",
-  "imageBuilderProxy.targetAddr",
   "pprof.addr",
   "wsmand.leaderElection",
   "wsmand.events",
-  "wsmand.tracing",
 ] as const;
 
 /** Paths of those that are set in a parsed file: they are checked, and have no effect. */

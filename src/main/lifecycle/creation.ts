@@ -29,6 +29,8 @@ export interface CreationOptions {
   readonly snapshots: Pick<Snapshots, "restore">;
   /** Waits, not for long, until a pod that was created is known here. */
   readonly seen: (pod: Uint8Array) => Promise<void>;
+  /** Told of each pod that was made; must not throw. */
+  readonly onCreated: (type: WorkspaceStart["type"], workspaceClass: string) => void;
   /** Reads a pod template; rejects if it can not be used. */
   readonly readTemplate: (path: string) => Promise<JsonObject>;
   readonly clock: Clock;
@@ -71,6 +73,7 @@ export class Creation {
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
       if (pvc) await this.#createClaim(podNameOf(start), pvc, made, wish);
       const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
+      this.#options.onCreated(start.type, context.workspaceClass.id);
       await this.#options.seen(created);
       return { uid: textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
     } catch (error) {

@@ -35,7 +35,8 @@ export interface StarterOptions {
 interface Attempt {
   /** They are numbered in the order in which they began. */
   readonly number: number;
-  readonly start: WorkspaceStart;
+  /** What a build must match to be for the same; undefined: it is no image build. The rest of the request is not kept: thousands of attempts are. */
+  readonly build: Filter | undefined;
   /** Tells whether another request is the very same. */
   readonly digest: string;
   /** Stay the same when it is tried again, so that a pod of an attempt that broke off is known as ours. */
@@ -49,6 +50,8 @@ interface Attempt {
 /** Our own successful start is remembered so long for retries, milliseconds. */
 const rememberMs = 60_000;
 const maxRemembered = 10_000;
+/** Characters of the annotations of builds among them. */
+const maxRememberedText = 32 * 1024 * 1024;
 const { STOPPED } = wsman.WorkspacePhase;
 
 /** Starts workspaces. Rejects with WsmanErrors only. */
@@ -63,7 +66,7 @@ export class Starter {
 
   constructor(options: StarterOptions) {
     this.#options = options;
-    this.#attempts = new LRUCache({ max: maxRemembered, ttl: rememberMs, perf: { now: () => options.clock.monotonic() } });
+    this.#attempts = new LRUCache({ max: maxRemembered, maxSize: maxRememberedText, sizeCalculation: ({ build }) => 1 + textOf(build), ttl: rememberMs, perf: { now: () => options.clock.monotonic() } });
   }
 
   /** Answers as soon as the API server has the pod. What was begun is finished or taken away, whether or not the client still waits. */
@@ -116,11 +119,11 @@ export class Starter {
 
   #attempt(start: WorkspaceStart, digest: string, tokens: Tokens): Promise<Started> {
     const { promise, resolve, reject } = Promise.withResolvers<Started>();
-    const attempt: Attempt = { number: ++this.#begun, start, digest, tokens, result: promise, uid: "" };
+    const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, uid: "" };
     this.#attempts.set(start.id, attempt);
     const running = this.#lanes.run(start.id, async () => {
       try {
-        resolve(await this.#run(attempt));
+        resolve(await this.#run(start, attempt));
         // Its time counts from now.
         this.#attempts.set(start.id, attempt);
       } catch (error) {
@@ -135,31 +138,28 @@ export class Starter {
     return promise;
   }
 
-  async #run(attempt: Attempt): Promise<Started> {
-    const joined = attempt.start.type === "IMAGEBUILD" ? await this.#runningBuild(attempt) : undefined;
+  async #run(start: WorkspaceStart, attempt: Attempt): Promise<Started> {
+    const joined = attempt.build && (await this.#runningBuild(attempt.build, attempt.number));
     if (joined) return joined;
-    const { uid, url } = await this.#options.creation.create(attempt.start, attempt.tokens);
+    const { uid, url } = await this.#options.creation.create(start, attempt.tokens);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild(attempt: Attempt): Promise<Started | undefined> {
-    const filter = filterOf(attempt.start);
+  async #runningBuild(filter: Filter, number: number): Promise<Started | undefined> {
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
       if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || !matches(filter, facts)) continue;
       const started = await this.#startedAs(record, undefined);
       if (started) return started;
     }
-    return this.#buildAskedFor(attempt);
+    return this.#buildAskedFor(filter, number);
   }
 
   /** Only those that began before this one: two would wait for each other. */
-  async #buildAskedFor({ number, start }: Attempt): Promise<Started | undefined> {
-    const filter = filterOf(start);
-    const isSame = (other: WorkspaceStart): boolean => other.type === "IMAGEBUILD" && matches(filter, { ...other, annotations: Object.fromEntries(other.annotations) });
-    const before = [...this.#attempts.values()].filter((other) => other.number < number && isSame(other.start));
+  async #buildAskedFor(filter: Filter, number: number): Promise<Started | undefined> {
+    const before = [...this.#attempts.values()].filter((other) => other.number < number && other.build && matches(filter, { ...other.build, annotations: Object.fromEntries(other.build.annotations) }));
     for (const { result, uid } of before) {
       if (!result || this.#options.registry.isGone(uid)) continue;
       const started = await result.catch(() => undefined);
@@ -181,6 +181,12 @@ export class Starter {
 /** What a build's workspace must match to be for the same. Owner and meta ID are never empty, which would match all. */
 function filterOf({ owner, metaId, annotations }: WorkspaceStart): Filter {
   return { owner, metaId, annotations: new Map(annotations) };
+}
+
+function textOf(filter: Filter | undefined): number {
+  let characters = 0;
+  for (const [key, value] of filter?.annotations ?? []) characters += key.length + value.length;
+  return characters;
 }
 
 /** Equal for equal requests: encoders write maps in any order. It stands for secrets, and so must not tell them. */

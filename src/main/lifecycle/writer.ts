@@ -46,10 +46,16 @@ export class WorkspaceWriter {
     return record;
   }
 
-  /** Sets annotations of a workspace's pod. @param what for errors, as in "stop workspace x". */
+  /**
+   * Sets annotations of a workspace's pod. @param what for errors, as in "stop workspace x".
+   * @param priority users' writes have taken effect here before it resolves; of others, which no one reads at once, the watch will tell.
+   */
   async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user"): Promise<void> {
     const { objects } = this.#options;
-    await this.#onCurrent(record, what, async ({ uid, facts }) => this.seen(await objects.annotate({ podName: facts.podName, uid, annotations }, { priority, signal })));
+    await this.#onCurrent(record, what, async ({ uid, facts }) => {
+      const pod = await objects.annotate({ podName: facts.podName, uid, annotations }, { priority, signal });
+      if (priority === "user") await this.seen(pod);
+    });
   }
 
   /**

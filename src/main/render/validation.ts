@@ -7,6 +7,7 @@ import { wsman } from "../../gen/proto.js";
 import { quote } from "../config/describe-value.ts";
 import { requestedEnv } from "./env.ts";
 import { hasInitializer } from "./initializer.ts";
+import { sizeProblems } from "./sizes.ts";
 import { envVarsOf, startAdmissions, startFeatures, startTypes } from "./start.ts";
 
 /** What is wrong with a field. */
@@ -37,6 +38,8 @@ export function startProblems(request: Request): readonly FieldProblem[] {
     ...(request.metadata ? metadataProblems(request.metadata) : []),
     ...(request.spec ? specProblems(request.spec) : []),
   ];
+  const named = new Set(problems.map(({ field }) => field));
+  for (const [field, message] of sizeProblems(request)) if (!named.has(field)) problems.push({ field, message });
   return problems.toSorted((a, b) => (a.field < b.field ? -1 : 1));
 }
 

@@ -3,12 +3,8 @@ import { status } from "@grpc/grpc-js";
 import type { Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Answer, UnaryCall, UnaryHandler } from "./calls.ts";
+import { idIn } from "./request-id.ts";
 import { toStatus } from "./status.ts";
-
-/** Longest ID that is logged. */
-const maxId = 128;
-/** Tag of field 1 as text: every such request has the ID there. */
-const idTag = 0x0a;
 
 /** A handler whose calls are told of in the log. */
 export function audited(method: string, handler: UnaryHandler, clock: Clock, log: Log): UnaryHandler {
@@ -28,12 +24,4 @@ export function audited(method: string, handler: UnaryHandler, clock: Clock, log
       throw error;
     }
   };
-}
-
-/** The ID, if it stands where encoders put it: at the beginning. What is no ID of a workspace is not logged. */
-function idIn(request: Buffer): string {
-  const length = request[1] ?? 0;
-  if (request[0] !== idTag || length > maxId || request.length < 2 + length) return "";
-  const id = request.toString("latin1", 2, 2 + length);
-  return /^[\w.-]*$/.test(id) ? id : "";
 }

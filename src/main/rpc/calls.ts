@@ -29,6 +29,9 @@ export type Answer = Buffer | FramesAnswer;
 /** Handles a unary call: encoded request in, response out; at once where it can, for promises cost more than most answers. */
 export type UnaryHandler = (request: Buffer, call: UnaryCall) => Answer | Promise<Answer>;
 
+/** Says whether a call may go on: at once (nothing), later, or not at all (throws). */
+export type Admission = (request: Buffer, call: Pick<UnaryCall, "signal">) => void | Promise<void>;
+
 /** Handles a server stream. */
 export type StreamHandler = (call: FrameCall) => void;
 
@@ -77,7 +80,7 @@ class HandledCall implements UnaryCall {
 
   /** Made when somebody asks: most calls are answered before. */
   get signal(): AbortSignal {
-    this.#signal ??= this.#makeSignal();
+    this.#signal ??= signalOf(this.#call);
     return this.#signal;
   }
 
@@ -95,24 +98,33 @@ class HandledCall implements UnaryCall {
   reset(): void {
     http2StreamOf(this.#call).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
+}
 
-  #makeSignal(): AbortSignal {
-    const controller = new AbortController();
-    if (this.#call.cancelled) controller.abort();
-    else this.#call.once("cancelled", () => controller.abort());
-    return controller.signal;
+/** What of a call tells that its client has cancelled it, or that its deadline has passed. */
+export type Cancellable = Pick<GrpcCall, "cancelled"> & { once(event: "cancelled", listener: () => void): unknown };
+
+/** Aborts with the call. */
+export function signalOf(call: Cancellable): AbortSignal {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  else call.once("cancelled", () => controller.abort());
+  return controller.signal;
+}
+
+/** Goes on with a call as soon as it may; tells of whatever it, or going on, throws. */
+export function whenAdmitted(admit: Admission | undefined, call: Cancellable & { readonly request: Buffer }, goOn: () => void, refuse: (error: unknown) => void): void {
+  try {
+    const admitted = admit?.(call.request, { get signal() { return signalOf(call); } });
+    if (admitted) void admitted.then(goOn).catch(refuse);
+    else goOn();
+  } catch (error) {
+    refuse(error);
   }
 }
 
 /** A server streaming method for grpc-js. */
-export function serverStream(method: string, handler: StreamHandler, log: Log): handleServerStreamingCall<Buffer, Buffer> {
-  return (call) => {
-    try {
-      handler(call);
-    } catch (error) {
-      call.emit("error", { name: "Error", message: "", ...statusOf(method, error, log) });
-    }
-  };
+export function serverStream(method: string, handler: StreamHandler, log: Log, admit?: Admission): handleServerStreamingCall<Buffer, Buffer> {
+  return (call) => whenAdmitted(admit, call, () => handler(call), (error) => call.emit("error", { name: "Error", message: "", ...statusOf(method, error, log) }));
 }
 
 /** A method that is not there yet. */
@@ -122,7 +134,8 @@ export function unimplemented(method: string): UnaryHandler {
   };
 }
 
-function statusOf(method: string, error: unknown, log: Log): CallStatus {
+/** The status for what a handler threw; what nobody expected is logged. */
+export function statusOf(method: string, error: unknown, log: Log): CallStatus {
   const sent = toStatus(error);
   if (sent.code === status.INTERNAL) log.error({ method, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, "call failed");
   return sent;

@@ -1,7 +1,7 @@
 /** Answers that consist of many frames: their bytes go to the HTTP/2 stream in pieces, as fast as it takes them, and are never put together as a whole. */
 import { WsmanError } from "../../domain/errors.ts";
 import { prefixBytes } from "../state/frame.ts";
-import { maxMessageBytes } from "./responses.ts";
+import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** Length of a piece: about what a client's flow control lets through at once. */
 const chunkBytes = 64 * 1024;

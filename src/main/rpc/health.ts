@@ -4,6 +4,7 @@ import { HealthImplementation, service as healthService } from "grpc-health-chec
 import { status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
 import { serviceName } from "./service.ts";
+import { specProviderName } from "./spec-provider.ts";
 
 /** The health service of a server. */
 export interface Health {
@@ -16,7 +17,7 @@ export interface Health {
 type WatchCall = ServerWritableStream<unknown, unknown>;
 
 /** "" stands for the server as a whole. */
-const services = ["", serviceName];
+const services = ["", serviceName, specProviderName];
 
 /** Adds the service to the server: not serving until told. */
 export function addHealth(server: Server): Health {

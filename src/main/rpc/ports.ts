@@ -1,13 +1,15 @@
 /** What the RPC layer needs from the parts below it, as interfaces; the wiring gives the real ones. */
 import type { Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
-import type { RpcMetrics } from "../../metrics/rpc.ts";
+import type { CallMetrics, RpcMetrics } from "../../metrics/rpc.ts";
 import type { ManagerConfig, RateLimit } from "../config/types.ts";
 import type { Activity } from "../lifecycle/activity.ts";
+import type { ImageSpecs } from "../lifecycle/image-specs.ts";
 import type { Snapshots } from "../lifecycle/snapshots.ts";
 import type { Starter } from "../lifecycle/start.ts";
 import type { WorkspaceWriter } from "../lifecycle/writer.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { WorkspaceReader } from "../state/reader.ts";
 import type { Filter } from "../state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../subscriptions/stream.ts";
@@ -31,7 +33,7 @@ export interface ClusterClass {
 /** From what the URLs of ports are made. */
 export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
 
-/** What the calls that change something work with. */
+/** What the calls that change something, or read more than the state, work with. */
 export interface Steering {
   readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
   readonly activity: Pick<Activity, "mark">;
@@ -39,6 +41,7 @@ export interface Steering {
   readonly snapshots: Pick<Snapshots, "delete">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;
   readonly urls: UrlConfig;
+  readonly imageSpecs: Pick<ImageSpecs, "get">;
 }
 
 /** The same, and what tells whether the state is known at all. */
@@ -53,6 +56,10 @@ export interface RpcDependencies {
   readonly steering?: Steering | undefined;
   /** Limits of methods; none by default. */
   readonly rateLimits?: readonly RateLimit[];
+  /** "host:port" of the image builder that its calls are passed on to, and their metrics; undefined: they are not served. */
+  readonly imageBuilder?: { readonly target: string; readonly metrics: CallMetrics } | undefined;
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined;
   readonly metrics: RpcMetrics;
   readonly clock: Clock;
   readonly log: Log;

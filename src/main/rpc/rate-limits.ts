@@ -3,10 +3,11 @@ import { LRUCache } from "lru-cache";
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
-import { wsman } from "../../gen/proto.js";
+import { registryfacade, wsman } from "../../gen/proto.js";
 import { TokenBucket } from "../../domain/token-bucket.ts";
 import type { RateLimit } from "../config/types.ts";
-import type { UnaryCall, UnaryHandler } from "./calls.ts";
+import type { Admission, UnaryCall, UnaryHandler } from "./calls.ts";
+import type { RpcDependencies } from "./ports.ts";
 
 /** Calls of one bucket that may wait; more are refused, although the configuration lets calls wait. */
 const maxWaiting = 1_000;
@@ -15,7 +16,7 @@ const maxWaiting = 1_000;
 const requests: ReadonlyMap<string, { decode(bytes: Uint8Array): unknown }> = new Map<string, { decode(bytes: Uint8Array): unknown }>([
   ["GetWorkspaces", wsman.GetWorkspacesRequest], ["StartWorkspace", wsman.StartWorkspaceRequest], ["StopWorkspace", wsman.StopWorkspaceRequest], ["DescribeWorkspace", wsman.DescribeWorkspaceRequest],
   ["BackupWorkspace", wsman.BackupWorkspaceRequest], ["MarkActive", wsman.MarkActiveRequest], ["SetTimeout", wsman.SetTimeoutRequest], ["ControlPort", wsman.ControlPortRequest], ["TakeSnapshot", wsman.TakeSnapshotRequest],
-  ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest],
+  ["ControlAdmission", wsman.ControlAdmissionRequest], ["DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest], ["UpdateSSHKey", wsman.UpdateSSHKeyRequest], ["DescribeCluster", wsman.DescribeClusterRequest], ["Subscribe", wsman.SubscribeRequest], ["GetImageSpec", registryfacade.GetImageSpecRequest],
 ]);
 
 /** The limit of one method. */
@@ -64,10 +65,21 @@ export class RateLimiter {
   }
 }
 
+/** What limits need that belongs to all of them. */
+export type LimitDependencies = Pick<RpcDependencies, "rateLimits" | "clock" | "metrics">;
+
+/** What the configuration demands of a method's calls; undefined if it limits them in no way. @param path "/service/Method". */
+export function admissionTo(path: string, { rateLimits = [], clock, metrics }: LimitDependencies): Admission | undefined {
+  const limit = rateLimits.find(({ method }) => method === path);
+  if (!limit) return undefined;
+  const limiter = new RateLimiter(path.slice(path.lastIndexOf("/") + 1), limit, clock, (refused) => metrics.rateLimited(limit.method, refused));
+  return (request, call) => limiter.admit(request, call);
+}
+
 /** A handler behind a limit. */
-export function limited(limiter: RateLimiter, handler: UnaryHandler): UnaryHandler {
+export function limited(admit: Admission, handler: UnaryHandler): UnaryHandler {
   return (request, call) => {
-    const wait = limiter.admit(request, call);
+    const wait = admit(request, call);
     return wait ? wait.then(() => handler(request, call)) : handler(request, call);
   };
 }

@@ -1,11 +1,21 @@
-/** The grpc_server_* metrics of every call of every service, taken where calls enter and leave the server. */
+/** The grpc_server_* metrics of every call of every service, and its span where tracing is on, taken where calls enter and leave the server. */
 import { ServerInterceptingCall, status } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptor, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Clock } from "../../domain/clock.ts";
 import type { GrpcType, MethodMetrics, RpcMetrics } from "../../metrics/rpc.ts";
+import type { Tracing } from "../tracing/tracing.ts";
+import { methodTracer } from "./traced-call.ts";
+import type { CallTrace, InnerListener, MethodTracer } from "./traced-call.ts";
 
-type InnerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 type InnerStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+
+/** What the calls of a method have in common. */
+interface Recorder {
+  readonly metrics: MethodMetrics;
+  readonly clock: Clock;
+  /** Undefined: tracing is off. */
+  readonly tracer: MethodTracer | undefined;
+}
 
 /** Passes everything on and counts it. Per message that is one more method call and one addition. */
 class RecordedCall extends ServerInterceptingCall {
@@ -13,18 +23,21 @@ class RecordedCall extends ServerInterceptingCall {
   readonly #metrics: MethodMetrics;
   readonly #clock: Clock;
   readonly #startedAt: number;
+  readonly #trace: CallTrace | undefined;
   #done = false;
 
-  constructor(inner: ServerInterceptingCallInterface, metrics: MethodMetrics, clock: Clock) {
+  constructor(inner: ServerInterceptingCallInterface, { metrics, clock, tracer }: Recorder) {
     super(inner);
     this.#inner = inner;
     this.#metrics = metrics;
     this.#clock = clock;
     this.#startedAt = clock.monotonic();
+    this.#trace = tracer?.();
     metrics.started.add();
   }
 
-  override start(listener: InnerListener): void {
+  override start(given: InnerListener): void {
+    const listener = this.#trace?.around(given) ?? given;
     this.#inner.start({
       onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
       onReceiveMessage: (message: unknown) => {
@@ -58,6 +71,7 @@ class RecordedCall extends ServerInterceptingCall {
     if (this.#done) return;
     this.#done = true;
     this.#metrics.handled(code, (this.#clock.monotonic() - this.#startedAt) / 1000);
+    this.#trace?.end(code);
   }
 
   #pastDeadline(): boolean {
@@ -66,15 +80,15 @@ class RecordedCall extends ServerInterceptingCall {
 }
 
 /** An interceptor that records every call. Only methods that are served get here, so the number of recorders is bounded. */
-export function recordCalls(metrics: RpcMetrics, clock: Clock): ServerInterceptor {
-  const recorders = new Map<string, MethodMetrics>();
+export function recordCalls(metrics: RpcMetrics, clock: Clock, tracing?: Tracing): ServerInterceptor {
+  const recorders = new Map<string, Recorder>();
   return (method, call) => {
     let recorder = recorders.get(method.path);
     if (!recorder) {
-      recorder = methodMetrics(metrics, method);
+      recorder = { metrics: methodMetrics(metrics, method), clock, tracer: tracing && methodTracer(tracing, method.path) };
       recorders.set(method.path, recorder);
     }
-    return new RecordedCall(call, recorder, clock);
+    return new RecordedCall(call, recorder);
   };
 }
 

@@ -10,9 +10,9 @@ import { strictDescriptors } from "./descriptors.ts";
 /** The .proto files: the package's proto/ is as far from src/main/rpc as from dist/main/rpc. */
 const protoFolder = fileURLToPath(new URL("../../../proto", import.meta.url));
 
-/** Adds both versions of the reflection service to the server. They show wsman.WorkspaceManager and grpc.health.v1.Health. */
+/** Adds both versions of the reflection service to the server. They show wsman.WorkspaceManager, registryfacade.SpecProvider and grpc.health.v1.Health. */
 export function addReflection(server: Server): void {
-  const packages = loadSync(["ws-manager-api/core.proto", healthProto], { includeDirs: [protoFolder], keepCase: true });
+  const packages = loadSync(["ws-manager-api/core.proto", "registry-facade-api/provider.proto", healthProto], { includeDirs: [protoFolder], keepCase: true });
   new ReflectionService(strict(packages)).addToServer({
     addService(definition, implementation) {
       server.addService(definition, bounded(implementation));

@@ -2,9 +2,6 @@
 import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { messageIn } from "../state/frame.ts";
 
-/** Largest message either way, bytes (spec: api). */
-export const maxMessageBytes = 16 * 1024 * 1024;
-
 /** A response without members. */
 export const emptyResponse = Buffer.alloc(0);
 

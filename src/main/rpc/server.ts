@@ -8,14 +8,16 @@ import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
 import { addHealth } from "./health.ts";
 import type { Health } from "./health.ts";
+import { passOn } from "./image-builder.ts";
 import type { RpcDependencies } from "./ports.ts";
 import { methodMetrics, recordCalls } from "./recorded-call.ts";
 import { addReflection } from "./reflection.ts";
-import { maxMessageBytes } from "./responses.ts";
+import { maxMessageBytes } from "../grpc/limits.ts";
 import { workspaceManager } from "./service.ts";
+import { specProvider } from "./spec-provider.ts";
 import type { StreamAdapter } from "./stream-adapter.ts";
 import { watchTls } from "./tls.ts";
-import type { TlsFiles, WatchedCredentials } from "./tls.ts";
+import type { TlsFiles } from "./tls.ts";
 
 /** Configuration of the server (rpcServer). */
 export interface RpcServerOptions {
@@ -68,26 +70,33 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
   setLogVerbosity(logVerbosity.NONE);
   const hosts = bindHosts(options.addr);
   const tls = options.tls && (await watchTls(options.tls, { clock, log }));
-  const server = new Server({ ...limits, interceptors: [recordCalls(metrics, clock)] });
+  const server = new Server({ ...limits, interceptors: [recordCalls(metrics, clock, dependencies.tracing)] });
   const open = { streams: new Set<StreamAdapter>(), closing: false };
-  const health = addServices(server, dependencies, open);
+  const { health, close } = addServices(server, dependencies, open);
+  const closeAll = (): void => {
+    close();
+    tls?.close();
+  };
   try {
     const bound = await bindFirst(server, hosts, tls?.credentials ?? ServerCredentials.createInsecure());
-    return new Running(server, bound, open, health, tls, clock);
+    return new Running(server, bound, open, health, closeAll, clock);
   } catch (error) {
-    tls?.close();
+    closeAll();
     server.forceShutdown();
     throw new Error(`can not listen on ${options.addr}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function addServices(server: Server, dependencies: RpcDependencies, open: OpenStreams): Health {
-  const { definition, implementation } = workspaceManager(dependencies, open);
-  server.addService(definition, implementation);
-  // So that a method's series are there, at zero, before its first call.
-  for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
+function addServices(server: Server, dependencies: RpcDependencies, open: OpenStreams): { readonly health: Health; readonly close: () => void } {
+  const { imageBuilder, tracing, clock } = dependencies;
+  const passThrough = imageBuilder && passOn({ ...dependencies, target: imageBuilder.target, observers: { metrics: imageBuilder.metrics, tracing, clock } });
+  for (const { definition, implementation } of [workspaceManager(dependencies, open), specProvider(dependencies), ...(passThrough ? [passThrough] : [])]) {
+    server.addService(definition, implementation);
+    // So that a method's series are there, at zero, before its first call.
+    for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
+  }
   addReflection(server);
-  return addHealth(server);
+  return { health: addHealth(server), close: () => passThrough?.close() };
 }
 
 /** Addresses to try, in order, as grpc-js wants them. All interfaces: IPv6 and IPv4 at once, or IPv4 where there is no IPv6. */
@@ -128,17 +137,17 @@ class Running implements RpcServer {
   readonly #target: string;
   readonly #open: { readonly streams: Set<StreamAdapter>; closing: boolean };
   readonly #health: Health;
-  readonly #tls: WatchedCredentials | undefined;
+  readonly #closeParts: () => void;
   readonly #clock: Clock;
   #closed: Promise<void> | undefined;
 
-  constructor(server: Server, bound: Bound, open: { streams: Set<StreamAdapter>; closing: boolean }, health: Health, tls: WatchedCredentials | undefined, clock: Clock) {
+  constructor(server: Server, bound: Bound, open: { streams: Set<StreamAdapter>; closing: boolean }, health: Health, closeParts: () => void, clock: Clock) {
     this.port = bound.port;
     this.#server = server;
     this.#target = bound.target;
     this.#open = open;
     this.#health = health;
-    this.#tls = tls;
+    this.#closeParts = closeParts;
     this.#clock = clock;
   }
 
@@ -165,6 +174,6 @@ class Running implements RpcServer {
     const drained = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve())).then(() => stopWaiting.abort());
     await Promise.race([drained, sleep(this.#clock, drainMs + forceMs, stopWaiting.signal)]);
     this.#server.forceShutdown();
-    this.#tls?.close();
+    this.#closeParts();
   }
 }

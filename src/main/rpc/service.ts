@@ -1,9 +1,7 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
-import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { AnswerGate } from "./answer-gate.ts";
-import { audited } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
-import { serverStream, unary, unimplemented } from "./calls.ts";
+import { serverStream, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
 import { controlAdmission } from "./handlers/control-admission.ts";
 import { controlPort } from "./handlers/control-port.ts";
@@ -19,8 +17,9 @@ import { subscribe } from "./handlers/subscribe.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
 import { backupWorkspace, takeSnapshot } from "./handlers/take-snapshot.ts";
 import { updateSshKey } from "./handlers/update-ssh-key.ts";
+import { bytesMethod, unaryMethods, type ServiceParts } from "./methods.ts";
 import type { CallDependencies, RpcDependencies } from "./ports.ts";
-import { limited, RateLimiter } from "./rate-limits.ts";
+import { admissionTo } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
 
 /** Full name of the service. */
@@ -40,24 +39,6 @@ const steering: ReadonlyMap<string, (dependencies: CallDependencies) => UnaryHan
   ["BackupWorkspace", backupWorkspace],
 ]);
 
-/** Bytes are passed through: handlers decode requests themselves, and responses are encoded when they get here. */
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
-}
-
-function definitionOf(name: string, responseStream: boolean): MethodDefinition<Buffer, Buffer> {
-  return {
-    path: `/${serviceName}/${name}`,
-    originalName: name,
-    requestStream: false,
-    responseStream,
-    requestSerialize: asIs,
-    requestDeserialize: asIs,
-    responseSerialize: asIs,
-    responseDeserialize: asIs,
-  };
-}
-
 /** MarkActive comes every half minute from every workspace, and changes next to nothing. */
 function isAudited(name: string): boolean {
   return steering.has(name) && name !== "MarkActive";
@@ -68,15 +49,8 @@ function steeringHandler({ reader, steering: parts }: RpcDependencies, name: str
   return make({ reader, ...parts });
 }
 
-/** The handler, behind the limit that the configuration has for its method, if any. */
-function behindLimit({ rateLimits = [], clock, metrics, log }: RpcDependencies, name: string, handler: UnaryHandler): UnaryHandler {
-  const limit = rateLimits.find(({ method }) => method === `/${serviceName}/${name}`);
-  const behind = limit ? limited(new RateLimiter(name, limit, clock, (refused) => metrics.rateLimited(limit.method, refused)), handler) : handler;
-  return isAudited(name) ? audited(name, behind, clock, log) : behind;
-}
-
 /** The service for grpc-js, all methods of the contract. */
-export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): { definition: ServiceDefinition; implementation: UntypedServiceImplementation } {
+export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): ServiceParts {
   const { reader, log } = dependencies;
   const unaries: [string, UnaryHandler][] = [
     ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), new ChunkPool(), dependencies.clock)],
@@ -84,13 +58,11 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
     ["DescribeCluster", describeCluster(dependencies.classes)],
     ...Array.from(steering, ([name, handler]): [string, UnaryHandler] => [name, steeringHandler(dependencies, name, handler)]),
   ];
-  const streaming = definitionOf("Subscribe", true);
+  const streaming = bytesMethod(serviceName, "Subscribe", true);
   const { sent } = methodMetrics(dependencies.metrics, streaming);
-  const definition: Record<string, MethodDefinition<Buffer, Buffer>> = { Subscribe: streaming };
-  const implementation: Record<string, UntypedHandleCall> = { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log) };
-  for (const [name, handler] of unaries) {
-    definition[name] = definitionOf(name, false);
-    implementation[name] = unary(name, behindLimit(dependencies, name, handler), methodMetrics(dependencies.metrics, definition[name]).sent, log);
-  }
-  return { definition, implementation };
+  const { definition, implementation } = unaryMethods(serviceName, unaries, dependencies, isAudited);
+  return {
+    definition: { Subscribe: streaming, ...definition },
+    implementation: { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)), ...implementation },
+  };
 }

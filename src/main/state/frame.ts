@@ -62,6 +62,14 @@ function writeVarint(into: Uint8Array, at: number, value: number): number {
   return at;
 }
 
+/** The frame as a SubscribeResponse that has headers too: a copy. @param headers of field 3; must not be large. */
+export function withHeaders(frame: Buffer, headers: Readonly<Record<string, string>>): Buffer {
+  const added = wsman.SubscribeResponse.encode({ header: headers }).finish();
+  const joined = Buffer.concat([frame, added]);
+  joined.writeUInt32BE(frame.length - prefixBytes + added.length, 1);
+  return joined;
+}
+
 /** The message in a frame: a view. */
 export function messageIn(frame: Buffer): Buffer {
   return frame.subarray(prefixBytes);

@@ -5,6 +5,7 @@ import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { LRUCache } from "lru-cache";
 import { RemoteError, WsmanError, messageOf } from "../../domain/errors.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
+import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 
 /** How daemons are reached. */
 export interface NodeDaemonOptions {
@@ -13,6 +14,7 @@ export interface NodeDaemonOptions {
   readonly tls: { readonly ca: string; readonly crt: string; readonly key: string } | undefined;
   /** The ready daemon's IP on a node; undefined if there is none. */
   readonly ipOn: (node: string) => string | undefined;
+  readonly observers: ClientObservers;
 }
 
 /** Connections at most; the one not used for longest is closed. */
@@ -122,9 +124,9 @@ export class NodeDaemonClient {
   async #connect(address: string): Promise<Client> {
     const secure = this.#options.tls !== undefined;
     return new Client(address, await this.#credentials(), {
+      ...connectionOptions,
       ...(secure ? { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName } : {}),
-      "grpc.use_local_subchannel_pool": 1, "grpc.keepalive_time_ms": 30_000, "grpc.keepalive_timeout_ms": 10_000, "grpc.enable_retries": 0,
-      "grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 5_000,
+      interceptors: [observeCalls(this.#options.observers)],
     });
   }
 
@@ -142,8 +144,4 @@ export class NodeDaemonClient {
 
 function unreachable(why: string): WsmanError {
   return new WsmanError("UNAVAILABLE", `cannot connect to workspace daemon: ${why}`);
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
 }

@@ -87,6 +87,21 @@ test("flow control goes on for longer than any window", async () => {
   connection.close();
 });
 
+test("requests of more than any window go out one after the other as the server takes them, also those of several frames", async () => {
+  const connection = connect();
+  const requests = Array.from({ length: 60 }, (_, i) => Buffer.alloc(i % 2 === 0 ? 40_000 : 60_000, i));
+  for (const request of requests) begin(connection, request);
+  const taken = await served(60);
+  assert.deepEqual(taken.map(({ request }) => request), requests);
+  connection.close();
+});
+
+test("a request that is larger than a stream's window is refused", () => {
+  const connection = connect();
+  assert.throws(() => begin(connection, Buffer.alloc(65_536)), RangeError);
+  connection.close();
+});
+
 test("the end of a stream is told once, and others of the connection go on", async () => {
   const connection = connect();
   const [first, second] = [begin(connection), begin(connection)];

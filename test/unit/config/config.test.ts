@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { stringify } from "yaml";
 import { embeddedConfig } from "../../../src/main/config/embedded.ts";
 import { ConfigError, load, parseConfig, toDeriveConfig, toTimeouts, type LoadedConfig } from "../../../src/main/config/index.ts";
+import { storageFileWarnings } from "../../../src/main/config/storage-files.ts";
 
 let directory = "";
 before(async () => {
@@ -293,6 +294,34 @@ test("secrets are never printed: not from the configuration, not in problems", a
     assert.ok(problems.length === 2 && !problems.join().includes("hunter"), problems.join());
   }
   assert.ok(!(await problemsOf(altered(minimal(), "content/storage/minio", secret))).join().includes(secret));
+});
+
+test("a storage of kind minio needs a server and keys, or files with them; gcloud needs nothing; without a kind nothing is asked for", async () => {
+  const storage = (members: object): Json => altered(minimal(), "content/storage", members);
+  for (const members of [{}, { minio: { endpoint: "http://x/y" } }, { kind: "gcloud" }, { kind: "gcloud", gcloud: { credentialsFile: "/nowhere" } }]) await accept(storage(members));
+  assert.deepEqual(await problemsOf(storage({ kind: "minio" })), [
+    "content.storage.minio.endpoint: is required with kind minio",
+    "content.storage.minio.accessKey: is required with kind minio, or accessKeyFile",
+    "content.storage.minio.secretKey: is required with kind minio, or secretKeyFile",
+  ]);
+  const keys = { accessKey: "a", secretKeyFile: "/run/secret" };
+  for (const endpoint of ["minio", "minio:9000", "10.0.0.1:9000", "[::1]:9000", "minio.default.svc.cluster.local:9000"]) await accept(storage({ kind: "minio", minio: { endpoint, ...keys } }));
+  for (const endpoint of ["http://minio:9000", "minio/path", "user@minio", "minio:port", "a b", "minio?x", ":9000"]) {
+    const problems = await problemsOf(storage({ kind: "minio", minio: { endpoint, ...keys } }));
+    assert.deepEqual(problems, ['content.storage.minio.endpoint: must be HOST or HOST:PORT, such as "minio:9000", without a scheme (see secure)'], endpoint);
+  }
+  // Of the wrong kind is not missing as well.
+  assert.deepEqual((await problemsOf(storage({ kind: "minio", minio: { endpoint: 7, ...keys } }))).length, 1);
+  assert.deepEqual((await problemsOf(storage({ kind: "minio", minio: [] }))).length, 1);
+});
+
+test("credentials that can not be read yet are warned of, for the kind that counts", async () => {
+  const of = async (members: object): Promise<readonly string[]> => storageFileWarnings((await accept(altered(minimal(), "content/storage", members))).config.content.storage);
+  const files = { gcloud: { credentialsFile: "/nowhere/g" }, minio: { endpoint: "m", accessKeyFile: "/nowhere/a", secretKeyFile: "package.json" } };
+  const warning = (key: string, file: string): string => `content.storage.${key}: the file "${file}" can not be read: there is no such file: image specs with content layers can not be given`;
+  assert.deepEqual(await of({ kind: "gcloud", ...files }), [warning("gcloud.credentialsFile", "/nowhere/g")]);
+  assert.deepEqual(await of({ kind: "minio", ...files }), [warning("minio.accessKeyFile", "/nowhere/a")]);
+  assert.deepEqual(await of(files), []);
 });
 
 test("a file with a syntax error is refused with the place, and without quoting it", async () => {

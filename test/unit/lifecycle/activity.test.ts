@@ -6,7 +6,7 @@ import { Activity } from "../../../src/main/lifecycle/activity.ts";
 import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { facts } from "../../support/results.ts";
+import { recordOf } from "../../support/results.ts";
 import { timeouts } from "./world.ts";
 
 const interval = 300_000;
@@ -19,10 +19,6 @@ function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [s
     if (fail) throw new Error("no API server");
   };
   return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes };
-}
-
-function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
-  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {

@@ -25,7 +25,7 @@ async function setup(t: TestContext): Promise<Setup> {
   const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, readTemplate: async () => ({}), clock, log: silentLog });
+  const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
   return { server, creation, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 

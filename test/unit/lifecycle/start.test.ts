@@ -92,6 +92,22 @@ test("image builds for the same thing that are asked for at once become one, in 
   assert.deepEqual(new Set((await Promise.all(all)).map(({ url }) => url)), new Set(["https://a"]));
 });
 
+test("what is remembered of builds is bounded by their annotations as well: the oldest is forgotten", async () => {
+  const { creating, start } = setup();
+  const build = (i: number): wsman.StartWorkspaceRequest => request({ id: `build-${i}`, type: "IMAGEBUILD", metadata: { owner: "o", metaId: `m-${i}`, annotations: { ref: "x".repeat(180_000) } } });
+  for (let i = 0; i < 190; i++) {
+    void start(build(i));
+    await settle();
+    creating[i]?.done.resolve({ uid: `u${i}`, url: "https://x" });
+  }
+  await settle();
+  for (const [again, made] of [[189, 190], [0, 191]] as const) {
+    void start(build(again));
+    await settle();
+    assert.equal(creating.length, made, `build ${again}`);
+  }
+});
+
 test("at the end those under way are waited for, but not for ever", async () => {
   const { starter, clock, creating, start } = setup();
   const first = start(request());

@@ -68,6 +68,34 @@ test("each field is refused for what it alone has wrong", () => {
   for (const [field, members, spec] of cases) assert.deepEqual(fields(members, spec), [field], JSON.stringify([members, spec]));
 });
 
+test("what no pod can hold is refused, with the largest part of it", () => {
+  const kib = 1024;
+  const env = (count: number, size: number): object => ({ envvars: Array.from({ length: count }, (_, i) => ({ name: `VARIABLE_${i}`, value: "x".repeat(size) })) });
+  assert.deepEqual(problems({}, env(8000, 10)), []);
+  assert.deepEqual(problems({}, env(2, 300 * kib)), []);
+  assert.match(problems({}, env(11_000, 1)).join(), /^envvars: take \d+ bytes on the pod, and may take 1048576$/);
+  assert.match(problems({}, env(4, 300 * kib)).join(), /^envvars: take /);
+  assert.deepEqual(fields({}, { envvars: [{ name: "GITPOD_DROPPED", value: "x".repeat(2000 * kib) }] }), []);
+  const large = "x".repeat(150 * kib);
+  const sixth = "x".repeat(30 * kib);
+  assert.match(problems({ metadata: { owner: "o", metaId: "m", annotations: { a: "x".repeat(200 * kib) } } }).join(), /^annotations: takes 204\d+ bytes on the pod, whose annotations may take 196608 together and take 204\d+$/);
+  assert.deepEqual(fields({}, { initializer: { download: { files: [{ url: large }] } } }), ["initializer"]);
+  assert.deepEqual(fields({}, { sshPublicKeys: [large] }), ["ssh_public_keys"]);
+  assert.deepEqual(fields({ metadata: { owner: "o", metaId: "m", annotations: { a: large } } }, { sshPublicKeys: [sixth], initializer: { git: { cloneTaget: sixth } } }), ["annotations"]);
+  assert.deepEqual(fields({ metadata: { owner: "o", metaId: "m", annotations: { a: sixth } } }, { sshPublicKeys: [sixth], initializer: { git: { cloneTaget: sixth } } }), []);
+});
+
+test("texts that no one means, and such as no environment can hold, are refused", () => {
+  const long = "x".repeat(4097);
+  const cases: readonly (readonly [string, object])[] = ["a\0b", long].flatMap((value) => [
+    ["workspace_image", { workspaceImage: value }], ["deprecated_ide_image", { deprecatedIdeImage: value }], ["ide_image", { ideImage: { supervisorRef: value } }], ["workspace_location", { workspaceLocation: value }],
+    ["git", { git: { email: value } }], ["class", { class: value }], ["volume_snapshot", { volumeSnapshot: { volumeSnapshotHandle: value } }], ["initializer", { initializer: { composite: { initializer: [{ git: { checkoutLocation: value } }] } } }],
+  ]);
+  for (const [field, spec] of cases) assert.deepEqual(fields({}, spec), [field], field);
+  assert.deepEqual(problems({}, { envvars: [{ name: "A", value: "x\0" }] }), ['envvars: "A" has a NUL in its value, which no environment can hold']);
+  assert.deepEqual(fields({}, { timeout: "1ns".repeat(50) }), ["timeout"]);
+});
+
 test("names of prototypes are names like others", () => {
   assert.deepEqual(fields({ metadata: { owner: "constructor", metaId: "tostring", annotations: { ["__proto__x"]: "1", constructor: "2" } } }), []);
   const annotations: unknown = JSON.parse('{"__proto__": "x"}');

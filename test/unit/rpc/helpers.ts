@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/domain/clock.ts";
 import type { Clock } from "../../../src/domain/clock.ts";
 import type { Log } from "../../../src/domain/log.ts";
 import { wsman } from "../../../src/gen/proto.js";
+import type { RateLimit } from "../../../src/main/config/types.ts";
 import { startRpcServer } from "../../../src/main/rpc/server.ts";
 import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import type { SubscriptionHub } from "../../../src/main/rpc/ports.ts";
@@ -12,6 +13,7 @@ import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
 import type { Caller, Described, WorkspaceReader } from "../../../src/main/state/reader.ts";
 import type { Filter } from "../../../src/main/state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
+import type { Tracing } from "../../../src/main/tracing/tracing.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
 import type { Metrics } from "../../../src/metrics/registry.ts";
 import { TestClient } from "../../support/grpc-client.ts";
@@ -104,13 +106,16 @@ export interface Harness {
 }
 
 /** Starts a server on 127.0.0.1 that ends with the test. */
-export async function startHarness(t: TestContext, options: { clock?: Clock; tls?: TlsFiles; classes?: { id: string; name?: string }[] } = {}): Promise<Harness> {
+export async function startHarness(t: TestContext, options: { clock?: Clock; tls?: TlsFiles; classes?: { id: string; name?: string }[]; imageBuilder?: string; rateLimits?: readonly RateLimit[]; tracing?: Tracing } = {}): Promise<Harness> {
   const reader = new FakeReader();
   const hub = new FakeHub();
   const log = new MemoryLog();
   const metrics = createMetrics({ process: false });
   const clock = options.clock ?? systemClock;
-  const server = await startRpcServer({ addr: "127.0.0.1:0", tls: options.tls }, { reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log });
+  const server = await startRpcServer({ addr: "127.0.0.1:0", tls: options.tls }, {
+    reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log, tracing: options.tracing, rateLimits: options.rateLimits ?? [],
+    imageBuilder: options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient },
+  });
   const client = new TestClient(server.port);
   t.after(async () => {
     client.close();

@@ -34,7 +34,7 @@ test("health is NOT_SERVING until told, for the server and the service", async (
   const harness = await startHarness(t);
   for (const expected of [notServing, serving, notServing]) {
     if (expected === serving) harness.server.setServing(true);
-    for (const service of ["", "wsman.WorkspaceManager"]) assert.equal(await health(harness, service), expected);
+    for (const service of ["", "wsman.WorkspaceManager", "registryfacade.SpecProvider"]) assert.equal(await health(harness, service), expected);
     if (expected === serving) harness.server.setServing(false);
   }
   assert.equal((await harness.client.unary("/grpc.health.v1.Health/Check", healthRequest("nope"))).code, status.NOT_FOUND);
@@ -65,10 +65,12 @@ for (const version of ["v1", "v1alpha"]) {
     };
     const listed = await ask(7, "*");
     assert.match(listed, /wsman\.WorkspaceManager/);
+    assert.match(listed, /registryfacade\.SpecProvider/);
     assert.match(listed, /grpc\.health\.v1\.Health/);
     const described = await ask(4, "wsman.WorkspaceManager");
     assert.match(described, /SubscribeResponse/);
     assert.match(described, /WorkspaceInitializer/, "the files it depends on come along");
+    assert.match(await ask(4, "registryfacade.SpecProvider"), /RemoteContentLayer/);
     assert.match(await ask(4, "__proto__"), /./s);
     assert.match(await ask(4, "no.such.Symbol"), /Symbol not found/);
   });

@@ -1,38 +1,21 @@
 /** mTLS: who gets in, and certificates that change while streams are open. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { connect } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { credentials, status } from "@grpc/grpc-js";
 import { pollIntervalMs } from "../../../src/main/rpc/tls.ts";
-import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
 import { createAuthority } from "../../support/certs.ts";
 import type { Authority, CertificatePair } from "../../support/certs.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { TestClient } from "../../support/grpc-client.ts";
+import { greet, linkTlsFiles, type TlsMaterial } from "../../support/tls.ts";
 import { until } from "../../support/until.ts";
 import { frameOf, startHarness } from "./helpers.ts";
 import type { Harness, MemoryLog } from "./helpers.ts";
-
-interface Material {
-  readonly ca: string;
-  readonly server: CertificatePair;
-}
-
-/** Writes the files as a secret volume does: into a folder of their own, to which a link is switched. */
-async function writeFiles(folder: string, material: Material): Promise<TlsFiles> {
-  const generation = await mkdtemp(join(folder, "generation-"));
-  await writeFile(join(generation, "ca.crt"), material.ca);
-  await writeFile(join(generation, "tls.crt"), material.server.crt);
-  await writeFile(join(generation, "tls.key"), material.server.key);
-  await symlink(generation, join(folder, "next"));
-  await rename(join(folder, "next"), join(folder, "data"));
-  return { ca: join(folder, "data/ca.crt"), crt: join(folder, "data/tls.crt"), key: join(folder, "data/tls.key") };
-}
 
 async function tempFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-tls-"));
@@ -49,7 +32,7 @@ interface TlsHarness extends Harness {
 async function startTls(t: TestContext): Promise<TlsHarness> {
   const authority = await createAuthority("first");
   const folder = await tempFolder(t);
-  const files = await writeFiles(folder, { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) });
+  const files = await linkTlsFiles(folder, { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) });
   const clock = new FakeClock(Date.now());
   return { ...(await startHarness(t, { tls: files, clock })), authority, folder, clock };
 }
@@ -59,19 +42,6 @@ function clientWith(t: TestContext, harness: Harness, authority: Authority, own?
   const client = new TestClient(harness.server.port, channel);
   t.after(() => client.close());
   return client;
-}
-
-/** Whether a client that speaks TLS itself gets an HTTP/2 settings frame. */
-function handshake(port: number, options: ConnectionOptions): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1", ALPNProtocols: ["h2"], ...options });
-    socket.once("data", () => {
-      resolve(socket.getProtocol() ?? "");
-      socket.destroy();
-    });
-    socket.once("error", () => resolve("refused"));
-    socket.once("close", () => resolve("refused"));
-  });
 }
 
 test("a client with a certificate of the authority gets in", async (t) => {
@@ -101,8 +71,8 @@ test("TLS 1.2 and 1.3 are spoken, 1.1 is not", async (t) => {
   const harness = await startTls(t);
   const own = await harness.authority.issue("client", { usage: "client" });
   const options: ConnectionOptions = { ca: harness.authority.crt, cert: own.crt, key: own.key };
-  const tls = (version: "TLSv1.1" | "TLSv1.2" | "TLSv1.3"): Promise<string> =>
-    handshake(harness.server.port, { ...options, minVersion: version, maxVersion: version, ...(version === "TLSv1.1" ? { ciphers: "DEFAULT@SECLEVEL=0" } : {}) });
+  const tls = async (version: "TLSv1.1" | "TLSv1.2" | "TLSv1.3"): Promise<string> =>
+    (await greet(harness.server.port, { ...options, minVersion: version, maxVersion: version, ...(version === "TLSv1.1" ? { ciphers: "DEFAULT@SECLEVEL=0" } : {}) })).protocol;
   assert.equal(await tls("TLSv1.3"), "TLSv1.3");
   assert.equal(await tls("TLSv1.2"), "TLSv1.2");
   assert.equal(await tls("TLSv1.1"), "refused");
@@ -119,7 +89,7 @@ test("changed certificates take effect for new connections, and open streams go 
   await stream.headers;
 
   const second = await createAuthority("second");
-  await writeFiles(harness.folder, { ca: second.crt, server: await second.issue("server", { usage: "server" }) });
+  await linkTlsFiles(harness.folder, { ca: second.crt, server: await second.issue("server", { usage: "server" }) });
   harness.clock.advance(pollIntervalMs);
   await until("the files to be read again", () => harness.log.lines.some(({ message }) => message === "TLS certificates were read again"));
 
@@ -137,7 +107,7 @@ test("files that can not be used are told once, and the former stay until better
   const { authority, clock, folder, log } = harness;
   const good = await authority.issue("server", { usage: "server" });
   const other = await authority.issue("server", { usage: "server" });
-  const bad: [RegExp, Material][] = [
+  const bad: [RegExp, TlsMaterial][] = [
     [/does not belong to the certificate/, { ca: authority.crt, server: { crt: good.crt, key: other.key } }],
     [/holds no certificate/, { ca: "", server: good }],
     [/certificate 1 in .*tls\.crt does not parse/, { ca: authority.crt, server: { crt: good.crt.replace(/\n.{30}/, "\nAAAA"), key: good.key } }],
@@ -147,7 +117,7 @@ test("files that can not be used are told once, and the former stay until better
   ];
   const own = await authority.issue("client", { usage: "client" });
   for (const [i, [problem, material]] of bad.entries()) {
-    await writeFiles(folder, material);
+    await linkTlsFiles(folder, material);
     clock.advance(pollIntervalMs);
     await until(`a warning like ${problem.source}`, () => warnings(log).length === i + 1);
     assert.match(warnings(log)[i] ?? "", problem);
@@ -160,7 +130,7 @@ test("files that can not be used are told once, and the former stay until better
   await until("a warning that files are missing", () => /ENOENT/.test(warnings(log).at(-1) ?? ""));
   assert.equal(warnings(log).length, bad.length + 1, "no problem was told twice");
 
-  await writeFiles(folder, { ca: authority.crt, server: other });
+  await linkTlsFiles(folder, { ca: authority.crt, server: other });
   await until("the files to be read again", () => {
     clock.advance(pollIntervalMs);
     return log.lines.some(({ level }) => level === "info");
@@ -171,7 +141,7 @@ test("files that can not be used are told once, and the former stay until better
 test("a server does not start on files that can not be used", async (t) => {
   const folder = await tempFolder(t);
   const authority = await createAuthority("first");
-  const files = await writeFiles(folder, { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) });
+  const files = await linkTlsFiles(folder, { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) });
   await writeFile(files.key, (await authority.issue("other", { usage: "server" })).key);
   await assert.rejects(startHarness(t, { tls: files }), /the key in .*tls\.key does not belong to the certificate in .*tls\.crt/);
   await assert.rejects(startHarness(t, { tls: { ...files, ca: join(folder, "nope") } }), /ENOENT.*nope/);

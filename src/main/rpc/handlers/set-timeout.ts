@@ -9,15 +9,15 @@ import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
 import { workspaceOf } from "./workspace-of.ts";
 
-/** No duration that makes sense is longer; what a client sent is quoted up to here. */
-const maxText = 100;
+/** What a client sent is quoted up to here. */
+const maxQuoted = 100;
 
 /** Notes the time on the pod. */
 export function setTimeoutOf({ reader, writer }: CallDependencies): UnaryHandler {
   return async (request, call) => {
     const { id, duration } = decodeRequest(wsman.SetTimeoutRequest, "SetTimeoutRequest", request);
     const text = duration ?? "";
-    if (text.length > maxText || parseGoDuration(text) === undefined) throw new WsmanError("INVALID_ARGUMENT", `invalid duration ${JSON.stringify(text.slice(0, maxText))}: give a Go duration such as 30m or 1h30m`);
+    if (parseGoDuration(text) === undefined) throw new WsmanError("INVALID_ARGUMENT", `invalid duration ${JSON.stringify(text.slice(0, maxQuoted))}: give a Go duration such as 30m or 1h30m`);
     const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.customTimeout]: text }, `set the timeout of workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;

@@ -10,9 +10,6 @@ import { StreamAdapter } from "../stream-adapter.ts";
 /** Metadata by which a client asks for the current statuses first. */
 export const initialStateMetadata = "wsman-initial-state";
 
-/** Largest request, bytes. A subscription keeps its filter; one larger than what Kubernetes lets annotations be (256 KiB) can't match anyway. */
-const maxRequestBytes = 512 * 1024;
-
 /** The streams that are open, so that a shutdown ends every one of them. */
 export interface OpenStreams {
   readonly streams: Set<StreamAdapter>;
@@ -24,7 +21,6 @@ export interface OpenStreams {
 export function subscribe(dependencies: Pick<RpcDependencies, "hub" | "clock">, sent: Tally, open: OpenStreams): StreamHandler {
   return (call) => {
     if (open.closing) throw new WsmanError("UNAVAILABLE", "the server is shutting down: subscribe again");
-    if (call.request.length > maxRequestBytes) throw new WsmanError("INVALID_ARGUMENT", `the filter takes ${call.request.length} bytes, and may take ${maxRequestBytes}`);
     const filter = decodeSubscribe(call.request);
     const initialState = call.metadata.get(initialStateMetadata).includes("true");
     call.sendMetadata(new Metadata());

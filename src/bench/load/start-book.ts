@@ -1,0 +1,80 @@
+/** Books workspaces that are started: each must have a pod, one only, and must be told of; and once its pod is gone, as STOPPED. */
+import { Lives } from "./lives.ts";
+import type { Life, LifeCounts } from "./lives.ts";
+
+/** A workspace that was asked for. */
+interface Entry {
+  readonly life: Life;
+  /** Uids of its pods. */
+  readonly uids: Set<string>;
+}
+
+/** Workspaces that lack something. */
+export interface Missing {
+  /** No pod was seen. */
+  readonly podless: number;
+  /** No status came. */
+  readonly untold: number;
+}
+
+/** The book. It has as many entries as were begun and not ended. */
+export class StartBook {
+  readonly #entries = new Map<string, Entry>();
+  readonly #lives = new Lives();
+  #twice = 0;
+
+  /** Workspaces of which a second pod was made. */
+  get twice(): number {
+    return this.#twice;
+  }
+
+  /** What was wrong with their ends. */
+  get ends(): LifeCounts {
+    return this.#lives.counts;
+  }
+
+  /** A workspace will be asked for. */
+  begin(id: string): void {
+    this.#entries.set(id, { life: this.#lives.begin(id), uids: new Set() });
+  }
+
+  /** It may stop from now on. */
+  stopping(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry) entry.life.deleted = true;
+  }
+
+  /** A pod is there, told of for the first time or again. */
+  pod(id: string, uid: string): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    const before = entry.uids.size;
+    entry.uids.add(uid);
+    // A third one is the same fault.
+    if (before === 1 && entry.uids.size === 2) this.#twice++;
+  }
+
+  /** A status came. */
+  status(id: string, phase: number): void {
+    this.#lives.take(id, phase);
+  }
+
+  /** What these workspaces lack. */
+  missing(ids: readonly string[]): Missing {
+    const known = ids.flatMap((id) => this.#entries.get(id) ?? []);
+    return { podless: known.filter(({ uids }) => uids.size === 0).length, untold: known.filter(({ life }) => !life.isTold).length };
+  }
+
+  /** Of these workspaces, those that had a pod and are not told as STOPPED. */
+  unstopped(ids: readonly string[]): number {
+    return ids.flatMap((id) => this.#entries.get(id) ?? []).filter(({ life, uids }) => uids.size > 0 && !life.isStopped).length;
+  }
+
+  /** These are looked after no longer. */
+  end(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.#entries.delete(id);
+      this.#lives.end(id);
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/** Scenario calls: every call with one answer in turn; those that write beside a bare patch of the same size on a pod that no workspace manager looks at. */
+import { z } from "zod";
+import { messageOf } from "../../domain/errors.ts";
+import { labels } from "../../domain/names.ts";
+import type { Lab } from "../lab.ts";
+import { capture, pathOf } from "../load/beside-bare.ts";
+import type { CallRun, Target, Work } from "../load/called.ts";
+import { machineNow } from "../load/clock.ts";
+import { idOfPod, ownLabel } from "../load/kube.ts";
+import { steeringCalls } from "../load/steering.ts";
+import type { Steered, SteeringCall } from "../load/steering.ts";
+import { addTurn, failureNotes, inTurn, makeCalls, noSides, noTurns, overheadFigures, perSecond } from "../load/turns.ts";
+import type { Side, Sides, Turns } from "../load/turns.ts";
+import type { Daemon } from "../parts/daemon.ts";
+import type { Part } from "../parts/part.ts";
+import { measured } from "../report/figures.ts";
+import { limits, ms, shares } from "../report/limits.ts";
+import { percentilePlot } from "../report/plot.ts";
+import { usagePlots } from "../report/usage-plots.ts";
+import type { Scenario } from "./scenario.ts";
+import { budgetNote } from "./start-report.ts";
+
+const rounds = [0, 1];
+const nothing = z.undefined();
+
+/** A workspace or its like. */
+interface Pod extends Steered {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Where everything happens. */
+interface Setting {
+  readonly lab: Lab;
+  readonly daemon: Daemon;
+  readonly callers: Part;
+  readonly workspaces: readonly Pod[];
+  readonly twins: readonly Pod[];
+}
+
+/** What was found of a call. */
+interface Found {
+  readonly name: string;
+  readonly call: SteeringCall;
+  readonly sides: Sides;
+}
+
+export const calls: Scenario = {
+  summary: "every call with one answer in turn, by --concurrency callers; those that write beside a bare patch of the same size",
+  defaults: { workspaces: 100, subscribers: 1, seconds: 30, warmup: 3, qps: 100_000 },
+  run: async (lab) => {
+    await lab.workspaces(lab.options.workspaces);
+    await lab.twins(lab.options.workspaces);
+    await using daemon = await lab.daemon();
+    await daemon.synced();
+    await using callers = lab.part("callers", "callers");
+    await callers.call("openApi", { kubeconfig: lab.kubeconfig, connections: lab.options.concurrency }, nothing);
+    const setting: Setting = { lab, daemon, callers, ...(await podsOf(lab)) };
+    const { possible, left } = await possibleCalls(setting);
+    const turnCount = possible.reduce((sum, [, call]) => sum + orderOf(call).length, 0);
+    const found: Found[] = [];
+    const from = machineNow();
+    for (const [name, call] of possible) if (!lab.signal.aborted) found.push({ name, call, sides: await measure(setting, call, turnCount) });
+    await lab.usage.sample();
+    const to = machineNow();
+    const turns = found.flatMap(({ sides }) => Object.values(sides));
+    return {
+      figures: measured({ calls_per_s: callsPerSecond(found), failed: turns.reduce((sum, { failed }) => sum + failed, 0), ...Object.fromEntries(found.flatMap((one) => Object.entries(figuresOf(one)))) }),
+      notes: [
+        ...limits(lab.usage, from, to, Math.max(...turns.map(({ share }) => share))),
+        ...found.flatMap(({ call, sides }) => failureNotes(call.method, sides)), ...left, budgetNote(lab),
+        ...(lab.signal.aborted ? ["ended early by the user"] : []),
+        shares(lab.usage, from, to),
+      ],
+      plots: [
+        percentilePlot("Time to the answer, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.delays]))),
+        percentilePlot("Time of the bare patches, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.bare.delays]))),
+        ...usagePlots(lab, ["daemon", "API server", "callers"], from, to),
+      ],
+    };
+  },
+};
+
+/** The pods that were made, as the API server has them. */
+async function podsOf(lab: Lab): Promise<Pick<Setting, "workspaces" | "twins">> {
+  const known = new Map((await lab.cluster.pods(`${ownLabel}=${lab.cluster.run}`)).map((pod) => [pod.name, pod]));
+  const found = (names: readonly string[]): readonly Pod[] => names.flatMap((name) => {
+    const pod = known.get(name);
+    return pod ? [{ name, uid: pod.uid, id: idOfPod(name), metaId: pod.labels?.[labels.metaId] ?? "" }] : [];
+  });
+  const { workspaces } = lab.options;
+  return { workspaces: found(await lab.workspaces(workspaces)), twins: found(await lab.twins(workspaces)) };
+}
+
+/** The calls that can be made here, and why others can not. */
+async function possibleCalls(setting: Setting): Promise<{ readonly possible: readonly (readonly [string, SteeringCall])[]; readonly left: readonly string[] }> {
+  const possible: (readonly [string, SteeringCall])[] = [];
+  const left: string[] = [];
+  for (const [name, call] of Object.entries(steeringCalls)) {
+    const problem = call.optional === true ? await problemWith(setting, call) : undefined;
+    if (problem === undefined) possible.push([name, call]);
+    else left.push(`${call.method} is left out: ${problem}`);
+  }
+  return { possible, left };
+}
+
+async function problemWith({ lab, daemon, callers, workspaces: [first] }: Setting, { method, needs, request }: SteeringCall): Promise<string | undefined> {
+  if (!first) return "there is no workspace";
+  if (needs !== undefined && (await lab.cluster.send("GET", needs)).code !== 200) return `the API server does not serve ${needs}`;
+  try {
+    await capture(callers, daemon.endpoint, method, [request(first, 0)]);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Both sides in turn, or the daemon alone. */
+function orderOf({ annotations }: SteeringCall): readonly Side[] {
+  return annotations ? inTurn : inTurn.filter((side) => side === "daemon");
+}
+
+/** @param turnCount turns of all calls, which share the time. */
+async function measure(setting: Setting, call: SteeringCall, turnCount: number): Promise<Sides> {
+  const { lab } = setting;
+  const { warmup, seconds } = lab.options;
+  const found = noSides();
+  const order = orderOf(call);
+  // Half as many as there are turns.
+  if (warmup > 0) for (const side of new Set(order)) await turn(setting, call, side, (2 * warmup) / turnCount, noTurns());
+  for (const side of order) {
+    if (lab.signal.aborted) break;
+    lab.say(`${call.method}, ${side === "bare" ? "bare patches" : "the daemon"}`);
+    await turn(setting, call, side, seconds / turnCount, found[side]);
+  }
+  return found;
+}
+
+async function turn(setting: Setting, call: SteeringCall, side: Side, seconds: number, sums: Turns): Promise<void> {
+  const { lab, callers, daemon } = setting;
+  const { concurrency } = lab.options;
+  const target: Target = side === "bare" ? { kind: "api", method: "PATCH", contentType: "application/merge-patch+json" } : { kind: "grpc", endpoint: daemon.endpoint, connections: concurrency };
+  const run: CallRun = { target, work: side === "bare" ? patches(setting, call) : requests(setting, call), pace: { kind: "loop", callers: concurrency, seconds } };
+  addTurn(sums, await makeCalls(lab, callers, run));
+}
+
+function requests({ workspaces }: Setting, { method, request }: SteeringCall): Work {
+  return { kind: "tasks", tasks: rounds.flatMap((round) => workspaces.map((workspace) => ({ path: pathOf(method), request: request(workspace, round) }))) };
+}
+
+/** What the daemon's patches say, of pods that no one looks at. */
+function patches({ lab, twins }: Setting, { annotations }: SteeringCall): Work {
+  const path = `/api/v1/namespaces/${lab.cluster.namespace}/pods/`;
+  return { kind: "tasks", tasks: rounds.flatMap((round) => twins.map((twin) => ({ path: `${path}${twin.name}`, request: Buffer.from(JSON.stringify({ metadata: { uid: twin.uid, annotations: annotations?.(twin, round) } })) }))) };
+}
+
+function figuresOf({ name, call, sides }: Found): Readonly<Record<string, number>> {
+  const { daemon } = sides;
+  const delays = call.annotations ? overheadFigures(name, `bare_${name}`, sides) : { [`${name}_p50_ms`]: ms(daemon.delays, 50), [`${name}_p99_ms`]: ms(daemon.delays, 99) };
+  return { ...delays, [`${name}_per_s`]: perSecond(daemon) };
+}
+
+/** Over all calls, each with the time that it had. */
+function callsPerSecond(found: readonly Found[]): number {
+  const sum = (value: (turns: Turns) => number): number => found.reduce((total, { sides }) => total + value(sides.daemon), 0);
+  return (sum(({ calls }) => calls) * 1000) / sum(({ timeMs }) => timeMs);
+}

@@ -1,0 +1,15 @@
+/** The registryfacade.SpecProvider service, which the registry facade asks for image specs. */
+import { unimplemented } from "./calls.ts";
+import { getImageSpec } from "./handlers/get-image-spec.ts";
+import { unaryMethods, type ServiceParts } from "./methods.ts";
+import type { RpcDependencies } from "./ports.ts";
+
+/** Full name of the service. */
+export const specProviderName = "registryfacade.SpecProvider";
+
+/** The service for grpc-js. */
+export function specProvider(dependencies: RpcDependencies): ServiceParts {
+  const { reader, steering } = dependencies;
+  const handler = steering ? getImageSpec({ reader, ...steering }) : unimplemented("GetImageSpec");
+  return unaryMethods(specProviderName, [["GetImageSpec", handler]], dependencies, () => false);
+}

@@ -1,0 +1,168 @@
+/** Calls that are given up, or overlap: nothing is left half-made, and every change counts. Runs on the built-in cluster, slow and failing, and on a real API server. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { status as code } from "@grpc/grpc-js";
+import { record, text, type Json } from "../../src/embedded/kubelet/json.ts";
+import { seededRandom } from "../../src/embedded/kubelet/random.ts";
+import { wsman } from "../../src/gen/proto.js";
+import { startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
+import { metaOf, type KubeApi } from "../support/kube-api.ts";
+import { getWorkspaces, StatusStream, type ReadStatus } from "../support/status-stream.ts";
+import { until } from "../support/until.ts";
+import { assertOk, calls, claimsOf, describe, podsOf, removePods, request, start, startCalls, started } from "../support/workspace-calls.ts";
+
+const { STOPPED } = wsman.WorkspacePhase;
+const { ADMIT_EVERYONE, ADMIT_OWNER_ONLY } = wsman.AdmissionLevel;
+const seed = Number(process.env["WSMAND_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+
+let cluster: TestCluster;
+before(async () => {
+  cluster = await startTestCluster();
+});
+after(async () => cluster.close());
+
+const nameOf = (object: Json): string => text(metaOf(object)["name"]);
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Names of pods, and of the claims that go with them; each has the other, and its token. */
+async function whole(api: KubeApi): Promise<readonly string[]> {
+  const pods = await podsOf(api);
+  const names = pods.map(nameOf).toSorted();
+  assert.deepEqual((await claimsOf(api)).map(nameOf).toSorted(), names);
+  for (const pod of pods) assert.match(text(record(metaOf(pod)["annotations"])["gitpod/ownerToken"]), /^[\w.-]{32}$/);
+  return names;
+}
+
+test("a start that is given up, at whatever moment and however slow the API server is, is there whole or not at all", async (t) => {
+  t.diagnostic(`WSMAND_TEST_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const { api, client } = await startCalls(t, cluster, { withClaims: true });
+  t.after(() => cluster.faults?.clear());
+  for (const rule of [
+    { verbs: ["create"] as const, resources: ["pods"], percent: 15, code: 403, delayMs: 10 },
+    { verbs: ["create"] as const, resources: ["pods"], percent: 15, resetAfterBytes: 0, delayMs: 15 },
+    { verbs: ["create"] as const, resources: ["persistentvolumeclaims"], percent: 15, resetAfterBytes: 0, delayMs: 5 },
+    { verbs: ["create", "get", "delete"] as const, percent: 50, delayMs: 20 },
+  ]) cluster.faults?.add(rule);
+  const from = (i: number): wsman.StartWorkspaceRequest => request({ id: `given-up-${i}` }, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
+  const count = 120;
+  const codes = new Set<code>();
+  const giveUp = async (i: number): Promise<void> => {
+    const bytes = wsman.StartWorkspaceRequest.encode(from(i)).finish();
+    const after = random() * 80;
+    const path = "/wsman.WorkspaceManager/StartWorkspace";
+    const byDeadline = i % 2 === 0;
+    const given = byDeadline ? client.unary(path, bytes, { deadline: Date.now() + after }) : client.unary(path, bytes, {}, (cancel) => void setTimeout(cancel, after));
+    codes.add((await given).code);
+  };
+  for (let i = 0; i < count; i += 20) await Promise.all(Array.from({ length: 20 }, (_, k) => giveUp(i + k)));
+  assert.ok([...codes].every((each) => [code.OK, code.CANCELLED, code.DEADLINE_EXCEEDED, code.FAILED_PRECONDITION].includes(each)), [...codes].join());
+  assert.ok(codes.has(code.CANCELLED) && codes.has(code.DEADLINE_EXCEEDED));
+  cluster.faults?.clear();
+  let names: readonly string[] = [];
+  await until("everything that was begun is finished or taken away", async () => {
+    const [pods, claims] = [(await podsOf(api)).map(nameOf).toSorted(), (await claimsOf(api)).map(nameOf).toSorted()];
+    const isSettled = pods.join() === claims.join() && pods.join() === names.join();
+    names = pods;
+    if (!isSettled) await pause(300);
+    return isSettled;
+  }, 60_000);
+  const known = await getWorkspaces(client);
+  assert.deepEqual(known.map((status) => `ws-${status.id}`).toSorted(), await whole(api));
+  // No controller takes the finalizers of claims here that were deleted.
+  for (let i = 0; i < count; i++) await api.patch(api.path("persistentvolumeclaims", `ws-given-up-${i}`), { metadata: { finalizers: null } });
+  for (let i = 0; i < count; i += 20) {
+    for (const answer of await Promise.all(Array.from({ length: 20 }, async (_, k) => start(client, from(i + k))))) assertOk(answer);
+  }
+  assert.equal((await whole(api)).length, count);
+});
+
+test("stops against starts of one workspace, in any order and overlap, leave what was answered, and at the end nothing", async (t) => {
+  t.diagnostic(`WSMAND_TEST_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const { api, client } = await startCalls(t, cluster);
+  const stream = new StatusStream(client.subscribe());
+  await stream.stream.headers;
+  cluster.faults?.add({ verbs: ["create", "patch"], percent: 50, delayMs: 5 });
+  t.after(() => cluster.faults?.clear());
+  const seen = new Set<string>();
+  for (let round = 0; round < 60; round++) {
+    const [id, pod] = [`contested-${round % 3}`, `ws-contested-${round % 3}`];
+    const late = async (call: () => Promise<UnaryResult>): Promise<UnaryResult> => {
+      await pause(random() * 15);
+      return call();
+    };
+    const [first, second, stop, hard] = await Promise.all([late(() => start(client, request({ id }))), late(() => start(client, request({ id }))), late(() => calls.stop(client, 0, id)), late(() => calls.stop(client, 1, id))]);
+    assertOk(first);
+    assertOk(second);
+    for (const { code: got, details } of [stop, hard]) assert.ok(got === code.OK || (got === code.NOT_FOUND && details === `workspace ${id} does not exist`), details);
+    const isStopped = [stop, hard].some(({ code: got }) => got === code.OK);
+    const grace = record(metaOf(await api.get(api.path("pods", pod)))["annotations"])["gitpod.io/stoppedByRequest"];
+    assert.equal(grace !== undefined, isStopped);
+    assert.equal((await describe(client, id)).status?.conditions?.stoppedByRequest === wsman.WorkspaceConditionBool.TRUE, isStopped);
+    seen.add(String(isStopped));
+    // As what ends pods would do it, while somebody still stops it.
+    const [, more] = await Promise.all([removePods(api, pod), calls.stop(client, 1, id)]);
+    assert.ok([code.OK, code.NOT_FOUND].includes(more.code), more.details);
+    await until("it has stopped", () => stream.last(id)?.phase === STOPPED);
+    assert.equal((await calls.stop(client, 0, id)).code, code.NOT_FOUND);
+  }
+  assert.deepEqual(await podsOf(api), []);
+  assert.deepEqual(await getWorkspaces(client), []);
+  assert.deepEqual([...seen].toSorted(), ["false", "true"]);
+});
+
+test("fifty clients that expose ports of one workspace at once all have what they asked for", async (t) => {
+  const { client, daemon } = await startCalls(t, cluster);
+  await started(client);
+  const clients = Array.from({ length: 50 }, () => new TestClient(daemon.rpcPort));
+  t.after(() => clients.forEach((each) => each.close()));
+  const results = await Promise.all(clients.map(async (each, i) => {
+    const answer = await calls.port(each, true, { port: 3000 + i, visibility: i % 2 });
+    const { status } = await describe(each);
+    return [answer.code, status?.spec?.exposedPorts?.find(({ port }) => port === 3000 + i)?.visibility ?? 0];
+  }));
+  assert.deepEqual(results, clients.map((_, i) => [code.OK, i % 2]));
+  assert.equal((await describe(client)).status?.spec?.exposedPorts?.length, 50);
+});
+
+/** A workspace's status, which both calls tell alike. */
+async function readByBoth(client: TestClient, id: string): Promise<ReadStatus | undefined> {
+  const { status } = await describe(client, id);
+  assert.deepEqual((await getWorkspaces(client)).find((each) => each.id === id), status);
+  return status ?? undefined;
+}
+
+const admissionOf = (status: ReadStatus | undefined): wsman.AdmissionLevel => status?.auth?.admission ?? ADMIT_OWNER_ONLY;
+const portsOf = (status: ReadStatus | undefined): readonly unknown[] => (status?.spec?.exposedPorts ?? []).map(({ port }) => port);
+
+test("who changes something sees it with the next call, whatever others change meanwhile", async (t) => {
+  const { client, daemon } = await startCalls(t, cluster);
+  const others = Array.from({ length: 4 }, () => new TestClient(daemon.rpcPort));
+  t.after(() => others.forEach((other) => other.close()));
+  const work = async (own: TestClient, worker: number): Promise<void> => {
+    for (let round = 0; round < 6; round++) {
+      const id = `written-${worker}-${round}`;
+      const { ownerToken } = await started(own, request({ id }));
+      const read = (): Promise<ReadStatus | undefined> => readByBoth(own, id);
+      assert.equal((await read())?.auth?.ownerToken, ownerToken);
+      const timeout = `${worker + 1}h${round}m`;
+      assertOk(await calls.timeout(own, timeout, id));
+      assert.equal((await read())?.spec?.timeout, timeout);
+      for (const level of [ADMIT_EVERYONE, ADMIT_OWNER_ONLY]) {
+        assertOk(await calls.admission(own, level, id));
+        assert.equal(admissionOf(await read()), level);
+      }
+      for (const expose of [true, false]) {
+        assertOk(await calls.port(own, expose, { port: 4000 }, id));
+        assert.deepEqual(portsOf(await read()), expose ? [4000] : []);
+      }
+      assertOk(await calls.active(own, true, id));
+      assert.ok(Date.parse((await describe(own, id)).lastActivity) > 0);
+      assertOk(await calls.stop(own, 0, id));
+      assert.equal((await read())?.conditions?.stoppedByRequest, wsman.WorkspaceConditionBool.TRUE);
+    }
+  };
+  await Promise.all([client, ...others].map(work));
+});
