@@ -18,3 +18,12 @@ export type Action =
   | { readonly action: "finalizeContent"; readonly resume: boolean }
   /** Delete the claim of a workspace that never became ready. */
   | { readonly action: "deletePvc" };
+
+/** Whether two lists ask for the same. */
+export function sameActions(a: readonly Action[], b: readonly Action[]): boolean {
+  if (a === b) return true;
+  return a.length === b.length && (a.length === 0 || JSON.stringify(a) === JSON.stringify(b));
+}
+
+/** Of most workspaces there is nothing to do: one list for all of them. */
+export const noActions: readonly Action[] = [];

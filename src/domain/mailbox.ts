@@ -2,8 +2,10 @@
  * What goes through the shared memory between main thread and workers: a batch's table of lines there, its results back. Posting them as
  * objects would have every one of them built, cloned and collected on both sides: several times as dear.
  */
+import { readActions, writeActions } from "./action-codec.ts";
+import { noActions } from "./actions.ts";
 import { ByteReader, ByteWriter, OutOfSpaceError } from "./byte-stream.ts";
-import type { BatchResult, BatchTask, LineResult, PodEvent, SkippedResult, TaskLine, WorkspaceFacts, WorkspaceResult } from "./messages.ts";
+import type { BatchResult, BatchTask, LineResult, PodEvent, ResultRange, SkippedResult, TaskLine, WorkspaceFacts, WorkspaceResult } from "./messages.ts";
 
 /** Size of a mailbox: a full batch of usual pods takes a third of it. Results that do not fit are posted as objects. */
 export const mailboxBytes = 256 * 1024;
@@ -75,11 +77,12 @@ export function readResult(mailbox: Buffer): BatchResult {
   return { busyMicros, bytes, results };
 }
 
-const kinds = { workspace: 0, held: 1, skipped: 2 } as const;
+/** Bits of a line's kind: what it has beside what every one has. */
+const kinds = { held: 1, skipped: 2, actions: 4, init: 8 } as const;
 const reasons = ["unparsable", "invalid", "poisoned"] as const;
 
 function writeLine(writer: ByteWriter, result: LineResult): void {
-  writer.uint8(result.kind === "skipped" ? kinds.skipped : result.held ? kinds.held : kinds.workspace);
+  writer.uint8(result.kind === "skipped" ? kinds.skipped : kindOf(result));
   writer.uint8(result.removed ? 1 : 0);
   writer.string(result.uid);
   writer.string(result.resourceVersion);
@@ -87,13 +90,17 @@ function writeLine(writer: ByteWriter, result: LineResult): void {
   else writeWorkspace(writer, result);
 }
 
+function kindOf({ held, actions, init }: WorkspaceResult): number {
+  return (held ? kinds.held : 0) | (actions.length > 0 ? kinds.actions : 0) | (init ? kinds.init : 0);
+}
+
 function readLine(reader: ByteReader): LineResult {
   const kind = reader.uint8();
   const removed = reader.uint8() === 1;
   const uid = reader.string();
   const resourceVersion = reader.string();
-  if (kind === kinds.skipped) return { kind: "skipped", removed, uid, resourceVersion, ...readSkipped(reader) };
-  return { kind: "workspace", removed, uid, resourceVersion, ...readWorkspace(reader, kind === kinds.held) };
+  if ((kind & kinds.skipped) !== 0) return { kind: "skipped", removed, uid, resourceVersion, ...readSkipped(reader) };
+  return { kind: "workspace", removed, uid, resourceVersion, ...readWorkspace(reader, kind) };
 }
 
 type Common = "kind" | "removed" | "uid" | "resourceVersion";
@@ -108,23 +115,33 @@ function readSkipped(reader: ByteReader): Omit<SkippedResult, Common> {
   return { reason: reasons[reader.uint8()] ?? "unparsable", message: reader.string(), podName: reader.string() };
 }
 
-function writeWorkspace(writer: ByteWriter, { start, length, digest, held, facts }: WorkspaceResult): void {
+function writeWorkspace(writer: ByteWriter, { start, length, digest, held, actions, init, facts }: WorkspaceResult): void {
   writer.uint32(start);
   writer.uint32(length);
   writer.string(digest);
-  if (held) {
-    writer.uint32(held.start);
-    writer.uint32(held.length);
-  }
+  if (held) writeRange(writer, held);
+  if (actions.length > 0) writeActions(writer, actions);
+  if (init) writeRange(writer, init);
   writeFacts(writer, facts);
 }
 
-function readWorkspace(reader: ByteReader, hasHeld: boolean): Omit<WorkspaceResult, Common> {
+function writeRange(writer: ByteWriter, { start, length }: ResultRange): void {
+  writer.uint32(start);
+  writer.uint32(length);
+}
+
+function readRange(reader: ByteReader): ResultRange {
+  return { start: reader.uint32(), length: reader.uint32() };
+}
+
+function readWorkspace(reader: ByteReader, kind: number): Omit<WorkspaceResult, Common> {
   const start = reader.uint32();
   const length = reader.uint32();
   const digest = reader.string();
-  const held = hasHeld ? { start: reader.uint32(), length: reader.uint32() } : undefined;
-  return { start, length, digest, held, facts: readFacts(reader) };
+  const held = (kind & kinds.held) === 0 ? undefined : readRange(reader);
+  const actions = (kind & kinds.actions) === 0 ? noActions : readActions(reader);
+  const init = (kind & kinds.init) === 0 ? undefined : readRange(reader);
+  return { start, length, digest, held, actions, init, facts: readFacts(reader) };
 }
 
 /** Bits of the facts' flags. */

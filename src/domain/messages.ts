@@ -1,5 +1,6 @@
 /** What main thread and workers say to each other: a batch of JSON lines out, encoded statuses and facts back. */
 import type { wsman } from "../gen/proto.js";
+import type { Action } from "./actions.ts";
 import type { EventReason } from "./names.ts";
 
 /** A Kubernetes Event of a pod, reduced to what the status depends on. */
@@ -54,7 +55,7 @@ export interface WorkspaceFacts {
   /** conditions.failed and conditions.timeout; empty if not so. */
   readonly failed: string;
   readonly timedOut: string;
-  /** metadata.creationTimestamp. */
+  /** metadata.creationTimestamp; of a pod that was made anew, the first one's. */
   readonly createdAt: number;
   /** metadata.deletionTimestamp; undefined while the pod is not being deleted. */
   readonly deletedAt: number | undefined;
@@ -88,7 +89,17 @@ export interface WorkspaceResult {
   /** Digest of these bytes: equal for equal statuses, on every worker. */
   readonly digest: string;
   /** A shortened Pod (JSON) from which the same status derives, where an Event yet to come could change it. In the result's bytes as well. */
-  readonly held: { readonly start: number; readonly length: number } | undefined;
+  readonly held: ResultRange | undefined;
+  /** What the lifecycle controller is to do. */
+  readonly actions: readonly Action[];
+  /** The encoded wsdaemon.InitWorkspaceRequest, without storage quota, where the actions have use for it and the pod tells it. In the result's bytes as well. */
+  readonly init: ResultRange | undefined;
+}
+
+/** A piece of a result's bytes. */
+export interface ResultRange {
+  readonly start: number;
+  readonly length: number;
 }
 
 /** A line from which no status can be derived. */

@@ -42,6 +42,8 @@ export const annotations = {
   customTimeout: "gitpod/customTimeout",
   firstUserActivity: "gitpod/firstUserActivity",
   lastActivity: "gitpod.io/lastActivity",
+  /** On pods that were made anew: when the workspace's first one was made, RFC 3339. */
+  firstCreated: "gitpod.io/firstCreated",
   fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",
   volumeSnapshot: "gitpod.io/volumeSnapshotName",
   startedDisposal: "gitpod.io/startedDisposal",

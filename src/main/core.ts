@@ -8,14 +8,17 @@ import { openStorage } from "./content/open.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { Budget } from "./kube/budget.ts";
 import type { KubeClient } from "./kube/client.ts";
+import { EventRecorder } from "./kube/event-recorder.ts";
 import { PodEventStore } from "./kube/events.ts";
 import { KubeObjects } from "./kube/objects.ts";
 import { podFetcher } from "./kube/pods.ts";
+import { buildControl, type Control } from "./control.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation } from "./lifecycle/creation.ts";
 import { ImageSpecs } from "./lifecycle/image-specs.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
+import { Vacancies } from "./lifecycle/vacancies.ts";
 import { WorkspaceWriter } from "./lifecycle/writer.ts";
 import { Oddities } from "./oddities.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
@@ -48,6 +51,9 @@ export interface Core {
   readonly starter: Starter;
   readonly nodeDaemons: NodeDaemons;
   readonly nodes: NodeDaemonClient;
+  readonly control: Control;
+  readonly vacancies: Vacancies;
+  readonly recorder: EventRecorder;
   readonly imageSpecs: ImageSpecs;
   /** Where contents are; undefined: none is configured. */
   readonly storage: BoundedStorage | undefined;
@@ -70,7 +76,12 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     skipped: (result) => oddities.skipped(result),
     conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
+    changed: (record) => control.changed(record),
+    vacant: (record) => vacancies.add(record),
     forgotten: (record) => {
+      control.forgotten(record);
+      vacancies.remove(record);
+      recorder.forget(record.uid);
       events.forget(record.uid);
       activity.forget(record);
     },
@@ -94,7 +105,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const budget = new Budget({ ...options.kubernetes, clock });
   const objects = new KubeObjects({ client, budget, namespace: options.namespace, clock, random, onWaited: (verb, resource, seconds) => metrics.kube.throttled(verb, resource, seconds) });
   const writer = new WorkspaceWriter({ objects, registry: store.registry, submit: (bytes) => pipeline.submit(bytes), clock, random });
-  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, clock, log });
+  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, timeouts: options.manager.timeouts, clock, log });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
   const hub = new Hub({
     clock,
@@ -117,7 +128,11 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   bindGauges(metrics, { store, hub, pipeline });
   const snapshots = new Snapshots(options.manager, objects, clock);
   const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, ...buildNodes(options, metrics), ...buildImageSpecs(options, objects) };
+  const { nodeDaemons, nodes } = buildNodes(options, metrics);
+  const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
+  const recorder = new EventRecorder({ ...options.events, objects, namespace: options.namespace, clock, random, log, onOutcome: (outcome, count) => metrics.kube.events(outcome, count) });
+  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, ...buildImageSpecs(options, objects) };
 }
 
 function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {

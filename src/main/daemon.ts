@@ -35,6 +35,10 @@ export interface DaemonOptions {
   readonly subscriptions: HubLimits;
   readonly drainTimeoutMs: number;
   readonly rateLimits: readonly RateLimit[];
+  /** Whether it acts on workspaces by itself: brings them up, times them out, backs them up, takes them down. */
+  readonly lifecycle: boolean;
+  /** Kubernetes Events about what it does; `instance` says which of the replicas wrote one. */
+  readonly events: { readonly enabled: boolean; readonly instance: string };
   /** "host:port" that calls of the image builder are passed on to; undefined: they are not served. */
   readonly imageBuilder: string | undefined;
   /** Undefined: off. Closed by the daemon. */
@@ -102,6 +106,8 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
+  cleanup.push(() => core.vacancies.close());
+  cleanup.push(() => core.recorder.close(eventsLastMs));
   cleanup.push(() => core.nodes.close());
   cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
@@ -115,6 +121,9 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);
   cleanup.push(() => watching.stop());
+  // Last begun, first ended: while it ends its work, everything else goes on.
+  cleanup.push(() => core.control.close(Math.min(flushMs, options.drainTimeoutMs / 2)));
+  if (options.lifecycle) void act(watching, core, ending.signal);
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
     ending.abort();
@@ -130,6 +139,13 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   };
 }
 
+/** Acts on workspaces once they and the node daemons are known. Never rejects. */
+async function act(watching: Watching, core: Core, ending: AbortSignal): Promise<void> {
+  await watching.synced;
+  await watching.nodesKnown;
+  if (!ending.aborted) core.control.lead({ signal: ending, goesOn: () => !ending.aborted });
+}
+
 function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): RpcDependencies {
   const { manager, rateLimits, tracing, clock, log } = options;
   const imageBuilder = options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient };
@@ -139,8 +155,23 @@ function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): 
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */
 const eventsFirstMs = 5_000;
 
+/** At the end, Events that wait are written for so long, milliseconds. */
+const eventsLastMs = 1_000;
+
+/** How long the list of node daemons is waited for before workspaces are acted on, milliseconds: without it they are tried again later. */
+const nodesFirstMs = 5_000;
+
+/** The watches. */
+interface Watching {
+  /** Resolves once the first complete list of pods was applied. */
+  readonly synced: Promise<void>;
+  /** Resolves once the node daemons are known, or were waited for long enough. */
+  readonly nodesKnown: Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** Starts the watches of pods and of the Events that the status needs. */
-function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): { readonly synced: Promise<void>; stop(): Promise<void> } {
+function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): Watching {
   const { clock, random, log } = options;
   const stopping = new AbortController();
   const runs: Promise<void>[] = [];
@@ -167,12 +198,14 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
     return synced;
   };
   const events = eventReasons.map((reason) => start("events", `events/${reason}`, core.events.sinkFor(reason), { fieldSelector: `involvedObject.kind=Pod,reason=${reason}`, limits: eventWatchLimits }));
-  // Nothing waits for it: without it a call that needs a node daemon is told so.
-  void start("pods", "pods/ws-daemon", core.nodeDaemons, { labelSelector: nodeDaemonSelector });
+  // No call waits for it: without it one that needs a node daemon is told so.
+  const nodes = start("pods", "pods/ws-daemon", core.nodeDaemons, { labelSelector: nodeDaemonSelector });
+  const nodesKnown = Promise.race([nodes, sleep(clock, nodesFirstMs, stopping.signal)]);
   const known = Promise.race([Promise.all(events), sleep(clock, eventsFirstMs, stopping.signal)]);
   const synced = known.then(() => start("pods", "pods", core.pipeline, { labelSelector: workspaceSelector }));
   return {
     synced,
+    nodesKnown,
     async stop() {
       stopping.abort();
       await known;

@@ -9,6 +9,8 @@ export interface KubeMetrics {
   request(verb: string, resource: string, code: number | string, seconds: number): void;
   /** A request waited so many seconds for the client-side rate budget. */
   throttled(verb: string, resource: string, seconds: number): void;
+  /** So many Kubernetes Events of ours were written, dropped at a bound, or not taken by the API server. */
+  events(outcome: string, count: number): void;
   /** A watch ended and is begun again. */
   watchRestarted(resource: string, reason: string): void;
   /** The resource is listed again from the start. */
@@ -25,6 +27,7 @@ export function createKubeMetrics(registry: Registry): KubeMetrics {
   const requests = tallyCounters(registry, "wsmand_api_requests_total", "Requests to the API server, by verb, resource and code.", ["verb", "resource", "code"]);
   const latency = new Histogram({ name: "wsmand_api_request_seconds", help: "Time that the API server took to answer.", labelNames: ["verb", "resource"], buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30], registers });
   const throttled = new Histogram({ name: "wsmand_api_throttle_wait_seconds", help: "Time that requests waited for the client-side rate budget.", labelNames: ["verb", "resource"], buckets: [0.001, 0.01, 0.1, 0.5, 1, 5, 15], registers });
+  const events = tallyCounters(registry, "wsmand_kubernetes_events_total", "Kubernetes Events on workspace pods: written, dropped at a bound, or not taken by the API server.", ["outcome"]);
   const restarts = tallyCounters(registry, "wsmand_watch_restarts_total", "Watches that ended and were begun again, by reason.", ["resource", "reason"]);
   const relists = tallyCounters(registry, "wsmand_relists_total", "Lists from the start, by reason.", ["resource", "reason"]);
   const lists = new Histogram({ name: "wsmand_list_seconds", help: "Time from asking for a complete list until it had taken effect.", labelNames: ["resource"], buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60], registers });
@@ -49,6 +52,7 @@ export function createKubeMetrics(registry: Registry): KubeMetrics {
       latency.observe({ verb, resource }, seconds);
     },
     throttled: (verb, resource, seconds) => throttled.observe({ verb, resource }, seconds),
+    events: (outcome, count) => events.of(outcome).add(count),
     watchRestarted: (resource, reason) => restarts.of(resource, reason).add(),
     relisted: (resource, reason) => relists.of(resource, reason).add(),
     listed(resource, seconds, atMs) {

@@ -1,5 +1,7 @@
 /** Every metric of the daemon, in a registry of its own; the other parts record through the plain methods given here. */
 import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { createLifecycleMetrics } from "./lifecycle.ts";
+import type { LifecycleMetrics } from "./lifecycle.ts";
 import { createKubeMetrics } from "./kube.ts";
 import type { KubeMetrics } from "./kube.ts";
 import { createCacheMetrics, createPipelineMetrics, createSubscriptionMetrics } from "./pipeline.ts";
@@ -15,6 +17,7 @@ export interface Metrics {
   /** Of our calls to node daemons and the image builder. */
   readonly rpcClient: CallMetrics;
   readonly workspaces: WorkspaceMetrics;
+  readonly lifecycle: LifecycleMetrics;
   readonly pipeline: PipelineMetrics;
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
@@ -44,6 +47,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
     rpc: createRpcMetrics(registry),
     rpcClient: createRpcClientMetrics(registry),
     workspaces: createWorkspaceMetrics(registry, () => leads),
+    lifecycle: createLifecycleMetrics(registry),
     pipeline: createPipelineMetrics(registry),
     cache: createCacheMetrics(registry),
     subscriptions: createSubscriptionMetrics(registry),

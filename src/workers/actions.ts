@@ -1,64 +1,63 @@
 /** What the lifecycle controller is to do about a workspace now: a pure function (spec: lifecycle, "Per status change" and "Scheduling"). */
-import type { Action } from "../domain/actions.ts";
+import { noActions, type Action } from "../domain/actions.ts";
 import { parseGoDuration } from "../domain/duration.ts";
 import { annotations, finalizer, labels, workspaceContainer } from "../domain/names.ts";
 import { wsman } from "../gen/proto.js";
 import { decodeDisposalStatus } from "./annotations.ts";
 import { annotation, isBeingDeleted, label, type Pod } from "./pod.ts";
+import { isRefusedByNode } from "./refused.ts";
 import type { Status } from "./status.ts";
 
 const phases = wsman.WorkspacePhase;
 const defaultGraceSeconds = 30;
 
 /**
- * The actions, in the order in which they are to be done.
+ * The actions, in the order in which they are to be done. Of most pods there is nothing to do: that costs nothing.
  * @param status what `deriveStatus` gave for this pod.
  * @throws InvalidPodError if the disposal status is broken; a pod with a status does not have that.
  */
-export function decide(pod: Pod, status: Status): Action[] {
+export function decide(pod: Pod, status: Status): Actions {
   if (isRefusedByNode(pod)) return [{ action: "recreatePod" }];
-  return [...schedulingActions(pod), ...statusActions(pod, status)];
+  return both(schedulingActions(pod), statusActions(pod, status));
 }
 
-function statusActions(pod: Pod, status: Status): Action[] {
+type Actions = readonly Action[];
+
+function both(first: Actions, second: Actions): Actions {
+  if (first.length === 0) return second;
+  return second.length === 0 ? first : [...first, ...second];
+}
+
+function statusActions(pod: Pod, status: Status): Actions {
   const { phase } = status;
   if (phase === phases.STOPPING) return timedOutDuringBackup(pod, status) ?? stoppingActions(pod, status);
-  if (phase === phases.STOPPED) return [...(timedOutDuringBackup(pod, status) ?? []), ...withoutFinalizer(pod)];
+  if (phase === phases.STOPPED) return both(timedOutDuringBackup(pod, status) ?? noActions, withoutFinalizer(pod));
   const { failed, timeout } = status.conditions ?? {};
-  if (failed || timeout) return [...(failed ? mark(pod, annotations.failedBeforeStopping, "true") : []), ...deletion(pod, defaultGraceSeconds)];
-  return [...stopRequest(pod), ...phaseActions(pod, phase)];
+  if (failed || timeout) return both(failed ? mark(pod, annotations.failedBeforeStopping, "true") : noActions, deletion(pod, defaultGraceSeconds));
+  return both(stopRequest(pod), phaseActions(pod, phase));
 }
 
-function phaseActions(pod: Pod, phase: number | null | undefined): Action[] {
+function phaseActions(pod: Pod, phase: number | null | undefined): Actions {
   if (phase === phases.CREATING) return [{ action: "initializeContent" }];
   if (phase === phases.INITIALIZING) return [{ action: "waitForReady" }];
-  if (phase !== phases.RUNNING) return [];
-  const add: Action[] = pod.finalizers.includes(finalizer) ? [] : [{ action: "addFinalizer" }];
-  return pod.nodeName === "" ? add : [...add, ...mark(pod, annotations.nodeName, pod.nodeName)];
-}
-
-/** Reasons that a kubelet gives for a pod that it never ran: another node, or a later try, may take it. */
-const refusals = ["OutOf", "NodeAffinity", "UnexpectedAdmissionError", "TopologyAffinityError"];
-
-function isRefusedByNode(pod: Pod): boolean {
-  if (pod.phase !== "Failed" || pod.everStarted || isBeingDeleted(pod)) return false;
-  if (annotation(pod, annotations.neverReady) === undefined || annotation(pod, annotations.explicitFail) !== undefined) return false;
-  return refusals.some((reason) => pod.reason.startsWith(reason));
+  if (phase !== phases.RUNNING) return noActions;
+  const add: Actions = pod.finalizers.includes(finalizer) ? noActions : [{ action: "addFinalizer" }];
+  return pod.nodeName === "" ? add : both(add, mark(pod, annotations.nodeName, pod.nodeName));
 }
 
 /**
  * A pod that was deleted before it was scheduled has to leave PENDING too, or its finalizer would never go. Without finalizer it goes
  * by itself, perhaps to be made anew.
  */
-function schedulingActions(pod: Pod): Action[] {
-  if (annotation(pod, annotations.attemptingToCreate) === undefined) return [];
+function schedulingActions(pod: Pod): Actions {
+  if (annotation(pod, annotations.attemptingToCreate) === undefined) return noActions;
   const placed = pod.scheduled || pod.phase === "Running";
   const leaving = isBeingDeleted(pod) && pod.finalizers.includes(finalizer);
-  return placed || leaving ? [{ action: "removeAnnotation", key: annotations.attemptingToCreate }] : [];
+  return placed || leaving ? [{ action: "removeAnnotation", key: annotations.attemptingToCreate }] : noActions;
 }
 
 /** The backup will not end any more: the workspace must be able to. A backup that did end is left as it is. */
-function timedOutDuringBackup(pod: Pod, status: Status): Action[] | undefined {
+function timedOutDuringBackup(pod: Pod, status: Status): Actions | undefined {
   const text = status.conditions?.timeout ?? "";
   if (!text.includes("backup") || disposalOf(pod)?.backupComplete) return undefined;
   return mark(pod, annotations.disposalStatus, JSON.stringify({ backupComplete: true, backupFailure: text }));
@@ -69,7 +68,7 @@ function disposalOf(pod: Pod): ReturnType<typeof decodeDisposalStatus> | undefin
   return packed === undefined ? undefined : decodeDisposalStatus(packed);
 }
 
-function stoppingActions(pod: Pod, status: Status): Action[] {
+function stoppingActions(pod: Pod, status: Status): Actions {
   if (!isBeingDeleted(pod)) return [{ action: "deletePod", gracePeriodSeconds: defaultGraceSeconds }];
   const shortened = stopRequest(pod);
   if (isContainerRunning(pod)) return shortened;
@@ -79,10 +78,10 @@ function stoppingActions(pod: Pod, status: Status): Action[] {
 }
 
 /** There is no content to save of a workspace that failed before it was ever ready. */
-function failedStart(pod: Pod, status: Status): Action[] {
+function failedStart(pod: Pod, status: Status): Actions {
   const failed = status.conditions?.failed || "workspace failed to start.";
-  const explain: Action[] = annotation(pod, annotations.explicitFail) === undefined ? mark(pod, annotations.explicitFail, failed) : [];
-  const claim: Action[] = label(pod, labels.pvcFeature) === "true" ? [{ action: "deletePvc" }] : [];
+  const explain: Actions = annotation(pod, annotations.explicitFail) === undefined ? mark(pod, annotations.explicitFail, failed) : noActions;
+  const claim: Actions = label(pod, labels.pvcFeature) === "true" ? [{ action: "deletePvc" }] : noActions;
   return [...explain, ...claim, ...withoutFinalizer(pod)];
 }
 
@@ -97,9 +96,9 @@ function isContainerRunning(pod: Pod): boolean {
   return container === undefined ? pod.phase === "Running" : container.running;
 }
 
-function stopRequest(pod: Pod): Action[] {
+function stopRequest(pod: Pod): Actions {
   const text = annotation(pod, annotations.stoppedByRequest);
-  return text === undefined ? [] : deletion(pod, graceSeconds(text));
+  return text === undefined ? noActions : deletion(pod, graceSeconds(text));
 }
 
 /** Whole seconds, rounded up: less than one would be no grace at all. */
@@ -108,15 +107,15 @@ function graceSeconds(text: string): number {
   return ms === undefined || ms < 0 ? defaultGraceSeconds : Math.ceil(ms / 1000);
 }
 
-function deletion(pod: Pod, gracePeriodSeconds: number): Action[] {
+function deletion(pod: Pod, gracePeriodSeconds: number): Actions {
   const changesNothing = isBeingDeleted(pod) && !(pod.deletionGracePeriodSeconds !== undefined && gracePeriodSeconds < pod.deletionGracePeriodSeconds);
-  return changesNothing ? [] : [{ action: "deletePod", gracePeriodSeconds }];
+  return changesNothing ? noActions : [{ action: "deletePod", gracePeriodSeconds }];
 }
 
-function mark(pod: Pod, key: string, value: string): Action[] {
-  return annotation(pod, key) === value ? [] : [{ action: "setAnnotation", key, value }];
+function mark(pod: Pod, key: string, value: string): Actions {
+  return annotation(pod, key) === value ? noActions : [{ action: "setAnnotation", key, value }];
 }
 
-function withoutFinalizer(pod: Pod): Action[] {
-  return pod.finalizers.includes(finalizer) ? [{ action: "removeFinalizer" }] : [];
+function withoutFinalizer(pod: Pod): Actions {
+  return pod.finalizers.includes(finalizer) ? [{ action: "removeFinalizer" }] : noActions;
 }

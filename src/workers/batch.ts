@@ -1,11 +1,14 @@
 /** A batch of JSON lines to results: parse, derive, encode, for each line on its own. Pure but for the time it took. */
 import { performance } from "node:perf_hooks";
+import { noActions } from "../domain/actions.ts";
 import { asObject, stringAt } from "../domain/json.ts";
 import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine } from "../domain/messages.ts";
 import { stoppedStatus } from "../domain/stopped.ts";
+import { decide } from "./actions.ts";
 import { BatchBytes } from "./encode.ts";
 import { factsOf } from "./facts.ts";
 import { dependsOnEvents, shorten } from "./held.ts";
+import { addInitRequest } from "./init-request.ts";
 import { PodParser } from "./parse.ts";
 import { InvalidPodError, readPod, type Pod } from "./pod.ts";
 import { deriveStatus } from "./status.ts";
@@ -72,7 +75,11 @@ function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], con
   const status = removed ? stoppedStatus(derived) : derived;
   const { start, length, digest } = bytes.addStatus(status);
   const held = !removed && dependsOnEvents(pod) ? bytes.addText(shorten(pod)) : undefined;
-  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts: factsOf(pod, status), start, length, digest, held };
+  const facts = factsOf(pod, status);
+  // Of a pod that is gone nothing is left to be done.
+  const actions = removed ? noActions : decide(pod, derived);
+  const init = actions.length === 0 ? undefined : addInitRequest(pod, facts, actions, bytes);
+  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts, start, length, digest, held, actions, init };
 }
 
 function skipped(error: unknown, { pod, removed }: Reading): SkippedResult {

@@ -1,14 +1,12 @@
 /** Encoding the statuses of a batch, one behind the other, into one buffer. */
 import protobuf from "protobufjs/minimal.js";
 import { digestOf } from "../domain/digest.ts";
-import { wsman } from "../gen/proto.js";
+import type { ResultRange } from "../domain/messages.ts";
+import { wsdaemon, wsman } from "../gen/proto.js";
 import type { Status } from "./status.ts";
 
-/** A piece of a batch's bytes. */
-export interface Slice {
-  readonly start: number;
-  readonly length: number;
-}
+/** Of InitWorkspaceRequest.initializer: field 3, length-delimited. */
+const initializerTag = 0x1a;
 
 /** A batch's bytes, growing. One writer for all: its buffer grows once, not once per status. */
 export class BatchBytes {
@@ -18,15 +16,20 @@ export class BatchBytes {
    * Encodes a status. Map entries keep the order of their keys; status_version must not be set.
    * @returns where it stands, and a digest of it: equal for equal bytes, here and on every other worker.
    */
-  addStatus(status: Status): Slice & { readonly digest: string } {
+  addStatus(status: Status): ResultRange & { readonly digest: string } {
     const slice = this.#add((writer) => wsman.WorkspaceStatus.encode(status, writer));
     const digest = digestOf(this.#writer.buf.subarray(slice.start, slice.start + slice.length));
     return { ...slice, digest };
   }
 
   /** Adds text as UTF-8. */
-  addText(text: string): Slice {
+  addText(text: string): ResultRange {
     return this.#add((writer) => writer.raw(Buffer.from(text, "utf8")));
+  }
+
+  /** Encodes a request for a workspace's content. @param initializer encoded already: it is taken over as it is. */
+  addInit(request: wsdaemon.InitWorkspaceRequest.$Properties, initializer: Uint8Array): ResultRange {
+    return this.#add((writer) => wsdaemon.InitWorkspaceRequest.encode(request, writer).uint32(initializerTag).bytes(initializer));
   }
 
   /** Everything that was added, in a buffer of its own that can be transferred. */
@@ -36,7 +39,7 @@ export class BatchBytes {
     return bytes;
   }
 
-  #add(write: (writer: protobuf.Writer) => void): Slice {
+  #add(write: (writer: protobuf.Writer) => void): ResultRange {
     const start = this.#writer.pos;
     try {
       write(this.#writer);

@@ -45,7 +45,7 @@ function podFacts(pod: Pod): PodFacts {
     owner: labelText(pod, labels.owner),
     metaId: labelText(pod, labels.metaId),
     workspaceClass: labelText(pod, labels.workspaceClass),
-    createdAt: pod.createdAt ?? 0,
+    createdAt: createdAt(pod),
     deletedAt: pod.deletedAt,
     lastActivity: parseTimeMs(annotation(pod, annotations.lastActivity)),
     everActive: annotation(pod, annotations.firstUserActivity) !== undefined,
@@ -53,4 +53,11 @@ function podFacts(pod: Pod): PodFacts {
     everReady: annotation(pod, annotations.neverReady) === undefined,
     customTimeout: annotationText(pod, annotations.customTimeout),
   };
+}
+
+/** A pod that was made anew is as old as the first one: limits count from there. */
+function createdAt(pod: Pod): number {
+  const own = pod.createdAt ?? 0;
+  const first = annotation(pod, annotations.firstCreated);
+  return first === undefined ? own : Math.min(own, parseTimeMs(first) ?? own);
 }

@@ -7,6 +7,7 @@ import { wsman } from "../gen/proto.js";
 import { decodeDisposalStatus, decodeVolumeSnapshot } from "./annotations.ts";
 import { findFailure } from "./failure.ts";
 import { annotation, annotationText, InvalidPodError, isBeingDeleted, type ContainerStatus, type Pod } from "./pod.ts";
+import { isRefusedByNode } from "./refused.ts";
 import { authOf, identityOf, isHeadless, metadataOf, specOf, timestamp } from "./spec.ts";
 
 /** A status as the generated code has it, without status_version. */
@@ -54,6 +55,13 @@ export function deriveStatus(pod: Pod, events: readonly PodEvent[], config: Deri
 
 function derivePhase(draft: Draft): void {
   const { pod, events, status, conditions } = draft;
+  // It is going to be made anew: to those who wait for it nothing has happened.
+  if (isRefusedByNode(pod)) {
+    deriveConditions(draft);
+    status.phase = phases.PENDING;
+    status.message = pendingMessage;
+    return;
+  }
   const failure = findFailure(pod, events);
   conditions.failed = failure.text;
   if (failure.phase !== undefined) {
@@ -96,6 +104,8 @@ function derivePhaseOfPresent(draft: Draft): void {
 
 const creatingReasons: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
 
+const pendingMessage = "pod is pending";
+
 function derivePhaseOfPending({ pod, status, conditions }: Draft): void {
   const creating = pod.containers.some((c) => c.waiting !== undefined && creatingReasons.has(c.waiting.reason));
   if (creating && annotation(pod, annotations.neverReady) !== undefined) {
@@ -104,7 +114,7 @@ function derivePhaseOfPending({ pod, status, conditions }: Draft): void {
     status.message = "containers are being created";
   } else {
     status.phase = phases.PENDING;
-    status.message = "pod is pending";
+    status.message = pendingMessage;
   }
 }
 

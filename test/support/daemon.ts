@@ -37,6 +37,8 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
     drainTimeoutMs: 2000,
     manager: { ...config.manager, namespace: options.namespace ?? "default" },
     rateLimits: [],
+    lifecycle: false,
+    events: { enabled: false, instance: "test" },
     imageBuilder: undefined,
     tracing: undefined,
     seccompField: false,

@@ -1,8 +1,10 @@
 /** Results as workers give them, made by hand for tests of what comes after the workers. */
+import { noActions, type Action } from "../../src/domain/actions.ts";
 import type { BatchResult, BatchTask, LineResult, WorkspaceFacts, WorkspaceResult } from "../../src/domain/messages.ts";
 import { digestOf } from "../../src/domain/digest.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { encodeStatus } from "../../src/main/state/frame.ts";
+import { newRecord } from "../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../src/main/state/registry.ts";
 
 /** Facts of a running workspace, with changes. */
@@ -40,6 +42,7 @@ export interface ResultOptions {
   readonly rv?: number;
   readonly removed?: boolean;
   readonly message?: string;
+  readonly actions?: readonly Action[];
 }
 
 /** A workspace result and the bytes it points into. */
@@ -57,6 +60,8 @@ export function workspaceResult(changes: Partial<WorkspaceFacts> = {}, options: 
       length: bytes.length,
       digest: digestOf(bytes),
       held: undefined,
+      actions: options.actions ?? noActions,
+      init: undefined,
     },
     bytes,
   };
@@ -100,5 +105,5 @@ export function fakeWork(task: BatchTask): BatchResult {
 
 /** A workspace as the registry keeps it. */
 export function recordOf(uid: string, changes: Parameters<typeof facts>[0] = {}): WorkspaceRecord {
-  return { uid, resourceVersion: "1", facts: facts(changes), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, activeAt: undefined, activityWrittenAt: undefined };
+  return newRecord(workspaceResult(changes, { uid }).result, 0);
 }

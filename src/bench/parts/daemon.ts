@@ -83,7 +83,7 @@ function configuration({ namespace, workers, qps }: Pick<DaemonOptions, "namespa
     },
     rpcServer: { addr: "127.0.0.1:0" },
     prometheus: { addr: "127.0.0.1:0" },
-    wsmand: { leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }), ...(qps === 0 ? {} : { kubernetes: { qps, burst: 2 * qps } }) },
+    wsmand: { lifecycle: { enabled: false }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }), ...(qps === 0 ? {} : { kubernetes: { qps, burst: 2 * qps } }) },
   };
 }
 

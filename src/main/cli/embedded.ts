@@ -23,7 +23,7 @@ export async function embedded(io: Io, { configPath, wsdaemonTlsCa, wsdaemonTlsC
   const tls = tlsOf(wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey);
   const cluster = await startCluster({ ...options, ...(tls && { wsdaemonTls: tls }) }, parts);
   try {
-    if (configPath !== undefined) await writeConfig(configPath, cluster, tls, options.schedulerName);
+    if (configPath !== undefined) await writeConfig(configPath, cluster, tls, options);
     io.stdout.write(told(cluster, configPath));
     await aborted(io.signal);
   } finally {
@@ -50,8 +50,8 @@ function told({ url, kubeconfigPath, nodeDaemonPort }: EmbeddedCluster, configPa
 }
 
 /** The certificates that the node daemons have are the ones that the written configuration names for their client. */
-async function writeConfig(path: string, { nodeDaemonPort }: EmbeddedCluster, tls: Tls, schedulerName: string | undefined): Promise<void> {
-  const document = embeddedDocument({ schedulerName, ...(nodeDaemonPort === undefined ? {} : { wsdaemon: { port: nodeDaemonPort, tls } }) });
+async function writeConfig(path: string, { nodeDaemonPort }: EmbeddedCluster, tls: Tls, { schedulerName, demo = 0 }: Pick<EmbeddedClusterOptions, "schedulerName" | "demo">): Promise<void> {
+  const document = embeddedDocument({ schedulerName, lifecycle: demo === 0, ...(nodeDaemonPort === undefined ? {} : { wsdaemon: { port: nodeDaemonPort, tls } }) });
   try {
     await writeFile(path, `${JSON.stringify(document, undefined, 2)}\n`);
   } catch (error) {

@@ -109,7 +109,7 @@ async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
     return told(io, load(flags.config));
   }
   const logFormat = io.stderr.isTTY === true ? "text" : undefined;
-  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat, lifecycle: (flags.demo ?? defaultDemo) === 0 }));
 }
 
 /** Tells what there is to try, once there is something to be seen. */

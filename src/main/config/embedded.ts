@@ -7,6 +7,8 @@ export interface EmbeddedOptions {
   readonly rpcAddr?: string | undefined;
   readonly metricsAddr?: string | undefined;
   readonly logFormat?: "json" | "text" | undefined;
+  /** Act on workspaces; default true. The demo brings up and ends its own. */
+  readonly lifecycle?: boolean | undefined;
   /** The scheduler that workspaces ask for. */
   readonly schedulerName?: string | undefined;
   /** How node daemons are reached. */
@@ -36,7 +38,7 @@ export function embeddedDocument(options: EmbeddedOptions = {}): object {
     },
     rpcServer: { addr: options.rpcAddr ?? "127.0.0.1:8080" },
     prometheus: { addr: options.metricsAddr ?? "127.0.0.1:9500" },
-    wsmand: { leaderElection: { enabled: false }, log: { level: "info", format: options.logFormat } },
+    wsmand: { lifecycle: { enabled: options.lifecycle }, leaderElection: { enabled: false }, log: { level: "info", format: options.logFormat } },
   };
 }
 

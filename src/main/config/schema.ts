@@ -35,10 +35,12 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
     statusCache: section({ maxEntries: numberWithDefault(50_000, count), maxBytes: bytesWithDefault(128 * mebibyte, mebibyte) }),
     subscriptions: section({ stallTimeout: durationWithDefault(5 * minute), maxBacklog: numberWithDefault(1_000_000, count) }),
     activity: section({ persistInterval: durationWithDefault(5 * minute) }),
+    lifecycle: section({ enabled: flag(true) }),
     leaderElection: section(
       { enabled: flag(true), leaseDuration: durationWithDefault(15_000), renewDeadline: durationWithDefault(10_000), retryPeriod: durationWithDefault(2000) },
       [notAbove("renewDeadline", "leaseDuration"), notAbove("retryPeriod", "renewDeadline")],
     ),
+    events: section({ enabled: flag(true) }),
     kubernetes: section({ qps: numberWithDefault(100, { min: 0.1, max: 1_000_000, whole: false }), burst: numberWithDefault(200, count) }),
     pods: section({ seccompField: flag() }),
     drainTimeout: durationWithDefault(30_000),

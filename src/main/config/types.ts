@@ -140,7 +140,15 @@ export interface WsmandConfig {
     readonly maxBacklog: number;
   };
   readonly activity: { readonly persistInterval: number };
+  readonly lifecycle: {
+    /** Act on workspaces: bring them up, time them out, back them up, take them down. Off beside another manager that does. */
+    readonly enabled: boolean;
+  };
   readonly leaderElection: { readonly enabled: boolean; readonly leaseDuration: number; readonly renewDeadline: number; readonly retryPeriod: number };
+  readonly events: {
+    /** Write Kubernetes Events on workspace pods. */
+    readonly enabled: boolean;
+  };
   /** Requests per second to the API server, and how many may go at once after a pause. */
   readonly kubernetes: { readonly qps: number; readonly burst: number };
   readonly pods: {

@@ -2,9 +2,7 @@
 import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
 
 const withoutEffect = [
-  "manager.initProbe",
   "manager.eventTraceLog",
-  "manager.dryRun",
   "pprof.addr",
   "wsmand.leaderElection",
 ] as const;

@@ -5,10 +5,10 @@ import { objectAt, parseObject, type JsonObject } from "../../domain/json.ts";
 import { stringMember } from "./json.ts";
 import type { Budget, Priority } from "./budget.ts";
 import { failure, type KubeRequest, type Requester } from "./client.ts";
-import { KubeError, toKubeError } from "./errors.ts";
+import { abortedError, KubeError, toKubeError } from "./errors.ts";
 import { describeRequest } from "./requestinfo.ts";
 
-/** A change of a pod's annotations. */
+/** A change of a pod's annotations and finalizers. */
 export interface AnnotationPatch {
   readonly podName: string;
   /** The pod that is meant: another one of the same name stays as it is. */
@@ -17,12 +17,16 @@ export interface AnnotationPatch {
   readonly resourceVersion?: string;
   /** New values; null removes. */
   readonly annotations: Readonly<Record<string, string | null>>;
+  /** A finalizer to be there, and one not to be; others stay as they are. */
+  readonly finalizers?: { readonly add?: string; readonly remove?: string };
 }
 
 /** Who wants a request, and for how long. */
 export interface Wish {
   readonly priority: Priority;
   readonly signal: AbortSignal;
+  /** Asked before each attempt: false ends it as if the signal had aborted. For those who may act for a time only. */
+  readonly may?: () => boolean;
 }
 
 /** What the requests are made with. */
@@ -44,6 +48,7 @@ const backoff = { baseMs: 100, maxMs: 5_000 };
 const maxBytes = 16 << 20;
 const idleMs = 30_000;
 const mergePatch = "application/merge-patch+json";
+const strategicPatch = "application/strategic-merge-patch+json";
 
 /** Whether there is no such object (any more). */
 export function isMissing(error: unknown): boolean {
@@ -95,15 +100,17 @@ export class KubeObjects {
   }
 
   /**
-   * Changes annotations of a pod; gives the pod as it is then. Rejects with status 404 also if there is another pod of that name, and with 409 only if a version was asked for
+   * Changes annotations of a pod, and finalizers; gives the pod as it is then. Rejects with status 404 also if there is another pod of that name, and with 409 only if a version was asked for
    * that it is not of any more.
    */
-  async annotate({ podName, uid, resourceVersion, annotations }: AnnotationPatch, wish: Wish): Promise<Uint8Array> {
+  async annotate({ podName, uid, resourceVersion, annotations, finalizers }: AnnotationPatch, wish: Wish): Promise<Uint8Array> {
     const path = this.#path(`pods/${encodeURIComponent(podName)}`);
-    const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations } });
+    const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations, ...finalizerChange(finalizers) } });
+    // The other kind replaces lists as a whole.
+    const headers = { "content-type": finalizers ? strategicPatch : mergePatch };
     const patch = async (signal: AbortSignal): Promise<Uint8Array> => {
       try {
-        return await this.#send({ method: "PATCH", path, headers: { "content-type": mergePatch }, body, signal });
+        return await this.#send({ method: "PATCH", path, headers, body, signal });
       } catch (error) {
         // Another uid is told as a conflict or as an immutable field, which says no more than that.
         if (error instanceof KubeError && resourceVersion === undefined && (error.status === 409 || error.status === 422) && (await this.#uidOf(path, signal)) !== uid) throw anotherPod(podName);
@@ -111,6 +118,12 @@ export class KubeObjects {
       }
     };
     return this.#persist("PATCH", path, patch, wish, (error) => isRetryable(error) || (error.status === 409 && resourceVersion === undefined));
+  }
+
+  /** Changes an object by a merge patch; gives it as it is then. For changes that do no harm when they are made twice. */
+  merge(path: string, change: object, wish: Wish): Promise<Uint8Array> {
+    const body = JSON.stringify(change);
+    return this.#persist("PATCH", this.#path(path), (signal) => this.#send({ method: "PATCH", path: this.#path(path), headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
   }
 
   /** Takes away a pod's finalizers, if it is the one of this uid. One that is gone, or another one, is fine. */
@@ -124,14 +137,18 @@ export class KubeObjects {
     }
   }
 
-  /** Deletes an object, if it is the one of this uid. One that is gone, or another one, is fine. */
-  async remove(path: string, uid: string, graceSeconds: number, wish: Wish): Promise<void> {
-    const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: graceSeconds, preconditions: { uid } });
+  /**
+   * Deletes an object, if it is the one of this uid. One that is gone, or another one, is fine: undefined then. Gives what the API server answers: usually the object.
+   * @param uid undefined: whichever has that name.
+   */
+  async remove(path: string, uid: string | undefined, graceSeconds: number, wish: Wish): Promise<Uint8Array | undefined> {
+    const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: graceSeconds, ...(uid !== undefined && { preconditions: { uid } }) });
     const headers = { "content-type": "application/json" };
     try {
-      await this.#persist("DELETE", this.#path(path), (signal) => this.#send({ method: "DELETE", path: this.#path(path), headers, body, signal }), wish, isRetryable);
+      return await this.#persist("DELETE", this.#path(path), (signal) => this.#send({ method: "DELETE", path: this.#path(path), headers, body, signal }), wish, isRetryable);
     } catch (error) {
       if (!isMissing(error) && !isConflict(error)) throw error;
+      return undefined;
     }
   }
 
@@ -151,7 +168,7 @@ export class KubeObjects {
   }
 
   /** Attempts, each within the budget, until one succeeds, fails for good, or it takes too long. */
-  async #persist<T>(method: string, path: string, attempt: (signal: AbortSignal) => Promise<T>, { priority, signal }: Wish, canRetry: (error: KubeError) => boolean): Promise<T> {
+  async #persist<T>(method: string, path: string, attempt: (signal: AbortSignal) => Promise<T>, { priority, signal, may }: Wish, canRetry: (error: KubeError) => boolean): Promise<T> {
     const { clock, budget, random, onWaited } = this.#options;
     const delays = new Backoff({ ...backoff, random });
     const limit = deadline(clock, retryMs, signal);
@@ -160,13 +177,12 @@ export class KubeObjects {
       for (;;) {
         const since = clock.monotonic();
         await budget.take(priority, limit.signal).catch((error: unknown) => {
-          if (signal.aborted || !limit.signal.aborted) throw error;
-          throw new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
+          throw signal.aborted || !limit.signal.aborted ? error : waitedTooLong();
         });
         const { verb, resource } = describeRequest(method, path, false);
         onWaited?.(verb, resource, (clock.monotonic() - since) / 1000);
         try {
-          return await attempt(signal);
+          return await guarded(attempt, may, signal);
         } catch (error) {
           const known = toKubeError(error);
           const wait = Math.max(delays.next(), (known.retryAfterMs ?? 0) * (1 + random() / 10));
@@ -179,6 +195,21 @@ export class KubeObjects {
       limit.cancel();
     }
   }
+}
+
+/** As strategic merge patches have it: entries of the list are put to it or taken from it one by one. */
+function finalizerChange(change: AnnotationPatch["finalizers"]): object {
+  return { ...(change?.add !== undefined && { finalizers: [change.add] }), ...(change?.remove !== undefined && { "$deleteFromPrimitiveList/finalizers": [change.remove] }) };
+}
+
+/** @throws KubeError "Aborted" if it may not be done any more. */
+function guarded<T>(attempt: (signal: AbortSignal) => Promise<T>, may: Wish["may"], signal: AbortSignal): Promise<T> {
+  if (may && !may()) throw abortedError();
+  return attempt(signal);
+}
+
+function waitedTooLong(): KubeError {
+  return new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
 }
 
 function isRetryable(error: KubeError): boolean {

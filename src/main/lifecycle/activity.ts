@@ -4,6 +4,7 @@ import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
 import { rfc3339Nano } from "../../domain/rfc3339.ts";
+import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { Lanes } from "./lanes.ts";
@@ -14,6 +15,8 @@ export interface ActivityOptions {
   readonly writer: Pick<WorkspaceWriter, "annotate">;
   /** Activity is written to a pod at most once in this time, milliseconds. */
   readonly persistIntervalMs: number;
+  /** The leader, which may be another replica, times workspaces out by what is written. */
+  readonly timeouts: Timeouts;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,6 +32,9 @@ interface Writing {
 const waitMs = 1_000;
 /** After a write that failed there is no other one of the same pod for so long, milliseconds. */
 const restMs = 10_000;
+/** Activity that was not followed by more is looked for so often, milliseconds, and so many of it are written then; the others the next time. */
+const sweepMs = 30_000;
+const maxSwept = 500;
 /** Writes at the end that are under way at the same time. */
 const flushAtOnce = 32;
 /** Failures are logged one by one no more often than this, milliseconds. */
@@ -49,6 +55,7 @@ export class Activity {
 
   constructor(options: ActivityOptions) {
     this.#options = options;
+    this.#sweepLater();
   }
 
   /**
@@ -68,8 +75,32 @@ export class Activity {
     return undefined;
   }
 
-  #isDue({ activityWrittenAt, facts }: WorkspaceRecord, now: number): boolean {
-    return now - (activityWrittenAt ?? facts.lastActivity ?? Number.NEGATIVE_INFINITY) >= this.#options.persistIntervalMs;
+  #isDue(record: WorkspaceRecord, now: number): boolean {
+    const { persistIntervalMs, timeouts } = this.#options;
+    const age = writtenAgo(record, now);
+    if (age >= persistIntervalMs) return true;
+    // What is written would have it time out before the next regular write.
+    const due = dueAt(record.facts, record.facts.lastActivity, timeouts);
+    return due !== undefined && due - now < persistIntervalMs + sweepMs && age >= restMs;
+  }
+
+  /** Whoever was active and is not any more is written as well, so that the leader counts from there. */
+  #sweepLater(): void {
+    this.#options.clock.timer(sweepMs, () => {
+      if (this.#ending.signal.aborted) return;
+      this.#sweep(this.#options.clock.now());
+      this.#sweepLater();
+    });
+  }
+
+  #sweep(now: number): void {
+    let swept = 0;
+    for (const record of this.#unwritten) {
+      if (swept === maxSwept) return;
+      if (record.activeAt === undefined || this.#writing.has(record.uid) || writtenAgo(record, now) < this.#options.persistIntervalMs) continue;
+      swept++;
+      void this.#write(record, {}, "housekeeping", record.activeAt);
+    }
   }
 
   /** The pod is gone. */
@@ -138,4 +169,9 @@ export class Activity {
       return false;
     }
   }
+}
+
+/** Time since the last write, milliseconds; infinite if there was none. */
+function writtenAgo({ activityWrittenAt, facts }: WorkspaceRecord, now: number): number {
+  return now - (activityWrittenAt ?? facts.lastActivity ?? Number.NEGATIVE_INFINITY);
 }

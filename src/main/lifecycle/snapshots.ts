@@ -7,8 +7,9 @@ import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/
 import { selectClass } from "../render/classes.ts";
 import { toClientError } from "./errors.ts";
 
-const group = "snapshot.storage.k8s.io";
-const root = `/apis/${group}/v1`;
+/** The API group of volume snapshots, and its path. */
+export const snapshotGroup = "snapshot.storage.k8s.io";
+export const snapshotRoot = `/apis/${snapshotGroup}/v1`;
 /** How long the cluster may take to make a restored snapshot its own, and how often it is looked at, milliseconds. */
 const boundMs = 20_000;
 const lookEveryMs = 500;
@@ -35,19 +36,19 @@ export class Snapshots {
     if (handle === "") throw new WsmanError("INVALID_ARGUMENT", `volume snapshot ${name} is not in the cluster: its handle is needed to restore it`);
     const className = selectClass(this.#manager, "default").pvc.snapshotClass;
     if (className === undefined) throw new WsmanError("FAILED_PRECONDITION", "the default workspace class has no pvc.snapshotClass, without which no volume snapshot can be restored");
-    const snapshotClass = await this.#found(`${root}/volumesnapshotclasses/${encodeURIComponent(className)}`, wish);
+    const snapshotClass = await this.#found(`${snapshotRoot}/volumesnapshotclasses/${encodeURIComponent(className)}`, wish);
     if (!snapshotClass) throw new WsmanError("FAILED_PRECONDITION", `the cluster has no volume snapshot class ${className}`);
     const contentName = `restored-${name}`;
     const { namespace } = this.#manager;
-    await this.#createUnlessThere(`${root}/volumesnapshotcontents`, {
-      apiVersion: `${group}/v1`, kind: "VolumeSnapshotContent", metadata: { name: contentName },
+    await this.#createUnlessThere(`${snapshotRoot}/volumesnapshotcontents`, {
+      apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshotContent", metadata: { name: contentName },
       spec: {
         deletionPolicy: "Delete", driver: textAt(snapshotClass, "driver"), source: { snapshotHandle: handle }, volumeSnapshotClassName: className,
-        volumeSnapshotRef: { apiVersion: `${group}/v1`, kind: "VolumeSnapshot", name, namespace },
+        volumeSnapshotRef: { apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshot", name, namespace },
       },
     }, wish);
     await this.#createUnlessThere(this.#path(), {
-      apiVersion: `${group}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace },
+      apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace },
       spec: { source: { volumeSnapshotContentName: contentName }, volumeSnapshotClassName: className },
     }, wish);
   }
@@ -81,7 +82,7 @@ export class Snapshots {
   }
 
   #path(name?: string): string {
-    const all = `${root}/namespaces/${encodeURIComponent(this.#manager.namespace)}/volumesnapshots`;
+    const all = `${snapshotRoot}/namespaces/${encodeURIComponent(this.#manager.namespace)}/volumesnapshots`;
     return name === undefined ? all : `${all}/${encodeURIComponent(name)}`;
   }
 

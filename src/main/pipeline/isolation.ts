@@ -5,7 +5,7 @@
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import type { BatchResult, BatchTask, LineResult, SkippedResult } from "../../domain/messages.ts";
+import type { BatchResult, BatchTask, LineResult, ResultRange, SkippedResult } from "../../domain/messages.ts";
 import type { Batch } from "./batch.ts";
 import { peekUid } from "./peek.ts";
 import { emptyTask, type WorkerPool } from "./pool.ts";
@@ -117,6 +117,6 @@ export class Isolation {
 
 function shifted(result: LineResult, offset: number): LineResult {
   if (result.kind === "skipped" || offset === 0) return result;
-  const held = result.held && { start: result.held.start + offset, length: result.held.length };
-  return { ...result, start: result.start + offset, held };
+  const moved = (range: ResultRange | undefined): ResultRange | undefined => range && { start: range.start + offset, length: range.length };
+  return { ...result, start: result.start + offset, held: moved(result.held), init: moved(result.init) };
 }

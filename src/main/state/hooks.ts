@@ -26,6 +26,10 @@ export interface StateHooks {
   conflict(id: string, podName: string): void;
   /** A pod should be read again from the API server: its turn has come, or it may have gone unseen. */
   reread(podName: string, uid: string): void;
+  /** A newer state of a pod was taken over: what is to be done about it, or when it is due, may have changed. */
+  changed(record: WorkspaceRecord): void;
+  /** A pod that a node refused is gone, and another one should take its place. Someone has to call `giveUp` if none does. */
+  vacant(record: WorkspaceRecord): void;
   /** The pod is gone for good: whatever is kept of it can go. */
   forgotten(record: WorkspaceRecord): void;
 }

@@ -1,5 +1,6 @@
 /** The registry: one small record per workspace pod that exists, and the memory of those that were and must not come back. */
 import { LRUCache } from "lru-cache";
+import type { Action } from "../../domain/actions.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import type { Version } from "./version.ts";
 
@@ -15,6 +16,12 @@ export interface WorkspaceRecord {
   version: Version;
   /** Place of the published status among all that this process published. */
   sequence: number;
+  /** What the lifecycle controller is to do, according to the pod. The same list for as long as nothing else is to be done. */
+  actions: readonly Action[];
+  /** Encoded wsdaemon.InitWorkspaceRequest, while the actions have use for it. */
+  init: Uint8Array | undefined;
+  /** The pod is gone because a node refused it, and another one is to take its place: until then the workspace is as it was. */
+  vacant: boolean;
   /** STOPPED was published: nothing may follow. */
   stopped: boolean;
   /** It was seen before it ran, and has not run yet. */

@@ -1,14 +1,17 @@
 /** The state of all workspaces, and the one place that changes it: results of the pipeline come in, in order, and updates go out. */
+import { sameActions } from "../../domain/actions.ts";
 import type { LineResult, Origin, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
 import { digestOf } from "../../domain/digest.ts";
 import { wsman } from "../../gen/proto.js";
 import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
+import { Claimants } from "./claimants.ts";
 import { sharing } from "./facts.ts";
 import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
 import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { Listing } from "./listing.ts";
+import { isRefused, needsContent, newRecord, succeeds } from "./records.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -17,17 +20,13 @@ const { PENDING, CREATING, INITIALIZING, RUNNING, STOPPED } = wsman.WorkspacePha
 /** A workspace that is first seen in one of these was not running before we came. */
 const beforeRunning: ReadonlySet<wsman.WorkspacePhase> = new Set([PENDING, CREATING, INITIALIZING]);
 
-/** At the bound, the pod that waits for an ID is found by its next change instead. */
-const maxWaiting = 1000;
-
 /** Applies results. Every method is synchronous: what it did is visible when it returns. */
 export class StateStore {
   readonly registry: Registry;
   readonly cache: StatusCache;
   readonly #versions: VersionClock;
   readonly #hooks: StateHooks;
-  /** Pods that wait for their ID to become free: ID to pod name. */
-  readonly #waiting = new Map<string, string>();
+  readonly #claimants = new Claimants();
   readonly #list: Listing;
   #sequence = 0;
   #synced = false;
@@ -72,7 +71,7 @@ export class StateStore {
   *listFinished(resourceVersion: string): Generator<void> {
     for (const record of this.registry.records()) {
       const verdict = this.#list.verdict(record, resourceVersion);
-      if (verdict === "there") continue;
+      if (verdict === "there" || record.vacant) continue;
       if (verdict === "unclear") this.#hooks.reread(record.facts.podName, record.uid);
       else this.#endListed(record);
       yield;
@@ -104,7 +103,25 @@ export class StateStore {
   /** The pod with this uid does not exist any more (a read said so). */
   gone(uid: string): void {
     const record = this.registry.byUid(uid);
-    if (record) this.#end(record);
+    if (record && !record.vacant) this.#end(record);
+  }
+
+  /** No pod is going to take the place of this one, which is gone: it has ended. */
+  giveUp(uid: string): void {
+    const record = this.registry.byUid(uid);
+    if (!record?.vacant) return;
+    record.vacant = false;
+    this.#finish(record);
+  }
+
+  /** Tells the end of a workspace whose pod is there still, before it is let go: nobody may be watching when it goes. */
+  declareStopped(uid: string): void {
+    const record = this.registry.byUid(uid);
+    if (!record || record.stopped) return;
+    const last = this.cache.peek(record.facts.id);
+    const encoded = encodeStatus({ ...(last ? decodeFrame(last) : statusFromFacts(record.facts)), phase: STOPPED, message: "" });
+    record.facts = { ...record.facts, phase: STOPPED };
+    this.#publishOf(record, encoded, digestOf(encoded), false);
   }
 
   /** As much of a workspace's status as is known, where its frame was evicted and its pod can not be understood any more. */
@@ -123,55 +140,86 @@ export class StateStore {
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
-    if (other && !this.#replaces(other, result)) return undefined;
+    if (other && !this.#mayReplace(other, result)) return undefined;
+    if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
+    if (other) this.#finish(other);
+    return this.#introduce(result, bytes, origin);
+  }
+
+  #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
     const { frame, kept, version } = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
     const record: WorkspaceRecord = {
-      uid: result.uid,
-      resourceVersion: result.resourceVersion,
-      facts: result.facts,
-      digest: result.digest,
+      ...newRecord(result, this.#generationOf(origin)),
       version,
       sequence: this.#sequence,
       stopped: result.facts.phase === STOPPED,
       awaitsRunning: beforeRunning.has(result.facts.phase),
-      listGeneration: origin === "list" ? this.#list.generation : this.#list.generation - 1,
       frame: kept,
-      place: -1,
-      held: undefined,
-      activeAt: undefined,
-      activityWrittenAt: undefined,
     };
     this.registry.add(record);
-    this.#hold(record, result, bytes);
     if (record.stopped && this.#synced) this.#hooks.stopped(record.facts);
-    if (result.removed) this.#forget(record);
-    else if (origin === "list" && this.#list.mayBeOutdated(record.uid)) this.#hooks.reread(record.facts.podName, record.uid);
+    this.#settle(record, result, bytes);
+    if (!result.removed && origin === "list" && this.#list.mayBeOutdated(record.uid)) this.#hooks.reread(record.facts.podName, record.uid);
     return frame;
   }
 
-  /** A pod claims the ID of another one, which ends if it is the older one of the same name. False: the pod is left aside. */
-  #replaces(other: WorkspaceRecord, result: WorkspaceResult): boolean {
+  #generationOf(origin: Origin): number {
+    return origin === "list" ? this.#list.generation : this.#list.generation - 1;
+  }
+
+  /** A pod takes the place of one that a node refused: the same workspace goes on, and only what is new about it is told. */
+  #succeed(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
+    const { facts, digest, version, sequence, awaitsRunning, frame, activeAt } = other;
+    this.registry.remove(other);
+    this.#hooks.forgotten(other);
+    const record: WorkspaceRecord = { ...newRecord(result, this.#generationOf(origin)), facts, digest, version, sequence, awaitsRunning, frame, activeAt };
+    this.registry.add(record);
+    const updated = this.#update(record, result, bytes);
+    this.#settle(record, result, bytes);
+    return updated;
+  }
+
+  /** What follows once a pod's status is told. */
+  #settle(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): void {
+    if (result.removed) {
+      this.#forget(record);
+      return;
+    }
+    this.#hold(record, result, bytes);
+    record.actions = sameActions(record.actions, result.actions) ? record.actions : result.actions;
+    // What is derived from a shortened pod does not have it.
+    record.init = result.init ? bytes.slice(result.init.start, result.init.start + result.init.length) : needsContent(record) ? record.init : undefined;
+    this.#hooks.changed(record);
+  }
+
+  /** A pod claims the ID of another one; it may have it if that is the older one of the same name. False: the pod is left aside. */
+  #mayReplace(other: WorkspaceRecord, result: WorkspaceResult): boolean {
     if (other.facts.podName !== result.facts.podName) {
       this.#wait(result);
       return false;
     }
     // Of two pods of one name the newer has taken the older one's place, whether or not we were told.
-    if (compareVersions(result.resourceVersion, other.resourceVersion) < 0) {
-      this.registry.bury(result.uid);
-      return false;
-    }
-    this.#end(other);
-    return true;
+    if (compareVersions(result.resourceVersion, other.resourceVersion) >= 0) return true;
+    this.registry.bury(result.uid);
+    return false;
   }
 
   #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
     if (compareVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return this.cache.peek(record.facts.id);
     if (result.facts.id !== record.facts.id) return this.#refuse(record, result);
     record.resourceVersion = result.resourceVersion;
-    this.#hold(record, result, bytes);
+    if (record.vacant || (result.removed && this.#vacates(record))) return this.cache.peek(record.facts.id);
     const frame = this.#update(record, result, bytes);
-    if (result.removed) this.#forget(record);
+    this.#settle(record, result, bytes);
     return frame;
+  }
+
+  /** A pod that a node refused is gone: its workspace has not ended, for another one is to take its place. */
+  #vacates(record: WorkspaceRecord): boolean {
+    if (!isRefused(record) || record.stopped) return false;
+    record.vacant = true;
+    this.#hooks.vacant(record);
+    return true;
   }
 
   /** A pod that claims another workspace than before: what it said first counts, until it is gone. */
@@ -193,7 +241,12 @@ export class StateStore {
       this.#hooks.suppressed();
       return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded);
     }
-    const { frame, kept, version } = this.#publish(record.facts, encoded, before.failed !== record.facts.failed);
+    return this.#publishOf(record, encoded, digest, before.failed !== record.facts.failed);
+  }
+
+  /** Publishes a status of a record that is known. */
+  #publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, failedNews: boolean): Buffer {
+    const { frame, kept, version } = this.#publish(record.facts, encoded, failedNews);
     record.digest = digest;
     this.registry.setFrame(record, kept);
     record.version = version;
@@ -243,8 +296,12 @@ export class StateStore {
     }
   }
 
-  /** The pod is gone; STOPPED is published if it was not yet. */
+  /** The pod is gone; STOPPED is published if it was not yet, and another pod is not to take its place. */
   #end(record: WorkspaceRecord): void {
+    if (!this.#vacates(record)) this.#finish(record);
+  }
+
+  #finish(record: WorkspaceRecord): void {
     if (!record.stopped) {
       const last = this.cache.peek(record.facts.id);
       const status = stoppedStatus(last ? decodeFrame(last) : statusFromFacts(record.facts));
@@ -258,23 +315,17 @@ export class StateStore {
   #forget(record: WorkspaceRecord): void {
     this.registry.remove(record);
     this.#hooks.forgotten(record);
-    const next = this.#waiting.get(record.facts.id);
-    if (next === undefined) return;
-    this.#waiting.delete(record.facts.id);
-    this.#hooks.reread(next, "");
+    const next = this.#claimants.take(record.facts.id);
+    if (next !== undefined) this.#hooks.reread(next, "");
   }
 
   #wait(result: WorkspaceResult): void {
     const { id, podName } = result.facts;
     if (result.removed) {
-      this.#giveUp(id, podName);
+      this.#claimants.remove(id, podName);
       this.registry.bury(result.uid);
-    } else if (this.#waiting.size < maxWaiting) this.#waiting.set(id, podName);
+    } else this.#claimants.add(id, podName);
     this.#hooks.conflict(id, podName);
-  }
-
-  #giveUp(id: string, podName: string): void {
-    if (this.#waiting.get(id) === podName) this.#waiting.delete(id);
   }
 
   #hold(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): void {

@@ -4,7 +4,7 @@ import { Client, credentials, Metadata, status as codes } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { LRUCache } from "lru-cache";
 import { RemoteError, WsmanError, messageOf } from "../../domain/errors.ts";
-import { wsdaemon } from "../../gen/proto.js";
+import { wsdaemon, type contentservice } from "../../gen/proto.js";
 import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 
 /** How daemons are reached. */
@@ -25,7 +25,7 @@ const serverName = "wsdaemon";
 const unavailable: number = codes.UNAVAILABLE;
 const service = "/wsdaemon.WorkspaceContentService";
 
-type Rpc = "TakeSnapshot" | "BackupWorkspace";
+type Rpc = "InitWorkspace" | "WaitForInit" | "TakeSnapshot" | "DisposeWorkspace" | "BackupWorkspace";
 
 /** Calls node daemons. Rejects with RemoteErrors, which carry the daemon's own status, and WsmanErrors (UNAVAILABLE). */
 export class NodeDaemonClient {
@@ -34,6 +34,27 @@ export class NodeDaemonClient {
 
   constructor(options: NodeDaemonOptions) {
     this.#options = options;
+  }
+
+  /** Whether a daemon is ready on a node. */
+  isThere(node: string): boolean {
+    return this.#options.ipOn(node) !== undefined;
+  }
+
+  /** Has a workspace's content put in place. @param request an encoded wsdaemon.InitWorkspaceRequest. */
+  async initWorkspace(node: string, request: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#call(node, "InitWorkspace", request, signal);
+  }
+
+  /** Waits until a workspace's content is in place. */
+  async waitForInit(node: string, id: string, signal: AbortSignal): Promise<void> {
+    await this.#call(node, "WaitForInit", wsdaemon.WaitForInitRequest.encode({ id }).finish(), signal);
+  }
+
+  /** Ends a workspace's content, and saves it before if asked to. Gives the state of its Git repository, if it has one. */
+  async disposeWorkspace(node: string, request: wsdaemon.DisposeWorkspaceRequest.$Properties, signal: AbortSignal): Promise<contentservice.GitStatus.$Properties | undefined> {
+    const answer = await this.#call(node, "DisposeWorkspace", wsdaemon.DisposeWorkspaceRequest.encode(request).finish(), signal);
+    return wsdaemon.DisposeWorkspaceResponse.decode(answer).gitStatus ?? undefined;
   }
 
   /** Takes a snapshot of a workspace on a node; gives its location. @param atOnce do not wait until it is complete. */

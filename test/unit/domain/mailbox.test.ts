@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Action } from "../../../src/domain/actions.ts";
 import { eventsOfLines, readResult, readTask, writeResult, writeTask } from "../../../src/domain/mailbox.ts";
 import type { BatchResult, LineResult, TaskLine } from "../../../src/domain/messages.ts";
 
@@ -15,9 +16,16 @@ const facts = fc.record({
   phase: fc.nat(7), type: fc.nat(4), exposedPorts: fc.nat(), createdAt: fc.double({ noNaN: true }), deletedAt: time, lastActivity: time,
   headless: fc.boolean(), everActive: fc.boolean(), closed: fc.boolean(), everReady: fc.boolean(), pullingImages: fc.boolean(), backupComplete: fc.boolean(),
 }, plainly);
+const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.record({ action: fc.constant("deletePod" as const), gracePeriodSeconds: fc.nat() }, plainly),
+  fc.record({ action: fc.constant("setAnnotation" as const), key: text, value: text }, plainly),
+  fc.record({ action: fc.constant("removeAnnotation" as const), key: text }, plainly),
+  fc.record({ action: fc.constant("finalizeContent" as const), resume: fc.boolean() }, plainly),
+  fc.record({ action: fc.constantFrom("addFinalizer" as const, "removeFinalizer" as const, "recreatePod" as const, "initializeContent" as const, "waitForReady" as const, "deletePvc" as const) }, plainly),
+);
 const common = { uid: text, resourceVersion: text, removed: fc.boolean() };
 const line: fc.Arbitrary<LineResult> = fc.oneof(
-  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }) }, plainly),
+  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }), actions: fc.array(action, { maxLength: 6 }), init: fc.option(slice, { nil: undefined }) }, plainly),
   fc.record({ kind: fc.constant("skipped" as const), ...common, reason: fc.constantFrom("unparsable" as const, "invalid" as const, "poisoned" as const), message: text, podName: text }, plainly),
 );
 const result: fc.Arbitrary<BatchResult> = fc.record({ busyMicros: fc.nat(), bytes: fc.uint8Array(), results: fc.array(line, { maxLength: 64 }) }, plainly);

@@ -80,6 +80,13 @@ test("a creation that was not answered is not done again unless it may be, one t
   assert.equal(server.requests.length, 6);
 });
 
+test("any object can be changed by a merge patch, which is tried again", async (t) => {
+  const { server, objects, during } = await setup(t);
+  inTurn(server, (answer) => answer.reset(), (answer) => answer.json(200, { count: 2 }));
+  assert.equal(new TextDecoder().decode(await during(objects.merge("events/x", { count: 2 }, wish))), '{"count":2}');
+  assert.deepEqual(server.requests.map(({ method, path, headers, body }) => [method, path, headers["content-type"], body])[1], ["PATCH", "/api/v1/namespaces/a%20b/events/x", "application/merge-patch+json", '{"count":2}']);
+});
+
 test("the one who asks may give up at any time", async (t) => {
   const { server, objects } = await setup(t);
   const giveUp = new AbortController();

@@ -7,6 +7,7 @@ import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
+import { timeouts } from "./world.ts";
 
 const interval = 300_000;
 
@@ -17,7 +18,7 @@ function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [s
     writes.push([record.uid, changes, priority]);
     if (fail) throw new Error("no API server");
   };
-  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, clock, log: silentLog }), clock, writes };
+  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {
@@ -62,4 +63,21 @@ test("a write that fails fails no call, and what was not written is written at t
   const before = writes.length;
   await activity.flush(5000);
   assert.deepEqual(writes.slice(before).map(([uid]) => uid).toSorted(), ["failing", "quiet"]);
+});
+
+test("what a leader elsewhere would have to know before it times a workspace out is written in time", async () => {
+  const { activity, clock, writes } = setup();
+  const idle = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(60_000);
+  void activity.mark(idle, false);
+  assert.equal(writes.length, 0);
+  // Nobody comes again: it is written nonetheless, once.
+  clock.advance(interval + 60_000);
+  await Promise.resolve();
+  assert.equal(writes.length, 1);
+  assert.equal(Date.parse(String(writes[0]?.[1]["gitpod.io/lastActivity"])), idle.activeAt);
+  // By what is written the workspace is about to time out: the next call does not wait for the interval.
+  const late = { ...recordOf("b", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 60_000 }), activityWrittenAt: clock.now() - 20_000 };
+  void activity.mark(late, false);
+  assert.equal(writes.at(-1)?.[0], "b");
 });

@@ -57,6 +57,7 @@ test("every metric of this stage is declared, once, with a help text and its kin
     wsmand_watch_last_event_age_seconds: "gauge",
     wsmand_api_requests_total: "counter",
     wsmand_api_throttle_wait_seconds: "histogram",
+    wsmand_kubernetes_events_total: "counter",
     wsmand_skipped_pods_total: "counter",
     wsmand_leader: "gauge",
     process_resident_memory_bytes: "gauge",

@@ -57,6 +57,8 @@ export function startCore(options: CoreOptions = {}): Core {
     skipped: (result) => skipped.push(result),
     conflict() {},
     reread: (podName, uid) => rereader.readLater(podName, uid),
+    changed() {},
+    vacant() {},
     forgotten: ({ uid }) => events.forget(uid),
   });
   const submit = (bytes: Uint8Array): Promise<Buffer | undefined> => pipeline.submit(bytes);

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
 import { StatusCache } from "../../../src/main/state/cache.ts";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
-import { Registry } from "../../../src/main/state/registry.ts";
+import type { Action } from "../../../src/domain/actions.ts";
+import { Registry, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { compareVersions } from "../../../src/domain/versions.ts";
 import type { Update } from "../../../src/main/state/hooks.ts";
 import { StateStore } from "../../../src/main/state/store.ts";
@@ -28,6 +29,8 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const conflicts: string[] = [];
   const forgotten: string[] = [];
   const started: string[] = [];
+  const changed: string[] = [];
+  const vacant: string[] = [];
   const stopped: string[] = [];
   let suppressed = 0;
   const store = new StateStore(new Registry(tombstones), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
@@ -38,6 +41,8 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
+    changed: ({ uid }) => changed.push(uid),
+    vacant: ({ uid }) => vacant.push(uid),
     forgotten: ({ uid }) => forgotten.push(uid),
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
@@ -51,7 +56,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     finish(store, version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, list, told, published, reread, conflicts, forgotten, started, stopped, suppressed: () => suppressed };
+  return { store, apply, list, told, published, reread, conflicts, forgotten, started, stopped, changed, vacant, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -479,4 +484,73 @@ test("resourceVersions are compared as integers of any size, and never outdate w
   assert.ok(compareVersions("9007199254740993", "9007199254740992") > 0);
   assert.equal(compareVersions("7", "7"), 0);
   assert.equal(compareVersions("abc", "7"), 0);
+});
+
+const refused = [{ action: "recreatePod" }] as const;
+
+test("a pod that a node refused may go without its workspace ending: the next one goes on with it, and only what is new is told", () => {
+  const { apply, told, vacant, forgotten, store } = setup();
+  apply({ phase: PENDING, nodeName: "" }, { rv: 1, uid: "a" });
+  apply({ phase: PENDING, nodeName: "node1" }, { rv: 2, uid: "a", actions: refused });
+  apply({ phase: STOPPED }, { rv: 3, uid: "a", removed: true });
+  assert.deepEqual(vacant, ["a"]);
+  assert.equal(store.registry.byId("ws1")?.vacant, true);
+  finish(store, "4");
+  assert.equal(store.registry.byId("ws1")?.uid, "a", "a list without it says nothing new");
+  apply({ phase: PENDING, nodeName: "" }, { rv: 5, uid: "b" });
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+  assert.deepEqual(forgotten, ["a"]);
+  assert.equal(store.registry.byId("ws1")?.uid, "b");
+  apply({ phase: STOPPED }, { rv: 6, uid: "b", removed: true });
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED]);
+});
+
+test("if no pod takes its place, the workspace has ended, once", () => {
+  const { apply, told, store } = setup();
+  apply({ phase: PENDING }, { rv: 2, uid: "a", actions: refused });
+  store.giveUp("a");
+  assert.equal(told().length, 1, "its pod is there still");
+  apply({ phase: STOPPED }, { rv: 3, uid: "a", removed: true });
+  store.giveUp("a");
+  store.giveUp("a");
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED]);
+  assert.equal(store.registry.size, 0);
+});
+
+test("a pod that was made anew while nobody looked goes on with the workspace, for it is as old as the first one", () => {
+  const { apply, told } = setup();
+  apply({ phase: PENDING }, { rv: 1, uid: "a" });
+  apply({ phase: PENDING }, { rv: 5, uid: "b" }, "list");
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+  apply({ phase: PENDING, createdAt: 1_800_000_000_000 }, { rv: 6, uid: "c" }, "list");
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED, PENDING]);
+});
+
+test("an end that is told before the pod goes is the last word", () => {
+  const { apply, told, store, stopped } = setup();
+  apply({ phase: STOPPING, failed: "no" }, { rv: 1 });
+  store.declareStopped("uid-ws-ws1");
+  store.declareStopped("uid-ws-ws1");
+  apply({ phase: STOPPING, failed: "no" }, { rv: 2 });
+  apply({ phase: STOPPED, failed: "no" }, { rv: 3, removed: true });
+  assert.deepEqual(told().map(({ phase, conditions }) => [phase, conditions?.failed]), [[STOPPING, "no"], [STOPPED, "no"]]);
+  assert.deepEqual(stopped, ["ws1"]);
+});
+
+test("what is to be done is kept with the workspace, and so is the request for its content for as long as it is of use", () => {
+  const { store, changed } = setup();
+  const put = (rv: number, actions: readonly Action[], init?: Uint8Array): void => {
+    const { result, bytes } = workspaceResult({}, { rv, actions });
+    const range = init && { start: bytes.length, length: init.length };
+    store.apply({ ...result, init: range }, init ? new Uint8Array([...bytes, ...init]) : bytes, "watch");
+  };
+  const record = (): WorkspaceRecord | undefined => store.registry.byId("ws1");
+  put(1, [{ action: "initializeContent" }], Uint8Array.of(1, 2));
+  const first = record()?.actions;
+  put(2, [{ action: "initializeContent" }]);
+  assert.equal(record()?.actions, first, "the same list while the same is to be done");
+  assert.deepEqual(record()?.init, Uint8Array.of(1, 2), "one derived from a shortened pod has no request");
+  put(3, []);
+  assert.deepEqual([record()?.actions, record()?.init], [[], undefined]);
+  assert.equal(changed.length, 3);
 });

@@ -7,7 +7,7 @@ import { readPod } from "../../../src/workers/pod.ts";
 import { deriveStatus } from "../../../src/workers/status.ts";
 import { config, deletedPod, pendingPod, runningPod, withState, type RawPod } from "./pods.ts";
 
-function actions(raw: RawPod): Action[] {
+function actions(raw: RawPod): readonly Action[] {
   const pod = readPod(raw);
   return decide(pod, deriveStatus(pod, [], config));
 }
@@ -39,7 +39,7 @@ describe("before stopping", () => {
     assert.deepEqual(actions(runningPod(with_(["gitpod/timedout", "x"]))), [{ action: "deletePod", gracePeriodSeconds: 30 }]);
   });
   it("a stop request is met with its grace period, in every phase", () => {
-    const grace = (text: string): Action[] => actions(runningPod(with_(onNode, ["gitpod.io/stoppedByRequest", text])));
+    const grace = (text: string): readonly Action[] => actions(runningPod(with_(onNode, ["gitpod.io/stoppedByRequest", text])));
     for (const [text, gracePeriodSeconds] of [["1s", 1], ["1m30s", 90], ["500ms", 1], ["soon", 30], ["-5s", 30], ["", 30]] as const) {
       assert.deepEqual(grace(text), [{ action: "deletePod", gracePeriodSeconds }], text);
     }

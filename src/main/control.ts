@@ -1,0 +1,86 @@
+/** The lifecycle controller, wired to the core. */
+import type { Metrics } from "../metrics/registry.ts";
+import type { DaemonOptions } from "./daemon.ts";
+import type { KubeObjects } from "./kube/objects.ts";
+import type { Note, Term } from "./lifecycle/acting.ts";
+import { Content } from "./lifecycle/content.ts";
+import { Controller } from "./lifecycle/controller.ts";
+import { Deadlines } from "./lifecycle/deadlines.ts";
+import { Finalization } from "./lifecycle/finalization.ts";
+import { PodWriter } from "./lifecycle/pod-writer.ts";
+import { ReadyProbe } from "./lifecycle/probe.ts";
+import { QuickActions } from "./lifecycle/quick-actions.ts";
+import { Recreation } from "./lifecycle/recreation.ts";
+import { VolumeSnapshots } from "./lifecycle/volume-snapshots.ts";
+import type { WorkspaceWriter } from "./lifecycle/writer.ts";
+import type { Rereader } from "./pipeline/reread.ts";
+import { decodeFrame } from "./state/frame.ts";
+import type { WorkspaceRecord } from "./state/registry.ts";
+import type { StateStore } from "./state/store.ts";
+import type { NodeDaemonClient } from "./wsdaemon/client.ts";
+
+/** What it works with. */
+export interface ControlParts {
+  readonly store: StateStore;
+  readonly objects: KubeObjects;
+  readonly writer: Pick<WorkspaceWriter, "seen">;
+  readonly nodes: NodeDaemonClient;
+  readonly rereader: Rereader;
+  /** Tells people what was done to a workspace. */
+  readonly note: Note;
+}
+
+/** The controller, and its end. */
+export interface Control {
+  /** Acts from now on, until the term ends. */
+  lead(term: Term): void;
+  /** The state has taken something new over. */
+  changed(record: WorkspaceRecord): void;
+  forgotten(record: WorkspaceRecord): void;
+  /** Acts no more; no workspace is left without a pod, if that can be had within so long (ms). */
+  close(withinMs: number): Promise<void>;
+}
+
+/** The wall clock is looked at as often at least, milliseconds. */
+const recheckMs = 30_000;
+
+/** Puts it together; it acts once it leads. */
+export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
+  const { manager, clock, random, log, persistIntervalMs } = options;
+  const { timeouts, dryRun } = manager;
+  const seen = (pod: Uint8Array): Promise<void> => writer.seen(pod);
+  const pods = new PodWriter({ objects, seen, dryRun });
+  const probe = new ReadyProbe({ disabled: manager.initProbe.disabled, timeoutMs: manager.initProbe.timeout, clock });
+  const content = new Content({
+    nodes, probe, writer: pods, classes: manager.workspaceClasses, metrics: metrics.lifecycle, note, clock, random, log,
+    urlOf: async (record) => {
+      const frame = await rereader.frame(record);
+      return frame && (decodeFrame(frame).spec?.url ?? undefined);
+    },
+    reread: ({ facts, uid }) => rereader.read(facts.podName, uid),
+  });
+  const volumeSnapshots = new VolumeSnapshots({ manager, objects, clock });
+  const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
+  const recreation = new Recreation({
+    objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
+    isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
+    giveUp: (uid) => store.giveUp(uid),
+  });
+  const due = new Deadlines({ recheckMs, clock, log, onDue: (uid) => controller.due(uid), onJump: (byMs) => controller.jumped(byMs) });
+  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid) });
+  const controller = new Controller({
+    quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
+    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, clock, log },
+  });
+  return {
+    lead: (term) => controller.lead(term),
+    changed: (record) => controller.changed(record),
+    forgotten: (record) => controller.forgotten(record),
+    close: async (withinMs) => {
+      controller.close();
+      due.close();
+      await recreation.close(withinMs);
+      await probe.close();
+    },
+  };
+}

@@ -1,0 +1,176 @@
+/** Brings a workspace's content in place, and waits until the workspace can be used (spec: lifecycle, "Content initialization", "Ready probe"). */
+import { sleep } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import { annotations } from "../../domain/names.ts";
+import { parseQuantity } from "../../domain/quantity.ts";
+import { publicText } from "../../domain/redact.ts";
+import { wsdaemon, type contentservice } from "../../gen/proto.js";
+import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
+import type { WorkspaceClass } from "../config/types.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import type { NodeDaemonClient } from "../wsdaemon/client.ts";
+import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
+import { Gate, type GateLimits } from "./gate.ts";
+import type { ReadyProbe } from "./probe.ts";
+import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+
+/** What it works with. */
+export interface ContentOptions extends Insistence {
+  readonly nodes: Pick<NodeDaemonClient, "initWorkspace" | "waitForInit">;
+  readonly probe: Pick<ReadyProbe, "ready">;
+  readonly writer: Pick<PodWriter, "annotate">;
+  /** Where a workspace is to be reached; undefined if it is gone. */
+  readonly urlOf: (record: WorkspaceRecord) => Promise<string | undefined>;
+  /** Has the pod read again, for what was not told of it. */
+  readonly reread: (record: WorkspaceRecord) => Promise<unknown>;
+  readonly classes: readonly WorkspaceClass[];
+  readonly note: Note;
+  readonly metrics: Pick<LifecycleMetrics, "initialized" | "restore" | "volumeRestored">;
+}
+
+/** A node daemon that is not there, or not reachable, is tried again every so often, and for so long, milliseconds. */
+const retryEveryMs = 5_000;
+const retryForMs = 2 * 60_000;
+/** Bytes of what others said that are logged. */
+const maxLogged = 500;
+/** Content that the node daemon does not know of is asked for again so many times. */
+const maxInits = 3;
+/** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call, and the wait a request every half second besides. */
+export const contentLimits = { initialize: { total: 2_000, perNode: 100 }, wait: { total: 5_000, perNode: 250 } } as const satisfies Readonly<Record<string, GateLimits>>;
+
+/** The work of a workspace's start. */
+export class Content {
+  readonly #options: ContentOptions;
+  readonly #initializing = new Gate(contentLimits.initialize);
+  readonly #waiting = new Gate(contentLimits.wait);
+
+  constructor(options: ContentOptions) {
+    this.#options = options;
+  }
+
+  /** Has the node daemon put the content in place; what goes wrong is the workspace's failure. Rejects only when it is overtaken. */
+  async initialize(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    try {
+      await this.#initialize(record, permit);
+    } catch (error) {
+      await this.#fail(record, permit, error, "cannot initialize workspace");
+    }
+  }
+
+  /** Waits until the workspace answers and its content is there, and notes that it was ready. Rejects only when it is overtaken. */
+  async waitForReady(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    try {
+      await this.#waiting.run(record.facts.nodeName, permit.signal, () => this.#wait(record, permit));
+    } catch (error) {
+      await this.#fail(record, permit, error, "cannot wait for workspace to initialize");
+      return;
+    }
+    const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
+    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("housekeeping")), permit, this.#options);
+    this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
+  }
+
+  async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    const { nodes, probe, urlOf } = this.#options;
+    const { id, nodeName } = record.facts;
+    const url = await urlOf(record);
+    if (url !== undefined) await probe.ready(url, permit.signal);
+    for (let inits = 0; ; inits++) {
+      try {
+        await this.#persist(permit, () => nodes.waitForInit(nodeName, id, permit.signal));
+        return;
+      } catch (error) {
+        if (grpcCodeOf(error) !== grpc.NOT_FOUND || inits === maxInits) throw error;
+        // It was missed, or the node daemon has forgotten it.
+        await this.#initialize(record, permit);
+      }
+    }
+  }
+
+  #initialize(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    return this.#initializing.run(record.facts.nodeName, permit.signal, async () => {
+      const { nodes, clock, metrics } = this.#options;
+      const { facts } = record;
+      const request = await this.#request(record);
+      const origin = originOf(request);
+      const encoded = this.#withQuota(request, facts.workspaceClass);
+      // A pod that has a place has its volumes.
+      if (origin.volumeSnapshot) metrics.volumeRestored(facts, (clock.now() - facts.createdAt) / 1000);
+      const began = clock.monotonic();
+      try {
+        await this.#persist(permit, () => nodes.initWorkspace(facts.nodeName, encoded, permit.signal));
+      } catch (error) {
+        if (grpcCodeOf(error) !== grpc.ALREADY_EXISTS) {
+          if (origin.backup && !isOvertaken(error, permit)) metrics.restore(facts, false);
+          throw error;
+        }
+      }
+      if (origin.backup) metrics.restore(facts, true);
+      metrics.initialized(facts, (clock.monotonic() - began) / 1000);
+    });
+  }
+
+  async #request(record: WorkspaceRecord): Promise<Uint8Array> {
+    if (!record.init) await this.#options.reread(record);
+    if (!record.init) throw new Error("its initializer can not be read");
+    return record.init;
+  }
+
+  /** Put behind what is encoded already, which may have members that we do not know. */
+  #withQuota(request: Uint8Array, className: string): Uint8Array {
+    const { classes } = this.#options;
+    const own = classes.find(({ id }) => id === className) ?? classes.find(({ id }) => id === "default");
+    const quota = parseQuantity(own?.container.limits.storage ?? "");
+    if (quota === undefined) return request;
+    return Buffer.concat([request, wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ storageQuotaBytes: Math.floor(quota) })).finish()]);
+  }
+
+  /** Calls a node daemon; again for a while, where it may just not be there yet. */
+  async #persist(permit: Permit, call: () => Promise<void>): Promise<void> {
+    const { clock } = this.#options;
+    const until = clock.monotonic() + retryForMs;
+    for (;;) {
+      permit.check();
+      try {
+        await call();
+        return;
+      } catch (error) {
+        permit.signal.throwIfAborted();
+        const code = grpcCodeOf(error);
+        // A daemon that ends cancels its calls.
+        if ((code !== grpc.UNAVAILABLE && code !== grpc.CANCELLED) || clock.monotonic() + retryEveryMs > until) throw error;
+        await sleep(clock, retryEveryMs, permit.signal);
+      }
+    }
+  }
+
+  async #fail(record: WorkspaceRecord, permit: Permit, error: unknown, what: string): Promise<void> {
+    if (isOvertaken(error, permit)) throw error;
+    const { log, writer, note } = this.#options;
+    const text = `${what}: ${messageOf(error)}`;
+    log.warn({ id: record.facts.id, pod: record.facts.podName, error: publicText(text, maxLogged) }, "a workspace could not be started");
+    note(record, { type: "Warning", reason: "StartFailed", message: text });
+    await insist("note that a workspace failed", () => writer.annotate(record, failure(text), permit.wish("housekeeping")), permit, this.#options);
+  }
+}
+
+/** What makes a workspace a failed one. */
+export function failure(text: string): AnnotationChanges {
+  return { [annotations.explicitFail]: text, [annotations.failedBeforeStopping]: "true" };
+}
+
+/** Where content comes from, as far as metrics tell. @throws Error if the request can not be read. */
+function originOf(request: Uint8Array): { readonly backup: boolean; readonly volumeSnapshot: boolean } {
+  const { backup, snapshot, prebuild } = initializerIn(request);
+  const fromVolume = backup?.fromVolumeSnapshot ?? snapshot?.fromVolumeSnapshot ?? prebuild?.prebuild?.fromVolumeSnapshot;
+  return { backup: backup !== null && backup !== undefined, volumeSnapshot: fromVolume === true };
+}
+
+function initializerIn(request: Uint8Array): contentservice.WorkspaceInitializer.$Properties {
+  try {
+    return wsdaemon.InitWorkspaceRequest.decode(request).initializer ?? {};
+  } catch {
+    // The decoder's own words could quote it.
+    throw new Error("its initializer is not a contentservice.WorkspaceInitializer");
+  }
+}

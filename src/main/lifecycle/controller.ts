@@ -1,0 +1,131 @@
+/** The lifecycle controller: whenever a workspace changes, it has done what is to be done about it; while this replica leads (spec: lifecycle). */
+import type { Clock } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
+import type { Registry, WorkspaceRecord } from "../state/registry.ts";
+import { Permit, type Term } from "./acting.ts";
+import { Reckoning } from "./elapsed.ts";
+import { Job, type Workers } from "./job.ts";
+import { TimeoutWatch, type TimeoutOptions } from "./timeouts.ts";
+
+/** What it works with. */
+export interface ControllerOptions extends Workers {
+  readonly registry: Pick<Registry, "records" | "byUid">;
+  readonly timeouts: TimeoutOptions;
+  /** wsmand.activity.persistInterval, milliseconds. */
+  readonly persistIntervalMs: number;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** What belongs to one term. */
+interface Reign {
+  readonly term: Term;
+  readonly since: number;
+  readonly jobs: Map<string, Job>;
+  readonly reckoning: Reckoning;
+  readonly timeouts: TimeoutWatch;
+}
+
+/** Failures are logged one by one no more often than this, milliseconds: an API server that is away fails them all. */
+const logEveryMs = 2_000;
+
+/** Acts on all workspaces. */
+export class Controller {
+  readonly #options: ControllerOptions;
+  #reign: Reign | undefined;
+  #loggedAt = Number.NEGATIVE_INFINITY;
+  #unlogged = 0;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Workspaces that something is being done about, or was that must not be done again. */
+  get jobs(): number {
+    return this.#reign?.jobs.size ?? 0;
+  }
+
+  /** A term begins, and lasts until its signal aborts: everything that is known is looked at. */
+  lead(term: Term): void {
+    const { clock, registry, persistIntervalMs, timeouts, due } = { ...this.#options, due: this.#options.timeouts.due };
+    this.#end();
+    if (term.signal.aborted) return;
+    const since = clock.now();
+    const reckoning = new Reckoning(since, persistIntervalMs);
+    const reign: Reign = { term, since, jobs: new Map(), reckoning, timeouts: new TimeoutWatch(timeouts, reckoning, new Permit(term, since, term.signal)) };
+    this.#reign = reign;
+    term.signal.addEventListener("abort", () => {
+      if (this.#reign !== reign) return;
+      this.#end();
+      for (const { uid } of registry.records()) due.set(uid, undefined);
+    }, { once: true });
+    for (const record of registry.records()) this.changed(record);
+  }
+
+  /** The state has taken something new over of a workspace. */
+  changed(record: WorkspaceRecord): void {
+    const reign = this.#reign;
+    if (!reign) return;
+    reign.timeouts.changed(record);
+    const known = reign.jobs.get(record.uid);
+    if (!known && record.actions.length === 0) return;
+    const job = known ?? this.#begin(record, reign);
+    job.poke();
+    if (record.actions.length === 0 && job.idle) reign.jobs.delete(record.uid);
+  }
+
+  /** The pod is gone. */
+  forgotten({ uid }: WorkspaceRecord): void {
+    const reign = this.#reign;
+    this.#options.timeouts.due.set(uid, undefined);
+    reign?.jobs.get(uid)?.end();
+    reign?.jobs.delete(uid);
+  }
+
+  /** A workspace is due, as `timeouts.due` was told. */
+  due(uid: string): void {
+    // It never rejects.
+    void this.#reign?.timeouts.due(uid);
+  }
+
+  /** The wall clock has jumped by so many milliseconds, told before anything is told as due that was not before. */
+  jumped(byMs: number): void {
+    const reign = this.#reign;
+    if (!reign) return;
+    this.#options.log.warn({ seconds: Math.round(byMs / 1000) }, "the clock has jumped: workspaces keep what was left of their time");
+    reign.reckoning.jumped(this.#options.clock.now(), byMs);
+    for (const record of this.#options.registry.records()) reign.timeouts.changed(record);
+  }
+
+  /** Acts no more. What it has begun is left as it is: whoever leads next goes on with it. */
+  close(): void {
+    this.#end();
+  }
+
+  #begin(record: WorkspaceRecord, { term, since, jobs }: Reign): Job {
+    const { quick, content, finalization, recreation, clock, random } = this.#options;
+    const job = new Job(record, { quick, content, finalization, recreation, term, since, clock, random, onFailed: (failed, what, error) => this.#failed(failed, what, error) });
+    jobs.set(record.uid, job);
+    return job;
+  }
+
+  #end(): void {
+    const reign = this.#reign;
+    this.#reign = undefined;
+    for (const job of reign?.jobs.values() ?? []) job.end();
+  }
+
+  #failed({ facts }: WorkspaceRecord, what: string, error: unknown): void {
+    const { clock, log } = this.#options;
+    if (clock.monotonic() - this.#loggedAt < logEveryMs) {
+      this.#unlogged++;
+      return;
+    }
+    log.warn({ id: facts.id, pod: facts.podName, what, error: messageOf(error), unlogged: this.#unlogged }, "what is to be done about a workspace failed, trying again");
+    this.#loggedAt = clock.monotonic();
+    this.#unlogged = 0;
+  }
+}

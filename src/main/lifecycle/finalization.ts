@@ -1,0 +1,225 @@
+/** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
+import { deadline, sleep } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import { annotations } from "../../domain/names.ts";
+import { publicText } from "../../domain/redact.ts";
+import type { contentservice } from "../../gen/proto.js";
+import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
+import { isConflict, type KubeObjects } from "../kube/objects.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import type { NodeDaemonClient } from "../wsdaemon/client.ts";
+import { grpc, grpcCodeOf, insist, type Insistence, type Note, type Permit } from "./acting.ts";
+import { failure as failedWith } from "./content.ts";
+import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
+import { Gate, type GateLimits } from "./gate.ts";
+import { podPath, type AnnotationChanges, type PodWriter } from "./pod-writer.ts";
+import type { VolumeSnapshots } from "./volume-snapshots.ts";
+
+/** What it works with. */
+export interface FinalizationOptions extends Insistence {
+  readonly writer: Pick<PodWriter, "change" | "annotate" | "deleteClaim">;
+  readonly objects: Pick<KubeObjects, "get">;
+  readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "disposeWorkspace" | "isThere">;
+  readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
+  /** timeouts.contentFinalization, milliseconds. */
+  readonly limitMs: number;
+  readonly note: Note;
+  readonly metrics: Pick<LifecycleMetrics, "finalized" | "backup" | "volumeSnapshot">;
+}
+
+/** What became of the content. */
+interface Outcome {
+  readonly failure: string;
+  readonly gitStatus: contentservice.GitStatus.$Properties | undefined;
+}
+
+/** A workspace that is finalized, and for how long that may take. */
+interface Work {
+  readonly record: WorkspaceRecord;
+  readonly pod: DisposalFacts;
+  readonly plan: DisposalPlan;
+  /** It was begun before, perhaps by another process. */
+  readonly resume: boolean;
+  readonly permit: Permit;
+  /** Aborts when its time is over, or with the permit. */
+  readonly until: AbortSignal;
+}
+
+const retryEveryMs = 5_000;
+/** Bytes of what others said that are logged. */
+const maxLogged = 500;
+/** It gives up so long before the workspace would be marked as timed out, at most, so that the reason is told, milliseconds. */
+const marginMs = 5_000;
+/** As many as a node has workspaces; in all, enough for nodes that hang with all of theirs. A call each. */
+export const finalizationLimits: GateLimits = { total: 5_000, perNode: 250 };
+const retried: ReadonlySet<number | undefined> = new Set<number | undefined>([grpc.UNAVAILABLE, grpc.CANCELLED, grpc.DEADLINE_EXCEEDED]);
+
+/** The work of a workspace's end. */
+export class Finalization {
+  readonly #options: FinalizationOptions;
+  readonly #gate = new Gate(finalizationLimits);
+
+  constructor(options: FinalizationOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Finalizes a workspace whose container does not run any more. What goes wrong with its content is written down as such; it rejects when it is overtaken, or the API server does not
+   * let it begin: then it can be tried again.
+   */
+  finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
+    return this.#gate.run(record.facts.nodeName, permit.signal, () => this.#finalize(record, resume, permit));
+  }
+
+  async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
+    const { writer, clock, limitMs, metrics } = this.#options;
+    const began = clock.monotonic();
+    // Noted first, and answered with the pod as it is: nothing that was done before is done again.
+    const pod = disposalFacts(await writer.change(record, { [annotations.startedDisposal]: "true" }, permit.wish("finalization")));
+    if (pod.complete) return;
+    const plan = planDisposal(pod, record.facts);
+    const leftMs = Math.max(pod.deletedAt ?? clock.now(), permit.since) + limitMs - clock.now();
+    const limit = deadline(clock, Math.max(0, leftMs - Math.min(marginMs, limitMs / 10)), permit.signal);
+    let outcome: Outcome;
+    try {
+      outcome = await this.#end({ record, pod, plan, resume, permit, until: limit.signal });
+    } finally {
+      limit.cancel();
+    }
+    permit.check();
+    const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), permit);
+    if (!written) return;
+    this.#tell(record, plan, outcome);
+    if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
+    metrics.finalized(record.facts, (clock.monotonic() - began) / 1000);
+  }
+
+  #tell(record: WorkspaceRecord, { backup }: DisposalPlan, { failure }: Outcome): void {
+    const { log, note } = this.#options;
+    const { id, podName } = record.facts;
+    if (failure !== "") {
+      log.warn({ id, pod: podName, error: publicText(failure, maxLogged) }, "a workspace's content could not be saved");
+      note(record, { type: "Warning", reason: "BackupFailed", message: failure });
+    } else if (backup) note(record, { type: "Normal", reason: "BackedUp", message: "the workspace's content was saved" });
+  }
+
+  async #end(work: Work): Promise<Outcome> {
+    const { plan, pod, permit } = work;
+    const failures: string[] = [];
+    const attempt = async (step: () => Promise<void>): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        permit.check();
+        failures.push(messageOf(error));
+      }
+    };
+    if (pod.hasClaim) await attempt(() => this.#endClaim(work));
+    else if (plan.snapshot && pod.snapshot === "") await this.#snapshot(work);
+    let gitStatus: Outcome["gitStatus"];
+    if (!plan.nothing) {
+      await attempt(async () => {
+        gitStatus = await this.#dispose(work);
+      });
+    }
+    permit.check();
+    return { failure: failures.join("; "), gitStatus };
+  }
+
+  /** The claim's content outlives it in a snapshot. A claim of which there is none stays, unless there is nothing to be kept. */
+  async #endClaim({ record, pod, plan, permit, until }: Work): Promise<void> {
+    const { writer, volumeSnapshots, clock, metrics } = this.#options;
+    const { id, podName, workspaceClass } = record.facts;
+    const wish = { ...permit.wish("finalization"), signal: until };
+    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") {
+      const began = clock.monotonic();
+      const { name, handle } = await volumeSnapshots.take(id, podName, workspaceClass, wish);
+      metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
+      const noted = JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle });
+      await writer.annotate(record, { [annotations.volumeSnapshot]: noted, ...(plan.snapshot && { [annotations.snapshot]: name }) }, wish);
+    }
+    await writer.deleteClaim(record, wish);
+  }
+
+  /** What a prebuild made. Without it the prebuild has failed. */
+  async #snapshot(work: Work): Promise<void> {
+    const { nodes, writer } = this.#options;
+    const { record, pod, permit } = work;
+    let changes: AnnotationChanges;
+    try {
+      changes = { [annotations.snapshot]: await this.#persist(work, () => nodes.takeSnapshot(pod.nodeName, record.facts.id, false, work.until)) };
+    } catch (error) {
+      permit.check();
+      // Nobody has waited for its content, and there is none.
+      if (!pod.everReady && grpcCodeOf(error) === grpc.NOT_FOUND) return;
+      changes = failedWith(`cannot take snapshot: ${messageOf(error)}`);
+    }
+    await insist("note a prebuild's snapshot", () => writer.annotate(record, changes, permit.wish("finalization")), permit, this.#options);
+  }
+
+  async #dispose(work: Work): Promise<Outcome["gitStatus"]> {
+    const { nodes } = this.#options;
+    const { record, pod, plan } = work;
+    let attempts = 0;
+    try {
+      return await this.#persist(work, () => {
+        attempts++;
+        return nodes.disposeWorkspace(pod.nodeName, { id: record.facts.id, backup: plan.backup && !pod.hasClaim, backupLogs: plan.logs }, work.until);
+      });
+    } catch (error) {
+      // Whoever was asked before has done it, or there was never anything.
+      const done = work.resume || attempts > 1 || (!plan.backup && !pod.everReady);
+      if (done && grpcCodeOf(error) === grpc.NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  /** Calls the node daemon, again and again for as long as there is time, if it may just not be there. */
+  async #persist<T>({ pod, permit, until }: Work, call: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    if (pod.nodeName === "") throw new Error("the workspace was on no node");
+    for (;;) {
+      permit.check();
+      try {
+        return await call();
+      } catch (error) {
+        permit.check();
+        if (!retried.has(grpcCodeOf(error))) throw error;
+        await sleep(clock, retryEveryMs, until);
+        permit.check();
+        if (until.aborted) throw new Error(this.#timeIsUp(pod.nodeName, error), { cause: error });
+      }
+    }
+  }
+
+  #timeIsUp(node: string, error: unknown): string {
+    if (!this.#options.nodes.isThere(node)) return `node ${node} is gone: no workspace daemon was ready there before the time was over`;
+    const code = grpcCodeOf(error);
+    return code === grpc.UNAVAILABLE ? messageOf(error) : `the workspace daemon of node ${node} was not done before the time was over`;
+  }
+
+  /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
+  async #write(record: WorkspaceRecord, resourceVersion: string, status: string, permit: Permit): Promise<boolean> {
+    const { writer, objects } = this.#options;
+    let version = record.resourceVersion || resourceVersion;
+    let written = false;
+    await insist("write down what became of a workspace's content", async () => {
+      for (;;) {
+        permit.check();
+        if (record.facts.backupComplete) return;
+        try {
+          await writer.change(record, { [annotations.disposalStatus]: status }, permit.wish("finalization"), { resourceVersion: version });
+          written = true;
+          return;
+        } catch (error) {
+          if (!isConflict(error)) throw error;
+        }
+        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));
+        // Perhaps by ourselves, where the answer was lost. Of another pod there is nothing to write.
+        if (pod.complete || pod.uid !== record.uid) return;
+        version = pod.resourceVersion;
+      }
+    }, permit, this.#options);
+    return written;
+  }
+}

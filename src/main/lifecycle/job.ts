@@ -1,0 +1,224 @@
+/** What is being done about one workspace: one thing after the other, always according to the newest that is known of it; what takes long runs beside that, once. */
+import { noActions, type Action } from "../../domain/actions.ts";
+import { Backoff } from "../../domain/backoff.ts";
+import type { Clock } from "../../domain/clock.ts";
+import type { WorkspaceFacts } from "../../domain/messages.ts";
+import { wsman } from "../../gen/proto.js";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import { isOvertaken, Permit, retryDelays, type Term } from "./acting.ts";
+import type { Content } from "./content.ts";
+import type { Finalization } from "./finalization.ts";
+import { isQuick, type QuickActions } from "./quick-actions.ts";
+import type { Recreation } from "./recreation.ts";
+
+/** Who does it. */
+export interface Workers {
+  readonly quick: Pick<QuickActions, "first">;
+  readonly content: Pick<Content, "initialize" | "waitForReady">;
+  readonly finalization: Pick<Finalization, "finalize">;
+  readonly recreation: Pick<Recreation, "recreate">;
+}
+
+/** What a job works with. */
+export interface JobOptions extends Workers {
+  readonly term: Term;
+  /** When the term began, Unix milliseconds. */
+  readonly since: number;
+  /** Something failed, and is tried again. Must not throw. */
+  readonly onFailed: (record: WorkspaceRecord, what: string, error: unknown) => void;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+type Long = Extract<Action, { readonly action: "initializeContent" | "waitForReady" | "finalizeContent" | "recreatePod" }>;
+
+interface Task {
+  readonly ending: AbortController;
+  done: boolean;
+}
+
+const { STOPPING, STOPPED } = wsman.WorkspacePhase;
+const starting = ["initializeContent", "waitForReady"] as const;
+/** Changes in a row that each ask for another action, before there is a pause. */
+const maxRounds = 20;
+const onlyFinalizer: readonly Action[] = [{ action: "removeFinalizer" }];
+
+/** The work on one pod. */
+export class Job {
+  readonly #record: WorkspaceRecord;
+  readonly #options: JobOptions;
+  readonly #tasks = new Map<Long["action"], Task>();
+  readonly #ending = new AbortController();
+  readonly #delays: Backoff;
+  readonly #permit: Permit;
+  #running = false;
+  #again = false;
+  /** Until the next attempt after one that failed. */
+  #pause: { readonly actions: readonly Action[]; readonly cancel: () => void } | undefined;
+
+  constructor(record: WorkspaceRecord, options: JobOptions) {
+    this.#record = record;
+    this.#options = options;
+    this.#delays = new Backoff({ ...retryDelays, random: options.random });
+    this.#permit = this.#permitFor(this.#ending);
+  }
+
+  /** Nothing is under way, waits, or was done that must not be done again. */
+  get idle(): boolean {
+    return !this.#running && !this.#pause && this.#tasks.size === 0;
+  }
+
+  /** The workspace has changed. */
+  poke(): void {
+    this.#overtake();
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    if (this.#pause?.actions === this.#record.actions) return;
+    this.#run();
+  }
+
+  /** Ends everything: the pod is gone, or the term is over. */
+  end(): void {
+    this.#pause?.cancel();
+    this.#ending.abort();
+    for (const { ending } of this.#tasks.values()) ending.abort();
+  }
+
+  #run(): void {
+    this.#pause?.cancel();
+    this.#pause = undefined;
+    this.#running = true;
+    this.#rounds()
+      .then(
+        () => this.#delays.reset(),
+        (error: unknown) => this.#failed("act", error),
+      )
+      .finally(() => {
+        this.#running = false;
+        if (this.#again) this.poke();
+      })
+      .catch(() => {});
+  }
+
+  async #rounds(): Promise<void> {
+    // Not within the commit that pokes it, which has more to do.
+    await Promise.resolve();
+    for (let rounds = 0; rounds < maxRounds; rounds++) {
+      this.#again = false;
+      await this.#round();
+      if (!this.#again) return;
+    }
+    throw new Error("what is to be done changes all the time");
+  }
+
+  async #round(): Promise<void> {
+    const given = this.#record.actions;
+    const actions = this.#actions();
+    for (let i = 0; i < actions.length; ) {
+      this.#permit.check();
+      const action = actions[i];
+      if (!action) return;
+      if (isQuick(action)) {
+        i += await this.#options.quick.first(this.#record, quickFrom(actions, i), this.#permit);
+      } else {
+        this.#begin(action);
+        i++;
+      }
+      // What follows is decided by what has become of it.
+      if (this.#record.actions !== given) {
+        this.#again = true;
+        return;
+      }
+    }
+  }
+
+  /** After the end was told there is nothing to be done but to let the pod go, whatever may be written on it. */
+  #actions(): readonly Action[] {
+    const { actions, stopped, vacant } = this.#record;
+    if (vacant) return noActions;
+    return stopped && actions.length > 0 ? onlyFinalizer : actions;
+  }
+
+  #begin(action: Long): void {
+    if (this.#tasks.has(action.action)) return;
+    const task: Task = { ending: new AbortController(), done: false };
+    this.#tasks.set(action.action, task);
+    this.#work(action, this.#permitFor(task.ending)).then(
+      () => {
+        task.done = true;
+        // A pod that is made anew may be refused again, and one that could not be is tried again.
+        if (action.action === "recreatePod") this.#forget(action.action, task);
+      },
+      (error: unknown) => {
+        this.#forget(action.action, task);
+        if (!task.ending.signal.aborted) this.#failed(action.action, error);
+      },
+    ).catch(() => {});
+  }
+
+  #work(action: Long, permit: Permit): Promise<void> {
+    const { content, finalization, recreation } = this.#options;
+    switch (action.action) {
+      case "initializeContent":
+        return content.initialize(this.#record, permit);
+      case "waitForReady":
+        return content.waitForReady(this.#record, permit);
+      case "finalizeContent":
+        return finalization.finalize(this.#record, action.resume, permit);
+      case "recreatePod":
+        return recreation.recreate(this.#record, permit);
+      default:
+        return action satisfies never;
+    }
+  }
+
+  /** Cancels what the workspace's state has overtaken. */
+  #overtake(): void {
+    const { facts, stopped, vacant, actions } = this.#record;
+    if (hasStarted(facts)) for (const name of starting) this.#cancel(name);
+    if (stopped || facts.backupComplete) this.#cancel("finalizeContent");
+    if (!vacant && actions[0]?.action !== "recreatePod") this.#cancel("recreatePod");
+  }
+
+  #cancel(name: Long["action"]): void {
+    const task = this.#tasks.get(name);
+    if (!task) return;
+    task.ending.abort();
+    this.#forget(name, task);
+  }
+
+  #forget(name: Long["action"], task: Task): void {
+    if (this.#tasks.get(name) === task) this.#tasks.delete(name);
+  }
+
+  /** Tries again after a while, unless something else is to be done before. */
+  #failed(what: string, error: unknown): void {
+    if (isOvertaken(error, this.#permit)) return;
+    this.#options.onFailed(this.#record, what, error);
+    this.#pause?.cancel();
+    const cancel = this.#options.clock.timer(this.#delays.next(), () => {
+      this.#pause = undefined;
+      if (!this.#running) this.#run();
+    });
+    this.#pause = { actions: this.#record.actions, cancel };
+  }
+
+  #permitFor(ending: AbortController): Permit {
+    return new Permit(this.#options.term, this.#options.since, ending.signal);
+  }
+}
+
+/** There is nothing more to be done for its start: it can be used, or ends. */
+function hasStarted({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
+  return everReady || phase === STOPPING || phase === STOPPED || deletedAt !== undefined;
+}
+
+/** The quick ones that stand together from there on. */
+function quickFrom(actions: readonly Action[], from: number): Parameters<QuickActions["first"]>[1] {
+  const rest = actions.slice(from);
+  const end = rest.findIndex((action) => !isQuick(action));
+  return rest.slice(0, end < 0 ? rest.length : end).filter(isQuick);
+}

@@ -1,0 +1,99 @@
+/** The actions that are done with one request to the API server each (spec: lifecycle, "Per status change"). */
+import type { Action } from "../../domain/actions.ts";
+import { annotations, finalizer } from "../../domain/names.ts";
+import { wsman } from "../../gen/proto.js";
+import type { Priority } from "../kube/budget.ts";
+import { isConflict, isMissing } from "../kube/objects.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import type { Permit } from "./acting.ts";
+import type { PodWriter } from "./pod-writer.ts";
+
+/** What it works with. */
+export interface QuickActionsOptions {
+  readonly writer: Pick<PodWriter, "change" | "delete" | "deleteClaim">;
+  /** Tells a workspace's end, if it was not told yet. */
+  readonly declareStopped: (uid: string) => void;
+}
+
+/** Actions that are done in one go. */
+type Patch = Extract<Action, { readonly action: "setAnnotation" | "removeAnnotation" | "addFinalizer" }>;
+/** One of those that take a request each. */
+export type QuickAction = Patch | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
+
+const { STOPPING, STOPPED } = wsman.WorkspacePhase;
+
+/** Whether an action is one of these. */
+export function isQuick(action: Action): action is QuickAction {
+  return isPatch(action) || action.action === "deletePod" || action.action === "removeFinalizer" || action.action === "deletePvc";
+}
+
+function isPatch(action: Action): action is Patch {
+  return action.action === "setAnnotation" || action.action === "removeAnnotation" || action.action === "addFinalizer";
+}
+
+/** Does them. Rejects with KubeErrors; that the pod is gone is none. */
+export class QuickActions {
+  readonly #options: QuickActionsOptions;
+
+  constructor(options: QuickActionsOptions) {
+    this.#options = options;
+  }
+
+  /** Does the first of these actions, and those right behind it that one request can do as well. Gives how many. */
+  async first(record: WorkspaceRecord, actions: readonly QuickAction[], permit: Permit): Promise<number> {
+    const [action] = actions;
+    if (!action) return 0;
+    const ends = actions.findIndex((other) => !isPatch(other));
+    const patches = actions.slice(0, ends < 0 ? actions.length : ends).filter(isPatch);
+    try {
+      if (patches.length > 0) await this.#patch(record, patches, permit);
+      else if (!isPatch(action)) await this.#one(record, action, permit);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    return Math.max(1, patches.length);
+  }
+
+  async #patch(record: WorkspaceRecord, patches: readonly Patch[], permit: Permit): Promise<void> {
+    const changes: Record<string, string | null> = {};
+    let add = false;
+    for (const patch of patches) {
+      if (patch.action === "addFinalizer") add = true;
+      else changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
+    }
+    // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
+    const once = annotations.disposalStatus in changes;
+    try {
+      await this.#options.writer.change(record, changes, permit.wish(priorityOf(record)), {
+        ...(add && { finalizers: { add: finalizer } }),
+        ...(once && { resourceVersion: record.resourceVersion }),
+      });
+    } catch (error) {
+      // The watch brings what has changed, and with it what is to be done then.
+      if (!once || !isConflict(error)) throw error;
+    }
+  }
+
+  async #one(record: WorkspaceRecord, action: Exclude<QuickAction, Patch>, permit: Permit): Promise<void> {
+    const { writer, declareStopped } = this.#options;
+    const wish = permit.wish("finalization");
+    switch (action.action) {
+      case "deletePod":
+        return writer.delete(record, action.gracePeriodSeconds, wish);
+      case "deletePvc":
+        return writer.deleteClaim(record, wish);
+      case "removeFinalizer":
+        // From now on the pod may go at any time, perhaps while nobody watches.
+        declareStopped(record.uid);
+        await writer.change(record, {}, wish, { finalizers: { remove: finalizer } });
+        return undefined;
+      default:
+        return action satisfies never;
+    }
+  }
+}
+
+/** What ends workspaces goes first. */
+function priorityOf({ facts }: WorkspaceRecord): Priority {
+  return facts.phase === STOPPING || facts.phase === STOPPED ? "finalization" : "housekeeping";
+}

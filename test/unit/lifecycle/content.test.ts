@@ -1,0 +1,113 @@
+/** Bringing content in place: what is tried again, for how long, and what is told in the end. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RemoteError } from "../../../src/domain/errors.ts";
+import { silentLog } from "../../../src/domain/log.ts";
+import { wsdaemon } from "../../../src/gen/proto.js";
+import { Permit } from "../../../src/main/lifecycle/acting.ts";
+import { Content } from "../../../src/main/lifecycle/content.ts";
+import { newRecord } from "../../../src/main/state/records.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { FakeClock, passing } from "../../support/fake-clock.ts";
+import { workspaceResult } from "../../support/results.ts";
+
+type Answer = number | "ok";
+const classes = [{ id: "default", container: { requests: {}, limits: { storage: "30Gi" } }, templates: {}, pvc: {} }];
+
+/** Content whose node daemon answers each method as it is told, the last answer again and again. */
+function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: object = { empty: {} }) {
+  const clock = new FakeClock();
+  const calls: string[] = [];
+  const written: Readonly<Record<string, string | null>>[] = [];
+  const metrics: string[] = [];
+  const requests: wsdaemon.InitWorkspaceRequest[] = [];
+  const ending = new AbortController();
+  const answer = (name: string, list: Answer[]): void => {
+    const next = list.length > 1 ? list.shift() : list[0];
+    calls.push(name);
+    if (typeof next === "number") throw new RemoteError(next, `${name} said ${next}`);
+  };
+  const content = new Content({
+    clock, random: () => 0.5, log: silentLog, note: () => {}, classes,
+    nodes: {
+      initWorkspace: async (_node, request) => {
+        requests.push(wsdaemon.InitWorkspaceRequest.decode(request));
+        answer("init", (answers.init ??= ["ok"]));
+      },
+      waitForInit: async () => answer("wait", (answers.wait ??= ["ok"])),
+    },
+    probe: { ready: async () => void calls.push("probe") },
+    writer: { annotate: async (_record, changes) => void written.push(changes) },
+    urlOf: async () => "https://one", reread: async () => {},
+    metrics: { initialized: () => metrics.push("initialized"), restore: (_of, succeeded) => metrics.push(`restore ${succeeded}`), volumeRestored: () => metrics.push("volume") },
+  });
+  const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer })).finish() };
+  const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
+  const during = (work: Promise<void>): Promise<void> => passing(clock, work);
+  return { clock, calls, written, metrics, requests, ending, content, record, permit, during };
+}
+
+test("a node daemon that is away is tried again for two minutes; then the workspace has failed, and says why", async () => {
+  const away = setup({ init: [14, 14, 1, "ok"] });
+  await away.during(away.content.initialize(away.record, away.permit));
+  assert.deepEqual([away.calls.length, away.written.length], [4, 0]);
+  const gone = setup({ init: [14] });
+  await gone.during(gone.content.initialize(gone.record, gone.permit));
+  assert.equal(gone.calls.length, 25);
+  assert.deepEqual(gone.written, [{ "gitpod/explicitFail": "cannot initialize workspace: init said 14", "gitpod/failedBeforeStopping": "true" }]);
+});
+
+test("content that is there already is as good, and what the daemon refuses is told at once", async () => {
+  const there = setup({ init: [6] });
+  await there.during(there.content.initialize(there.record, there.permit));
+  assert.deepEqual([there.calls, there.written], [["init"], []]);
+  const refused = setup({ init: [9] });
+  await refused.during(refused.content.initialize(refused.record, refused.permit));
+  assert.equal(refused.calls.length, 1);
+  assert.equal(refused.written[0]?.["gitpod/explicitFail"], "cannot initialize workspace: init said 9");
+});
+
+test("the request is the pod's, with the quota of its class", async () => {
+  const { content, record, permit, during, requests } = setup();
+  await during(content.initialize(record, permit));
+  assert.equal(Number(requests[0]?.storageQuotaBytes), 30 * 2 ** 30);
+  assert.equal(requests[0]?.id, "ws1");
+  assert.ok(requests[0]?.initializer?.empty);
+});
+
+test("an initializer that can not be read fails the workspace, without being quoted", async () => {
+  const { content, record, permit, during, written } = setup();
+  await during(content.initialize({ ...record, init: undefined }, permit));
+  assert.equal(written[0]?.["gitpod/explicitFail"], "cannot initialize workspace: its initializer can not be read");
+  await during(content.initialize({ ...record, init: Buffer.from("SECRET") }, permit));
+  assert.ok(!JSON.stringify(written).includes("SECRET"));
+  assert.equal(written.length, 2);
+});
+
+test("a workspace is ready once it answers and its content is there; content that was missed is asked for again, but not for ever", async () => {
+  const missed = setup({ wait: [5, "ok"] });
+  await missed.during(missed.content.waitForReady(missed.record, missed.permit));
+  assert.deepEqual(missed.calls, ["probe", "wait", "init", "wait"]);
+  assert.deepEqual(missed.written, [{ "gitpod/never-ready": null, "gitpod.io/nodeName": "node1" }]);
+  const never = setup({ wait: [5] });
+  await never.during(never.content.waitForReady(never.record, never.permit));
+  assert.equal(never.calls.filter((call) => call === "init").length, 3);
+  assert.equal(never.written[0]?.["gitpod/explicitFail"], "cannot wait for workspace to initialize: wait said 5");
+});
+
+test("restores are counted, successes and failures, and so are volumes from snapshots", async () => {
+  const good = setup({}, { backup: { fromVolumeSnapshot: true } });
+  await good.during(good.content.initialize(good.record, good.permit));
+  assert.deepEqual(good.metrics, ["volume", "restore true", "initialized"]);
+  const bad = setup({ init: [13] }, { backup: {} });
+  await bad.during(bad.content.initialize(bad.record, bad.permit));
+  assert.deepEqual(bad.metrics, ["restore false"]);
+});
+
+test("whoever is overtaken writes nothing", async () => {
+  const { content, record, permit, during, ending, written } = setup({ init: [14] });
+  const work = during(content.initialize(record, permit));
+  ending.abort();
+  await assert.rejects(work);
+  assert.deepEqual(written, []);
+});
