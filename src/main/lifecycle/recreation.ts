@@ -69,9 +69,7 @@ export class Recreation {
     if (!isRefused(record) || record.stopped) return;
     const resourceVersion = textAt(objectAt(pod, "metadata"), "resourceVersion");
     if (record.resourceVersion === "0" || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
-    const released = await objects.release(podName, record.uid, wish, { resourceVersion });
-    permit.check();
-    const swap = this.#swap(record, pod, released && textAt(metadataIn(released), "resourceVersion"), permit);
+    const swap = this.#swap(record, pod, resourceVersion, permit);
     this.#between.add(swap);
     await swap.finally(() => this.#between.delete(swap));
   }
@@ -82,13 +80,15 @@ export class Recreation {
     this.#closed.abort();
   }
 
-  /** Not ended by the permit once the pod may be gone: there is none meanwhile that would tell others of the workspace. @param version of the pod, whose finalizers are gone; undefined if it is. */
-  async #swap(record: WorkspaceRecord, pod: JsonObject, version: string | undefined, permit: Permit): Promise<void> {
+  /** Not ended by the permit once the pod may be gone: there is none meanwhile that would tell others of the workspace. */
+  async #swap(record: WorkspaceRecord, pod: JsonObject, resourceVersion: string, permit: Permit): Promise<void> {
     const { objects, note } = this.#options;
     const { id, podName } = record.facts;
     const wish: Wish = { ...permit.wish("finalization"), signal: this.#closed.signal };
     try {
-      if (version !== undefined) await objects.remove(podPath(podName), record.uid, 0, wish, { resourceVersion: version });
+      // One that is being deleted goes with its last finalizer.
+      const released = await objects.release(podName, record.uid, wish, { resourceVersion });
+      if (released) await objects.remove(podPath(podName), record.uid, 0, wish, { resourceVersion: textAt(metadataIn(released), "resourceVersion") });
     } catch (error) {
       if (await this.#isStillThere(record)) throw error;
     }
