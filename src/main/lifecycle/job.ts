@@ -45,7 +45,6 @@ const starting = ["initializeContent", "waitForReady"] as const;
 const maxRounds = 20;
 /** What was done and has changed nothing that is known here is done again after so long, milliseconds. */
 const lookAgainMs = 30_000;
-/** When the end was told: nothing else is to be done then. */
 const removeFinalizer: Action = { action: "removeFinalizer" };
 
 /** The work on one pod. */
@@ -159,11 +158,11 @@ export class Job {
     }
   }
 
-  /** After the end was told there is nothing to be done but to let the pod go, whatever may be written on it. */
+  /** After the end was told there is nothing to be done but to let the pod go, and a claim that nobody needs, whatever may be written on it. */
   #actions(): readonly Action[] {
     const { actions, stopped, vacant } = this.#record;
     if (vacant) return noActions;
-    return stopped && actions.length > 0 ? [removeFinalizer] : actions;
+    return stopped && actions.length > 0 ? [...actions.filter(({ action }) => action === "deletePvc"), removeFinalizer] : actions;
   }
 
   #begin(action: Long): void {

@@ -162,6 +162,14 @@ test("after the end was told there is only the finalizer to be taken away", asyn
   assert.deepEqual(whats(), ["removeFinalizer"]);
 });
 
+test("and a claim that was never used goes before it", async () => {
+  const { change, record, end, whats } = setup();
+  record.stopped = true;
+  await change([{ action: "setAnnotation", key: "a", value: "b" }, { action: "deletePvc" }, { action: "removeFinalizer" }], { phase: STOPPING });
+  await end(0);
+  assert.deepEqual(whats(), ["deletePvc", "removeFinalizer"]);
+});
+
 test("whoever does not lead does nothing, and what runs is told to end", async () => {
   const { change, end, doing, job, term, whats, failed } = setup();
   await change([initialize, add, remove]);
