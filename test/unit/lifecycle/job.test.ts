@@ -114,11 +114,60 @@ test("a long task that fails is begun again after a while", async () => {
   assert.deepEqual(whats(), ["finalize", "finalize"]);
 });
 
+test("a task that goes on failing is begun less and less often, until it succeeds", async () => {
+  const { change, clock, end, whats } = setup();
+  await change([finalize], { phase: STOPPING });
+  for (const [i, delay] of [1_000, 2_000, 4_000, 8_000].entries()) {
+    await end(i, new Error("no"));
+    clock.advance(delay - 1);
+    await settle();
+    assert.equal(whats().length, i + 1, `not before ${delay} ms`);
+    clock.advance(1);
+    await settle();
+    assert.equal(whats().length, i + 2);
+  }
+});
+
+test("what was done without an effect is done again after a while", async () => {
+  const { change, clock, end, whats } = setup();
+  await change([remove]);
+  await end(0);
+  clock.advance(29_000);
+  await settle();
+  assert.equal(whats().length, 1);
+  clock.advance(1_000);
+  await settle();
+  assert.deepEqual(whats(), ["removeAnnotation", "removeAnnotation"]);
+  await end(1);
+  await change([]);
+  clock.advance(100_000);
+  await settle();
+  assert.equal(whats().length, 2, "there is nothing more to be done");
+});
+
+test("nothing is looked at again after the end", async () => {
+  const { change, clock, end, job, whats } = setup();
+  await change([remove]);
+  await end(0);
+  job.end();
+  clock.advance(100_000);
+  await settle();
+  assert.equal(whats().length, 1);
+});
+
 test("after the end was told there is only the finalizer to be taken away", async () => {
   const { change, record, whats } = setup();
   record.stopped = true;
   await change([finalize], { phase: STOPPING });
   assert.deepEqual(whats(), ["removeFinalizer"]);
+});
+
+test("and a claim that was never used goes before it", async () => {
+  const { change, record, end, whats } = setup();
+  record.stopped = true;
+  await change([{ action: "setAnnotation", key: "a", value: "b" }, { action: "deletePvc" }, { action: "removeFinalizer" }], { phase: STOPPING });
+  await end(0);
+  assert.deepEqual(whats(), ["deletePvc", "removeFinalizer"]);
 });
 
 test("whoever does not lead does nothing, and what runs is told to end", async () => {
