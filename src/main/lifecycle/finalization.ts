@@ -1,14 +1,16 @@
 /** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
+import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
+import { KubeError } from "../kube/errors.ts";
 import { isConflict, type KubeObjects } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
-import { grpc, grpcCodeOf, insist, type Insistence, type Note, type Permit } from "./acting.ts";
+import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
@@ -53,6 +55,11 @@ const marginMs = 5_000;
 /** As many as a node has workspaces; in all, enough for nodes that hang with all of theirs. A call each. */
 export const finalizationLimits: GateLimits = { total: 5_000, perNode: 250 };
 const retried: ReadonlySet<number | undefined> = new Set<number | undefined>([grpc.UNAVAILABLE, grpc.CANCELLED, grpc.DEADLINE_EXCEEDED]);
+
+/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
+function mayPass(error: unknown): boolean {
+  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
+}
 
 /** The work of a workspace's end. */
 export class Finalization {
@@ -126,19 +133,60 @@ export class Finalization {
     return { failure: failures.join("; "), gitStatus };
   }
 
-  /** The claim's content outlives it in a snapshot. A claim of which there is none stays, unless there is nothing to be kept. */
-  async #endClaim({ record, pod, plan, permit, until }: Work): Promise<void> {
+  /** The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept. */
+  async #endClaim(work: Work): Promise<void> {
+    const { pod, plan } = work;
+    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") await this.#snapshotClaim(work);
+    await this.#deleteClaim(work);
+  }
+
+  async #snapshotClaim(work: Work): Promise<void> {
     const { writer, volumeSnapshots, clock, metrics } = this.#options;
+    const { record, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
-    const wish = { ...permit.wish("finalization"), signal: until };
-    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") {
-      const began = clock.monotonic();
-      const { name, handle } = await volumeSnapshots.take(id, podName, workspaceClass, wish);
-      metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
-      const noted = JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle });
-      await writer.annotate(record, { [annotations.volumeSnapshot]: noted, ...(plan.snapshot && { [annotations.snapshot]: name }) }, wish);
+    const began = clock.monotonic();
+    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }));
+    metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
+    const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
+    let noted = false;
+    await insist("note a workspace's volume snapshot", async () => {
+      await writer.annotate(record, changes, permit.wish("finalization"));
+      noted = true;
+    }, permit, this.#options);
+    if (!noted) throw new Error(`volume snapshot ${name} could not be noted: the workspace's pod is gone`);
+  }
+
+  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
+  async #deleteClaim(work: Work): Promise<void> {
+    const { writer, log } = this.#options;
+    const { record, permit, until } = work;
+    try {
+      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }));
+    } catch (error) {
+      permit.check();
+      log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
     }
-    await writer.deleteClaim(record, wish);
+  }
+
+  /** Requests to the API server, again and again for as long as there is time, if it may just be ill. @throws what it said last. */
+  async #whileThereIsTime<T>({ permit, until }: Work, work: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.#options;
+    const delays = new Backoff({ ...retryDelays, random });
+    let said: unknown;
+    for (;;) {
+      permit.check();
+      try {
+        return await work();
+      } catch (error) {
+        permit.check();
+        // What it was last ill with says more than that the time was over.
+        const gaveUp = error instanceof KubeError && error.reason === "Aborted";
+        if (!gaveUp) said = error;
+        if (gaveUp || !mayPass(error)) throw said ?? error;
+        await sleep(clock, delays.next(), until);
+        if (until.aborted) throw said;
+      }
+    }
   }
 
   /** What a prebuild made. Without it the prebuild has failed. */

@@ -24,9 +24,16 @@ interface Options {
   readonly dispose?: (number | "ok")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
+  /** Requests of the API server that fail, by what they are for, each so many times. */
+  readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false }: Options = {}) {
+interface Illness {
+  times: number;
+  readonly status: number;
+}
+
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, ill = {} }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
   const pod = deletedPod(change);
@@ -36,6 +43,10 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     did.push(name);
     if (typeof value === "number") throw new RemoteError(value, `${name} said ${value}`);
     return value ?? "";
+  };
+  const fail = (illness: Illness | undefined): void => {
+    if (illness === undefined || illness.times-- <= 0) return;
+    throw new KubeError(`API server answered ${illness.status}`, { status: illness.status, reason: "" });
   };
   const bytes = (): Uint8Array => Buffer.from(JSON.stringify(pod));
   const apply = (annotations: Readonly<Record<string, string | null>>, resourceVersion?: string): Uint8Array => {
@@ -50,7 +61,17 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
     objects: { get: async () => bytes() },
-    writer: { change: async (_record, annotations, _wish, change) => apply(annotations, change?.resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
+    writer: {
+      change: async (_record, annotations, _wish, change) => apply(annotations, change?.resourceVersion),
+      annotate: async (_record, annotations) => {
+        fail(ill.note);
+        apply(annotations);
+      },
+      deleteClaim: async () => {
+        did.push("delete claim");
+        fail(ill.deleteClaim);
+      },
+    },
     nodes: {
       isThere: () => !nodeGone,
       takeSnapshot: async () => answer("TakeSnapshot", next(snapshot)),
@@ -62,6 +83,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     volumeSnapshots: {
       take: (name, claim, _class, { signal }) => new Promise((resolve, reject) => {
         did.push(`volume snapshot ${name} of ${claim}`);
+        fail(ill.take);
         if (volume === "ready") resolve({ name, handle: "handle" });
         else signal.addEventListener("abort", () => reject(new Error("it did not become ready")));
       }),
@@ -187,6 +209,33 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);
+});
+
+test("an API server that is ill for a while costs no claim's backup", async () => {
+  const { run, did, outcome, pod } = setup({ pod: withClaim, ill: { take: { times: 3, status: 500 }, note: { times: 3, status: 503 }, deleteClaim: { times: 3, status: 0 } } });
+  await run();
+  assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
+  assert.equal(pod.metadata.annotations["gitpod.io/volumeSnapshotName"], '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}');
+  assert.equal(did.filter((step) => step === "delete claim").length, 4);
+});
+
+test("an API server that is ill until the time is over, or refuses the snapshot, fails the backup with its words, and the claim stays", async () => {
+  for (const status of [500, 403]) {
+    const { run, did, outcome, clock } = setup({ pod: withClaim, ill: { take: { times: Infinity, status } }, dispose: ["ok"] });
+    const began = clock.now();
+    await run();
+    assert.equal(outcome()["backupComplete"], true);
+    assert.match(textAt(outcome(), "backupFailure"), new RegExp(`^API server answered ${status}`));
+    assert.ok(!did.includes("delete claim"));
+    assert.equal(clock.now() - began > limitMs / 2, status === 500, "a refusal is final");
+  }
+});
+
+test("a claim that can not be deleted is no failed backup", async () => {
+  const { run, did, outcome } = setup({ pod: withClaim, ill: { deleteClaim: { times: Infinity, status: 403 } } });
+  await run();
+  assert.deepEqual(did.slice(-3), ["delete claim", "Dispose", ended]);
+  assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
 });
 
 test("whoever is overtaken writes no end", async () => {
