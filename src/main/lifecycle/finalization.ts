@@ -1,7 +1,7 @@
 /** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
 import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
-import { messageOf } from "../../domain/errors.ts";
+import { messageOf, RemoteError } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
 import type { contentservice } from "../../gen/proto.js";
@@ -73,12 +73,13 @@ export class Finalization {
   /**
    * Finalizes a workspace whose container does not run any more. What goes wrong with its content is written down as such; it rejects when it is overtaken, or the API server does not
    * let it begin: then it can be tried again.
+   * @param last for the last write, which is seen by all, ourselves too, before it is answered: it must not be overtaken by its own effect.
    */
-  finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
-    return this.#gate.run(record.facts.nodeName, permit.signal, () => this.#finalize(record, resume, permit));
+  finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {
+    return this.#gate.run(record.facts.nodeName, permit.signal, () => this.#finalize(record, resume, permit, last));
   }
 
-  async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
+  async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {
     const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
@@ -94,7 +95,7 @@ export class Finalization {
       limit.cancel();
     }
     permit.check();
-    const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), permit);
+    const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), last);
     if (!written) return;
     this.#tell(record, plan, outcome);
     if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
@@ -208,15 +209,20 @@ export class Finalization {
   async #dispose(work: Work): Promise<Outcome["gitStatus"]> {
     const { nodes } = this.#options;
     const { record, pod, plan } = work;
-    let attempts = 0;
+    let asked = false;
     try {
-      return await this.#persist(work, () => {
-        attempts++;
-        return nodes.disposeWorkspace(pod.nodeName, { id: record.facts.id, backup: plan.backup && !pod.hasClaim, backupLogs: plan.logs }, work.until);
+      return await this.#persist(work, async () => {
+        try {
+          return await nodes.disposeWorkspace(pod.nodeName, { id: record.facts.id, backup: plan.backup && !pod.hasClaim, backupLogs: plan.logs }, work.until);
+        } catch (error) {
+          // A daemon that has never learned of it has saved nothing.
+          if (error instanceof RemoteError && error.code !== grpc.NOT_FOUND) asked = true;
+          throw error;
+        }
       });
     } catch (error) {
       // Whoever was asked before has done it, or there was never anything.
-      const done = work.resume || attempts > 1 || (!plan.backup && !pod.everReady);
+      const done = work.resume || asked || (!plan.backup && !pod.everReady);
       if (done && grpcCodeOf(error) === grpc.NOT_FOUND) return undefined;
       throw error;
     }
@@ -250,12 +256,14 @@ export class Finalization {
   async #write(record: WorkspaceRecord, resourceVersion: string, status: string, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
     let version = record.resourceVersion || resourceVersion;
+    let tried = false;
     let written = false;
     await insist("write down what became of a workspace's content", async () => {
       for (;;) {
         permit.check();
-        if (record.facts.backupComplete) return;
+        if (record.facts.backupComplete && !tried) return;
         try {
+          tried = true;
           await writer.change(record, { [annotations.disposalStatus]: status }, permit.wish("finalization"), { resourceVersion: version });
           written = true;
           return;
@@ -263,7 +271,8 @@ export class Finalization {
           if (!isConflict(error)) throw error;
         }
         const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));
-        // Perhaps by ourselves, where the answer was lost. Of another pod there is nothing to write.
+        // By ourselves, where the answer was lost. Of another pod there is nothing to write.
+        written = pod.uid === record.uid && pod.disposalStatus === status;
         if (pod.complete || pod.uid !== record.uid) return;
         version = pod.resourceVersion;
       }

@@ -1,7 +1,7 @@
 /** The end of contents, step by step. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RemoteError } from "../../../src/domain/errors.ts";
+import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
@@ -15,15 +15,18 @@ import { workspaceResult } from "../../support/results.ts";
 import { deletedPod, type RawPod } from "../workers/pods.ts";
 
 const limitMs = 600_000;
+const [begun, ended] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus"] as const;
 
 interface Options {
   readonly pod?: (pod: RawPod) => void;
   readonly facts?: Partial<WorkspaceFacts>;
   /** What the node daemon answers, by method, the last answer again and again; numbers are codes. */
   readonly snapshot?: (number | string)[];
-  readonly dispose?: (number | "ok")[];
+  readonly dispose?: (number | "ok" | "not reached")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
+  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides. */
+  readonly seenFirst?: "answered" | "lost";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
 }
@@ -33,7 +36,7 @@ interface Illness {
   readonly status: number;
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, ill = {} }: Options = {}) {
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {} }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
   const pod = deletedPod(change);
@@ -42,6 +45,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const answer = (name: string, value: number | string | undefined): string => {
     did.push(name);
     if (typeof value === "number") throw new RemoteError(value, `${name} said ${value}`);
+    if (value === "not reached") throw new WsmanError("UNAVAILABLE", "cannot connect to workspace daemon");
     return value ?? "";
   };
   const fail = (illness: Illness | undefined): void => {
@@ -58,11 +62,19 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   };
   const metrics: string[] = [];
   const ending = new AbortController();
+  const overtaking = new AbortController();
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
     objects: { get: async () => bytes() },
     writer: {
-      change: async (_record, annotations, _wish, change) => apply(annotations, change?.resourceVersion),
+      change: async (_record, annotations, { signal }, change) => {
+        const answer = apply(annotations, change?.resourceVersion);
+        if (seenFirst === undefined || !(ended in annotations)) return answer;
+        record.facts = { ...record.facts, backupComplete: true };
+        overtaking.abort();
+        if (seenFirst === "lost" || signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: signal.aborted ? "Aborted" : "ECONNRESET", retryable: !signal.aborted });
+        return answer;
+      },
       annotate: async (_record, annotations) => {
         fail(ill.note);
         apply(annotations);
@@ -91,9 +103,10 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     metrics: { finalized: () => metrics.push("finalized"), backup: (_of, succeeded) => metrics.push(`backup ${succeeded}`), volumeSnapshot: () => metrics.push("volume") },
   });
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
-  const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
+  const term = { signal: ending.signal, goesOn: () => !ending.signal.aborted };
+  const [permit, last] = [new Permit(term, 0, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, 0, ending.signal)];
   const run = async (resume = false): Promise<void> => {
-    await passing(clock, finalization.finalize(record, resume, permit));
+    await passing(clock, finalization.finalize(record, resume, permit, last));
   };
   const outcome = (): JsonObject => {
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
@@ -102,7 +115,6 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   return { clock, did, pod, metrics, ending, run, outcome };
 }
 
-const [begun, ended] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus"];
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
 const withClaim = (pod: RawPod): void => void (pod.metadata.labels["gitpod.io/pvcFeature"] = "true");
 
@@ -149,6 +161,16 @@ test("what passes is tried again; content that is not there any more after that 
   assert.deepEqual(lost.outcome(), { backupComplete: true, backupFailure: "Dispose backup said 5" });
 });
 
+test("content that a daemon does not know of is lost, where no daemon had learned of its end before", async () => {
+  const { run, did, outcome } = setup({ dispose: ["not reached", "not reached", 5] });
+  await run();
+  assert.equal(did.filter((step) => step === "Dispose backup").length, 3);
+  assert.deepEqual(outcome(), { backupComplete: true, backupFailure: "Dispose backup said 5" });
+  const reached = setup({ dispose: ["not reached", 14, "not reached", 5] });
+  await reached.run();
+  assert.deepEqual(reached.outcome(), { backupComplete: true });
+});
+
 test("what the node daemon can not save is a failed backup", async () => {
   for (const code of [15, 9, 13]) {
     const { run, did, outcome, metrics } = setup({ dispose: [code] });
@@ -170,7 +192,7 @@ test("a node that is gone, and a daemon that is never done, are told as such bef
 });
 
 test("nothing is done once the end is written down, and it is not written over what somebody else wrote meanwhile", async () => {
-  const done = setup({ pod: (pod) => void (pod.metadata.annotations[ended ?? ""] = '{"backupComplete":true}') });
+  const done = setup({ pod: (pod) => void (pod.metadata.annotations[ended] = '{"backupComplete":true}') });
   await done.run(true);
   assert.deepEqual(done.did, [begun]);
   const { run, pod, did, metrics } = setup({ dispose: [14, "ok"] });
@@ -179,9 +201,18 @@ test("nothing is done once the end is written down, and it is not written over w
   pod.metadata.annotations["gitpod.io/disposalStatus"] = '{"backupComplete":true,"backupFailure":"given up"}';
   pod.metadata["resourceVersion"] = "99";
   await work;
-  assert.ok(!did.includes(ended ?? ""));
+  assert.ok(!did.includes(ended));
   assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
   assert.deepEqual(metrics, []);
+});
+
+test("an end that is seen before its write is answered, or whose answer is lost, is ours and is told", async () => {
+  for (const seenFirst of ["answered", "lost"] as const) {
+    const { run, did, metrics } = setup({ seenFirst });
+    await run();
+    assert.deepEqual(did, [begun, "Dispose backup", ended]);
+    assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
+  }
 });
 
 test("other changes of the pod do not keep the end from being written", async () => {
@@ -244,5 +275,5 @@ test("whoever is overtaken writes no end", async () => {
   await new Promise(setImmediate);
   ending.abort();
   await assert.rejects(work);
-  assert.ok(!did.includes(ended ?? ""));
+  assert.ok(!did.includes(ended));
 });
