@@ -3,7 +3,7 @@ import { sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
-import { publicText } from "../../domain/redact.ts";
+import { publicText, withinBytes } from "../../domain/redact.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
@@ -33,6 +33,8 @@ const retryEveryMs = 5_000;
 const retryForMs = 2 * 60_000;
 /** Bytes of what others said that are logged. */
 const maxLogged = 500;
+/** Bytes of a failure that are written down; all annotations of a pod share 256 KiB. */
+const maxFailure = 2_048;
 /** Content that the node daemon does not know of is asked for again so many times. */
 const maxInits = 3;
 /** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call, and the wait a request every half second besides. */
@@ -154,9 +156,9 @@ export class Content {
   }
 }
 
-/** What makes a workspace a failed one. */
+/** What makes a workspace a failed one. @param text cut to 2 KiB: what others said can be as long as they like. */
 export function failure(text: string): AnnotationChanges {
-  return { [annotations.explicitFail]: text, [annotations.failedBeforeStopping]: "true" };
+  return { [annotations.explicitFail]: withinBytes(text, maxFailure), [annotations.failedBeforeStopping]: "true" };
 }
 
 /** Where content comes from, as far as metrics tell. @throws Error if the request can not be read. */

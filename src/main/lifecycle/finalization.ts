@@ -61,6 +61,10 @@ function mayPass(error: unknown): boolean {
   return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
 }
 
+function isInvalid(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 422;
+}
+
 /** The work of a workspace's end. */
 export class Finalization {
   readonly #options: FinalizationOptions;
@@ -95,7 +99,7 @@ export class Finalization {
       limit.cancel();
     }
     permit.check();
-    const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), last);
+    const written = await this.#write(record, pod.resourceVersion, outcome, last);
     if (!written) return;
     this.#tell(record, plan, outcome);
     if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
@@ -253,9 +257,10 @@ export class Finalization {
   }
 
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
-  async #write(record: WorkspaceRecord, resourceVersion: string, status: string, permit: Permit): Promise<boolean> {
+  async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
     let version = record.resourceVersion || resourceVersion;
+    let status = disposalStatus(outcome);
     let tried = false;
     let written = false;
     await insist("write down what became of a workspace's content", async () => {
@@ -268,6 +273,8 @@ export class Finalization {
           written = true;
           return;
         } catch (error) {
+          // The pod's annotations are full: that the content was saved matters more than the state of its repository.
+          if (isInvalid(error)) status = disposalStatus({ ...outcome, gitStatus: undefined });
           if (!isConflict(error)) throw error;
         }
         const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));

@@ -5,7 +5,7 @@ import { RemoteError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsdaemon } from "../../../src/gen/proto.js";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { Content } from "../../../src/main/lifecycle/content.ts";
+import { Content, failure } from "../../../src/main/lifecycle/content.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
@@ -102,6 +102,12 @@ test("restores are counted, successes and failures, and so are volumes from snap
   const bad = setup({ init: [13] }, { backup: {} });
   await bad.during(bad.content.initialize(bad.record, bad.permit));
   assert.deepEqual(bad.metrics, ["restore false"]);
+});
+
+test("however long a failure is, what is written of it has a bound", () => {
+  const text = String(failure(`it failed: ${"é".repeat(10_000)}`)["gitpod/explicitFail"]);
+  assert.ok(text.startsWith("it failed: é"));
+  assert.ok(Buffer.byteLength(text) <= 2_048);
 });
 
 test("whoever is overtaken writes nothing", async () => {

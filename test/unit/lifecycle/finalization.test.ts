@@ -29,6 +29,8 @@ interface Options {
   readonly seenFirst?: "answered" | "lost";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
+  /** The pod has no room for so much in its annotation of the end. */
+  readonly room?: number;
 }
 
 interface Illness {
@@ -36,7 +38,7 @@ interface Illness {
   readonly status: number;
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {} }: Options = {}) {
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, room = Infinity }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
   const pod = deletedPod(change);
@@ -68,6 +70,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     objects: { get: async () => bytes() },
     writer: {
       change: async (_record, annotations, { signal }, change) => {
+        if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
         const answer = apply(annotations, change?.resourceVersion);
         if (seenFirst === undefined || !(ended in annotations)) return answer;
         record.facts = { ...record.facts, backupComplete: true };
@@ -237,7 +240,7 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   const unused = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod/never-ready"] = "true"; } });
   await unused.run();
   assert.deepEqual(unused.did, [begun, "delete claim", "Dispose", ended]);
-  const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one"}'; } });
+  const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);
 });
@@ -267,6 +270,13 @@ test("a claim that can not be deleted is no failed backup", async () => {
   await run();
   assert.deepEqual(did.slice(-3), ["delete claim", "Dispose", ended]);
   assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
+});
+
+test("where the pod has no room for the Git status, the end is written without it", async () => {
+  const { run, outcome, metrics } = setup({ room: 30 });
+  await run();
+  assert.deepEqual(outcome(), { backupComplete: true });
+  assert.deepEqual(metrics, ["backup true", "finalized"]);
 });
 
 test("whoever is overtaken writes no end", async () => {
