@@ -37,7 +37,7 @@ const maxLogged = 500;
 const maxFailure = 2_048;
 /** Content that the node daemon does not know of is asked for again so many times. */
 const maxInits = 3;
-/** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call, and the wait a request every half second besides. */
+/** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call. */
 export const contentLimits = { initialize: { total: 2_000, perNode: 100 }, wait: { total: 5_000, perNode: 250 } } as const satisfies Readonly<Record<string, GateLimits>>;
 
 /** The work of a workspace's start. */
@@ -45,6 +45,8 @@ export class Content {
   readonly #options: ContentOptions;
   readonly #initializing = new Gate(contentLimits.initialize);
   readonly #waiting = new Gate(contentLimits.wait);
+  /** Whose volume from a snapshot was told of: they may be initialized again. */
+  readonly #restored = new WeakSet<WorkspaceRecord>();
 
   constructor(options: ContentOptions) {
     this.#options = options;
@@ -62,21 +64,28 @@ export class Content {
   /** Waits until the workspace answers and its content is there, and notes that it was ready. Rejects only when it is overtaken. */
   async waitForReady(record: WorkspaceRecord, permit: Permit): Promise<void> {
     try {
+      await this.#answers(record, permit);
       await this.#waiting.run(record.facts.nodeName, permit.signal, () => this.#wait(record, permit));
     } catch (error) {
       await this.#fail(record, permit, error, "cannot wait for workspace to initialize");
       return;
     }
     const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
-    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("housekeeping")), permit, this.#options);
+    // With the finalizations: who was never ready is not backed up.
+    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("finalization")), permit, this.#options);
     this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
   }
 
-  async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
-    const { nodes, probe, urlOf } = this.#options;
-    const { id, nodeName } = record.facts;
+  /** It may take half an hour, and needs no call meanwhile: questions have a bound of their own. */
+  async #answers(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    const { probe, urlOf } = this.#options;
     const url = await urlOf(record);
-    if (url !== undefined) await probe.ready(url, permit.signal);
+    if (url !== undefined) await probe.ready(url, record.facts.nodeName, permit.signal);
+  }
+
+  async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    const { nodes } = this.#options;
+    const { id, nodeName } = record.facts;
     for (let inits = 0; ; inits++) {
       try {
         await this.#persist(permit, () => nodes.waitForInit(nodeName, id, permit.signal));
@@ -96,8 +105,7 @@ export class Content {
       const request = await this.#request(record);
       const origin = originOf(request);
       const encoded = this.#withQuota(request, facts.workspaceClass);
-      // A pod that has a place has its volumes.
-      if (origin.volumeSnapshot) metrics.volumeRestored(facts, (clock.now() - facts.createdAt) / 1000);
+      if (origin.volumeSnapshot) this.#tellRestored(record);
       const began = clock.monotonic();
       try {
         await this.#persist(permit, () => nodes.initWorkspace(facts.nodeName, encoded, permit.signal));
@@ -110,6 +118,14 @@ export class Content {
       if (origin.backup) metrics.restore(facts, true);
       metrics.initialized(facts, (clock.monotonic() - began) / 1000);
     });
+  }
+
+  /** A pod that has a place has its volumes. */
+  #tellRestored(record: WorkspaceRecord): void {
+    const { clock, metrics } = this.#options;
+    if (this.#restored.has(record)) return;
+    this.#restored.add(record);
+    metrics.volumeRestored(record.facts, (clock.now() - record.facts.createdAt) / 1000);
   }
 
   async #request(record: WorkspaceRecord): Promise<Uint8Array> {

@@ -80,7 +80,8 @@ export class Finalization {
    * @param last for the last write, which is seen by all, ourselves too, before it is answered: it must not be overtaken by its own effect.
    */
   finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {
-    return this.#gate.run(record.facts.nodeName, permit.signal, () => this.#finalize(record, resume, permit, last));
+    // Those on no node wait for none.
+    return this.#gate.run(record.facts.nodeName || record.uid, permit.signal, () => this.#finalize(record, resume, permit, last));
   }
 
   async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {

@@ -8,10 +8,11 @@ import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { Finalization } from "../../../src/main/lifecycle/finalization.ts";
+import { Finalization, finalizationLimits } from "../../../src/main/lifecycle/finalization.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { workspaceResult } from "../../support/results.ts";
+import { until } from "../../support/until.ts";
 import { deletedPod, type RawPod } from "../workers/pods.ts";
 
 const limitMs = 600_000;
@@ -115,7 +116,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, metrics, ending, run, outcome };
+  return { clock, did, pod, metrics, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -277,6 +278,14 @@ test("where the pod has no room for the Git status, the end is written without i
   await run();
   assert.deepEqual(outcome(), { backupComplete: true });
   assert.deepEqual(metrics, ["backup true", "finalized"]);
+});
+
+test("workspaces on no node do not wait for each other", async () => {
+  const { clock, finalization, record, permit, last, did, ending } = setup({ facts: { nodeName: "" }, dispose: [14] });
+  const hanging = Array.from({ length: finalizationLimits.perNode + 1 }, (_, i) => finalization.finalize({ ...record, uid: `uid-${i}` }, false, permit, last).catch(() => {}));
+  await until("all have begun", () => did.filter((step) => step === begun).length === hanging.length);
+  ending.abort();
+  await passing(clock, Promise.all(hanging));
 });
 
 test("whoever is overtaken writes no end", async () => {
