@@ -10,6 +10,7 @@ import type { WorkspaceClass } from "../config/types.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
+import { maxWritten } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { ReadyProbe } from "./probe.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
@@ -33,8 +34,6 @@ const retryEveryMs = 5_000;
 const retryForMs = 2 * 60_000;
 /** Bytes of what others said that are logged. */
 const maxLogged = 500;
-/** Bytes of a failure that are written down; all annotations of a pod share 256 KiB. */
-const maxFailure = 2_048;
 /** Content that the node daemon does not know of is asked for again so many times. */
 const maxInits = 3;
 /** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call. */
@@ -174,7 +173,7 @@ export class Content {
 
 /** What makes a workspace a failed one. @param text cut to 2 KiB: what others said can be as long as they like. */
 export function failure(text: string): AnnotationChanges {
-  return { [annotations.explicitFail]: withinBytes(text, maxFailure), [annotations.failedBeforeStopping]: "true" };
+  return { [annotations.explicitFail]: withinBytes(text, maxWritten.failure), [annotations.failedBeforeStopping]: "true" };
 }
 
 /** Where content comes from, as far as metrics tell. @throws Error if the request can not be read. */
