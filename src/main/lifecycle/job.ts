@@ -191,7 +191,7 @@ export class Job {
       case "waitForReady":
         return content.waitForReady(this.#record, permit);
       case "finalizeContent":
-        return finalization.finalize(this.#record, action.resume, permit);
+        return finalization.finalize(this.#record, action.resume, permit, this.#permit);
       case "recreatePod":
         return recreation.recreate(this.#record, permit);
       default:

@@ -16,6 +16,8 @@ const settle = async (): Promise<void> => {
 interface Doing {
   readonly what: string;
   readonly permit: Permit;
+  /** For its last write. */
+  readonly last: Permit;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -24,9 +26,9 @@ function setup() {
   const doing: Doing[] = [];
   const failed: string[] = [];
   const term = { leads: true, ending: new AbortController() };
-  const act = async (what: string, permit: Permit): Promise<void> => {
+  const act = async (what: string, permit: Permit, last = permit): Promise<void> => {
     const done = Promise.withResolvers<void>();
-    doing.push({ what, permit, done });
+    doing.push({ what, permit, last, done });
     return done.promise;
   };
   const record = recordOf("u", { phase: CREATING, everReady: false });
@@ -38,7 +40,7 @@ function setup() {
       },
     },
     content: { initialize: (_record, permit) => act("initialize", permit), waitForReady: (_record, permit) => act("wait", permit) },
-    finalization: { finalize: (_record, _resume, permit) => act("finalize", permit) },
+    finalization: { finalize: (_record, _resume, permit, last) => act("finalize", permit, last) },
     recreation: { recreate: (_record, permit) => act("recreate", permit) },
     term: { signal: term.ending.signal, goesOn: () => term.leads }, since: 0, clock, random: () => 1, onFailed: (_record, what) => failed.push(what),
   });
@@ -86,6 +88,16 @@ test("what takes long runs beside, once, and is cancelled when it is overtaken",
   assert.deepEqual(whats().slice(3), ["addFinalizer"], "not begun again");
   await change([], { backupComplete: true });
   assert.equal(doing[2]?.permit.signal.aborted, true);
+});
+
+test("the end of a content cancels what is done for it, but not the write that tells of it, until the pod is gone", async () => {
+  const { change, record, doing, job } = setup();
+  await change([finalize], { phase: STOPPING, deletedAt: 1 });
+  record.stopped = true;
+  await change([], { backupComplete: true });
+  assert.deepEqual([doing[0]?.permit.signal.aborted, doing[0]?.last.signal.aborted], [true, false]);
+  job.end();
+  assert.equal(doing[0]?.last.signal.aborted, true);
 });
 
 test("what fails is tried again after a while, and at once if something else is to be done", async () => {
