@@ -1,8 +1,10 @@
 /** Looks at workspaces whose time is over: what they decide on, how many there are at a time, and how often. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { textAt } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
+import { metadataIn } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Deadlines } from "../../../src/main/lifecycle/deadlines.ts";
 import { Reckoning } from "../../../src/main/lifecycle/elapsed.ts";
@@ -78,8 +80,7 @@ class Setup {
   }
 
   #ofPod(pod: Uint8Array): WorkspaceRecord {
-    const { metadata } = JSON.parse(Buffer.from(pod).toString()) as { metadata: { uid: string } };
-    const record = this.records.get(metadata.uid);
+    const record = this.records.get(textAt(metadataIn(pod), "uid"));
     assert.ok(record);
     return record;
   }
