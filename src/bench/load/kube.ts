@@ -169,6 +169,13 @@ export class Cluster {
     return asObject(pod) ?? {};
   }
 
+  /** The API server's version: it grows by one with each write of anything (etcd's revision); a patch that changes nothing is no write. */
+  async version(): Promise<number> {
+    const { code, text } = await this.send("GET", `${this.#path("pods")}?limit=1`);
+    if (code !== 200) throw new Error(`GET pods: ${code} ${reason(text)}`);
+    return Number(stringAt(objectAt(parsed(text), "metadata"), "resourceVersion"));
+  }
+
   /** The pods that a label selector selects. */
   async pods(selector: string): Promise<readonly FoundPod[]> {
     const found: FoundPod[] = [];

@@ -2,7 +2,7 @@
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
 import type { ApiPool } from "../load/api-pool.ts";
-import { idPlaceholder, runSchema } from "../load/called.ts";
+import { runSchema } from "../load/called.ts";
 import type { Called, CallRun, Target, Work } from "../load/called.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
@@ -10,19 +10,14 @@ import type { Endpoint } from "../load/grpc-stream.ts";
 import { callUnary } from "../load/grpc-unary.ts";
 import type { CallEnd } from "../load/grpc-unary.ts";
 import { drive } from "../load/pace.ts";
+import { tasksOf } from "../load/tasks.ts";
+import type { Task } from "../load/tasks.ts";
 import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
 const fetchSchema = z.object({ endpoint: endpointSchema, path: z.string(), requests: z.array(z.instanceof(Uint8Array)) });
 const openApiSchema = z.object({ kubeconfig: z.string(), connections: z.number() });
-
-/** A call. */
-interface Task {
-  readonly path: string;
-  readonly request: Uint8Array;
-  readonly answer?: Uint8Array | undefined;
-}
 
 /** What is found out beside the delays. */
 interface Sums {
@@ -108,22 +103,6 @@ async function run({ target, work, pace }: CallRun): Promise<Called> {
   clearTimeout(timer);
   order.end();
   return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered };
-}
-
-function tasksOf(work: Work): (n: number) => Task {
-  if (work.kind === "tasks") {
-    const { tasks } = work;
-    return (n) => {
-      const task = tasks[n % tasks.length];
-      if (!task) throw new Error("there is nothing to call");
-      return task;
-    };
-  }
-  const template = Buffer.from(work.request.buffer, work.request.byteOffset, work.request.byteLength).toString("latin1");
-  return (n) => {
-    const id = work.ids[n] ?? "";
-    return { path: work.path.replaceAll(idPlaceholder, id), request: Buffer.from(template.replaceAll(idPlaceholder, id), "latin1") };
-  };
 }
 
 /** Which calls come before which of another run. */
