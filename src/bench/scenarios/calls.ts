@@ -15,7 +15,7 @@ import type { Side, Sides, Turns } from "../load/turns.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
 import { measured } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { limitsOf, ms, shares } from "../report/limits.ts";
 import { percentilePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
@@ -77,7 +77,7 @@ export const calls: Scenario = {
     return {
       figures: measured({ calls_per_s: callsPerSecond(found), failed: turns.reduce((sum, { failed }) => sum + failed, 0), unchanged: found.reduce((sum, { unchanged }) => sum + unchanged, 0), ...Object.fromEntries(found.flatMap((one) => Object.entries(figuresOf(one)))) }),
       notes: [
-        ...limits(lab.usage, from, to, Math.max(...turns.map(({ share }) => share))),
+        ...limitsOf(lab.usage, turns.flatMap(({ spans }) => spans), Math.max(...turns.map(({ share }) => share))),
         ...found.flatMap(notesOf), ...left, budgetNote(lab),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
         shares(lab.usage, from, to),
