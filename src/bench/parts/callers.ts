@@ -25,7 +25,7 @@ interface Sums {
   bytes: number;
 }
 
-/** Makes single calls; never rejects. */
+/** Makes single calls. Rejects only for a call that can not be made at all, such as one that is too large. */
 interface Sender {
   send(task: Task, slot: number, sums: Sums): Promise<CallEnd>;
   /** Ends the calls that are under way. */
@@ -91,17 +91,22 @@ async function run({ target, work, pace }: CallRun): Promise<Called> {
   const share = loadShare();
   const make = async (n: number, slot: number): Promise<CallEnd> => {
     await order.before(n);
-    const end = await sender.send(taskOf(n), slot, sums);
-    if (end.ok && n < answered.length) answered[n] = 1;
-    order.over(n);
-    return end;
+    try {
+      const end = await sender.send(taskOf(n), slot, sums);
+      if (end.ok && n < answered.length) answered[n] = 1;
+      return end;
+    } finally {
+      order.over(n);
+    }
   };
   const duration = pace.kind === "once" ? 0 : pace.seconds * 1000;
   const until = (pace.kind === "rate" ? Math.max(0, pace.startAt - machineNow()) : 0) + duration + graceMs;
   const timer = setTimeout(() => sender.giveUp(), until);
-  const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } });
-  clearTimeout(timer);
-  order.end();
+  const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } }).finally(() => {
+    clearTimeout(timer);
+    // Also after a failure: other runs wait for this one's calls.
+    order.end();
+  });
   return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered };
 }
 

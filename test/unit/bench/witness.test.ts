@@ -1,12 +1,10 @@
 /** Tests of the witness of starts: what one interrupted watch could not see is no excuse for those after it. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Witness } from "../../../src/bench/load/witness.ts";
+import { plainKubeconfig } from "../../support/plain-kubeconfig.ts";
 import { startScriptedServer } from "../../support/scripted-http.ts";
 import { until } from "../../support/until.ts";
 
@@ -22,13 +20,8 @@ test("a watch that was ended has not seen everything, the next one has", async (
   const daemon = createServer();
   daemon.on("stream", (stream) => stream.on("error", () => {}).respond({ ":status": 200, "content-type": "application/grpc" }));
   await new Promise<void>((resolve) => void daemon.listen(0, "127.0.0.1", resolve));
-  const folder = await mkdtemp(join(tmpdir(), "wsmand-witness-"));
-  t.after(async () => {
-    daemon.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  const kubeconfig = join(folder, "kubeconfig");
-  await writeFile(kubeconfig, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "c", clusters: [{ name: "c", cluster: { server: `http://${api.address}` } }], users: [{ name: "c", user: {} }], contexts: [{ name: "c", context: { cluster: "c", user: "c" } }] }));
+  t.after(() => void daemon.close());
+  const kubeconfig = await plainKubeconfig(t, api.address);
   const address = daemon.address();
   const port = typeof address === "object" && address ? address.port : 0;
 
