@@ -11,6 +11,7 @@ import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
 import { Part } from "./parts/part.ts";
 import { startProgram } from "./parts/program.ts";
+import { toolName } from "./report/limits.ts";
 import { Usage } from "./report/usage.ts";
 
 /** Node that the built-in cluster does not have: nobody runs these pods. */
@@ -41,6 +42,7 @@ export class Lab implements AsyncDisposable {
     this.signal = signal;
     this.#say = say;
     this.#ending.defer(() => this.usage.stop());
+    this.usage.watch(toolName, process.pid);
   }
 
   /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
