@@ -133,7 +133,7 @@ test("a value out of range, too long, or that makes no sense, is refused by its 
   const enums = [2n, -1n, 2_147_483_647n, -2_147_483_648n];
   const cases: (readonly [method: string, message: Uint8Array, expected: RegExp])[] = [
     ...enums.flatMap((value) => [["StopWorkspace", withId(varint(2, value)), /policy/], ["ControlAdmission", withId(varint(2, value)), /level/], ["ControlPort", Buffer.concat([withId(varint(2, 1n)), Buffer.from([0x1a, 2 + varint(3, value).length, 8, 80]), varint(3, value)]), /visibility/]] as const),
-    ...["", "0x10", "1h ", "１h", "1h\n", "9999999999h", "-", "1", "NaN", "1ns".repeat(50), "x".repeat(100_000)].map((duration) => ["SetTimeout", encoded.timeout(duration), /^invalid duration "/] as const),
+    ...["", "0x10", "1h ", "１h", "1h\n", "9999999999h", "-", "1", "NaN", "1ns".repeat(50), "x".repeat(60_000)].map((duration) => ["SetTimeout", encoded.timeout(duration), /^invalid duration "/] as const),
     ...[0, 65_536, 4_294_967_295].map((port) => ["ControlPort", encoded.port({ port }), new RegExp(`^port ${port} is out of range`)] as const),
     ["ControlPort", withId(varint(2, 1n)), /^spec is required/],
     ...["", "ssh-ed25519", `${secretSshKey()}\n${secretSshKey()}`, "-----BEGIN PRIVATE KEY-----", `# ${secretSshKey()}`, `${secretSshKey()}${"x".repeat(20_000)}`].map((key) => ["UpdateSSHKey", encoded.keys([secretSshKey(), key]), /^keys\[1\] /] as const),
@@ -209,6 +209,19 @@ test("ten thousand environment variables are all on the pod; sixteen mebibytes a
     const more = await setup.client.wsman("StartWorkspace", Buffer.concat([large(16 * mebi - 8), Buffer.alloc(16)]));
     assert.deepEqual([more.code, /larger than max/.test(more.details)], [code.RESOURCE_EXHAUSTED, true]);
     assert.match((await setup.client.wsman("StartWorkspace", large(1.4 * mebi))).details, /: envvars: take 14\d+ bytes on the pod, and may take 1048576\.$/);
+  });
+});
+
+test("sixteen mebibytes of small members, one of them not UTF-8, are refused by every call before they are decoded", async (t) => {
+  const setup = await startCalls(t, cluster);
+  const many = Buffer.concat([Buffer.alloc(16 * mebi - 3, Buffer.of(0x12, 0)), Buffer.of(0x0a, 1, 0xff)]);
+  const refused = /^the request takes 16777216 bytes, and may take (?:65536|524288|1572864)$/;
+  await changesNothing(setup, async () => {
+    for (const method of [...Object.keys(rests), "GetWorkspaces", "Subscribe", "StartWorkspace", "DeleteVolumeSnapshot"]) {
+      const { code: got, details } = await call(setup.client, method, many);
+      assert.deepEqual([got, refused.test(details)], [INVALID_ARGUMENT, true], `${method}: ${details}`);
+    }
+    assert.match((await setup.client.unary("/registryfacade.SpecProvider/GetImageSpec", many)).details, refused);
   });
 });
 
