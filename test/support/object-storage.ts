@@ -9,13 +9,14 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { freePort } from "./control-plane.ts";
+import { secret } from "./secrets.ts";
 import { until } from "./until.ts";
 
 /** Why tests with a real server are skipped; false: they are not. */
 export const noObjectStorage: string | false = binarySource() === undefined ? "there is no S3 server: set WSMAND_TEST_VERSITYGW to a versitygw binary" : false;
 
-/** The keys that it takes. */
-export const storageKeys = { accessKey: "AKIATESTS", secretKey: "the-secret-key-of-the-tests" } as const;
+/** The keys that it takes. The first one is a name: links show it. */
+export const storageKeys = { accessKey: "AKIATESTS", secretKey: secret("storage-key") } as const;
 
 /** A server that runs. */
 export interface ObjectServer {
