@@ -91,7 +91,7 @@ test("an ID that is no workspace's is not found by any call, whatever pods there
   const setup = await startCalls(t, cluster);
   await started(setup.client);
   const others = await addOthers(setup.api);
-  const hostile = ["ws-instance-1", "INSTANCE-1", "instance-1 ", "instance-1\0", "../pods/ws-other", "ws-other?x=1", "%2e%2e%2fws-other", "constructor", "__proto__", "toString", "\u202einstance-1", "a\r\nb: c", "😀", "*", "x".repeat(15 * mebi)];
+  const hostile = ["ws-instance-1", "INSTANCE-1", "instance-1 ", "instance-1\0", "../pods/ws-other", "ws-other?x=1", "%2e%2e%2fws-other", "constructor", "__proto__", "toString", "\u202einstance-1", "a\r\nb: c", "😀", "*", "x".repeat(60_000)];
   await changesNothing(setup, async () => {
     for (const [method, rest] of Object.entries(rests)) {
       for (const given of [...others, ...hostile]) {
@@ -168,7 +168,7 @@ test("a start is refused by the names of all fields that are wrong, and makes ne
     ["initializer", {}, { initializer: undefined }], ["initializer", {}, { initializer: {} }], ["initializer", {}, { initializer: { git: { config: { authPassword: secret("git-password").repeat(20_000) } } } }],
     ["ports", {}, { ports: [{ port: 4_294_967_295 }] }], ["ports", {}, { ports: Array.from({ length: 70_000 }, (_, i) => ({ port: (i % 65_535) + 1 })) }],
     ["envvars", {}, { envvars: [{ name: "A", value: `${secret("variable")}\0` }] }], ["envvars", {}, { envvars: [{ name: "A\0", value: "x" }] }], ["envvars", {}, { envvars: [{ name: long, secret: { secretName: "../../s", key: ".." } }] }],
-    ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(45_000) }] }], ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(5_000) }] }],
+    ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(45_000) }] }], ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(5_100) }] }],
     ["timeout", {}, { timeout: long }], ["git", {}, { git: { username: long } }], ["class", {}, { class: long }],
     ["volume_snapshot", {}, { ...claim, volumeSnapshot: { volumeSnapshotName: "../pods/x" } }], ["volume_snapshot", {}, { ...claim, volumeSnapshot: { volumeSnapshotName: "a", volumeSnapshotHandle: long } }],
     ["ssh_public_keys", {}, { sshPublicKeys: Array.from({ length: 3000 }, () => secretSshKey()) }],
