@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, test, type TestContext } from "node:test";
 import { Client, credentials, Metadata, status as code } from "@grpc/grpc-js";
+import { asIs } from "../../src/domain/as-is.ts";
 import { systemClock } from "../../src/domain/clock.ts";
 import { silentLog, type Log } from "../../src/domain/log.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { beginTracing } from "../../src/main/tracing/begin.ts";
-import { asIs } from "../../src/main/grpc/client.ts";
 import { startTracing } from "../../src/main/tracing/open-telemetry.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { TestCollector, type CollectedSpan } from "../support/collector.ts";
