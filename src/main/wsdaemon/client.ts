@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import { Client, credentials, Metadata, status as codes } from "@grpc/grpc-js";
 import type { ChannelCredentials, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
 import { LRUCache } from "lru-cache";
+import { asIs } from "../../domain/as-is.ts";
 import { RemoteError, WsmanError, messageOf } from "../../domain/errors.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
-import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
+import { connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 
 /** How daemons are reached. */
 export interface NodeDaemonOptions {
