@@ -1,6 +1,5 @@
 /** Scenario lifecycle: workspaces come and go at a rate, each with its whole life, beside others that live on. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
 import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { annotations } from "../../domain/names.ts";
@@ -11,12 +10,9 @@ import type { Lived, RunLives } from "../load/life-results.ts";
 import { requestCounts, requestsBetween } from "../load/request-counts.ts";
 import { metrics } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
-import { measured } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
-import { percentilePlot } from "../report/plot.ts";
-import { usagePlots } from "../report/usage-plots.ts";
-import type { Outcome, Scenario } from "./scenario.ts";
-import { budgetNote } from "./start-report.ts";
+import { lifecycleOutcome } from "./lifecycle-report.ts";
+import type { LivesFound } from "./lifecycle-report.ts";
+import type { Scenario } from "./scenario.ts";
 
 /** From RUNNING to the stop, and what node daemons take for contents, milliseconds. */
 const stayMs = 2000;
@@ -32,18 +28,6 @@ const nothing = z.undefined();
 
 /** The built-in cluster's node daemons, as it tells of them. */
 const nodesSchema = z.object({ daemons: z.array(z.object({ workspaces: z.array(z.object({ owner: z.string() })) })), objects: z.array(z.string()) });
-
-/** What a run found. */
-interface Found {
-  readonly lived: Lived;
-  /** Requests to the API server; undefined if the daemon does not tell. */
-  readonly requests: readonly (readonly [string, number])[] | undefined;
-  readonly leftBehind: number;
-  readonly backups: { readonly missing: number; readonly twice: number };
-  /** On the machine's clock: of the rest before, and of the lives. */
-  readonly rest: readonly [number, number];
-  readonly load: readonly [number, number];
-}
 
 export const lifecycle: Scenario = {
   summary: "whole lives at --rate: started, initialized, stopped, backed up, gone, on kubelets and node daemons, beside --workspaces that live on",
@@ -72,7 +56,7 @@ export const lifecycle: Scenario = {
     const left = await leftBehind(lab);
     const backups = lab.ownsAll && lived.ran.length <= maxObjects ? await backupsOf(lab, lived) : { missing: lived.unsaved, twice: 0 };
     await lab.cluster.removeStarted();
-    return outcome(lab, { lived, requests: after.size === 0 ? undefined : requestsBetween(before, after), leftBehind: left, backups, rest, load: [from, to] });
+    return lifecycleOutcome(lab, { lived, requests: after.size === 0 ? undefined : requestsBetween(before, after), leftBehind: left, backups, rest, load: [from, to] });
   },
 };
 
@@ -144,46 +128,11 @@ async function nodesOf(lab: Lab): Promise<z.infer<typeof nodesSchema>> {
 }
 
 /** Backups that are not in the storage of workspaces that ran, and workspaces that were backed up more than once. */
-async function backupsOf(lab: Lab, { ran }: Lived): Promise<Found["backups"]> {
+async function backupsOf(lab: Lab, { ran }: Lived): Promise<LivesFound["backups"]> {
   const counts = new Map<string, number>();
   for (const url of (await nodesOf(lab)).objects) {
     const [, owner, id, object = ""] = url.split("/");
     if (owner === lab.cluster.owner && id !== undefined && object.startsWith("backup-")) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   return { missing: ran.filter((id) => !counts.has(id)).length, twice: ran.filter((id) => (counts.get(id) ?? 0) > 1).length };
-}
-
-function outcome(lab: Lab, { lived, requests, leftBehind: left, backups, rest, load: [from, to] }: Found): Outcome {
-  const [start, startOverhead, stop, stopOverhead, late] = [lived.start, lived.startOverhead, lived.stop, lived.stopOverhead, lived.late].map((packed) => decodeFromCompressedBase64(packed));
-  const at = (histogram: typeof start, percentile: number): number => (histogram ? ms(histogram, percentile) : Number.NaN);
-  const perLife = (keep: (request: string) => boolean): number | undefined => requests && requests.filter(([request]) => keep(request)).reduce((sum, [, count]) => sum + count, 0) / lived.started;
-  const [cost, restCost] = [lab.usage.cost("daemon", from, to), lab.usage.cost("daemon", ...rest)];
-  return {
-    figures: measured({
-      start_to_running_p50_ms: at(start, 50), start_to_running_p99_ms: at(start, 99), start_to_running_overhead_p50_ms: at(startOverhead, 50), start_to_running_overhead_p99_ms: at(startOverhead, 99),
-      stop_to_stopped_p50_ms: at(stop, 50), stop_to_stopped_p99_ms: at(stop, 99), stop_to_stopped_overhead_p50_ms: at(stopOverhead, 50), stop_to_stopped_overhead_p99_ms: at(stopOverhead, 99),
-      api_requests_per_life: perLife(isNoEvent), events_per_life: perLife((request) => !isNoEvent(request)),
-      lives: lived.started, lost: lived.lost, failures: lived.failures, failed: lived.failed, pods_twice: lived.twice,
-      stopped_missing: lived.stoppedMissing, stopped_again: lived.again, told_after_stopped: lived.afterwards, stopped_early: lived.early,
-      left_behind: left, backups_missing: backups.missing, backups_twice: backups.twice,
-      daemon_cpu_percent: cost && cost.cpu * 100, daemon_cpu_ms_per_life: cost && cost.cpuMs / lived.started, rest_cpu_percent: restCost && restCost.cpu * 100, rest_rss_mb: restCost?.rssMb, rss_mb: cost?.rssMb,
-    }),
-    notes: [
-      ...limits(lab.usage, from, to, lived.share, late), ...lived.problems,
-      ...(requests ? [`requests per life: ${requests.map(([request, count]) => `${request} ${(count / lived.started).toFixed(2)}`).join(", ")}`] : []),
-      ...(lived.interrupted ? ["the bare watch was ended by the API server: overheads are of those workspaces that it saw"] : []),
-      ...(lab.ownsAll ? [] : ["what the node daemons took is part of the overheads, and no workspaces were made that live on"]),
-      budgetNote(lab), ...(lab.signal.aborted ? ["ended early by the user"] : []), shares(lab.usage, from, to),
-    ],
-    plots: [
-      percentilePlot("From StartWorkspace to RUNNING, and from StopWorkspace to STOPPED, by percentile", { ...(start && { start }), ...(stop && { stop }) }),
-      percentilePlot("The same above what cluster and node daemon take", { ...(startOverhead && { start: startOverhead }), ...(stopOverhead && { stop: stopOverhead }) }),
-      ...usagePlots(lab, ["daemon", "API server", "lifer"], rest[0], to),
-    ],
-  };
-}
-
-/** Kubernetes Events are written when there is time for them. */
-function isNoEvent(request: string): boolean {
-  return !request.endsWith(" events");
 }
