@@ -169,6 +169,21 @@ test("without tracing statuses have no headers", async (t) => {
   assert.deepEqual(collector.bodies, []);
 });
 
+test("a call that is refused claims nothing of what is published later", async (t) => {
+  const { client, collector, call, finish } = await setup(t);
+  await call("wsman.WorkspaceManager/StartWorkspace", start(), { traceparent });
+  await assert.rejects(call("wsman.WorkspaceManager/SetTimeout", wsman.SetTimeoutRequest.encode({ id: "instance-1", duration: "soon" }).finish(), {}), /invalid duration/);
+  const stream = client.subscribe().read();
+  await stream.headers;
+  await call("wsman.WorkspaceManager/MarkActive", wsman.MarkActiveRequest.encode({ id: "instance-1" }).finish(), {});
+  await call("wsman.WorkspaceManager/UpdateSSHKey", wsman.UpdateSSHKeyRequest.encode({ id: "instance-1", keys: [] }).finish(), {});
+  await call("wsman.WorkspaceManager/StopWorkspace", wsman.StopWorkspaceRequest.encode({ id: "instance-1" }).finish(), { traceparent: `00-${clientTrace.replace("0", "1")}-${clientSpan}-01` });
+  await until("the subscriber knows", () => stream.messages.length > 0);
+  await finish();
+  const [refused] = collector.named("wsman.WorkspaceManager/SetTimeout");
+  assert.deepEqual(collector.named("publish status").filter(({ traceId }) => traceId === refused?.traceId), []);
+});
+
 test("tracing is on where a collector is named, and nothing forbids it", async () => {
   const on = async (endpoint: string | undefined, variables: Readonly<Record<string, string>>): Promise<boolean> => {
     const tracing = await beginTracing({ endpoint }, variables, silentLog);
@@ -176,6 +191,9 @@ test("tracing is on where a collector is named, and nothing forbids it", async (
     return tracing !== undefined;
   };
   const url = "http://127.0.0.1:1";
+  const log = new MemoryLog();
+  await (await beginTracing({ endpoint: url }, { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }, log))?.close(0);
+  assert.match(log.lines.find(({ level }) => level === "warn")?.message ?? "", /http\/protobuf/);
   assert.deepEqual(
     [await on(undefined, {}), await on(url, {}), await on(undefined, { OTEL_EXPORTER_OTLP_ENDPOINT: url }), await on(undefined, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url }), await on(url, { OTEL_SDK_DISABLED: "true" }), await on(url, { OTEL_TRACES_EXPORTER: "none" })],
     [false, true, true, true, false, false],

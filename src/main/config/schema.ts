@@ -6,7 +6,6 @@ import { manager, tls } from "./schema-manager.ts";
 import { storage } from "./schema-storage.ts";
 import { logFormats, logLevels } from "./types.ts";
 import type { Config, RateLimit, WsmandConfig } from "./types.ts";
-import { isUrl } from "./url-template.ts";
 
 /** What the defaults depend on. */
 export interface SchemaDefaults {
@@ -47,7 +46,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
     drainTimeout: durationWithDefault(30_000),
     log: section({ level: choice(logLevels, "info"), format: choice(logFormats, "json") }),
     tracing: section({
-      endpoint: optionalCheckedText((url) => (isUrl(url) ? undefined : "must be a URL")),
+      endpoint: optionalCheckedText((url) => (/^https?:\/\//.test(url) && URL.canParse(url) ? undefined : "must be a URL that begins with http:// or https://")),
       sampleRatio: optionalNumber({ min: 0, max: 1, whole: false }),
     }),
   });
