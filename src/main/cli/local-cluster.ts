@@ -6,6 +6,7 @@ import { labels } from "../../domain/names.ts";
 import { startEmbeddedCluster, type EmbeddedCluster as Cluster, type NodeDaemons, type NodeDaemonsOptions } from "../../embedded/index.ts";
 import { faultAnnotation } from "../../embedded/kubelet/faults.ts";
 import { record } from "../../embedded/kubelet/json.ts";
+import type { NodeFault } from "../../embedded/wsdaemon/faults.ts";
 import { checkReadable } from "../config/files.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions } from "./seams.ts";
 
@@ -20,7 +21,7 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
     nodeDaemons: await nodeDaemonsOf(options),
     demo: demo > 0 && { ...life, workspaces: demo },
   });
-  if (options.slowNodeDaemons && cluster.nodeDaemons) takeTime(cluster.nodeDaemons, speed ?? 1);
+  if (options.slowNodeDaemons) takeTime(cluster.nodeDaemons, speed);
   try {
     const file = await kubeconfigFile(kubeconfigPath);
     await cluster.writeKubeconfig(file.path);
@@ -44,9 +45,10 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
 const internal = 13;
 
 /** Lets node daemons be as slow as if there were contents to copy, and fail to save some. */
-function takeTime({ faults }: NodeDaemons, speed: number): void {
-  faults.add({ method: "DisposeWorkspace", percent: 4, delayMs: 3000 / speed, code: internal, message: "upload to object storage failed: 503 Slow Down" });
-  for (const [method, delayMs] of [["InitWorkspace", 5000], ["DisposeWorkspace", 4000], ["TakeSnapshot", 1500], ["BackupWorkspace", 1500]] as const) faults.add({ method, delayMs: delayMs / speed });
+function takeTime(nodes: NodeDaemons | undefined, speed = 1): void {
+  const add = (fault: NodeFault): void => void nodes?.faults.add(fault);
+  add({ method: "DisposeWorkspace", percent: 4, delayMs: 3000 / speed, code: internal, message: "upload to object storage failed: 503 Slow Down" });
+  for (const [method, delayMs] of [["InitWorkspace", 5000], ["DisposeWorkspace", 4000], ["TakeSnapshot", 1500], ["BackupWorkspace", 1500]] as const) add({ method, delayMs: delayMs / speed });
 }
 
 /** The kubelet looks for faults on the pod. */
