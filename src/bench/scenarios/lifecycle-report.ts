@@ -31,7 +31,7 @@ export function lifecycleOutcome(lab: Lab, found: LivesFound): Outcome {
 function figuresOf(lab: Lab, { lived, requests, leftBehind, backups, rest, load }: LivesFound): Figures {
   return measured({
     ...delayFigures("start_to_running", lived.start), ...delayFigures("start_to_running_overhead", lived.startOverhead), ...delayFigures("stop_to_stopped", lived.stop), ...delayFigures("stop_to_stopped_overhead", lived.stopOverhead),
-    api_requests_per_life: perLife(lived, requests, isNoEvent), events_per_life: perLife(lived, requests, (request) => !isNoEvent(request)),
+    api_requests_per_life: perLife(lived, requests, isForLife), events_per_life: perLife(lived, requests, isEvent),
     lives: lived.started, lost: lived.lost, failures: lived.failures, failed: lived.failed, pods_twice: lived.twice,
     stopped_missing: lived.stoppedMissing, stopped_again: lived.again, told_after_stopped: lived.afterwards, stopped_early: lived.early,
     left_behind: leftBehind, backups_missing: backups.missing, backups_twice: backups.twice,
@@ -54,8 +54,13 @@ function perLife({ started }: Lived, requests: LivesFound["requests"], keep: (re
 }
 
 /** Kubernetes Events are written when there is time for them. */
-function isNoEvent(request: string): boolean {
-  return !request.endsWith(" events");
+function isEvent(request: string): boolean {
+  return request.endsWith(" events");
+}
+
+/** The leader's Lease costs the same without any workspace. */
+function isForLife(request: string): boolean {
+  return !isEvent(request) && !request.endsWith(" leases");
 }
 
 function notesOf(lab: Lab, { lived, requests, load: [from, to] }: LivesFound): readonly string[] {
