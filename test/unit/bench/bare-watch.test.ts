@@ -15,9 +15,15 @@ test("a watch that is ended at once or can not be begun is begun again after gro
   const watches: ServerResponse[] = [];
   api.respond = (request, response) => {
     const isWatch = (request.url ?? "").includes("watch=1");
-    if (!isWatch && watches.length === 2 && listsToFail-- > 0) return void response.writeHead(500).end();
+    if (!isWatch && watches.length === 2 && listsToFail-- > 0) {
+      response.writeHead(500).end();
+      return;
+    }
     response.writeHead(200, { "content-type": "application/json" });
-    if (!isWatch) return void response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
+    if (!isWatch) {
+      response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
+      return;
+    }
     response.flushHeaders();
     if (watches.push(response) <= 2) response.end();
   };

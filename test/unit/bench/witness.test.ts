@@ -13,7 +13,10 @@ test("a watch that was ended has not seen everything, the next one has", async (
   const watches: ServerResponse[] = [];
   api.respond = (request, response) => {
     response.writeHead(200, { "content-type": "application/json" });
-    if (!(request.url ?? "").includes("watch=1")) return void response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
+    if (!(request.url ?? "").includes("watch=1")) {
+      response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
+      return;
+    }
     response.flushHeaders();
     watches.push(response);
   };
