@@ -1,4 +1,6 @@
 /** From a configuration to a running daemon: what `wsmand run` starts. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { systemClock } from "../domain/clock.ts";
 import type { Log } from "../domain/log.ts";
 import type { Environment } from "./config/env.ts";
@@ -9,6 +11,7 @@ import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
 import { readLogin } from "./kube/kubeconfig.ts";
+import { electionIdentity } from "./lifecycle/leader.ts";
 import { beginTracing } from "./tracing/begin.ts";
 import { findKubeSource, type KubeSource } from "./kube/source.ts";
 
@@ -62,6 +65,7 @@ function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" |
     drainTimeoutMs: wsmand.drainTimeout,
     rateLimits: rpcServer.rateLimits,
     lifecycle: wsmand.lifecycle.enabled,
+    events: { enabled: wsmand.events.enabled, instance: electionIdentity(hostname(), randomBytes(4).toString("hex")) },
     imageBuilder: imageBuilderProxy.targetAddr,
     manager,
     storage: config.content.storage,

@@ -2,7 +2,7 @@
 import type { Metrics } from "../metrics/registry.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import type { KubeObjects } from "./kube/objects.ts";
-import type { Term } from "./lifecycle/acting.ts";
+import type { Note, Term } from "./lifecycle/acting.ts";
 import { Content } from "./lifecycle/content.ts";
 import { Controller } from "./lifecycle/controller.ts";
 import { Deadlines } from "./lifecycle/deadlines.ts";
@@ -26,6 +26,8 @@ export interface ControlParts {
   readonly writer: Pick<WorkspaceWriter, "seen">;
   readonly nodes: NodeDaemonClient;
   readonly rereader: Rereader;
+  /** Tells people what was done to a workspace. */
+  readonly note: Note;
 }
 
 /** The controller, and its end. */
@@ -43,14 +45,14 @@ export interface Control {
 const recheckMs = 30_000;
 
 /** Puts it together; it acts once it leads. */
-export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader }: ControlParts): Control {
+export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
   const { manager, clock, random, log, persistIntervalMs } = options;
   const { timeouts, dryRun } = manager;
   const seen = (pod: Uint8Array): Promise<void> => writer.seen(pod);
   const pods = new PodWriter({ objects, seen, dryRun });
   const probe = new ReadyProbe({ disabled: manager.initProbe.disabled, timeoutMs: manager.initProbe.timeout, clock });
   const content = new Content({
-    nodes, probe, writer: pods, classes: manager.workspaceClasses, metrics: metrics.lifecycle, clock, random, log,
+    nodes, probe, writer: pods, classes: manager.workspaceClasses, metrics: metrics.lifecycle, note, clock, random, log,
     urlOf: async (record) => {
       const frame = await rereader.frame(record);
       return frame && (decodeFrame(frame).spec?.url ?? undefined);
@@ -58,9 +60,9 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     reread: ({ facts, uid }) => rereader.read(facts.podName, uid),
   });
   const volumeSnapshots = new VolumeSnapshots({ manager, objects, clock });
-  const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, clock, random, log });
+  const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
   const recreation = new Recreation({
-    objects, seen, limitMs: timeouts.initialization, dryRun, clock, random, log,
+    objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
     giveUp: (uid) => store.giveUp(uid),
   });
@@ -68,7 +70,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid) });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
-    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, clock, log },
+    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, clock, log },
   });
   return {
     lead: (term) => controller.lead(term),

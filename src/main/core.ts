@@ -8,6 +8,7 @@ import { openStorage } from "./content/open.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { Budget } from "./kube/budget.ts";
 import type { KubeClient } from "./kube/client.ts";
+import { EventRecorder } from "./kube/event-recorder.ts";
 import { PodEventStore } from "./kube/events.ts";
 import { KubeObjects } from "./kube/objects.ts";
 import { podFetcher } from "./kube/pods.ts";
@@ -52,6 +53,7 @@ export interface Core {
   readonly nodes: NodeDaemonClient;
   readonly control: Control;
   readonly vacancies: Vacancies;
+  readonly recorder: EventRecorder;
   readonly imageSpecs: ImageSpecs;
   /** Where contents are; undefined: none is configured. */
   readonly storage: BoundedStorage | undefined;
@@ -79,6 +81,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     forgotten: (record) => {
       control.forgotten(record);
       vacancies.remove(record);
+      recorder.forget(record.uid);
       events.forget(record.uid);
       activity.forget(record);
     },
@@ -127,8 +130,9 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
   const { nodeDaemons, nodes } = buildNodes(options, metrics);
   const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
-  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, ...buildImageSpecs(options, objects) };
+  const recorder = new EventRecorder({ ...options.events, objects, namespace: options.namespace, clock, random, log, onOutcome: (outcome, count) => metrics.kube.events(outcome, count) });
+  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, ...buildImageSpecs(options, objects) };
 }
 
 function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {

@@ -37,6 +37,8 @@ export interface DaemonOptions {
   readonly rateLimits: readonly RateLimit[];
   /** Whether it acts on workspaces by itself: brings them up, times them out, backs them up, takes them down. */
   readonly lifecycle: boolean;
+  /** Kubernetes Events about what it does; `instance` says which of the replicas wrote one. */
+  readonly events: { readonly enabled: boolean; readonly instance: string };
   /** "host:port" that calls of the image builder are passed on to; undefined: they are not served. */
   readonly imageBuilder: string | undefined;
   /** Undefined: off. Closed by the daemon. */
@@ -105,6 +107,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
   cleanup.push(() => core.vacancies.close());
+  cleanup.push(() => core.recorder.close(eventsLastMs));
   cleanup.push(() => core.nodes.close());
   cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
@@ -151,6 +154,9 @@ function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): 
 
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */
 const eventsFirstMs = 5_000;
+
+/** At the end, Events that wait are written for so long, milliseconds. */
+const eventsLastMs = 1_000;
 
 /** How long the list of node daemons is waited for before workspaces are acted on, milliseconds: without it they are tried again later. */
 const nodesFirstMs = 5_000;

@@ -38,6 +38,7 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
     manager: { ...config.manager, namespace: options.namespace ?? "default" },
     rateLimits: [],
     lifecycle: false,
+    events: { enabled: false, instance: "test" },
     imageBuilder: undefined,
     tracing: undefined,
     seccompField: false,

@@ -46,3 +46,15 @@ export class FakeClock implements Clock {
     this.#mono = until;
   }
 }
+
+/** Lets time pass, a second at a time, until the work is done. */
+export async function passing<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
+  const ended = { yet: false };
+  const end = (): void => void (ended.yet = true);
+  void work.then(end, end);
+  for (let i = 0; i < 5000 && !ended.yet; i++) {
+    await new Promise(setImmediate);
+    clock.advance(1000);
+  }
+  return work;
+}

@@ -5,6 +5,8 @@
 import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { dataFrames, flagAck, flagEnd, flagEndHeaders, flagPadded, frame, headerBytes, headers, maxFrame, settings, types, uint32 } from "./http2-frames.ts";
+import type { Held } from "./http2-frames.ts";
 import { Reassembler } from "./reassembler.ts";
 
 /** Where and how to connect. PEM texts; `tls` undefined means none. */
@@ -26,27 +28,12 @@ export interface StreamSink {
   ended(why: string, complete: boolean): void;
 }
 
-const types = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, window: 8 } as const;
-const flagEnd = 1;
-const flagAck = 1;
-const flagEndHeaders = 4;
-const flagPadded = 8;
-const headerBytes = 9;
 const prefixBytes = 5;
-/** Largest frame that a peer may send, since we do not ask for more. */
-const maxFrame = 16_384;
 const streamWindow = 65_535;
 const connectionWindow = 1_048_576;
 /** Reassemblers of streams that are over, kept for their room, which may be a large message's. */
 const maxIdle = 4;
 const none = Buffer.alloc(0);
-
-/** A frame that waits until the server takes it. */
-interface Held {
-  readonly bytes: Buffer;
-  /** What of it counts for the window. */
-  readonly size: number;
-}
 
 interface OpenStream {
   readonly sink: StreamSink;
@@ -270,49 +257,4 @@ function open(endpoint: Endpoint, shared: Buffer, read: (bytes: Buffer, length: 
   const socket = connectTls({ host, port, ALPNProtocols: ["h2"], ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) });
   socket.on("data", (bytes: Buffer) => read(bytes, bytes.length));
   return socket;
-}
-
-/** No push, 64 KiB for each stream (the default). */
-function settings(): Buffer {
-  return Buffer.from([0, 2, 0, 0, 0, 0]);
-}
-
-function frame(type: number, flags: number, id: number, payload: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(headerBytes + payload.length);
-  bytes.writeUIntBE(payload.length, 0, 3);
-  bytes[3] = type;
-  bytes[4] = flags;
-  bytes.writeUInt32BE(id, 5);
-  bytes.set(payload, headerBytes);
-  return bytes;
-}
-
-/** A request, in frames as large as any server takes. */
-function dataFrames(id: number, body: Buffer): readonly Held[] {
-  const frames: Held[] = [];
-  for (let at = 0; at < body.length; at += maxFrame) {
-    const piece = body.subarray(at, at + maxFrame);
-    frames.push({ bytes: frame(types.data, at + maxFrame >= body.length ? flagEnd : 0, id, piece), size: piece.length });
-  }
-  return frames;
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-/** Header fields as HPACK literals with literal names, without indexing and without Huffman coding: the plainest form there is. */
-function headers(fields: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat(Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
-}
-
-function literal(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
-  const length: number[] = [127];
-  let rest = bytes.length - 127;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) length.push((rest % 128) + 128);
-  return Buffer.concat([Buffer.from([...length, rest]), bytes]);
 }

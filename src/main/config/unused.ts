@@ -5,7 +5,6 @@ const withoutEffect = [
   "manager.eventTraceLog",
   "pprof.addr",
   "wsmand.leaderElection",
-  "wsmand.events",
 ] as const;
 
 /** Paths of those that are set in a parsed file: they are checked, and have no effect. */

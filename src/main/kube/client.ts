@@ -12,8 +12,10 @@ import { describeRequest } from "./requestinfo.ts";
 /** One request. */
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** A GET whose answer goes on and on: it has a connection of its own, read with as little work as can be. */
+  /** A GET whose answer goes on and on. */
   readonly watch?: boolean;
+  /** A GET whose answer is long: like a watch it has a connection of its own, read with as little work, and into as little memory, as can be. */
+  readonly long?: boolean;
   /** Absolute path without query, "/api/v1/namespaces/default/pods". Its parts must be encoded already. */
   readonly path: string;
   /** Query parameters; undefined ones are left out. */
@@ -56,7 +58,7 @@ export interface KubeClientOptions {
   readonly credentials: AccessSource;
   readonly clock: Clock;
   readonly hooks?: ClientHooks;
-  /** Connections at once; running watches have theirs beside them, but where a proxy stands between. Default 16. */
+  /** Connections at once; watches and lists have theirs beside them, but where a proxy stands between. Default 16. */
   readonly maxConnections?: number;
   /** Requests at once, running and waiting for a connection; more are refused with a retryable KubeError (reason "Busy"). Default 1,000. */
   readonly maxRequests?: number;
@@ -159,7 +161,7 @@ export class KubeClient implements Requester {
     const headers = { accept: "application/json", "user-agent": this.#options.userAgent ?? "wsmand", ...request.headers, ...access.headers };
     const { method } = request;
     const path = access.basePath + request.path + queryString(request.query);
-    if (request.watch && access.proxyUrl === undefined) {
+    if ((request.watch || request.long) && access.proxyUrl === undefined) {
       OwnConnection.open(access, { path, headers }, exchange, this.#options.clock, () => {
         this.#own.delete(exchange);
         this.#running--;

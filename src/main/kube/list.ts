@@ -77,7 +77,7 @@ class ListRun {
   async #page(token: string | undefined): Promise<ListMetadata> {
     const { client, path, query, firstPageSize, pageSize, signal, clock, sink, idleMs, heard } = this.#options;
     const limit = token === undefined ? Math.min(firstPageSize, pageSize) : pageSize;
-    const response = await client.request({ method: "GET", path, query: { ...query, limit: String(limit), continue: token }, signal });
+    const response = await client.request({ method: "GET", long: true, path, query: { ...query, limit: String(limit), continue: token }, signal });
     if (response.status !== 200) throw await failure(response, clock);
     let looked = false;
     const scanner: ItemScanner = new ItemScanner((item) => {

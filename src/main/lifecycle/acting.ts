@@ -5,7 +5,9 @@ import { messageOf, RemoteError, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
+import type { PodEvent } from "../kube/event-recorder.ts";
 import { isMissing, type Wish } from "../kube/objects.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
 
 /** A time in which this replica leads. */
 export interface Term {
@@ -52,6 +54,9 @@ export function isOvertaken(error: unknown, { signal }: Permit): boolean {
 
 /** Delays between attempts of anything that failed, milliseconds: soon at first, and no burden if it goes on failing. */
 export const retryDelays = { baseMs: 1_000, maxMs: 30_000 } as const;
+
+/** Tells people what was done to a workspace and why, without waiting for anybody. Must not throw. */
+export type Note = (record: WorkspaceRecord, event: Pick<PodEvent, "type" | "reason" | "message">) => void;
 
 /** What insisting takes. */
 export interface Insistence {

@@ -3,12 +3,13 @@ import { sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
+import { publicText } from "../../domain/redact.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
-import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Permit } from "./acting.ts";
+import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { ReadyProbe } from "./probe.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
@@ -23,12 +24,15 @@ export interface ContentOptions extends Insistence {
   /** Has the pod read again, for what was not told of it. */
   readonly reread: (record: WorkspaceRecord) => Promise<unknown>;
   readonly classes: readonly WorkspaceClass[];
+  readonly note: Note;
   readonly metrics: Pick<LifecycleMetrics, "initialized" | "restore" | "volumeRestored">;
 }
 
 /** A node daemon that is not there, or not reachable, is tried again every so often, and for so long, milliseconds. */
 const retryEveryMs = 5_000;
 const retryForMs = 2 * 60_000;
+/** Bytes of what others said that are logged. */
+const maxLogged = 500;
 /** Content that the node daemon does not know of is asked for again so many times. */
 const maxInits = 3;
 /** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call, and the wait a request every half second besides. */
@@ -63,6 +67,7 @@ export class Content {
     }
     const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
     await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("housekeeping")), permit, this.#options);
+    this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
   }
 
   async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
@@ -141,9 +146,10 @@ export class Content {
 
   async #fail(record: WorkspaceRecord, permit: Permit, error: unknown, what: string): Promise<void> {
     if (isOvertaken(error, permit)) throw error;
-    const { log, writer } = this.#options;
+    const { log, writer, note } = this.#options;
     const text = `${what}: ${messageOf(error)}`;
-    log.warn({ id: record.facts.id, pod: record.facts.podName, error: text }, "a workspace could not be started");
+    log.warn({ id: record.facts.id, pod: record.facts.podName, error: publicText(text, maxLogged) }, "a workspace could not be started");
+    note(record, { type: "Warning", reason: "StartFailed", message: text });
     await insist("note that a workspace failed", () => writer.annotate(record, failure(text), permit.wish("housekeeping")), permit, this.#options);
   }
 }

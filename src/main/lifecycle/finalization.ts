@@ -2,12 +2,13 @@
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
+import { publicText } from "../../domain/redact.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { isConflict, type KubeObjects } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
-import { grpc, grpcCodeOf, insist, type Insistence, type Permit } from "./acting.ts";
+import { grpc, grpcCodeOf, insist, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
@@ -22,6 +23,7 @@ export interface FinalizationOptions extends Insistence {
   readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
   /** timeouts.contentFinalization, milliseconds. */
   readonly limitMs: number;
+  readonly note: Note;
   readonly metrics: Pick<LifecycleMetrics, "finalized" | "backup" | "volumeSnapshot">;
 }
 
@@ -44,6 +46,8 @@ interface Work {
 }
 
 const retryEveryMs = 5_000;
+/** Bytes of what others said that are logged. */
+const maxLogged = 500;
 /** It gives up so long before the workspace would be marked as timed out, at most, so that the reason is told, milliseconds. */
 const marginMs = 5_000;
 /** As many as a node has workspaces; in all, enough for nodes that hang with all of theirs. A call each. */
@@ -68,7 +72,7 @@ export class Finalization {
   }
 
   async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
-    const { writer, clock, limitMs, metrics, log } = this.#options;
+    const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
     const pod = disposalFacts(await writer.change(record, { [annotations.startedDisposal]: "true" }, permit.wish("finalization")));
@@ -83,11 +87,20 @@ export class Finalization {
       limit.cancel();
     }
     permit.check();
-    if (outcome.failure !== "") log.warn({ id: record.facts.id, pod: record.facts.podName, error: outcome.failure }, "a workspace's content could not be saved");
     const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), permit);
     if (!written) return;
+    this.#tell(record, plan, outcome);
     if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
     metrics.finalized(record.facts, (clock.monotonic() - began) / 1000);
+  }
+
+  #tell(record: WorkspaceRecord, { backup }: DisposalPlan, { failure }: Outcome): void {
+    const { log, note } = this.#options;
+    const { id, podName } = record.facts;
+    if (failure !== "") {
+      log.warn({ id, pod: podName, error: publicText(failure, maxLogged) }, "a workspace's content could not be saved");
+      note(record, { type: "Warning", reason: "BackupFailed", message: failure });
+    } else if (backup) note(record, { type: "Normal", reason: "BackedUp", message: "the workspace's content was saved" });
   }
 
   async #end(work: Work): Promise<Outcome> {

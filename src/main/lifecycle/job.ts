@@ -104,6 +104,8 @@ export class Job {
   }
 
   async #rounds(): Promise<void> {
+    // Not within the commit that pokes it, which has more to do.
+    await Promise.resolve();
     for (let rounds = 0; rounds < maxRounds; rounds++) {
       this.#again = false;
       await this.#round();

@@ -7,7 +7,7 @@ import type { Log } from "../../domain/log.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
-import type { Permit } from "./acting.ts";
+import type { Note, Permit } from "./acting.ts";
 import { podPath } from "./pod-writer.ts";
 
 /** What it works with. */
@@ -21,6 +21,7 @@ export interface RecreationOptions {
   /** timeouts.initialization, milliseconds: so long after its creation a workspace must have got a place. */
   readonly limitMs: number;
   readonly dryRun: boolean;
+  readonly note: Note;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -47,7 +48,7 @@ export class Recreation {
 
   /** Takes the pod away and makes it anew, after a while. Once it is taken away, nothing keeps the other one from being made. Rejects with KubeErrors before that. */
   async recreate(record: WorkspaceRecord, permit: Permit): Promise<void> {
-    const { clock, objects, random, dryRun } = this.#options;
+    const { clock, objects, random, dryRun, note } = this.#options;
     if (dryRun) return;
     const { id, podName } = record.facts;
     const attempt = this.#attempts.get(id) ?? 0;
@@ -59,6 +60,7 @@ export class Recreation {
     if (!pod || textAt(objectAt(pod, "metadata"), "uid") !== record.uid) return;
     await objects.release(podName, record.uid, wish);
     permit.check();
+    note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
     const swap = this.#swap(record, anew(pod));
     this.#between.add(swap);
     await swap.finally(() => this.#between.delete(swap));

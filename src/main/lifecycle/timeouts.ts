@@ -7,7 +7,7 @@ import { dueAt, timeoutOf, type TimedOut, type Timeouts } from "../../domain/tim
 import { isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
 import { textAt } from "../../domain/json.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
-import { isOvertaken, type Permit } from "./acting.ts";
+import { isOvertaken, type Note, type Permit } from "./acting.ts";
 import { disposalStatus } from "./disposal.ts";
 import type { Reckoning } from "./elapsed.ts";
 import { podPath, type AnnotationChanges, type PodWriter } from "./pod-writer.ts";
@@ -26,6 +26,7 @@ export interface TimeoutOptions {
   readonly seen: (pod: Uint8Array) => Promise<void>;
   readonly due: DueTimes;
   readonly timeouts: Timeouts;
+  readonly note: Note;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -88,7 +89,7 @@ export class TimeoutWatch {
 
   /** Reads the pod first: another replica may have been told of activity. Marked is what was read and nothing newer, so that no activity is overlooked. */
   async #look(record: WorkspaceRecord): Promise<void> {
-    const { registry, objects, seen, log } = this.#options;
+    const { registry, objects, seen } = this.#options;
     if (!this.#timedOut(record)) return;
     const wish = this.#permit.wish("finalization");
     const pod = await objects.get(podPath(record.facts.podName), wish).catch((error: unknown) => {
@@ -101,18 +102,19 @@ export class TimeoutWatch {
     await seen(pod);
     const timedOut = registry.byUid(record.uid) === record ? this.#timedOut(record) : undefined;
     if (!timedOut) return;
-    log.info({ id: record.facts.id, pod: record.facts.podName, reason: timedOut.text }, "a workspace has timed out");
     await this.#mark(record, timedOut, textAt(metadata, "resourceVersion"));
   }
 
   async #mark(record: WorkspaceRecord, { text, activity }: TimedOut, resourceVersion: string): Promise<void> {
-    const { writer } = this.#options;
+    const { writer, log, note } = this.#options;
     // It is written once; where that was for another reason, a backup that does not end still has to be given up.
     const giveUp = record.facts.timedOut !== "" && activity === "backup";
     const changes: AnnotationChanges = giveUp ? { [annotations.disposalStatus]: disposalStatus({ failure: text, gitStatus: undefined }) } : { [annotations.timedOut]: text };
     this.#permit.check();
     try {
       await writer.change(record, changes, this.#permit.wish("finalization"), { resourceVersion });
+      log.info({ id: record.facts.id, pod: record.facts.podName, reason: text }, "a workspace has timed out");
+      note(record, { type: "Normal", reason: "TimedOut", message: text });
     } catch (error) {
       // Somebody was faster: what it is now is known soon, or looked at again.
       if (!isConflict(error) && !isMissing(error)) throw error;

@@ -5,14 +5,15 @@ import { WsmanError, messageOf } from "../../domain/errors.ts";
 import { asObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Filter } from "../state/filter.ts";
+import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** A decoder of the generated code. */
 export interface MessageType<T> {
   decode(bytes: protobuf.Reader | Uint8Array): T;
 }
 
-/** Largest request, bytes. What becomes an annotation, or has to match one, can not be larger than what Kubernetes lets annotations be (256 KiB). */
-const maxRequestBytes = 512 * 1024;
+/** Largest filter that a subscription keeps, bytes; one larger than what Kubernetes lets annotations be (256 KiB) can't match anyway. */
+const maxSubscribeBytes = 512 * 1024;
 /** Largest request for a start, which becomes one object in the cluster: etcd takes no larger ones. Decoded, small members take twenty times as much memory. */
 export const maxStartBytes = 1536 * 1024;
 
@@ -21,7 +22,7 @@ export const maxStartBytes = 1536 * 1024;
  * @param name of the message, with its package unless that is wsman.
  * @throws WsmanError INVALID_ARGUMENT if it is too large, or the bytes are no such message; a text that is not UTF-8 is named.
  */
-export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array, maxBytes = maxRequestBytes): T {
+export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array, maxBytes = maxMessageBytes): T {
   if (bytes.length > maxBytes) throw new WsmanError("INVALID_ARGUMENT", `the request takes ${bytes.length} bytes, and may take ${maxBytes}`);
   try {
     return type.decode(bytes);
@@ -82,7 +83,7 @@ export function decodeGetWorkspaces(bytes: Uint8Array): Filter {
 
 /** The filter of a SubscribeRequest. */
 export function decodeSubscribe(bytes: Uint8Array): Filter {
-  return filterOf(decodeRequest(wsman.SubscribeRequest, "SubscribeRequest", bytes).mustMatch);
+  return filterOf(decodeRequest(wsman.SubscribeRequest, "SubscribeRequest", bytes, maxSubscribeBytes).mustMatch);
 }
 
 /** The ID of a DescribeWorkspaceRequest. */

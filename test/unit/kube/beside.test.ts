@@ -252,16 +252,18 @@ describe("what is held back when it breaks", () => {
     page.raw(`{"metadata":{"resourceVersion":"100"},"items":[${items.join()},`);
     await bench.until(() => bench.sink.calls.includes("item p0"), "first item", 0);
     page.reset();
-    const again = await bench.page(2);
+    // A connection that is held back is not looked at until then.
     bench.sink.hold = () => undefined;
+    gate.resolve();
+    const again = await bench.page(2);
     again.open().raw('{"metadata":{"resourceVersion":"110"},"items":[');
     again.raw(JSON.stringify(pod("a", "1")));
     await bench.until(() => bench.sink.calls.includes("item a"), "item of the next list");
-    gate.resolve();
-    await new Promise((resolve) => setTimeout(resolve, 5));
     again.raw("]}").end();
     await bench.until(() => bench.told.includes("synced"), "synced");
-    assert.deepEqual(bench.sink.calls, ["listStarted", "item p0", "listAborted", "listStarted", "item a", "listFinished 110"]);
+    const broken = bench.sink.calls.indexOf("listAborted");
+    assert.ok(broken > 1 && bench.sink.calls.slice(1, broken).every((call) => call.startsWith("item p")));
+    assert.deepEqual(bench.sink.calls.slice(broken), ["listAborted", "listStarted", "item a", "listFinished 110"]);
   });
 
   test("is handed over once: a watch's lines come in their order, and the next watch continues behind the last", async (t) => {

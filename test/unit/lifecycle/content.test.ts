@@ -8,7 +8,7 @@ import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Content } from "../../../src/main/lifecycle/content.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { workspaceResult } from "../../support/results.ts";
 
 type Answer = number | "ok";
@@ -28,7 +28,7 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
     if (typeof next === "number") throw new RemoteError(next, `${name} said ${next}`);
   };
   const content = new Content({
-    clock, random: () => 0.5, log: silentLog, classes,
+    clock, random: () => 0.5, log: silentLog, note: () => {}, classes,
     nodes: {
       initWorkspace: async (_node, request) => {
         requests.push(wsdaemon.InitWorkspaceRequest.decode(request));
@@ -43,16 +43,7 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
   });
   const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer })).finish() };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
-  /** Lets time pass until the work is done. */
-  const during = async (work: Promise<void>): Promise<void> => {
-    let done = false;
-    void work.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 1000 && !done; i++) {
-      await new Promise(setImmediate);
-      clock.advance(1000);
-    }
-    await work;
-  };
+  const during = (work: Promise<void>): Promise<void> => passing(clock, work);
   return { clock, calls, written, metrics, requests, ending, content, record, permit, during };
 }
 

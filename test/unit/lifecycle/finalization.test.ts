@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RemoteError } from "../../../src/domain/errors.ts";
+import { parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -9,7 +10,7 @@ import { KubeError } from "../../../src/main/kube/errors.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Finalization } from "../../../src/main/lifecycle/finalization.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { workspaceResult } from "../../support/results.ts";
 import { deletedPod, type RawPod } from "../workers/pods.ts";
 
@@ -47,9 +48,9 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const metrics: string[] = [];
   const ending = new AbortController();
   const finalization = new Finalization({
-    clock, random: () => 0.5, log: silentLog, limitMs,
+    clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
     objects: { get: async () => bytes() },
-    writer: { change: async (_record, annotations, _wish, { resourceVersion } = {}) => apply(annotations, resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
+    writer: { change: async (_record, annotations, _wish, change) => apply(annotations, change?.resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
     nodes: {
       isThere: () => !nodeGone,
       takeSnapshot: async () => answer("TakeSnapshot", next(snapshot)),
@@ -70,16 +71,12 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
   const run = async (resume = false): Promise<void> => {
-    let done = false;
-    const work = finalization.finalize(record, resume, permit);
-    void work.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 2000 && !done; i++) {
-      await new Promise(setImmediate);
-      clock.advance(1000);
-    }
-    await work;
+    await passing(clock, finalization.finalize(record, resume, permit));
   };
-  const outcome = (): { backupComplete?: boolean; backupFailure?: string; gitStatus?: object } => JSON.parse(String(pod.metadata.annotations["gitpod.io/disposalStatus"] ?? "{}"));
+  const outcome = (): JsonObject => {
+    const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
+    return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
+  };
   return { clock, did, pod, metrics, ending, run, outcome };
 }
 
@@ -143,11 +140,11 @@ test("what the node daemon can not save is a failed backup", async () => {
 test("a node that is gone, and a daemon that is never done, are told as such before the time is over", async () => {
   const gone = setup({ dispose: [14], nodeGone: true });
   await gone.run();
-  assert.match(gone.outcome().backupFailure ?? "", /^node node-1 is gone/);
+  assert.match(textAt(gone.outcome(), "backupFailure"), /^node node-1 is gone/);
   assert.ok(gone.clock.now() < Date.parse("2026-03-01T11:00:00Z") + limitMs);
   const away = setup({ dispose: [14] });
   await away.run();
-  assert.equal(away.outcome().backupFailure, "Dispose backup said 14");
+  assert.equal(away.outcome()["backupFailure"], "Dispose backup said 14");
 });
 
 test("nothing is done once the end is written down, and it is not written over what somebody else wrote meanwhile", async () => {
@@ -171,7 +168,7 @@ test("other changes of the pod do not keep the end from being written", async ()
   await new Promise(setImmediate);
   pod.metadata["resourceVersion"] = "99";
   await work;
-  assert.equal(outcome().backupComplete, true);
+  assert.equal(outcome()["backupComplete"], true);
 });
 
 test("a claim's content goes into a volume snapshot, and the claim goes; without a snapshot it stays", async () => {
@@ -183,7 +180,7 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   const never = setup({ pod: withClaim, volume: "never" });
   await never.run();
   assert.ok(!never.did.includes("delete claim"));
-  assert.match(never.outcome().backupFailure ?? "", /did not become ready/);
+  assert.match(textAt(never.outcome(), "backupFailure"), /did not become ready/);
   const unused = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod/never-ready"] = "true"; } });
   await unused.run();
   assert.deepEqual(unused.did, [begun, "delete claim", "Dispose", ended]);

@@ -8,6 +8,7 @@ import { systemClock } from "../../../src/domain/clock.ts";
 import { ReadyProbe } from "../../../src/main/lifecycle/probe.ts";
 import { createAuthority } from "../../support/certs.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { until } from "../../support/until.ts";
 
 const never = new AbortController().signal;
 
@@ -42,12 +43,12 @@ test("a workspace is ready when it answers with 200, and neither before nor else
 });
 
 test("one that does not answer is asked again after the time for a try, and given up on when it stops", async (t) => {
-  let asked = 0;
-  const url = await serve(t, () => void asked++);
+  const asked: number[] = [];
+  const url = await serve(t, () => void asked.push(1));
   const stopping = new AbortController();
   const waiting = probe(t, { timeoutMs: 50 }).ready(url, stopping.signal);
   const failed = assert.rejects(waiting);
-  while (asked < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until("it is asked again", () => asked.length >= 2);
   stopping.abort();
   await failed;
 });

@@ -41,7 +41,7 @@ export class World {
   readonly clock = new VirtualClock();
   pod: RawPod | undefined;
   /** What went on that others can see, in order. */
-  readonly phases: number[] = [];
+  readonly phases: wsman.WorkspacePhase[] = [];
   readonly failures: string[] = [];
   /** Backups that were made, disposals that were asked for, and pods that were deleted, each with why it was not to be. */
   backups = 0;
@@ -85,10 +85,6 @@ export class World {
     return this.#life?.controller.jobs ?? 0;
   }
 
-  get facts() {
-    return this.#life?.store.registry.byId("one")?.facts;
-  }
-
   /** Something happens to the pod; the watch tells. */
   change(how: (pod: RawPod) => void): void {
     this.changeUntold(how);
@@ -124,7 +120,7 @@ export class World {
   #start(): Life {
     const { clock } = this;
     const random = (): number => 0.5;
-    const common = { clock, random, log: silentLog };
+    const common = { clock, random, log: silentLog, note: () => {} };
     const ending = new AbortController();
     const alive = async <T>(work: () => T): Promise<T> => {
       await Promise.resolve();
@@ -151,7 +147,7 @@ export class World {
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, dryRun: false });
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
     const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid) });
-    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, clock, log: silentLog } });
+    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, clock, log: silentLog } });
     return { store, controller, deadlines, ending };
   }
 
@@ -168,7 +164,7 @@ export class World {
       get: (_path, wish) => request(wish, () => this.#bytes()),
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
       remove: (path, uid, grace, wish) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace) : undefined)),
-      release: (_name, _uid, wish) => request(wish, () => void this.#release()),
+      release: (_name, _uid, wish) => request(wish, () => this.#release()),
       create: (_path, object, wish) => request(wish, () => this.#created(object)),
     };
   }

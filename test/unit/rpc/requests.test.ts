@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
-import { decodeRequest } from "../../../src/main/rpc/requests.ts";
+import { decodeRequest, decodeSubscribe } from "../../../src/main/rpc/requests.ts";
 import { request } from "../render/helpers.ts";
 
 /** What is said of a message in which XX was replaced by bytes that are no UTF-8. */
@@ -53,6 +53,7 @@ test("bytes that are no message are told as such", () => {
 
 test("a request beyond its bound is not decoded", () => {
   const never = { decode: (): never => assert.fail("it was decoded") };
-  assert.throws(() => decodeRequest(never, "X", Buffer.alloc(512 * 1024 + 1)), /the request takes 524289 bytes, and may take 524288/);
+  assert.throws(() => decodeRequest(never, "X", Buffer.alloc(16 * 1024 * 1024 + 1)), /the request takes 16777217 bytes, and may take 16777216/);
+  assert.throws(() => decodeSubscribe(Buffer.alloc(512 * 1024 + 1)), /the request takes 524289 bytes, and may take 524288/);
   assert.throws(() => decodeRequest(never, "X", Buffer.alloc(11), 10), /the request takes 11 bytes, and may take 10/);
 });

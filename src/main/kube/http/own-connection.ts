@@ -1,4 +1,4 @@
-/** Requests whose answer has no end (watches), each over a connection of its own that is read into memory used again. */
+/** Requests whose answer has no end, or a late one (watches and lists), each over a connection of its own that is read into memory used again. */
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Clock } from "../../../domain/clock.ts";

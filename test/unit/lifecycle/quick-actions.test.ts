@@ -1,0 +1,56 @@
+/** Actions of one request each. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Action } from "../../../src/domain/actions.ts";
+import { KubeError } from "../../../src/main/kube/errors.ts";
+import { Permit } from "../../../src/main/lifecycle/acting.ts";
+import { isQuick, QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
+import { newRecord } from "../../../src/main/state/records.ts";
+import { workspaceResult } from "../../support/results.ts";
+
+const signal = new AbortController().signal;
+const permit = new Permit({ signal, goesOn: () => true }, 0, signal);
+const record = newRecord(workspaceResult({}, { rv: 7 }).result, 0);
+
+function setup(status?: number) {
+  const did: unknown[] = [];
+  const answer = (what: unknown): Uint8Array => {
+    did.push(what);
+    if (status !== undefined) throw new KubeError("no", { status, reason: "" });
+    return new Uint8Array();
+  };
+  const quick = new QuickActions({
+    declareStopped: () => did.push("declared"),
+    writer: { change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
+  });
+  return { did, first: async (...actions: Action[]) => quick.first(record, actions.filter(isQuick), permit) };
+}
+
+const set = (key: string, value: string): Action => ({ action: "setAnnotation", key, value });
+
+test("what stands together and can be one patch is one, and no more", async () => {
+  const { did, first } = setup();
+  assert.equal(await first(set("a", "1"), { action: "removeAnnotation", key: "b" }, { action: "addFinalizer" }, { action: "deletePod", gracePeriodSeconds: 30 }, set("c", "2")), 3);
+  assert.deepEqual(did, [[{ a: "1", b: null }, { finalizers: { add: "gitpod.io/finalizer" } }]]);
+  assert.equal(await first({ action: "deletePod", gracePeriodSeconds: 5 }, set("c", "2")), 1);
+  assert.equal(did[1], "delete 5");
+});
+
+test("the end is told before the finalizer goes", async () => {
+  const { did, first } = setup();
+  await first({ action: "removeFinalizer" });
+  assert.deepEqual(did, ["declared", [{}, { finalizers: { remove: "gitpod.io/finalizer" } }]]);
+});
+
+test("what became of the content is only written on the pod that was looked at; one that has changed is looked at again", async () => {
+  const { did, first } = setup(409);
+  await first(set("gitpod.io/disposalStatus", "{}"));
+  assert.deepEqual(did, [[{ "gitpod.io/disposalStatus": "{}" }, { resourceVersion: "7" }]]);
+  await assert.rejects(first(set("a", "1")), "other conflicts are failures");
+});
+
+test("a pod that is gone is a normal end", async () => {
+  const { first } = setup(404);
+  assert.equal(await first({ action: "deletePvc" }), 1);
+  assert.equal(await first(set("a", "1")), 1);
+});
