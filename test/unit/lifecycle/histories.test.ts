@@ -54,14 +54,15 @@ function terminate(pod: RawPod, exitCode: number, reason: string): void {
 const steps = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...Object.keys(kubelet).filter((name) => name !== "crash" && name !== "complete")) },
   { weight: 1, arbitrary: fc.constantFrom("crash", "complete") },
-  { weight: 2, arbitrary: fc.constantFrom("boot", "wait", "waitLong", "apiFails", "nodeAway", "touch") },
-  { weight: 1, arbitrary: fc.constantFrom("stopRequest", "delete", "nodeRefuses", "freshWatch") },
+  { weight: 2, arbitrary: fc.constantFrom("boot", "wait", "waitLong", "waitHour", "apiFails", "nodeAway", "touch") },
+  { weight: 1, arbitrary: fc.constantFrom("stopRequest", "delete", "nodeRefuses", "nodeDies", "freshWatch") },
 );
 
 const others: Readonly<Record<string, (world: World) => void>> = {
   boot: (world) => world.boot(),
   apiFails: (world) => void (world.apiFails = 3),
   nodeAway: (world) => void (world.nodeFails = { code: 14, times: 4 }),
+  nodeDies: (world) => void (world.nodeFails = { code: 14, times: Number.POSITIVE_INFINITY }),
   nodeRefuses: (world) => void (world.nodeFails = { code: 3, times: 1 }),
   stopRequest: (world) => world.annotate("gitpod.io/stoppedByRequest", "1s"),
   touch: (world) => world.change(() => {}),
@@ -76,6 +77,7 @@ const others: Readonly<Record<string, (world: World) => void>> = {
 async function step(world: World, name: string): Promise<void> {
   kubelet[name]?.(world);
   others[name]?.(world);
+  for (let i = 0; i < (name === "waitHour" ? 12 : 0); i++) await world.pass(300_000);
   await world.pass(name === "wait" ? 6_000 : name === "waitLong" ? 300_000 : 200);
 }
 
