@@ -67,10 +67,13 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     giveUp: (uid) => store.giveUp(uid),
   });
   const due = new Deadlines({ recheckMs, clock, log, onDue: (uid) => controller.due(uid), onJump: (byMs) => controller.jumped(byMs) });
-  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid) });
+  const gaveUp = ({ facts }: WorkspaceRecord): void => {
+    if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
+  };
+  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
-    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, clock, log },
+    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, gaveUp, clock, log },
   });
   return {
     lead: (term) => controller.lead(term),

@@ -14,6 +14,8 @@ export interface DisposalFacts {
   readonly deletedAt: number | undefined;
   /** The content's end is written down already. */
   readonly complete: boolean;
+  /** What is written down of it; empty: nothing. */
+  readonly disposal: string;
   readonly everReady: boolean;
   /** A container has started at some time: there may be content that nobody waited for. */
   readonly everStarted: boolean;
@@ -36,6 +38,7 @@ export function disposalFacts(pod: Uint8Array): DisposalFacts {
     nodeName: textAt(objectAt(object, "spec"), "nodeName") || textAt(noted, annotations.nodeName),
     deletedAt: parseTimeMs(textAt(metadata, "deletionTimestamp")),
     complete: isComplete(textAt(noted, annotations.disposalStatus)),
+    disposal: textAt(noted, annotations.disposalStatus),
     everReady: noted?.[annotations.neverReady] === undefined,
     everStarted: [...objectsAt(status, "containerStatuses"), ...objectsAt(status, "initContainerStatuses")].some(hasStarted),
     hasClaim: textAt(objectAt(metadata, "labels"), labels.pvcFeature) === "true",

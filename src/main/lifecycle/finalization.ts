@@ -201,22 +201,27 @@ export class Finalization {
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
   async #write(record: WorkspaceRecord, resourceVersion: string, status: string, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
+    const wish = permit.lastWish("finalization");
     let version = record.resourceVersion || resourceVersion;
     let written = false;
     await insist("write down what became of a workspace's content", async () => {
       for (;;) {
-        permit.check();
         if (record.facts.backupComplete) return;
         try {
-          await writer.change(record, { [annotations.disposalStatus]: status }, permit.wish("finalization"), { resourceVersion: version });
+          await writer.change(record, { [annotations.disposalStatus]: status }, wish, { resourceVersion: version });
           written = true;
           return;
         } catch (error) {
           if (!isConflict(error)) throw error;
         }
-        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));
-        // Perhaps by ourselves, where the answer was lost. Of another pod there is nothing to write.
-        if (pod.complete || pod.uid !== record.uid) return;
+        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), wish));
+        // Of another pod there is nothing to write.
+        if (pod.uid !== record.uid) return;
+        if (pod.complete) {
+          // By ourselves, where the answer was lost.
+          written = pod.disposal === status;
+          return;
+        }
         version = pod.resourceVersion;
       }
     }, permit, this.#options);

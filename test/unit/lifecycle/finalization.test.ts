@@ -24,12 +24,14 @@ interface Options {
   readonly dispose?: (number | "ok")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
+  /** What happens to the answer to the writing of the end: the watch is faster, or it is lost, and the attempt after that meets a conflict. */
+  readonly lastAnswer?: "late" | "lost";
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false }: Options = {}) {
+function setup({ pod: edit = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, lastAnswer }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
-  const pod = deletedPod(change);
+  const pod = deletedPod(edit);
   let version = 7;
   const next = <T>(list: T[]): T | undefined => (list.length > 1 ? list.shift() : list[0]);
   const answer = (name: string, value: number | string | undefined): string => {
@@ -47,10 +49,19 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   };
   const metrics: string[] = [];
   const ending = new AbortController();
+  const overtaken = new AbortController();
+  const change = (annotations: Readonly<Record<string, string | null>>, signal: AbortSignal, resourceVersion?: string): Uint8Array => {
+    const answer = apply(annotations, resourceVersion);
+    if (!("gitpod.io/disposalStatus" in annotations)) return answer;
+    if (lastAnswer !== undefined) overtaken.abort();
+    if (signal.aborted) throw new KubeError("cancelled", { status: 0, reason: "Aborted" });
+    if (lastAnswer === "lost") throw new KubeError("conflict", { status: 409, reason: "Conflict" });
+    return answer;
+  };
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
     objects: { get: async () => bytes() },
-    writer: { change: async (_record, annotations, _wish, change) => apply(annotations, change?.resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
+    writer: { change: async (_record, annotations, { signal }, options) => change(annotations, signal, options?.resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
     nodes: {
       isThere: () => !nodeGone,
       takeSnapshot: async () => answer("TakeSnapshot", next(snapshot)),
@@ -69,7 +80,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     metrics: { finalized: () => metrics.push("finalized"), backup: (_of, succeeded) => metrics.push(`backup ${succeeded}`), volumeSnapshot: () => metrics.push("volume") },
   });
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
-  const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
+  const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, AbortSignal.any([ending.signal, overtaken.signal]));
   const run = async (resume = false): Promise<void> => {
     await passing(clock, finalization.finalize(record, resume, permit));
   };
@@ -187,6 +198,14 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);
+});
+
+test("a backup is counted as well where the watch tells of its end before the answer comes, or the answer is lost", async () => {
+  for (const lastAnswer of ["late", "lost"] as const) {
+    const { run, metrics } = setup({ lastAnswer });
+    await run();
+    assert.deepEqual(metrics, ["backup true", "finalized"], lastAnswer);
+  }
 });
 
 test("whoever is overtaken writes no end", async () => {

@@ -21,6 +21,7 @@ function setup(status?: number) {
   };
   const quick = new QuickActions({
     declareStopped: () => did.push("declared"),
+    gaveUp: () => did.push("gave up"),
     writer: { change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
   });
   return { did, first: async (...actions: Action[]) => quick.first(record, actions.filter(isQuick), permit) };
@@ -47,6 +48,15 @@ test("what became of the content is only written on the pod that was looked at; 
   await first(set("gitpod.io/disposalStatus", "{}"));
   assert.deepEqual(did, [[{ "gitpod.io/disposalStatus": "{}" }, { resourceVersion: "7" }]]);
   await assert.rejects(first(set("a", "1")), "other conflicts are failures");
+});
+
+test("a backup that is given up is counted once that is written down", async () => {
+  const { did, first } = setup();
+  await first(set("gitpod.io/disposalStatus", "{}"));
+  assert.equal(did[1], "gave up");
+  const late = setup(409);
+  await late.first(set("gitpod.io/disposalStatus", "{}"));
+  assert.ok(!late.did.includes("gave up"));
 });
 
 test("a pod that is gone is a normal end", async () => {
