@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { messageOf } from "../src/domain/errors.ts";
 import { reportText, runScenario, type Report, type Scenario } from "../test/support/chaos/run.ts";
-import { scenarios } from "../test/support/chaos/scenarios.ts";
+import { reasonToSkip, scenarios } from "../test/support/chaos/scenarios.ts";
 
 interface Flags {
   readonly only: readonly Scenario[];
@@ -39,6 +39,11 @@ async function main({ only, workspaces, rounds, seed, small = false, list = fals
   }
   const reports: Report[] = [];
   for (const scenario of only) {
+    const reason = reasonToSkip(scenario);
+    if (reason !== undefined) {
+      process.stdout.write(`skip ${scenario.name}: ${reason}\n`);
+      continue;
+    }
     const size = small ? scenario.small : scenario.full;
     const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, seed);
     reports.push(report);

@@ -1,0 +1,87 @@
+/** Fault test of an upgrade in place: pods that another version's daemon made, as they were recorded, are taken over and come to a correct end. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { record, records, text, type Json } from "../../../src/embedded/kubelet/json.ts";
+import { annotations, labels } from "../../../src/domain/names.ts";
+import { until } from "../until.ts";
+import type { Lab } from "./lab.ts";
+import { allEnded, stopAll, type Life } from "./lives.ts";
+import { pause, type Scenario } from "./run.ts";
+
+/** Where recorded cases are, if they are there: beside the repository, or where WSMAND_TEST_CASES says. */
+export const casesFolder = process.env["WSMAND_TEST_CASES"] ?? fileURLToPath(new URL("../../../../shared/conformance/cases", import.meta.url));
+/** Why this can not be tried; undefined: it can. */
+export const noCases = existsSync(casesFolder) ? undefined : "there are no recorded pods beside the repository, and WSMAND_TEST_CASES names none";
+
+interface Recorded {
+  readonly life: Life;
+  readonly metaId: string;
+  /** There is work in it that is not saved yet. */
+  readonly unsaved: boolean;
+}
+
+/** Takes over what another daemon left. */
+export const upgrade: Scenario = {
+  name: "upgrade",
+  what: "recorded pods of the Go daemon, in all states, are put into a cluster; the daemon takes them over, backs them up where there is work, and ends them",
+  full: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
+  small: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
+  lab: () => ({ nodes: 3 }),
+  async play(lab, { workspaces, patienceMs }, lives) {
+    const files = ["status", "timeout"].flatMap((kind) => readdirSync(join(casesFolder, kind)).filter((name) => name.endsWith(".json")).toSorted().map((name) => join(casesFolder, kind, name)));
+    const recorded = files.slice(0, workspaces).map((file, i) => put(lab, file, i)).filter((one) => one !== undefined);
+    lives.push(...recorded.map(({ life }) => life));
+    await lab.addReplica();
+    // They are taken over as they are, before anybody asks for anything.
+    await pause(1_000);
+    const there = lives.filter(({ id }) => lab.witness.of(id)?.gone === false && lab.witness.of(id)?.deleted === false);
+    await stopAll(lab, there, patienceMs);
+    await until("all are gone", () => lab.leftovers().length === 0, patienceMs);
+    await allEnded(lab, lives, patienceMs);
+    check(lab, recorded);
+  },
+};
+
+/** Puts the pod of a case into the cluster, under an ID of its own, on a node that there is. */
+function put(lab: Lab, file: string, index: number): Recorded | undefined {
+  const recorded = record(record(record(JSON.parse(readFileSync(file, "utf8")))["input"])["pod"]);
+  const known = text(record(record(recorded["metadata"])["labels"])[labels.workspaceId]);
+  const id = `taken-over-${index}`;
+  const pod = record(JSON.parse(known === "" ? JSON.stringify(recorded) : JSON.stringify(recorded).replaceAll(known, id)));
+  const metadata = record(pod["metadata"]);
+  const spec = record(pod["spec"]);
+  const node = text(spec["nodeName"]) === "" ? "" : `node-${1 + (index % 3)}`;
+  const { uid: _u, resourceVersion: _r, creationTimestamp: _c, deletionTimestamp, deletionGracePeriodSeconds: _g, selfLink: _s, ...kept } = metadata;
+  // Other controllers' finalizers have nobody here who takes them away.
+  const finalizers = Array.isArray(metadata["finalizers"]) ? metadata["finalizers"].filter((name: unknown) => typeof name === "string" && name.startsWith("gitpod.io/")) : [];
+  try {
+    lab.cluster.store.create("pods", { ...pod, metadata: { ...kept, namespace: "default", finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } }, "default");
+  } catch (error) {
+    lab.did(`recorded pods that no cluster takes (${error instanceof Error ? error.message.slice(0, 80) : ""})`);
+    return undefined;
+  }
+  const metaId = `meta-${id}`;
+  const unsaved = isUnsaved(metadata, pod);
+  if (unsaved) lab.nodes.adopt(node, { id, owner: "jane", metaId });
+  if (deletionTimestamp !== undefined) lab.cluster.store.delete("pods", "default", text(metadata["name"]), { gracePeriodSeconds: 30 });
+  lab.did("recorded pods");
+  if (unsaved) lab.did("… with work in them");
+  // Without our finalizer a pod that is being deleted goes before anybody can save anything.
+  return { life: { id, doom: "anything" }, metaId, unsaved: unsaved && !(deletionTimestamp !== undefined && finalizers.length === 0) };
+}
+
+/** Was ready on a node, and its content's end is not written down. */
+function isUnsaved({ annotations: noted, labels: marks }: Json, pod: Json): boolean {
+  const written = record(noted);
+  const ready = written[annotations.neverReady] === undefined && records(record(pod["status"])["containerStatuses"]).length > 0;
+  return ready && written[annotations.disposalStatus] === undefined && record(marks)[labels.type] === "regular";
+}
+
+function check(lab: Lab, recorded: readonly Recorded[]): void {
+  const urls = lab.nodes.storage.urls();
+  for (const { life, metaId, unsaved } of recorded) {
+    const backups = urls.filter((url) => url.includes(`/${metaId}/backup-`)).length;
+    if (backups !== (unsaved ? 1 : 0)) lab.wrongs.push(`${life.id}: ${backups} backups instead of ${unsaved ? 1 : 0}`);
+  }
+}
