@@ -60,7 +60,12 @@ export const measurements: readonly Measurement[] = [
   measurement("markactive", "markactive", "MarkActive beside bare grpc-js with the same bytes, and of 10,000 workspaces every 30 s", [atLeast("ratio_to_bare", 0.7), atMost("daemon_cpu_percent", 5)],
     ["bare_cpu_percent", "per_cpu_ratio_to_bare", "calls_per_s", "p99_ms", "api_requests", "steady_calls_per_s", "steady_api_requests", "steady_p99_ms"]),
   measurement("calls", "calls", "every call with one answer, by four callers", [],
-    ["calls_per_s", "describe_cluster_p99_ms", "describe_workspace_p99_ms", "get_workspaces_p99_ms", "mark_active_p99_ms", ...["set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"].flatMap((call) => [`${call}_p99_ms`, `${call}_overhead_p50_ms`, `${call}_overhead_p99_ms`])]),
+    ["calls_per_s", "describe_cluster_p99_ms", "describe_workspace_p99_ms", "get_workspaces_p99_ms", "mark_active_p99_ms", ...["set_timeout", "control_admission", "control_port", "update_ssh_key"].flatMap((call) => [`${call}_p99_ms`, `${call}_overhead_p50_ms`, `${call}_overhead_p99_ms`])]),
+  measurement("lifecycle", "lifecycle", "whole lives, 10 a second, on kubelets and node daemons, beside 1,000 workspaces that live on", [
+    atMost("start_to_running_overhead_p99_ms", 100), atMost("stop_to_stopped_overhead_p99_ms", 100), ...["lost", "stopped_missing", "stopped_again", "left_behind", "backups_missing", "backups_twice"].map((name) => atMost(name, 0)),
+  ], ["start_to_running_p50_ms", "start_to_running_p99_ms", "start_to_running_overhead_p50_ms", "stop_to_stopped_p50_ms", "stop_to_stopped_p99_ms", "stop_to_stopped_overhead_p50_ms", "api_requests_per_life", "events_per_life", "daemon_cpu_percent", "daemon_cpu_ms_per_life", "rss_mb"]),
+  measurement("lifecycle-10000", "lifecycle --workspaces 10000", "the same beside 10,000 workspaces", [atMost("start_to_running_overhead_p99_ms", 100), atMost("stop_to_stopped_overhead_p99_ms", 100)],
+    ["lost", "stopped_missing", "left_behind", "backups_missing", "api_requests_per_life", "daemon_cpu_percent", "rest_cpu_percent", "rest_rss_mb", "rss_mb"], 3),
   measurement("soak", "soak --seconds 1800 --rate 300", "all of it together for half an hour", [], ["rss_slope_mb_per_h", "rss_slope_noise_mb_per_h", "rss_first_mb", "rss_last_mb", "latency_p99_ms"], 1),
 ];
 

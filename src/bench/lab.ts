@@ -11,11 +11,17 @@ import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
 import { Part } from "./parts/part.ts";
 import { startProgram } from "./parts/program.ts";
+import { toolName } from "./report/limits.ts";
 import { Usage } from "./report/usage.ts";
 
 /** Node that the built-in cluster does not have: nobody runs these pods. */
 const absentNode = "bench-node";
 const startTimeoutMs = 30_000;
+/** Where workspaces live: most of them on a node, pods that come and go at a rate live so long (seconds), kubelets are so much faster than life, and workspaces are looked for in this namespace. */
+const podsOfNode = 100;
+const lifeSeconds = 15;
+const kubeletSpeed = 4;
+const livesNamespace = "default";
 /** Seed of the first twin: beyond those of all workspaces. */
 const firstTwin = 2 ** 29;
 /** For the built-in cluster: short pauses. All it makes stays a while (its history), and is copied by a small young generation in few milliseconds; threads that help would be waited for on busy cores. */
@@ -34,6 +40,8 @@ export class Lab implements AsyncDisposable {
   #builtIn = false;
   readonly #names: string[] = [];
   readonly #twins: string[] = [];
+  /** Of the built-in cluster's node daemons; undefined: there are none, and our daemon does not act on workspaces. */
+  #nodeDaemonPort: number | undefined;
   #nextStamp = 1;
 
   private constructor(options: Options, signal: AbortSignal, say: (text: string) => void) {
@@ -41,14 +49,15 @@ export class Lab implements AsyncDisposable {
     this.signal = signal;
     this.#say = say;
     this.#ending.defer(() => this.usage.stop());
+    this.usage.watch(toolName, process.pid);
   }
 
   /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
-  static async open(options: Options, signal: AbortSignal, say: (text: string) => void, { replays = false }: { readonly replays?: boolean }): Promise<Lab> {
+  static async open(options: Options, signal: AbortSignal, say: (text: string) => void, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
     const lab = new Lab(options, signal, say);
     try {
       // Events have to be written somewhere.
-      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0);
+      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, lives && options.kubeconfig === undefined);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -130,7 +139,7 @@ export class Lab implements AsyncDisposable {
   /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort });
     this.usage.watch("daemon", daemon.pid);
     return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
   }
@@ -142,12 +151,12 @@ export class Lab implements AsyncDisposable {
     return part;
   }
 
-  async #open(withoutCluster: boolean): Promise<void> {
-    const { kubeconfig, namespace = this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
+  async #open(withoutCluster: boolean, withNodes: boolean): Promise<void> {
+    const { kubeconfig, namespace = withNodes ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#namespace = namespace ?? "";
     if (withoutCluster) return;
-    this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry));
+    this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry, withNodes));
     const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace);
     this.#cluster = cluster;
     this.#namespace = cluster.namespace;
@@ -163,15 +172,21 @@ export class Lab implements AsyncDisposable {
     await cluster.clean().catch((error: unknown) => this.#say(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=${cluster.run}): ${messageOf(error)}`));
   }
 
-  async #startCluster(entry: string): Promise<string> {
+  /** @param withNodes that run the pods that are bound to them, with node daemons. */
+  async #startCluster(entry: string, withNodes: boolean): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
     this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
     const path = join(folder, "kubeconfig");
-    const program = startProgram(entry, ["embedded", "--port", "0", "--nodes", "1", "--no-node-daemons", "--kubeconfig-path", path], clusterFlags);
+    const program = startProgram(entry, ["embedded", "--port", "0", "--kubeconfig-path", path, ...(withNodes ? this.#nodes() : ["--nodes", "1", "--no-node-daemons"])], clusterFlags);
     this.#ending.defer(() => program.end());
     await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
+    if (withNodes) this.#nodeDaemonPort = await program.line(nodeDaemonPortIn, "the node daemons did not start", startTimeoutMs);
     this.usage.watch("API server", program.pid);
     return path;
+  }
+
+  #nodes(): readonly string[] {
+    return ["--nodes", String(2 + Math.ceil((this.options.rate * lifeSeconds) / podsOfNode)), "--speed", String(kubeletSpeed)];
   }
 
   async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {
@@ -181,4 +196,9 @@ export class Lab implements AsyncDisposable {
     const now = machineNow();
     return { endpoint: { ...target, tls: secure ? { ca, cert, key } : undefined }, pid, metrics, startedAt: now, servedAt: now, synced: () => Promise.resolve(now), end: () => Promise.resolve() };
   }
+}
+
+function nodeDaemonPortIn(line: string): number | undefined {
+  const port = /node daemons listen on port (\d+)/.exec(line)?.[1];
+  return port === undefined ? undefined : Number(port);
 }

@@ -22,8 +22,8 @@ export function publicText(text: string, maxBytes: number): string {
   return withinBytes(clean, maxBytes);
 }
 
-/** Cut between characters. */
-function withinBytes(text: string, maxBytes: number): string {
+/** The text, cut between characters to at most so many bytes of UTF-8; "…" stands where something was cut off. */
+export function withinBytes(text: string, maxBytes: number): string {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= maxBytes) return text;
   const kept = new TextDecoder().decode(bytes.subarray(0, maxBytes - 3), { stream: true });

@@ -49,11 +49,18 @@ export function timeoutOf(facts: WorkspaceFacts, lastActivity: number | undefine
   return undefined;
 }
 
-/** When a workspace will time out if nothing happens until then, Unix milliseconds; undefined: never. */
-export function dueAt(facts: WorkspaceFacts, lastActivity: number | undefined, timeouts: Timeouts): number | undefined {
+/** Limits that depend on whether somebody uses the workspace. */
+const limitsOfUse: ReadonlySet<string> = new Set(["period of inactivity", "after being closed", "workspace interruption"]);
+
+/**
+ * When a workspace will time out if nothing happens until then, Unix milliseconds; undefined: never.
+ * @param heldUntil not before then for not being used, Unix milliseconds.
+ */
+export function dueAt(facts: WorkspaceFacts, lastActivity: number | undefined, timeouts: Timeouts, heldUntil = Number.NEGATIVE_INFINITY): number | undefined {
   let due: number | undefined;
-  for (const { since, limitMs } of limitsOf(facts, lastActivity, timeouts)) {
-    if (due === undefined || since + limitMs < due) due = since + limitMs;
+  for (const { activity, since, limitMs } of limitsOf(facts, lastActivity, timeouts)) {
+    const at = limitsOfUse.has(activity) ? Math.max(since + limitMs, heldUntil) : since + limitMs;
+    if (due === undefined || at < due) due = at;
   }
   return due;
 }

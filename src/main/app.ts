@@ -52,8 +52,14 @@ async function checkKubeconfig(source: Extract<KubeSource, { kind: "kubeconfig" 
   await readLogin(source);
 }
 
+/** Durations of the configuration are milliseconds. */
+function electionOf({ leaderElection: { enabled, leaseDuration, renewDeadline, retryPeriod } }: Config["wsmand"], identity: string): DaemonOptions["leaderElection"] {
+  return { enabled, leaseDurationMs: leaseDuration, renewDeadlineMs: renewDeadline, retryPeriodMs: retryPeriod, identity };
+}
+
 function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" | "clock" | "random" | "log"> {
   const { manager, rpcServer, imageBuilderProxy, prometheus, wsmand } = config;
+  const identity = electionIdentity(hostname(), randomBytes(4).toString("hex"));
   return {
     namespace: manager.namespace,
     rpc: { addr: rpcServer.addr, tls: rpcServer.tls },
@@ -65,7 +71,8 @@ function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" |
     drainTimeoutMs: wsmand.drainTimeout,
     rateLimits: rpcServer.rateLimits,
     lifecycle: wsmand.lifecycle.enabled,
-    events: { enabled: wsmand.events.enabled, instance: electionIdentity(hostname(), randomBytes(4).toString("hex")) },
+    leaderElection: electionOf(wsmand, identity),
+    events: { enabled: wsmand.events.enabled, instance: identity },
     imageBuilder: imageBuilderProxy.targetAddr,
     manager,
     storage: config.content.storage,

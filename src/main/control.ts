@@ -41,8 +41,10 @@ export interface Control {
   close(withinMs: number): Promise<void>;
 }
 
-/** The wall clock is looked at as often at least, milliseconds. */
-const recheckMs = 30_000;
+/** The wall clock is looked at no less often than this, milliseconds, however rare heartbeats are; and no more often. */
+const [maxRecheckMs, minRecheckMs] = [30_000, 1_000];
+/** A gRPC client whose server was away for long waits for up to 2 minutes, and a fifth, before it tries again, milliseconds. */
+const reconnectMs = 144_000;
 
 /** Puts it together; it acts once it leads. */
 export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
@@ -66,13 +68,20 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
     giveUp: (uid) => store.giveUp(uid),
   });
-  const due = new Deadlines({ recheckMs, clock, log, onDue: (uid) => controller.due(uid), onJump: (byMs) => controller.jumped(byMs) });
+  const due = new Deadlines({
+    clock, log,
+    recheckMs: Math.min(maxRecheckMs, Math.max(minRecheckMs, manager.heartbeatInterval / 2)),
+    onDue: (uid) => controller.due(uid),
+    onJump: (byMs) => controller.jumped(byMs),
+    onPause: (lateMs) => controller.paused(lateMs),
+  });
   const gaveUp = ({ facts }: WorkspaceRecord): void => {
     if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
   };
   const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
+    holdMs: reconnectMs + 2 * manager.heartbeatInterval,
     timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, gaveUp, clock, log },
   });
   return {

@@ -76,7 +76,10 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     skipped: (result) => oddities.skipped(result),
     conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
-    changed: (record) => control.changed(record),
+    changed: (record) => {
+      activity.changed(record);
+      control.changed(record);
+    },
     vacant: (record) => vacancies.add(record),
     forgotten: (record) => {
       control.forgotten(record);

@@ -13,6 +13,8 @@ import { eventWatchLimits } from "./kube/events.ts";
 import type { ReflectorLimits } from "./kube/limits.ts";
 import { Reflector } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
+import { startActing } from "./lead.ts";
+import type { LeaderOptions } from "./lifecycle/leader.ts";
 import { startPool } from "./pipeline/pool.ts";
 import type { RpcDependencies } from "./rpc/ports.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
@@ -37,6 +39,8 @@ export interface DaemonOptions {
   readonly rateLimits: readonly RateLimit[];
   /** Whether it acts on workspaces by itself: brings them up, times them out, backs them up, takes them down. */
   readonly lifecycle: boolean;
+  /** Which of several replicas does. */
+  readonly leaderElection: Pick<LeaderOptions, "enabled" | "leaseDurationMs" | "renewDeadlineMs" | "retryPeriodMs" | "identity">;
   /** Kubernetes Events about what it does; `instance` says which of the replicas wrote one. */
   readonly events: { readonly enabled: boolean; readonly instance: string };
   /** "host:port" that calls of the image builder are passed on to; undefined: they are not served. */
@@ -121,9 +125,9 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);
   cleanup.push(() => watching.stop());
+  const acting = startActing(options, metrics, core, watching, Math.min(flushMs, options.drainTimeoutMs / 2));
   // Last begun, first ended: while it ends its work, everything else goes on.
-  cleanup.push(() => core.control.close(Math.min(flushMs, options.drainTimeoutMs / 2)));
-  if (options.lifecycle) void act(watching, core, ending.signal);
+  cleanup.push(() => acting.stop());
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
     ending.abort();
@@ -137,13 +141,6 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
     synced,
     close: () => (closed ??= close()),
   };
-}
-
-/** Acts on workspaces once they and the node daemons are known. Never rejects. */
-async function act(watching: Watching, core: Core, ending: AbortSignal): Promise<void> {
-  await watching.synced;
-  await watching.nodesKnown;
-  if (!ending.aborted) core.control.lead({ signal: ending, goesOn: () => !ending.aborted });
 }
 
 function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): RpcDependencies {

@@ -22,7 +22,7 @@ export interface Metrics {
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
   readonly kube: KubeMetrics;
-  /** Whether this replica leads; followers report no workspaces. True until told otherwise, so of every replica while there is no election. */
+  /** Whether this replica leads; followers report no workspaces. True until told otherwise, so of each that takes no part in an election. */
   leader(leads: boolean): void;
   /** The metrics in Prometheus' text format. */
   render(): Promise<string>;
@@ -37,7 +37,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
   let leads = true;
   registry.registerMetric(new Gauge({
     name: "wsmand_leader",
-    help: "Whether this replica leads and reports workspaces; 1 in every replica while there is no leader election.",
+    help: "Whether this replica acts on workspaces and reports them; 1 in each that takes no part in an election.",
     registers: [],
     collect() {
       this.set(leads ? 1 : 0);

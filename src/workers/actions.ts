@@ -4,6 +4,7 @@ import { parseGoDuration } from "../domain/duration.ts";
 import { annotations, finalizer, labels, workspaceContainer } from "../domain/names.ts";
 import { wsman } from "../gen/proto.js";
 import { decodeDisposalStatus } from "./annotations.ts";
+import { failureDependsOnEvents } from "./failure.ts";
 import { annotation, isBeingDeleted, label, type Pod } from "./pod.ts";
 import { isRefusedByNode } from "./refused.ts";
 import type { Status } from "./status.ts";
@@ -31,10 +32,18 @@ function both(first: Actions, second: Actions): Actions {
 function statusActions(pod: Pod, status: Status): Actions {
   const { phase } = status;
   if (phase === phases.STOPPING) return timedOutDuringBackup(pod, status) ?? stoppingActions(pod, status);
-  if (phase === phases.STOPPED) return both(timedOutDuringBackup(pod, status) ?? noActions, withoutFinalizer(pod));
+  if (phase === phases.STOPPED) return both(timedOutDuringBackup(pod, status) ?? noActions, lettingGo(pod));
   const { failed, timeout } = status.conditions ?? {};
-  if (failed || timeout) return both(failed ? mark(pod, annotations.failedBeforeStopping, "true") : noActions, deletion(pod, defaultGraceSeconds));
+  // A failure that was written down counts also when the pod recovers before it is deleted: it was told.
+  const known = annotation(pod, annotations.failedBeforeStopping) !== undefined;
+  if (failed || timeout || known) return both(failed ? failure(pod, failed) : noActions, deletion(pod, defaultGraceSeconds));
   return both(stopRequest(pod), phaseActions(pod, phase));
+}
+
+/** What only Events tell is written down, for they do not count any more once a container has started. */
+function failure(pod: Pod, text: string): Actions {
+  const failed = mark(pod, annotations.failedBeforeStopping, "true");
+  return failureDependsOnEvents(pod) ? both(failed, mark(pod, annotations.explicitFail, text)) : failed;
 }
 
 function phaseActions(pod: Pod, phase: number | null | undefined): Actions {
@@ -81,8 +90,14 @@ function stoppingActions(pod: Pod, status: Status): Actions {
 function failedStart(pod: Pod, status: Status): Actions {
   const failed = status.conditions?.failed || "workspace failed to start.";
   const explain: Actions = annotation(pod, annotations.explicitFail) === undefined ? mark(pod, annotations.explicitFail, failed) : noActions;
-  const claim: Actions = label(pod, labels.pvcFeature) === "true" ? [{ action: "deletePvc" }] : noActions;
-  return [...explain, ...claim, ...withoutFinalizer(pod)];
+  return [...explain, ...lettingGo(pod)];
+}
+
+/** The pod goes, and with it the claim of a workspace that was never ready: nothing is in it that was not there before. */
+function lettingGo(pod: Pod): Actions {
+  const last = withoutFinalizer(pod);
+  const claimed = label(pod, labels.pvcFeature) === "true" && annotation(pod, annotations.neverReady) !== undefined;
+  return claimed && last.length > 0 ? [{ action: "deletePvc" }, ...last] : last;
 }
 
 function failedBeforeReady(pod: Pod): boolean {

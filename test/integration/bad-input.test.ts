@@ -91,7 +91,7 @@ test("an ID that is no workspace's is not found by any call, whatever pods there
   const setup = await startCalls(t, cluster);
   await started(setup.client);
   const others = await addOthers(setup.api);
-  const hostile = ["ws-instance-1", "INSTANCE-1", "instance-1 ", "instance-1\0", "../pods/ws-other", "ws-other?x=1", "%2e%2e%2fws-other", "constructor", "__proto__", "toString", "\u202einstance-1", "a\r\nb: c", "😀", "*", "x".repeat(15 * mebi)];
+  const hostile = ["ws-instance-1", "INSTANCE-1", "instance-1 ", "instance-1\0", "../pods/ws-other", "ws-other?x=1", "%2e%2e%2fws-other", "constructor", "__proto__", "toString", "\u202einstance-1", "a\r\nb: c", "😀", "*", "x".repeat(60_000)];
   await changesNothing(setup, async () => {
     for (const [method, rest] of Object.entries(rests)) {
       for (const given of [...others, ...hostile]) {
@@ -133,7 +133,7 @@ test("a value out of range, too long, or that makes no sense, is refused by its 
   const enums = [2n, -1n, 2_147_483_647n, -2_147_483_648n];
   const cases: (readonly [method: string, message: Uint8Array, expected: RegExp])[] = [
     ...enums.flatMap((value) => [["StopWorkspace", withId(varint(2, value)), /policy/], ["ControlAdmission", withId(varint(2, value)), /level/], ["ControlPort", Buffer.concat([withId(varint(2, 1n)), Buffer.from([0x1a, 2 + varint(3, value).length, 8, 80]), varint(3, value)]), /visibility/]] as const),
-    ...["", "0x10", "1h ", "１h", "1h\n", "9999999999h", "-", "1", "NaN", "1ns".repeat(50), "x".repeat(100_000)].map((duration) => ["SetTimeout", encoded.timeout(duration), /^invalid duration "/] as const),
+    ...["", "0x10", "1h ", "１h", "1h\n", "9999999999h", "-", "1", "NaN", "1ns".repeat(50), "x".repeat(60_000)].map((duration) => ["SetTimeout", encoded.timeout(duration), /^invalid duration "/] as const),
     ...[0, 65_536, 4_294_967_295].map((port) => ["ControlPort", encoded.port({ port }), new RegExp(`^port ${port} is out of range`)] as const),
     ["ControlPort", withId(varint(2, 1n)), /^spec is required/],
     ...["", "ssh-ed25519", `${secretSshKey()}\n${secretSshKey()}`, "-----BEGIN PRIVATE KEY-----", `# ${secretSshKey()}`, `${secretSshKey()}${"x".repeat(20_000)}`].map((key) => ["UpdateSSHKey", encoded.keys([secretSshKey(), key]), /^keys\[1\] /] as const),
@@ -168,7 +168,7 @@ test("a start is refused by the names of all fields that are wrong, and makes ne
     ["initializer", {}, { initializer: undefined }], ["initializer", {}, { initializer: {} }], ["initializer", {}, { initializer: { git: { config: { authPassword: secret("git-password").repeat(20_000) } } } }],
     ["ports", {}, { ports: [{ port: 4_294_967_295 }] }], ["ports", {}, { ports: Array.from({ length: 70_000 }, (_, i) => ({ port: (i % 65_535) + 1 })) }],
     ["envvars", {}, { envvars: [{ name: "A", value: `${secret("variable")}\0` }] }], ["envvars", {}, { envvars: [{ name: "A\0", value: "x" }] }], ["envvars", {}, { envvars: [{ name: long, secret: { secretName: "../../s", key: ".." } }] }],
-    ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(45_000) }] }],
+    ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(45_000) }] }], ["envvars", {}, { envvars: [{ name: "A", value: secret("variable").repeat(5_100) }] }],
     ["timeout", {}, { timeout: long }], ["git", {}, { git: { username: long } }], ["class", {}, { class: long }],
     ["volume_snapshot", {}, { ...claim, volumeSnapshot: { volumeSnapshotName: "../pods/x" } }], ["volume_snapshot", {}, { ...claim, volumeSnapshot: { volumeSnapshotName: "a", volumeSnapshotHandle: long } }],
     ["ssh_public_keys", {}, { sshPublicKeys: Array.from({ length: 3000 }, () => secretSshKey()) }],
@@ -212,10 +212,23 @@ test("ten thousand environment variables are all on the pod; sixteen mebibytes a
   });
 });
 
+test("sixteen mebibytes of small members, one of them not UTF-8, are refused by every call before they are decoded", async (t) => {
+  const setup = await startCalls(t, cluster);
+  const many = Buffer.concat([Buffer.alloc(16 * mebi - 3, Buffer.of(0x12, 0)), Buffer.of(0x0a, 1, 0xff)]);
+  const refused = /^the request takes 16777216 bytes, and may take (?:65536|524288|1572864)$/;
+  await changesNothing(setup, async () => {
+    for (const method of [...Object.keys(rests), "GetWorkspaces", "Subscribe", "StartWorkspace", "DeleteVolumeSnapshot"]) {
+      const { code: got, details } = await call(setup.client, method, many);
+      assert.deepEqual([got, refused.test(details)], [INVALID_ARGUMENT, true], `${method}: ${details}`);
+    }
+    assert.match((await setup.client.unary("/registryfacade.SpecProvider/GetImageSpec", many)).details, refused);
+  });
+});
+
 test("the largest request that is taken makes a pod", async (t) => {
   const setup = await startCalls(t, cluster);
   const annotations = { a: "x".repeat(190_000) };
-  await started(setup.client, request({ metadata: { owner: "jane", metaId: "m", annotations } }, { envvars: [{ name: "A", value: "x".repeat(1_048_000) }], sshPublicKeys: [] }));
+  await started(setup.client, request({ metadata: { owner: "jane", metaId: "m", annotations } }, { envvars: Array.from({ length: 8 }, (_, i) => ({ name: `A${i}`, value: "x".repeat(130_500) })), sshPublicKeys: [] }));
   await started(setup.client, request({ id: "many", metadata: { owner: "jane", metaId: "m", annotations } }, { envvars: Array.from({ length: 10_700 }, (_, i) => ({ name: `VAR_${i}`, value: "x" })), sshPublicKeys: [] }));
   assert.equal((await describe(setup.client)).status?.metadata?.annotations?.["a"]?.length, 190_000);
 });

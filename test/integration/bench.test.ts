@@ -165,6 +165,17 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
     assert.ok("rss_slope_mb_per_h" in figures && "rss_slope_noise_mb_per_h" in figures);
   });
 
+  test("lifecycle: every workspace runs, is backed up once, told as STOPPED once, and gone", async () => {
+    const { figures, runs } = await bench("lifecycle", "--workspaces", "5", "--rate", "8", "--seconds", "1", "--warmup", "0", "--size", "0");
+    const notes = runs[0]?.notes.join("\n") ?? "";
+    const wrong = ["lost", "failures", "failed", "pods_twice", "stopped_missing", "stopped_again", "told_after_stopped", "stopped_early", "left_behind", "backups_missing", "backups_twice"];
+    assert.deepEqual(Object.fromEntries(wrong.map((name) => [name, figures[name]])), Object.fromEntries(wrong.map((name) => [name, 0])), notes);
+    assert.deepEqual({ lives: figures["lives"], requests: figures["api_requests_per_life"] }, { lives: 8, requests: 8 }, notes);
+    assert.match(notes, /requests per life: patch pods /);
+    for (const name of ["start_to_running_p50_ms", "start_to_running_p99_ms", "start_to_running_overhead_p99_ms", "stop_to_stopped_p50_ms", "stop_to_stopped_p99_ms", "stop_to_stopped_overhead_p99_ms", "events_per_life", "rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
+    for (const name of ["daemon_cpu_percent", "rest_cpu_percent"]) assert.ok(name in figures, name);
+  });
+
   test("list: the daemon's answers and the bare server's are the same to the byte, and every call is answered", async () => {
     const { figures } = await bench("list", "--workspaces", "60", "--seconds", "1", "--warmup", "0", "--size", "0");
     assert.deepEqual({ failed: figures["failed"], different: figures["different"] }, { failed: 0, different: 0 });
@@ -226,9 +237,9 @@ describe("the load tool on a daemon that is there already", { concurrency: 3 }, 
 
   test("calls: every call is answered, and those that can not be made here are named", async (t) => {
     const { figures, runs } = await benchOnTarget(t, "calls", "--workspaces", "4", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "2");
-    assert.equal(figures["failed"], 0, runs[0]?.notes.join("\n"));
-    for (const name of ["describe_cluster", "describe_workspace", "get_workspaces", "mark_active", "set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`${name}_p50_ms`] ?? 0) > 0 && (figures[`${name}_p99_ms`] ?? 0) > 0, name);
-    for (const name of ["set_timeout", "control_admission", "control_port", "update_ssh_key", "stop_workspace"]) assert.ok((figures[`bare_${name}_p99_ms`] ?? 0) > 0 && `${name}_overhead_p99_ms` in figures, name);
+    assert.deepEqual({ failed: figures["failed"], unchanged: figures["unchanged"] }, { failed: 0, unchanged: 0 }, runs[0]?.notes.join("\n"));
+    for (const name of ["describe_cluster", "describe_workspace", "get_workspaces", "mark_active", "set_timeout", "control_admission", "control_port", "update_ssh_key"]) assert.ok((figures[`${name}_p50_ms`] ?? 0) > 0 && (figures[`${name}_p99_ms`] ?? 0) > 0, name);
+    for (const name of ["set_timeout", "control_admission", "control_port", "update_ssh_key"]) assert.ok((figures[`bare_${name}_p99_ms`] ?? 0) > 0 && `${name}_overhead_p99_ms` in figures, name);
     assert.match(runs[0]?.notes.join("\n") ?? "", /TakeSnapshot is left out: /);
   });
 });
@@ -262,6 +273,10 @@ describe("the load tool on a cluster that is there already", () => {
       await daemon.close();
       await busy.close();
     }
+  });
+
+  test("lets no workspaces live where no node runs them", async () => {
+    await assert.rejects(bench("lifecycle", "--workspaces", "1", "--kubeconfig", cluster.kubeconfig), /lifecycle needs nodes that run its workspaces/);
   });
 
   test("can not have its watches broken", async () => {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client, credentials } from "@grpc/grpc-js";
+import { asIs } from "../../src/domain/as-is.ts";
 import { startTestCluster } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { until } from "../support/until.ts";
 
-const asIs = (bytes: Buffer): Buffer => bytes;
 
 test("while open calls are drained, metrics and health are served, and the daemon is alive but not ready", async (t) => {
   const cluster = await startTestCluster();

@@ -57,7 +57,7 @@ test("random bytes to every method are answered with a status that says what is 
     const tooLarge = await client.wsman(method, Buffer.alloc(16 * 1024 * 1024 + 1));
     assert.equal(tooLarge.code, code.RESOURCE_EXHAUSTED);
     assert.match(tooLarge.details, /larger than max/);
-    assert.equal((await client.wsman(method, Buffer.alloc(1024 * 1024, 0x0b))).code, code.INVALID_ARGUMENT, "groups without end");
+    assert.equal((await client.wsman(method, Buffer.alloc(64 * 1024, 0x0b))).code, code.INVALID_ARGUMENT, "groups without end");
   }
   await setup.change();
   await assertSmall(setup);

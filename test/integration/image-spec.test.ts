@@ -13,6 +13,7 @@ import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
 import { noObjectStorage, startObjectServer, storageKeys, type ObjectServer } from "../support/object-storage.ts";
 import { Player } from "../support/player.ts";
 import { podIn, type WorkspacePodOptions } from "../support/pods.ts";
+import { keepSecret, secret } from "../support/secrets.ts";
 import { startScriptedServer } from "../support/scripted-http.ts";
 import { entriesOf } from "../support/tar.ts";
 import { until } from "../support/until.ts";
@@ -29,7 +30,7 @@ after(async () => cluster.close());
 
 const bucket = "gitpod-user-jane";
 const stored = { baseRef: "registry.example.com/base:1", ideRef: "registry.example.com/ide:2", supervisorRef: "registry.example.com/supervisor:3" };
-const gitSecret = "hunter2";
+const gitSecret = secret("git-password");
 const git = { git: { remoteUri: "https://git.example.com/r.git", checkoutLocation: "r", config: { authentication: 1, authUser: "u", authPassword: gitSecret } } };
 
 interface Setup {
@@ -58,11 +59,16 @@ async function setup(t: TestContext, storage?: StorageConfig, rateLimits: readon
     await daemon.close();
     await player.removeAll();
     await player.close();
-    // Whatever was asked for: nothing secret was told.
-    assert.doesNotMatch(JSON.stringify(log.lines), new RegExp(`X-Amz-|${storageKeys.secretKey}|${storageKeys.accessKey}|${gitSecret}`));
+    // Secrets were searched for when the daemon ended; links are not told of at all.
+    assert.doesNotMatch(JSON.stringify(log.lines), new RegExp(`X-Amz-|${storageKeys.accessKey}`));
   });
   await daemon.synced;
-  const specOf = (id: string): Promise<UnaryResult> => client.unary("/registryfacade.SpecProvider/GetImageSpec", registryfacade.GetImageSpecRequest.encode({ id }).finish());
+  const specOf = async (id: string): Promise<UnaryResult> => {
+    const answer = await client.unary("/registryfacade.SpecProvider/GetImageSpec", registryfacade.GetImageSpecRequest.encode({ id }).finish());
+    // Layers that are made are not compressed: the links in them are seen as well.
+    for (const [, signature = ""] of answer.response.toString("latin1").matchAll(/X-Amz-Signature=(\w+)/g)) keepSecret("the signature of a link", signature);
+    return answer;
+  };
   const add: Setup["add"] = async (id, options = {}) => {
     await player.play(podIn("unscheduled", id, { owner: "jane", metaId: `meta-${id}`, ...options, namespace, annotations: { [annotations.imageSpec]: packed(registryfacade.ImageSpec.encode(stored).finish()), ...options.annotations } }));
     await until("it is known", async () => (await client.wsman("DescribeWorkspace", wsman.DescribeWorkspaceRequest.encode({ id }).finish())).code === code.OK);

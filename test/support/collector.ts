@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { isIPv4 } from "node:net";
 import protobuf from "protobufjs";
 import { record, records, text } from "../../src/embedded/kubelet/json.ts";
+import { assertNoSecrets } from "./secrets.ts";
 
 /** A span, with IDs in hexadecimal. */
 export interface CollectedSpan {
@@ -59,9 +60,11 @@ export class TestCollector {
     return this;
   }
 
+  /** Rejects if what came shows a secret. Idempotent. */
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+    assertNoSecrets("what came to the collector", this.bodies.map((body) => body.toString("latin1")));
   }
 
   /** Spans of this name. */

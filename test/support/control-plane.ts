@@ -1,14 +1,13 @@
 /** A real control plane for tests: etcd and kube-apiserver on the loopback interface, in a folder of their own. */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { canUnpack, unpacked } from "./unpack.ts";
 
 /** A control plane that runs. */
 export interface ControlPlane {
@@ -56,10 +55,7 @@ export async function startControlPlane(): Promise<ControlPlane | undefined> {
 async function findBinaries(): Promise<string | undefined> {
   const assets = process.env["KUBEBUILDER_ASSETS"];
   if (assets) return assets;
-  const unpack = fileURLToPath(new URL("../../../shared/kube/unpack.sh", import.meta.url));
-  if (!existsSync(unpack)) return undefined;
-  const { stdout } = await promisify(execFile)(unpack);
-  return stdout.trim();
+  return canUnpack ? unpacked() : undefined;
 }
 
 async function startEtcd(binaries: string, directory: string, processes: ChildProcess[]): Promise<string> {

@@ -145,7 +145,7 @@ export class DaemonProcess {
   }
 }
 
-/** The example configuration without TLS, on ports that the system chooses, quick to end. */
+/** The example configuration without TLS, on ports that the system chooses, quick to end; tests play the lifecycle controller. */
 export async function localConfig(): Promise<Json> {
   const config: unknown = JSON.parse(await readFile(exampleConfig, "utf8"));
   const members = record(config);
@@ -153,7 +153,7 @@ export async function localConfig(): Promise<Json> {
     ...members,
     rpcServer: { ...record(members["rpcServer"]), addr: "127.0.0.1:0" },
     prometheus: { addr: "127.0.0.1:0" },
-    wsmand: { ...record(members["wsmand"]), workers: 1, drainTimeout: "2s" },
+    wsmand: { ...record(members["wsmand"]), workers: 1, drainTimeout: "2s", lifecycle: { enabled: false } },
   };
 }
 

@@ -38,6 +38,7 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
     manager: { ...config.manager, namespace: options.namespace ?? "default" },
     rateLimits: [],
     lifecycle: false,
+    leaderElection: { enabled: false, leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000, identity: "test" },
     events: { enabled: false, instance: "test" },
     imageBuilder: undefined,
     tracing: undefined,

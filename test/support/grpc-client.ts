@@ -1,6 +1,7 @@
 /** A gRPC client for tests: raw bytes in and out, one connection of its own each. */
 import { Client, Metadata, credentials as channelCredentials, status } from "@grpc/grpc-js";
 import type { CallOptions, ChannelCredentials, ChannelOptions, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import { asIs } from "../../src/domain/as-is.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { assertNoSecrets, keepSecret } from "./secrets.ts";
 
@@ -16,10 +17,6 @@ function searched(path: string, result: UnaryResult): UnaryResult {
   assertNoSecrets(`the status of ${path}`, [result.details]);
   if (result.code === status.OK && path.endsWith("/StartWorkspace")) keepSecret("an owner token", wsman.StartWorkspaceResponse.decode(result.response).ownerToken);
   return result;
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
 }
 
 /** A client of a server: host:port, or the port alone on 127.0.0.1. */

@@ -1,6 +1,7 @@
 /** An image builder for tests: answers as it is told to, and remembers what came. */
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { MethodDefinition, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, handleServerStreamingCall, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { asIs } from "../../src/domain/as-is.ts";
 
 /** A call that came. */
 export interface BuilderCall {
@@ -21,10 +22,6 @@ export interface BuilderAnswers {
 }
 
 const methods = [["ResolveBaseImage", false], ["ResolveWorkspaceImage", false], ["Build", true], ["Logs", true], ["ListBuilds", false]] as const;
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
-}
 
 /** Serves builder.ImageBuilder on 127.0.0.1. */
 export class TestImageBuilder {

@@ -1,21 +1,21 @@
 /** A real S3-compatible server for tests: versitygw, on the loopback interface, with a folder of its own. */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
+import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { freePort } from "./control-plane.ts";
+import { secret } from "./secrets.ts";
+import { canUnpack, unpacked } from "./unpack.ts";
 import { until } from "./until.ts";
 
+const namedBinary = process.env["WSMAND_TEST_VERSITYGW"] || undefined;
 /** Why tests with a real server are skipped; false: they are not. */
-export const noObjectStorage: string | false = binarySource() === undefined ? "there is no S3 server: set WSMAND_TEST_VERSITYGW to a versitygw binary" : false;
+export const noObjectStorage: string | false = namedBinary === undefined && !canUnpack ? "there is no S3 server: set WSMAND_TEST_VERSITYGW to a versitygw binary" : false;
 
-/** The keys that it takes. */
-export const storageKeys = { accessKey: "AKIATESTS", secretKey: "the-secret-key-of-the-tests" } as const;
+/** The keys that it takes. The first one is a name: links show it. */
+export const storageKeys = { accessKey: "AKIATESTS", secretKey: secret("storage-key") } as const;
 
 /** A server that runs. */
 export interface ObjectServer {
@@ -67,20 +67,9 @@ export async function startObjectServer(t: Pick<TestContext, "after">): Promise<
   };
 }
 
-/** Where a binary comes from: the environment, or what a folder beside the checkout unpacks. */
-function binarySource(): string | undefined {
-  const named = process.env["WSMAND_TEST_VERSITYGW"];
-  if (named) return named;
-  const unpack = fileURLToPath(new URL("../../../shared/kube/unpack.sh", import.meta.url));
-  return existsSync(unpack) ? unpack : undefined;
-}
-
+/** A binary comes from the environment, or is unpacked. */
 async function findBinary(): Promise<string> {
-  const source = binarySource();
-  if (source === undefined) throw new Error(String(noObjectStorage));
-  if (!source.endsWith("unpack.sh")) return source;
-  const { stdout } = await promisify(execFile)(source, ["versitygw"]);
-  return join(stdout.trim(), "versitygw");
+  return namedBinary ?? join(await unpacked("versitygw"), "versitygw");
 }
 
 async function end(child: ChildProcess): Promise<void> {

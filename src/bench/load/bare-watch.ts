@@ -1,5 +1,6 @@
 /** A bare watch of pods, from now on: what any watcher could know at best. */
-import { systemClock } from "../../domain/clock.ts";
+import { sleep, systemClock } from "../../domain/clock.ts";
+import type { Clock } from "../../domain/clock.ts";
 import { KubeClient } from "../../main/kube/client.ts";
 import type { KubeResponse } from "../../main/kube/client.ts";
 import { LineSplitter } from "../../main/kube/lines.ts";
@@ -19,26 +20,38 @@ const maxLineBytes = 16 << 20;
 /** A watch may be silent for as long as it likes. */
 const forEver = 2 ** 31 - 1;
 
-/** A watch that runs. If the API server ends it, it is begun again at once at the newest version: what was written in between it does not see. */
+/** A watch that lasted for so long is begun again at once, milliseconds. */
+const steadyMs = 1000;
+/** Before the others, and before those that could not be begun: a pause, twice as long each time. */
+const firstPauseMs = 100;
+const longestPauseMs = 5000;
+
+/**
+ * A watch that runs. If the API server ends it, it is begun again at the newest version, until it is closed: what was written in between it does not see.
+ * At once, unless it had hardly begun or can not be begun: then after a pause of 100 ms, and at most 5 s.
+ */
 export class BareWatch {
   readonly #client: KubeClient;
   readonly #pods: WatchedPods;
   readonly #line: (content: Buffer) => void;
+  readonly #clock: Clock;
   readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
   /** The API server ended it, at least once. */
   ended = false;
 
-  private constructor(client: KubeClient, pods: WatchedPods, line: (content: Buffer) => void) {
+  private constructor(client: KubeClient, clock: Clock, pods: WatchedPods, line: (content: Buffer) => void) {
     this.#client = client;
+    this.#clock = clock;
     this.#pods = pods;
     this.#line = line;
   }
 
   /** Resolves once the watch is there. @param line takes each line; its bytes are valid during the call only. */
-  static async open(pods: WatchedPods, line: (content: Buffer) => void): Promise<BareWatch> {
-    const watch = new BareWatch(new KubeClient({ credentials: (await openAccess(pods.kubeconfig)).source, clock: systemClock }), pods, line);
+  static async open(pods: WatchedPods, line: (content: Buffer) => void, clock: Clock = systemClock): Promise<BareWatch> {
+    const watch = new BareWatch(new KubeClient({ credentials: (await openAccess(pods.kubeconfig)).source, clock: systemClock }), clock, pods, line);
     try {
-      await watch.#begin();
+      watch.#running = watch.#run(await watch.#watch());
       return watch;
     } catch (error) {
       await watch.close();
@@ -49,17 +62,28 @@ export class BareWatch {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#client.close();
+    await this.#running;
   }
 
-  async #begin(): Promise<void> {
-    const { body } = await this.#watch();
-    const splitter = new LineSplitter((bytes) => this.#line(asBuffer(bytes)), maxLineBytes);
-    const over = (): void => {
+  /** Reads watches, one after the other, until it is closed. Never rejects. */
+  async #run(first: KubeResponse): Promise<void> {
+    let pauseMs = 0;
+    for (let response: KubeResponse | undefined = first; ; ) {
+      const from = this.#clock.monotonic();
+      await this.#read(response);
       if (this.#stopping.signal.aborted) return;
       this.ended = true;
-      this.#begin().catch(() => {});
-    };
-    body.pump((chunk) => splitter.push(chunk), forEver).then(over, over);
+      pauseMs = this.#clock.monotonic() - from >= steadyMs ? 0 : longer(pauseMs);
+      await sleep(this.#clock, pauseMs, this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
+      // One that can not be begun has ended at once.
+      response = await this.#watch().catch(() => undefined);
+    }
+  }
+
+  async #read(response: KubeResponse | undefined): Promise<void> {
+    const splitter = new LineSplitter((bytes) => this.#line(asBuffer(bytes)), maxLineBytes);
+    await response?.body.pump((chunk) => splitter.push(chunk), forEver).catch(() => {});
   }
 
   /** The pods that are there already would only take time. */
@@ -74,6 +98,10 @@ export class BareWatch {
     response.body.discard();
     throw new Error(`the bare watch was answered with ${response.status}`);
   }
+}
+
+function longer(pauseMs: number): number {
+  return pauseMs === 0 ? firstPauseMs : Math.min(2 * pauseMs, longestPauseMs);
 }
 
 /** The same bytes, with Buffer's methods. */

@@ -16,8 +16,8 @@ const targetSchema = z.discriminatedUnion("kind", [
 
 /** What is called. */
 const workSchema = z.discriminatedUnion("kind", [
-  /** Calls in turn, after the last one the first one again. An answer that is not, to the byte, what is expected counts as different. */
-  z.object({ kind: z.literal("tasks"), tasks: z.array(z.object({ path: z.string(), request: bytes, answer: bytes.optional() })) }),
+  /** Calls in turn, beginning with number `first` (0 unless it is said), after the last one the first one again. An answer that is not, to the byte, what is expected counts as different. */
+  z.object({ kind: z.literal("tasks"), first: z.number().optional(), tasks: z.array(z.object({ path: z.string(), request: bytes, answer: bytes.optional() })) }),
   /** One call for each ID, which stands in path and request in the placeholder's place. One with `after` waits until the call for the same ID of the run of that name, which was begun before, is over. */
   z.object({ kind: z.literal("each"), path: z.string(), request: bytes, ids: z.array(z.string()), name: z.string().optional(), after: z.string().optional() }),
 ]);

@@ -59,7 +59,8 @@ export class Cluster {
   /** `perhaps`: nobody answered. */
   #ownNamespace: boolean | "perhaps" = false;
   #isOpen = false;
-  #ownAccount = false;
+  /** Likewise. Removing it goes by this run's label: one of others stays. */
+  #ownAccount: boolean | "perhaps" = false;
   #hasStarted = false;
 
   private constructor(source: AccessSource, first: Access, namespace: string) {
@@ -157,8 +158,11 @@ export class Cluster {
   async prepareStarts(): Promise<void> {
     this.#hasStarted = true;
     const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "workspace", labels: { [ownLabel]: this.run } } };
-    // One who may not make it has an installation, which has it.
-    this.#ownAccount ||= (await this.send("POST", this.#path("serviceaccounts"), account)).code === 201;
+    const before = this.#ownAccount;
+    this.#ownAccount ||= "perhaps";
+    // One who may not make it has an installation, which has it. 409 after no answer may be our own.
+    const { code } = await this.send("POST", this.#path("serviceaccounts"), account);
+    this.#ownAccount = before || code === 201;
   }
 
   /** A pod as it is. */
@@ -167,6 +171,13 @@ export class Cluster {
     if (code !== 200) throw new Error(`GET the pod ${name}: ${code} ${reason(text)}`);
     const pod: unknown = JSON.parse(text);
     return asObject(pod) ?? {};
+  }
+
+  /** The API server's version: it grows by one with each write of anything (etcd's revision); a patch that changes nothing is no write. */
+  async version(): Promise<number> {
+    const { code, text } = await this.send("GET", `${this.#path("pods")}?limit=1`);
+    if (code !== 200) throw new Error(`GET pods: ${code} ${reason(text)}`);
+    return Number(stringAt(objectAt(parsed(text), "metadata"), "resourceVersion"));
   }
 
   /** The pods that a label selector selects. */
@@ -224,7 +235,7 @@ export class Cluster {
     const attempt = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => void failures.push(messageOf(error)));
     const own = `?labelSelector=${encodeURIComponent(`${ownLabel}=${this.run}`)}`;
     if (this.#hasStarted) await attempt(this.removeStarted());
-    for (const resource of this.#isOpen ? ["pods", "events", ...(this.#ownAccount ? ["serviceaccounts"] : [])] : []) await attempt(this.#delete(`${this.#path(resource)}${own}`));
+    for (const resource of this.#isOpen ? ["pods", "events", ...(this.#ownAccount === false ? [] : ["serviceaccounts"])] : []) await attempt(this.#delete(`${this.#path(resource)}${own}`));
     if (await this.#hasOwnNamespace()) await attempt(this.#delete(`/api/v1/namespaces/${this.namespace}`));
     if (failures.length > 0) throw new Error(failures.join("; "));
   }

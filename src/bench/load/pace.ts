@@ -22,7 +22,7 @@ export interface Drive {
   readonly pace: Pace;
   /** Most calls. */
   readonly total: number;
-  /** Makes call n. Must not reject. @param slot number of the caller, in a closed loop; else n. */
+  /** Makes call n. If it rejects, no further one is made, and `drive` rejects. @param slot number of the caller, in a closed loop; else n. */
   readonly make: (n: number, slot: number) => Promise<CallEnd>;
   /** Whether no further call is to be made. */
   readonly stopped: () => boolean;
@@ -58,7 +58,7 @@ const restMs = 10;
 /** Calls that are due so soon are made now: no timer is as precise, milliseconds. */
 const soonMs = 0.5;
 
-/** Makes the calls; resolves once all are answered. Rejects with RangeError if all at once have no number. */
+/** Makes the calls; resolves once all are answered. Rejects with RangeError if all at once have no number, and if making a call does. */
 export async function drive(given: Drive): Promise<Driven> {
   const run = new Run(given);
   const from = given.pace.kind === "rate" ? given.pace.startAt : given.clock.now();
@@ -75,6 +75,7 @@ class Run {
   readonly delays = delayHistogram();
   readonly late = delayHistogram();
   readonly #given: Drive;
+  #broken = false;
 
   constructor(given: Drive) {
     this.#given = given;
@@ -90,10 +91,10 @@ class Run {
   }
 
   async #loop({ callers, seconds }: Extract<Pace, { kind: "loop" }>, from: number): Promise<void> {
-    const { total, clock, stopped } = this.#given;
+    const { total, clock } = this.#given;
     const until = from + seconds * 1000;
     const caller = async (slot: number): Promise<void> => {
-      while (this.sent < total && clock.now() < until && !stopped()) {
+      while (this.sent < total && clock.now() < until && !this.#over()) {
         const ok = await this.#one(this.sent++, slot, clock.now());
         if (!ok) await clock.sleepUntil(clock.now() + restMs);
       }
@@ -102,14 +103,14 @@ class Run {
   }
 
   async #atRate({ perSecond, startAt, seconds }: Extract<Pace, { kind: "rate" }>): Promise<void> {
-    const { clock, stopped } = this.#given;
+    const { clock } = this.#given;
     const total = Math.min(this.#given.total, Math.ceil(perSecond * seconds));
     const pending = new Pending();
     while (this.sent < total) {
       const due = startAt + (this.sent * 1000) / perSecond;
       if (due - clock.now() > soonMs) await clock.sleepUntil(due);
       await pending.below(maxPending);
-      if (stopped()) break;
+      if (this.#over()) break;
       const n = this.sent++;
       recordDelay(this.late, clock.now() - due);
       pending.add(this.#one(n, n, due).then(() => {}));
@@ -127,10 +128,17 @@ class Run {
     }));
   }
 
+  #over(): boolean {
+    return this.#broken || this.#given.stopped();
+  }
+
   /** Tells whether it was answered. */
   async #one(n: number, slot: number, due: number): Promise<boolean> {
     const { make, clock } = this.#given;
-    const { ok, why } = await make(n, slot);
+    const { ok, why } = await make(n, slot).catch((error: unknown) => {
+      this.#broken = true;
+      throw error;
+    });
     if (ok) recordDelay(this.delays, clock.now() - due);
     else {
       this.failed++;

@@ -4,23 +4,27 @@
 export class Pending {
   #count = 0;
   readonly #waiting = new Set<() => void>();
+  #failure: { readonly error: unknown } | undefined;
 
-  /** @param task must not reject. */
+  /** A task that rejects is told by {@link Pending.below}. */
   add(task: Promise<void>): void {
     this.#count++;
-    void task.finally(() => {
+    void task.catch((error: unknown) => {
+      this.#failure ??= { error };
+    }).finally(() => {
       this.#count--;
       for (const wake of this.#waiting) wake();
       this.#waiting.clear();
     });
   }
 
-  /** Resolves once fewer are under way. */
+  /** Resolves once fewer are under way. Rejects, then and from then on, with what the first task that failed did with. */
   async below(limit: number): Promise<void> {
     while (this.#count >= limit) {
       await new Promise<void>((resolve) => {
         this.#waiting.add(resolve);
       });
     }
+    if (this.#failure) throw this.#failure.error;
   }
 }

@@ -9,12 +9,12 @@ interface Entry {
   readonly uids: Set<string>;
 }
 
-/** Workspaces that lack something. */
+/** Workspaces that lack something, by ID. */
 export interface Missing {
   /** No pod was seen. */
-  readonly podless: number;
+  readonly podless: readonly string[];
   /** No status came. */
-  readonly untold: number;
+  readonly untold: readonly string[];
 }
 
 /** The book. It has as many entries as were begun and not ended. */
@@ -61,13 +61,12 @@ export class StartBook {
 
   /** What these workspaces lack. */
   missing(ids: readonly string[]): Missing {
-    const known = ids.flatMap((id) => this.#entries.get(id) ?? []);
-    return { podless: known.filter(({ uids }) => uids.size === 0).length, untold: known.filter(({ life }) => !life.isTold).length };
+    return { podless: this.#those(ids, ({ uids }) => uids.size === 0), untold: this.#those(ids, ({ life }) => !life.isTold) };
   }
 
   /** Of these workspaces, those that had a pod and are not told as STOPPED. */
-  unstopped(ids: readonly string[]): number {
-    return ids.flatMap((id) => this.#entries.get(id) ?? []).filter(({ life, uids }) => uids.size > 0 && !life.isStopped).length;
+  unstopped(ids: readonly string[]): readonly string[] {
+    return this.#those(ids, ({ life, uids }) => uids.size > 0 && !life.isStopped);
   }
 
   /** These are looked after no longer. */
@@ -76,5 +75,12 @@ export class StartBook {
       this.#entries.delete(id);
       this.#lives.end(id);
     }
+  }
+
+  #those(ids: readonly string[], condition: (entry: Entry) => boolean): readonly string[] {
+    return ids.filter((id) => {
+      const entry = this.#entries.get(id);
+      return entry !== undefined && condition(entry);
+    });
   }
 }

@@ -41,11 +41,13 @@ export interface Faults {
   untold: number;
   unmarked: number;
   left: number;
+  /** Workspaces of which any of that is true. */
+  lost: number;
 }
 
 /** Starts and stops of a run. */
 export class Starts {
-  readonly faults: Faults = { podless: 0, untold: 0, unmarked: 0, left: 0 };
+  readonly faults: Faults = { podless: 0, untold: 0, unmarked: 0, left: 0, lost: 0 };
   /** Bytes of the pod that a start makes, as the API server takes it. */
   readonly podBytes: number;
   readonly #lab: Lab;
@@ -110,17 +112,15 @@ export class Starts {
     if (side === "bare") return cluster.removeStarted();
     const { book } = this.#witness;
     const within = (ms: number): number => (signal.aborted ? Math.min(ms, hurryMs) : ms);
-    await this.#witness.until(() => Object.values(book.missing(started)).every((count) => count === 0), within(comeMs));
+    await this.#witness.until(() => Object.values(book.missing(started)).every(({ length }) => length === 0), within(comeMs));
     const { podless, untold } = book.missing(started);
-    await this.#witness.pause();
     // What happened while the watch was interrupted it can not know.
-    if (!this.#witness.interrupted) this.faults.podless += podless;
-    this.faults.untold += untold;
-    this.faults.unmarked += await this.#unmarked(stopped);
+    const seen = await this.#witness.pause();
+    const unmarked = await this.#unmarked(stopped);
     for (const id of asked) book.stopping(id);
     await cluster.removeStarted();
-    await this.#witness.until(() => book.unstopped(asked) === 0, within(goMs));
-    this.faults.left += book.unstopped(asked);
+    await this.#witness.until(() => book.unstopped(asked).length === 0, within(goMs));
+    addFaults(this.faults, { podless: seen ? podless : [], untold, unmarked, left: book.unstopped(asked) });
     book.end(asked);
     await this.#witness.resume();
   }
@@ -130,12 +130,22 @@ export class Starts {
   }
 
   /** Pods that are there as if no one had asked for their end. */
-  async #unmarked(stopped: readonly string[]): Promise<number> {
+  async #unmarked(stopped: readonly string[]): Promise<readonly string[]> {
     const { cluster } = this.#lab;
     const asked = new Set(stopped);
     const pods = await cluster.pods(cluster.ownerSelector);
-    return pods.filter((pod) => asked.has(idOfPod(pod.name)) && pod.deletionTimestamp === undefined && pod.annotations?.[annotations.stoppedByRequest] === undefined).length;
+    return pods.filter((pod) => pod.deletionTimestamp === undefined && pod.annotations?.[annotations.stoppedByRequest] === undefined).map(({ name }) => idOfPod(name)).filter((id) => asked.has(id));
   }
+}
+
+/** Adds what was wrong with some workspaces, by ID; one with several faults is lost once. */
+export function addFaults(faults: Faults, found: Readonly<Record<Exclude<keyof Faults, "lost">, readonly string[]>>): void {
+  const { podless, untold, unmarked, left } = found;
+  faults.podless += podless.length;
+  faults.untold += untold.length;
+  faults.unmarked += unmarked.length;
+  faults.left += left.length;
+  faults.lost += new Set([...podless, ...untold, ...unmarked, ...left]).size;
 }
 
 /** The IDs of those calls that were answered. */

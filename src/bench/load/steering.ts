@@ -1,4 +1,4 @@
-/** Every call with one answer: what it is asked for, and the patch that it comes down to. */
+/** Every call with one answer that leaves its workspace as it is for the next one: what it is asked for, and the patch that it comes down to. */
 import { annotations } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 
@@ -22,7 +22,6 @@ export interface SteeringCall {
 }
 
 const { ADMIT_EVERYONE, ADMIT_OWNER_ONLY } = wsman.AdmissionLevel;
-const { NORMALLY, IMMEDIATELY } = wsman.StopWorkspacePolicy;
 const port = 4000;
 
 /** A key that anyone may have: its bytes are no one's. */
@@ -30,7 +29,7 @@ const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.fro
 const keysOf = (round: number): string[] => [`${key} bench-${round}`];
 const timeoutOf = (round: number): string => `${60 + round}m`;
 
-/** All calls. Stopping is the last one: a workspace that stops takes no other. */
+/** All calls but StartWorkspace and StopWorkspace: scenario start has those, with workspaces of their own for each call. One that was stopped is gone for the calls after it. */
 export const steeringCalls: Readonly<Record<string, SteeringCall>> = {
   describe_cluster: { method: "DescribeCluster", request: () => new Uint8Array() },
   describe_workspace: { method: "DescribeWorkspace", request: ({ id }) => wsman.DescribeWorkspaceRequest.encode({ id }).finish() },
@@ -62,11 +61,6 @@ export const steeringCalls: Readonly<Record<string, SteeringCall>> = {
   },
   take_snapshot: { method: "TakeSnapshot", optional: true, request: ({ id }) => wsman.TakeSnapshotRequest.encode({ id }).finish() },
   backup_workspace: { method: "BackupWorkspace", optional: true, request: ({ id }) => wsman.BackupWorkspaceRequest.encode({ id }).finish() },
-  stop_workspace: {
-    method: "StopWorkspace",
-    request: ({ id }, round) => wsman.StopWorkspaceRequest.encode({ id, policy: round === 0 ? NORMALLY : IMMEDIATELY }).finish(),
-    annotations: (_, round) => ({ [annotations.stoppedByRequest]: round === 0 ? "30s" : "1s" }),
-  },
 };
 
 function base64(bytes: Uint8Array): string {

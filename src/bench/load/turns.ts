@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Part } from "../parts/part.ts";
 import { ms } from "../report/limits.ts";
+import type { Span } from "../report/limits.ts";
 import { calledSchema } from "./called.ts";
 import type { Called, CallRun } from "./called.ts";
 import { delayHistogram } from "./ledger.ts";
@@ -34,6 +35,8 @@ export interface Turns {
   why: string;
   /** Busiest share of time of the callers' thread. */
   share: number;
+  /** When each turn was, on the machine's clock. */
+  readonly spans: Span[];
 }
 
 /** Both sides of a measurement. */
@@ -41,7 +44,7 @@ export type Sides = Readonly<Record<Side, Turns>>;
 
 /** None yet. */
 export function noTurns(): Turns {
-  return { delays: delayHistogram(), late: delayHistogram(), calls: 0, timeMs: 0, mainMs: 0, failed: 0, different: 0, why: "", share: 0 };
+  return { delays: delayHistogram(), late: delayHistogram(), calls: 0, timeMs: 0, mainMs: 0, failed: 0, different: 0, why: "", share: 0, spans: [] };
 }
 
 /** None of either side yet. */
@@ -61,6 +64,7 @@ export function addTurn(sums: Turns, called: Called, mainShare = Number.NaN): vo
   sums.different += called.different;
   sums.why ||= called.why;
   sums.share = Math.max(sums.share, called.share);
+  sums.spans.push({ from: called.from, to: called.to });
 }
 
 /** Lets the callers make calls; the user may end that early, and has what there was. */

@@ -2,13 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { labels, workspaceSelector } from "../../domain/names.ts";
-import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import { BareWatch } from "./bare-watch.ts";
 import type { WatchedPods } from "./bare-watch.ts";
 import { machineNow } from "./clock.ts";
 import { FrameReader } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
+import type { Cluster } from "./kube.ts";
 import { StartBook } from "./start-book.ts";
 
 const lineSchema = z.object({ type: z.string(), object: z.object({ metadata: z.object({ uid: z.string(), labels: z.record(z.string(), z.string()).optional() }) }) });
@@ -20,7 +20,7 @@ export class Witness implements AsyncDisposable {
   readonly book = new StartBook();
   /** Why the subscriber's stream was ended; empty: it was not. */
   why = "";
-  /** The watch was interrupted: not every pod was seen. */
+  /** The watch was interrupted, at least once: not every pod was seen. */
   interrupted = false;
   readonly #pods: WatchedPods;
   #watch: BareWatch | undefined;
@@ -31,7 +31,7 @@ export class Witness implements AsyncDisposable {
   }
 
   /** Resolves once it sees everything that happens from then on. */
-  static async open(lab: Lab, daemon: Pick<Daemon, "endpoint">): Promise<Witness> {
+  static async open(lab: { readonly kubeconfig: string; readonly cluster: Pick<Cluster, "namespace" | "ownerSelector"> }, daemon: Pick<Daemon, "endpoint">): Promise<Witness> {
     // Without those that no workspace manager looks at.
     const witness = new Witness({ kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, selector: `${lab.cluster.ownerSelector},${workspaceSelector}` });
     try {
@@ -49,11 +49,13 @@ export class Witness implements AsyncDisposable {
     await this.#watch?.close();
   }
 
-  /** Ends the watch, while pods are removed by the thousand: no one needs to see that. */
-  async pause(): Promise<void> {
-    this.interrupted ||= this.#watch?.ended ?? false;
+  /** Ends the watch, while pods are removed by the thousand: no one needs to see that. Tells whether it has seen every pod since it began or was resumed. */
+  async pause(): Promise<boolean> {
+    const seen = this.#watch?.ended === false;
+    this.interrupted ||= !seen;
     await this.#watch?.close();
     this.#watch = undefined;
+    return seen;
   }
 
   /** Watches again, from now on. */

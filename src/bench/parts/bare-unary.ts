@@ -5,12 +5,12 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import { z } from "zod";
+import { asIs } from "../../domain/as-is.ts";
 import { serve } from "./serve.ts";
 
 const bytes = z.instanceof(Uint8Array);
 const prepareSchema = z.object({ path: z.string(), tasks: z.array(z.object({ request: bytes, answer: bytes })) });
 
-const asIs = (buffer: Buffer): Buffer => buffer;
 const server = new Server({ "grpc.max_concurrent_streams": 10_000, "grpc.enable_channelz": 0 });
 
 serve({

@@ -7,11 +7,11 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { z } from "zod";
+import { asIs } from "../../domain/as-is.ts";
 import { serve } from "./serve.ts";
 
 type Call = ServerWritableStream<Buffer, Buffer>;
 
-const asIs = (bytes: Buffer): Buffer => bytes;
 const server = new Server({ "grpc.max_concurrent_streams": 10_000 });
 const calls = new Set<Call>();
 /** Ended by the next call, or by `finish`. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
+import { asIs } from "../../domain/as-is.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { AnswerCheck } from "../load/answer-check.ts";
 import { machineNow } from "../load/clock.ts";
@@ -31,7 +32,6 @@ const maxAnswer = 64 * 1024 * 1024;
 const maxScrapes = 5000;
 const maxProblems = 3;
 const mebibyte = 2 ** 20;
-const asIs = (bytes: Buffer): Buffer => bytes;
 
 const sums = { gets: 0, describes: 0, failures: 0, scrapes: 0, scrapeFailures: 0 };
 const problems: string[] = [];

@@ -2,7 +2,7 @@
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
 import type { ApiPool } from "../load/api-pool.ts";
-import { idPlaceholder, runSchema } from "../load/called.ts";
+import { runSchema } from "../load/called.ts";
 import type { Called, CallRun, Target, Work } from "../load/called.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
@@ -10,6 +10,8 @@ import type { Endpoint } from "../load/grpc-stream.ts";
 import { callUnary } from "../load/grpc-unary.ts";
 import type { CallEnd } from "../load/grpc-unary.ts";
 import { drive } from "../load/pace.ts";
+import { tasksOf } from "../load/tasks.ts";
+import type { Task } from "../load/tasks.ts";
 import { endpointSchema } from "./endpoint.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
@@ -17,20 +19,13 @@ import { serve } from "./serve.ts";
 const fetchSchema = z.object({ endpoint: endpointSchema, path: z.string(), requests: z.array(z.instanceof(Uint8Array)) });
 const openApiSchema = z.object({ kubeconfig: z.string(), connections: z.number() });
 
-/** A call. */
-interface Task {
-  readonly path: string;
-  readonly request: Uint8Array;
-  readonly answer?: Uint8Array | undefined;
-}
-
 /** What is found out beside the delays. */
 interface Sums {
   different: number;
   bytes: number;
 }
 
-/** Makes single calls; never rejects. */
+/** Makes single calls. Rejects only for a call that can not be made at all, such as one that is too large. */
 interface Sender {
   send(task: Task, slot: number, sums: Sums): Promise<CallEnd>;
   /** Ends the calls that are under way. */
@@ -96,34 +91,23 @@ async function run({ target, work, pace }: CallRun): Promise<Called> {
   const share = loadShare();
   const make = async (n: number, slot: number): Promise<CallEnd> => {
     await order.before(n);
-    const end = await sender.send(taskOf(n), slot, sums);
-    if (end.ok && n < answered.length) answered[n] = 1;
-    order.over(n);
-    return end;
+    try {
+      const end = await sender.send(taskOf(n), slot, sums);
+      if (end.ok && n < answered.length) answered[n] = 1;
+      return end;
+    } finally {
+      order.over(n);
+    }
   };
   const duration = pace.kind === "once" ? 0 : pace.seconds * 1000;
   const until = (pace.kind === "rate" ? Math.max(0, pace.startAt - machineNow()) : 0) + duration + graceMs;
   const timer = setTimeout(() => sender.giveUp(), until);
-  const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } });
-  clearTimeout(timer);
-  order.end();
+  const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } }).finally(() => {
+    clearTimeout(timer);
+    // Also after a failure: other runs wait for this one's calls.
+    order.end();
+  });
   return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered };
-}
-
-function tasksOf(work: Work): (n: number) => Task {
-  if (work.kind === "tasks") {
-    const { tasks } = work;
-    return (n) => {
-      const task = tasks[n % tasks.length];
-      if (!task) throw new Error("there is nothing to call");
-      return task;
-    };
-  }
-  const template = Buffer.from(work.request.buffer, work.request.byteOffset, work.request.byteLength).toString("latin1");
-  return (n) => {
-    const id = work.ids[n] ?? "";
-    return { path: work.path.replaceAll(idPlaceholder, id), request: Buffer.from(template.replaceAll(idPlaceholder, id), "latin1") };
-  };
 }
 
 /** Which calls come before which of another run. */

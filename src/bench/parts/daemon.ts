@@ -33,6 +33,8 @@ export interface DaemonOptions {
   readonly workers: number | undefined;
   /** Budget of its requests to the API server, a second; 0: its own. */
   readonly qps: number;
+  /** Of the cluster's node daemons: it acts on workspaces then. Undefined: there are none, and it does what calls ask for alone. */
+  readonly nodeDaemonPort: number | undefined;
 }
 
 /** Scheduler of the workspaces that our daemon starts: there is none, so that nobody runs them. */
@@ -69,21 +71,23 @@ function serving(line: string): { readonly rpcPort: number; readonly metricsPort
   return typeof rpcPort === "number" && typeof metricsPort === "number" ? { rpcPort, metricsPort } : undefined;
 }
 
-function configuration({ namespace, workers, qps }: Pick<DaemonOptions, "namespace" | "workers" | "qps">): object {
-  const resources = { requests: { cpu: "1", memory: "2Gi", "ephemeral-storage": "5Gi" }, limits: { cpu: "4", memory: "8Gi", "ephemeral-storage": "30Gi" } };
+function configuration({ namespace, workers, qps, nodeDaemonPort }: Omit<DaemonOptions, "entry" | "kubeconfig">): object {
+  const acts = nodeDaemonPort !== undefined;
+  // Where pods really have a place, a node is to have room for as many as it may run.
+  const resources = { requests: acts ? { cpu: "100m", memory: "256Mi", "ephemeral-storage": "1Gi" } : { cpu: "1", memory: "2Gi", "ephemeral-storage": "5Gi" }, limits: { cpu: "4", memory: "8Gi", "ephemeral-storage": "30Gi" } };
   return {
     manager: {
       namespace,
       timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "48h", maxLifetime: "48h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
-      initProbe: { disabled: true }, schedulerName: absentScheduler,
+      initProbe: { disabled: true }, ...(acts ? {} : { schedulerName: absentScheduler }),
       urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.ws.{{ .Host }}",
       workspaceHostPath: "/var/gitpod/workspaces", hostURL: "bench.example.com", heartbeatInterval: "30s", reconnectionInterval: "30s",
-      wsdaemon: { port: 8080 }, registryFacadeHost: "localhost:31750",
+      wsdaemon: { port: nodeDaemonPort ?? 8080 }, registryFacadeHost: "localhost:31750",
       workspaceClass: { default: { name: "Default", container: resources } },
     },
     rpcServer: { addr: "127.0.0.1:0" },
     prometheus: { addr: "127.0.0.1:0" },
-    wsmand: { lifecycle: { enabled: false }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }), ...(qps === 0 ? {} : { kubernetes: { qps, burst: 2 * qps } }) },
+    wsmand: { lifecycle: { enabled: acts }, leaderElection: { enabled: false }, log: { level: "info", format: "json" }, ...(workers === undefined ? {} : { workers }), ...(qps === 0 ? {} : { kubernetes: { qps, burst: 2 * qps } }) },
   };
 }
 

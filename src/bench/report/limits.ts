@@ -2,6 +2,8 @@
 import type { Histogram } from "hdr-histogram-js";
 import type { Usage } from "./usage.ts";
 
+/** The process that the user has started, as it is watched. */
+export const toolName = "bench";
 /** Above this share of its time a load process' thread can not be trusted to be on time. */
 const busyShare = 0.9;
 /** Of all cores. */
@@ -14,10 +16,22 @@ export function ms(histogram: Histogram, percentile: number): number {
   return histogram.totalCount === 0 ? Number.NaN : histogram.getValueAtPercentile(percentile) / 1000;
 }
 
+/** A time, on the machine's clock. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Notes on the load side. @param share of the busiest load process' time that its thread was busy. */
 export function limits(usage: Usage, from: number, to: number, share: number, late?: Histogram): readonly string[] {
+  return limitsOf(usage, [{ from, to }], share, late);
+}
+
+/** The same for a load in several times, with others between them: each must be good by itself, and the tool's own thread in it. */
+export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly Span[], callersShare: number, late?: Histogram): readonly string[] {
   const notes: string[] = [];
-  const machine = usage.machine(from, to);
+  const share = Math.max(callersShare, ...spans.map(({ from, to }) => usage.cost(toolName, from, to)?.main ?? 0));
+  const machine = most(spans.flatMap(({ from, to }) => usage.machine(from, to) ?? []));
   if (share > busyShare) notes.push(`the load side was the limit: one of its threads was busy for ${percent(share)} of the time; give it more processes (--clients)`);
   if (late && ms(late, 99) > lateMs) notes.push(`the load side was late: 1 % of the changes went out more than ${ms(late, 99).toFixed(1)} ms after they were due (the API server may be slow to answer the ones before)`);
   if (machine !== undefined && machine > fullShare) notes.push(`the machine was the limit: ${percent(machine)} of its CPU time was used, so that the figures hold waits for a free core`);
@@ -32,6 +46,10 @@ export function shares(usage: Usage, from: number, to: number): string {
   });
   const machine = usage.machine(from, to);
   return `CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; all of the machine's cores ${percent(machine)}`}`;
+}
+
+function most(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : Math.max(...values);
 }
 
 function percent(share: number): string {

@@ -1,33 +1,38 @@
-/** Scenario calls: every call with one answer in turn; those that write beside a bare patch of the same size on a pod that no workspace manager looks at. */
+/** Scenario calls: every call with one answer in turn, but for starts and stops, which scenario start has; those that write beside a bare patch of the same size on a pod that no workspace manager looks at. */
 import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
 import { labels } from "../../domain/names.ts";
 import type { Lab } from "../lab.ts";
 import { capture, pathOf } from "../load/beside-bare.ts";
-import type { CallRun, Target, Work } from "../load/called.ts";
+import type { Called, CallRun, Target, Work } from "../load/called.ts";
 import { machineNow } from "../load/clock.ts";
 import { idOfPod, ownLabel } from "../load/kube.ts";
 import { steeringCalls } from "../load/steering.ts";
 import type { Steered, SteeringCall } from "../load/steering.ts";
-import { addTurn, failureNotes, inTurn, makeCalls, noSides, noTurns, overheadFigures, perSecond } from "../load/turns.ts";
+import { inRounds } from "../load/tasks.ts";
+import { addTurn, failureNotes, inTurn, makeCalls, noSides, overheadFigures, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
 import { measured } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { limitsOf, ms, shares } from "../report/limits.ts";
 import { percentilePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
 import { budgetNote } from "./start-report.ts";
 
-const rounds = [0, 1];
 const nothing = z.undefined();
+
+type Tasks = Extract<Work, { kind: "tasks" }>["tasks"];
 
 /** A workspace or its like. */
 interface Pod extends Steered {
   readonly name: string;
   readonly uid: string;
 }
+
+/** Calls that were made so far on the workspaces that a lab has for all its runs, by method and side: the next turn goes on there, and finds other values than it sets. */
+const madeIn = new WeakMap<Lab, Map<string, number>>();
 
 /** Where everything happens. */
 interface Setting {
@@ -36,6 +41,8 @@ interface Setting {
   readonly callers: Part;
   readonly workspaces: readonly Pod[];
   readonly twins: readonly Pod[];
+  /** See {@link madeIn}. */
+  readonly made: Map<string, number>;
 }
 
 /** What was found of a call. */
@@ -43,10 +50,12 @@ interface Found {
   readonly name: string;
   readonly call: SteeringCall;
   readonly sides: Sides;
+  /** Calls and bare patches that were answered and changed nothing, as far as the API server's version tells: whatever else is written meanwhile hides some. */
+  unchanged: number;
 }
 
 export const calls: Scenario = {
-  summary: "every call with one answer in turn, by --concurrency callers; those that write beside a bare patch of the same size",
+  summary: "every call with one answer in turn (start has starts and stops), by --concurrency callers; those that write beside a bare patch of the same size",
   defaults: { workspaces: 100, subscribers: 1, seconds: 30, warmup: 3, qps: 100_000 },
   run: async (lab) => {
     await lab.workspaces(lab.options.workspaces);
@@ -55,20 +64,21 @@ export const calls: Scenario = {
     await daemon.synced();
     await using callers = lab.part("callers", "callers");
     await callers.call("openApi", { kubeconfig: lab.kubeconfig, connections: lab.options.concurrency }, nothing);
-    const setting: Setting = { lab, daemon, callers, ...(await podsOf(lab)) };
+    const setting: Setting = { lab, daemon, callers, ...(await podsOf(lab)), made: madeIn.get(lab) ?? new Map<string, number>() };
+    madeIn.set(lab, setting.made);
     const { possible, left } = await possibleCalls(setting);
     const turnCount = possible.reduce((sum, [, call]) => sum + orderOf(call).length, 0);
     const found: Found[] = [];
     const from = machineNow();
-    for (const [name, call] of possible) if (!lab.signal.aborted) found.push({ name, call, sides: await measure(setting, call, turnCount) });
+    for (const [name, call] of possible) if (!lab.signal.aborted) found.push(await measure(setting, name, call, turnCount));
     await lab.usage.sample();
     const to = machineNow();
     const turns = found.flatMap(({ sides }) => Object.values(sides));
     return {
-      figures: measured({ calls_per_s: callsPerSecond(found), failed: turns.reduce((sum, { failed }) => sum + failed, 0), ...Object.fromEntries(found.flatMap((one) => Object.entries(figuresOf(one)))) }),
+      figures: measured({ calls_per_s: callsPerSecond(found), failed: turns.reduce((sum, { failed }) => sum + failed, 0), unchanged: found.reduce((sum, { unchanged }) => sum + unchanged, 0), ...Object.fromEntries(found.flatMap((one) => Object.entries(figuresOf(one)))) }),
       notes: [
-        ...limits(lab.usage, from, to, Math.max(...turns.map(({ share }) => share))),
-        ...found.flatMap(({ call, sides }) => failureNotes(call.method, sides)), ...left, budgetNote(lab),
+        ...limitsOf(lab.usage, turns.flatMap(({ spans }) => spans), Math.max(...turns.map(({ share }) => share))),
+        ...found.flatMap(notesOf), ...left, budgetNote(lab),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
         shares(lab.usage, from, to),
       ],
@@ -121,37 +131,49 @@ function orderOf({ annotations }: SteeringCall): readonly Side[] {
 }
 
 /** @param turnCount turns of all calls, which share the time. */
-async function measure(setting: Setting, call: SteeringCall, turnCount: number): Promise<Sides> {
+async function measure(setting: Setting, name: string, call: SteeringCall, turnCount: number): Promise<Found> {
   const { lab } = setting;
   const { warmup, seconds } = lab.options;
-  const found = noSides();
+  const found: Found = { name, call, sides: noSides(), unchanged: 0 };
   const order = orderOf(call);
   // Half as many as there are turns.
-  if (warmup > 0) for (const side of new Set(order)) await turn(setting, call, side, (2 * warmup) / turnCount, noTurns());
+  if (warmup > 0) for (const side of new Set(order)) await turn(setting, call, side, (2 * warmup) / turnCount);
   for (const side of order) {
     if (lab.signal.aborted) break;
     lab.say(`${call.method}, ${side === "bare" ? "bare patches" : "the daemon"}`);
-    await turn(setting, call, side, seconds / turnCount, found[side]);
+    const before = call.annotations ? await lab.cluster.version() : 0;
+    const called = await turn(setting, call, side, seconds / turnCount);
+    addTurn(found.sides[side], called);
+    if (call.annotations) found.unchanged += Math.max(0, called.sent - called.failed - (await lab.cluster.version()) + before);
   }
   return found;
 }
 
-async function turn(setting: Setting, call: SteeringCall, side: Side, seconds: number, sums: Turns): Promise<void> {
-  const { lab, callers, daemon } = setting;
+async function turn(setting: Setting, call: SteeringCall, side: Side, seconds: number): Promise<Called> {
+  const { lab, callers, daemon, made } = setting;
   const { concurrency } = lab.options;
   const target: Target = side === "bare" ? { kind: "api", method: "PATCH", contentType: "application/merge-patch+json" } : { kind: "grpc", endpoint: daemon.endpoint, connections: concurrency };
-  const run: CallRun = { target, work: side === "bare" ? patches(setting, call) : requests(setting, call), pace: { kind: "loop", callers: concurrency, seconds } };
-  addTurn(sums, await makeCalls(lab, callers, run));
+  const key = `${side} ${call.method}`;
+  const first = made.get(key) ?? 0;
+  const tasks = side === "bare" ? patches(setting, call) : requests(setting, call);
+  const run: CallRun = { target, work: { kind: "tasks", first, tasks }, pace: { kind: "loop", callers: concurrency, seconds } };
+  const called = await makeCalls(lab, callers, run);
+  made.set(key, first + called.sent);
+  return called;
 }
 
-function requests({ workspaces }: Setting, { method, request }: SteeringCall): Work {
-  return { kind: "tasks", tasks: rounds.flatMap((round) => workspaces.map((workspace) => ({ path: pathOf(method), request: request(workspace, round) }))) };
+function requests({ workspaces }: Setting, { method, request }: SteeringCall): Tasks {
+  return inRounds(workspaces, (workspace, round) => ({ path: pathOf(method), request: request(workspace, round) }));
 }
 
 /** What the daemon's patches say, of pods that no one looks at. */
-function patches({ lab, twins }: Setting, { annotations }: SteeringCall): Work {
+function patches({ lab, twins }: Setting, { annotations }: SteeringCall): Tasks {
   const path = `/api/v1/namespaces/${lab.cluster.namespace}/pods/`;
-  return { kind: "tasks", tasks: rounds.flatMap((round) => twins.map((twin) => ({ path: `${path}${twin.name}`, request: Buffer.from(JSON.stringify({ metadata: { uid: twin.uid, annotations: annotations?.(twin, round) } })) }))) };
+  return inRounds(twins, (twin, round) => ({ path: `${path}${twin.name}`, request: Buffer.from(JSON.stringify({ metadata: { uid: twin.uid, annotations: annotations?.(twin, round) } })) }));
+}
+
+function notesOf({ call, sides, unchanged }: Found): readonly string[] {
+  return [...failureNotes(call.method, sides), ...(unchanged > 0 ? [`${unchanged} calls of ${call.method}, or bare patches beside them, changed nothing`] : [])];
 }
 
 function figuresOf({ name, call, sides }: Found): Readonly<Record<string, number>> {

@@ -18,6 +18,8 @@ export interface Scenario {
   readonly defaults: Defaults;
   /** Where cluster and daemon are the tool's own, the changes come from a replayer: no other API server is needed. */
   readonly replays?: boolean;
+  /** Where cluster and daemon are the tool's own, workspaces live: on nodes with kubelets and node daemons, and the daemon acts on them. */
+  readonly lives?: boolean;
   /** One run. What it starts, it ends; the cluster and its workspaces are shared with the runs after it. */
   run(lab: Lab): Promise<Outcome>;
 }

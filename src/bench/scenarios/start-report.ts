@@ -3,13 +3,14 @@ import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
 import type { Called } from "../load/called.ts";
 import { delayHistogram } from "../load/ledger.ts";
+import type { StartBook } from "../load/start-book.ts";
 import type { Starts } from "../load/starts.ts";
 import { failureNotes, overheadFigures, perSecond } from "../load/turns.ts";
 import type { Sides } from "../load/turns.ts";
 import type { Witness } from "../load/witness.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { limitsOf, ms, shares } from "../report/limits.ts";
 import { percentilePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
@@ -28,7 +29,7 @@ export interface Started {
   readonly storm: Storm | undefined;
   readonly bareStorm: Storm | undefined;
   readonly starts: Pick<Starts, "faults" | "podBytes">;
-  readonly witness: Pick<Witness, "book" | "interrupted" | "why">;
+  readonly witness: Pick<Witness, "interrupted" | "why"> & { readonly book: Pick<StartBook, "twice" | "ends"> };
   /** On the machine's clock. */
   readonly from: number;
   readonly to: number;
@@ -39,14 +40,16 @@ export function startOutcome(lab: Lab, found: Started): Outcome {
   return { figures: figuresOf(found), notes: notesOf(lab, found), plots: plotsOf(lab, found) };
 }
 
-function figuresOf({ paced, loop, storm, bareStorm, starts, witness }: Started): Figures {
+/** The figures, of all loads together where they count faults. */
+export function figuresOf({ paced, loop, storm, bareStorm, starts, witness }: Omit<Started, "from" | "to">): Figures {
   const { calls, failed } = loop.start.daemon;
   const { again, afterwards, early } = witness.book.ends;
   return measured({
     ...overheadFigures("start", "bare_create", loop.start), ...overheadFigures("stop", "bare_patch", loop.stop),
     starts_per_s: perSecond(loop.start.daemon), bare_creates_per_s: perSecond(loop.start.bare),
     api_requests_per_start: loop.requests === undefined ? undefined : loop.requests / (calls + failed),
-    start_lost: lostOf(starts), start_twice: witness.book.twice, start_failed: failed + paced.start.daemon.failed, stop_failed: loop.stop.daemon.failed + paced.stop.daemon.failed,
+    start_lost: starts.faults.lost, start_twice: witness.book.twice,
+    start_failed: failed + paced.start.daemon.failed + (storm?.started.failed ?? 0), stop_failed: loop.stop.daemon.failed + paced.stop.daemon.failed + (storm?.stopped.failed ?? 0),
     stopped_again: again, told_after_stopped: afterwards, stopped_early: early,
     ...overheadFigures("paced_start", "paced_bare_create", paced.start), ...overheadFigures("paced_stop", "paced_bare_patch", paced.stop),
     ...stormFigures("", storm), ...stormFigures("bare_", bareStorm),
@@ -63,8 +66,9 @@ function stormFigures(prefix: string, storm: Storm | undefined): Figures {
   };
 }
 
-function lostOf({ faults }: Started["starts"]): number {
-  return faults.podless + faults.untold + faults.unmarked + faults.left;
+/** Of both sides, starts and stops. */
+function stormCalls({ storm, bareStorm }: Pick<Started, "storm" | "bareStorm">): readonly Called[] {
+  return [storm, bareStorm].flatMap((one) => (one ? [one.started, one.stopped] : []));
 }
 
 function notesOf(lab: Lab, found: Started): readonly string[] {
@@ -72,12 +76,13 @@ function notesOf(lab: Lab, found: Started): readonly string[] {
   const turns = [paced.start, paced.stop, loop.start, loop.stop].flatMap((sides) => Object.values(sides));
   const late = delayHistogram();
   for (const turn of turns) late.add(turn.late);
+  const storms = stormCalls(found);
   return [
-    ...limits(lab.usage, from, to, Math.max(...turns.map(({ share }) => share)), late),
+    ...limitsOf(lab.usage, [...turns.flatMap(({ spans }) => spans), ...storms], Math.max(...[...turns, ...storms].map(({ share }) => share)), late),
     ...failureNotes("StartWorkspace at a rate", paced.start), ...failureNotes("StopWorkspace at a rate", paced.stop),
     ...failureNotes("StartWorkspace", loop.start), ...failureNotes("StopWorkspace", loop.stop), ...stormNotes(found),
-    ...(lostOf(found.starts) > 0 ? [`of what was answered ${faults.podless} had no pod, ${faults.untold} were not told, ${faults.unmarked} were not marked to stop, ${faults.left} were not told as STOPPED when the pod was gone`] : []),
-    ...(witness.interrupted ? ["the bare watch was ended by the API server: start_lost and start_twice hold only what it saw"] : []),
+    ...(faults.lost > 0 ? [`of what was answered ${faults.podless} had no pod, ${faults.untold} were not told, ${faults.unmarked} were not marked to stop, ${faults.left} were not told as STOPPED when the pod was gone`] : []),
+    ...(witness.interrupted ? ["the bare watch was ended by the API server: start_lost leaves out pods in the turns in which that happened, and start_twice holds only what it saw"] : []),
     ...(witness.why === "" ? [] : [`the subscriber was ended: ${witness.why}`]),
     budgetNote(lab),
     ...(lab.signal.aborted ? ["ended early by the user"] : []),

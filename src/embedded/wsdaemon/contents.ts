@@ -74,10 +74,12 @@ export class Contents {
     initialized(this.#add(origin));
   }
 
-  /** Takes it away without a call, with a backup if asked for. Nothing happens if there is none. */
+  /** Takes it away without a call, with a backup if asked for. Nothing happens if there is none. A disposal that is under way ends without success. */
   remove(id: string, backup: boolean): void {
     const held = this.#byId.get(id);
-    if (held) this.#dispose(held, backup, false);
+    if (!held) return;
+    this.#dispose(held, backup, false);
+    held.disposal?.resolve(false);
   }
 
   /** Begins a call. @throws Refusal if it is refused at once; Error if the bytes are no such request. */
@@ -154,7 +156,9 @@ export class Contents {
     held.disposal = disposal;
     return {
       finish: () => {
+        if (!this.#has(held)) throw disposedOf(held);
         this.#dispose(held, backup ?? false, backupLogs ?? false);
+        disposal.resolve(true);
         return answer();
       },
       giveUp: () => {
@@ -168,7 +172,6 @@ export class Contents {
     if (backup) this.#storeBackup(held);
     if (logs) this.#storage.put(this.#storage.locationFor("logs", held));
     this.#forget(held);
-    held.disposal?.resolve(true);
   }
 
   #storeBackup(held: Held): string {

@@ -1,6 +1,7 @@
 /** A node daemon of the built-in cluster on a real port: it speaks the real protocol (spec: wire), with mutual TLS if it is given certificates. */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { asIs } from "../../domain/as-is.ts";
 import { nodeDaemonMethods } from "./contents.ts";
 import type { NodeDaemonMethod } from "./contents.ts";
 import { Refusal } from "./refusal.ts";
@@ -72,8 +73,4 @@ function implementation(service: NodeDaemonService): UntypedServiceImplementatio
     void service.answer(method, call.request, respond);
   };
   return Object.fromEntries(nodeDaemonMethods.map((method) => [method, handler(method)]));
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
 }

@@ -2,7 +2,11 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedCluster, type NodeDaemonsOptions } from "../../embedded/index.ts";
+import { labels } from "../../domain/names.ts";
+import { startEmbeddedCluster, type EmbeddedCluster as Cluster, type NodeDaemons, type NodeDaemonsOptions } from "../../embedded/index.ts";
+import { faultAnnotation } from "../../embedded/kubelet/faults.ts";
+import { record } from "../../embedded/kubelet/json.ts";
+import type { NodeFault } from "../../embedded/wsdaemon/faults.ts";
 import { checkReadable } from "../config/files.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions } from "./seams.ts";
 
@@ -17,6 +21,7 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
     nodeDaemons: await nodeDaemonsOf(options),
     demo: demo > 0 && { ...life, workspaces: demo },
   });
+  if (options.slowNodeDaemons) takeTime(cluster.nodeDaemons, speed);
   try {
     const file = await kubeconfigFile(kubeconfigPath);
     await cluster.writeKubeconfig(file.path);
@@ -24,6 +29,7 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
       url: cluster.url,
       kubeconfigPath: file.path,
       nodeDaemonPort: cluster.nodeDaemons?.port,
+      strike: (id, fault) => strike(cluster, id, fault),
       close: async () => {
         await cluster.close();
         await file.remove();
@@ -33,6 +39,26 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
     await cluster.close();
     throw error;
   }
+}
+
+/** gRPC's INTERNAL. */
+const internal = 13;
+
+/** Lets node daemons be as slow as if there were contents to copy, and fail to save some. */
+function takeTime(nodes: NodeDaemons | undefined, speed = 1): void {
+  const add = (fault: NodeFault): void => void nodes?.faults.add(fault);
+  add({ method: "DisposeWorkspace", percent: 4, delayMs: 3000 / speed, code: internal, message: "upload to object storage failed: 503 Slow Down" });
+  for (const [method, delayMs] of [["InitWorkspace", 5000], ["DisposeWorkspace", 4000], ["TakeSnapshot", 1500], ["BackupWorkspace", 1500]] as const) add({ method, delayMs: delayMs / speed });
+}
+
+/** The kubelet looks for faults on the pod. */
+function strike({ store, namespace }: Cluster, id: string, fault: string): void {
+  const pod = store.list("pods", namespace).find(({ metadata }) => metadata.labels?.[labels.workspaceId] === id);
+  if (!pod) return;
+  store.update("pods", namespace, pod.metadata.name, (draft) => {
+    const metadata = record(draft["metadata"]);
+    draft["metadata"] = { ...metadata, annotations: { ...record(metadata["annotations"]), [faultAnnotation]: fault } };
+  });
 }
 
 async function nodeDaemonsOf({ nodeDaemons = true, wsdaemonPort, wsdaemonTls }: EmbeddedClusterOptions): Promise<NodeDaemonsOptions | false> {

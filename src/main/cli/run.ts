@@ -41,21 +41,38 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
-  const cluster = flags.embedded ? await startCluster(clusterFor(given, flags), parts) : undefined;
+  const workspaces = workspacesOf(given, flags);
+  const cluster = flags.embedded ? await startCluster(clusterFor(given, flags, workspaces), parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
   const config = withNodeDaemons(given, cluster?.nodeDaemonPort);
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
   const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log }, flags.config === undefined);
   ending.defer(() => daemon.close());
   announce(config, daemon, log);
-  if (cluster) await invite(io, config, daemon, cluster.kubeconfigPath);
+  if (cluster) {
+    await invite(io, config, daemon, cluster.kubeconfigPath);
+    const demo = runDemo(io, { config, daemon, cluster, log }, workspaces.started, flags.speed);
+    ending.defer(() => demo);
+  }
   await aborted(io.signal);
   log.info({ drainTimeoutMs: config.wsmand.drainTimeout }, "stopping");
 }
 
+/** Workspaces of the demo. */
+interface DemoWorkspaces {
+  /** Through the daemon, which does the rest. */
+  readonly started: number;
+  /** By the cluster alone, where the daemon does not act on workspaces: somebody else has to bring them up and end them. */
+  readonly played: number;
+}
+
+function workspacesOf({ wsmand }: Config, { demo = defaultDemo }: RunFlags): DemoWorkspaces {
+  return wsmand.lifecycle.enabled ? { started: demo, played: 0 } : { started: 0, played: demo };
+}
+
 /** The built-in cluster for a configuration. */
-function clusterFor({ manager: { namespace, schedulerName } }: Config, { demo = defaultDemo, speed }: RunFlags): EmbeddedClusterOptions {
-  return { namespace, demo, ...(speed === undefined ? {} : { speed }), ...(schedulerName === undefined ? {} : { schedulerName }) };
+function clusterFor({ manager: { namespace, schedulerName } }: Config, { speed }: RunFlags, { started, played }: DemoWorkspaces): EmbeddedClusterOptions {
+  return { namespace, demo: played, slowNodeDaemons: started > 0, ...(speed === undefined ? {} : { speed }), ...(schedulerName === undefined ? {} : { schedulerName }) };
 }
 
 /** Node daemons of the built-in cluster have a port of their own and no TLS: what the configuration says is for another cluster's, its port may be taken here, and its files be missing. */
@@ -109,7 +126,16 @@ async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
     return told(io, load(flags.config));
   }
   const logFormat = io.stderr.isTTY === true ? "text" : undefined;
-  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat, lifecycle: (flags.demo ?? defaultDemo) === 0 }));
+  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+}
+
+/** Lets people work in workspaces, through the API, until the signal aborts. Never rejects. */
+async function runDemo(io: Io, { config, daemon, cluster, log }: { readonly config: Config; readonly daemon: Daemon; readonly cluster: EmbeddedCluster; readonly log: Log }, workspaces: number, speed = 1): Promise<void> {
+  if (workspaces === 0) return;
+  const { rpcServer: { addr, tls }, manager } = config;
+  const server = { address: reachable(addr, daemon.rpcPort), ...(tls && { tlsCa: tls.ca, tlsCert: tls.crt, tlsKey: tls.key }) };
+  const { demo } = await import("./demo.ts");
+  await demo(io, { server, workspaces, speed, classes: manager.workspaceClasses.map(({ id }) => id), strike: (id, fault) => cluster.strike(id, fault), log });
 }
 
 /** Tells what there is to try, once there is something to be seen. */
@@ -146,6 +172,7 @@ export function banner(served: Served, kubeconfigPath: string): string {
     "Try, in another terminal:",
     `  npm run --silent wsmand -- watch${address}${tls}`,
     `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,
+    `  npm run --silent wsmand -- start examples/start-request.json${address}${tls}         then, with its ID: active, timeout, snapshot, backup, stop`,
     `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch         if kubectl is installed`,
     "Ctrl-C ends it.",
     "",

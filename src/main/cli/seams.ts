@@ -14,8 +14,10 @@ export interface EmbeddedClusterOptions {
   readonly nodes?: number;
   /** How much faster than life. */
   readonly speed?: number;
-  /** How many workspaces come and go in it. */
+  /** How many workspaces come and go in it that it brings up and ends itself; a daemon beside it must not act on workspaces. */
   readonly demo?: number;
+  /** Whether its node daemons take some seconds for what they do, and fail now and then, as in life; default no. */
+  readonly slowNodeDaemons?: boolean;
   /** Where its kubeconfig is written; missing: a temporary file that goes when the cluster ends. */
   readonly kubeconfigPath?: string;
   /** Whether its nodes have node daemons; default yes. */
@@ -35,6 +37,8 @@ export interface EmbeddedCluster {
   readonly kubeconfigPath: string;
   /** Port of the node daemons, if there are any. */
   readonly nodeDaemonPort?: number | undefined;
+  /** Has a fault (docs/built-in-cluster.md) strike the pod of a workspace, if there is one. */
+  strike(id: string, fault: string): void;
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ export interface EmbeddedOptions {
   readonly rpcAddr?: string | undefined;
   readonly metricsAddr?: string | undefined;
   readonly logFormat?: "json" | "text" | undefined;
-  /** Act on workspaces; default true. The demo brings up and ends its own. */
+  /** Act on workspaces; default true. Not beside the cluster's own demo, which brings up and ends its workspaces itself. */
   readonly lifecycle?: boolean | undefined;
   /** The scheduler that workspaces ask for. */
   readonly schedulerName?: string | undefined;
@@ -22,8 +22,9 @@ export function embeddedDocument(options: EmbeddedOptions = {}): object {
     manager: {
       namespace: "default",
       schedulerName: options.schedulerName,
+      // Short enough to be seen, and long enough for who looks around.
       timeouts: {
-        startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "36h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m",
+        startup: "10m", initialization: "5m", regularWorkspace: "2m", maxLifetime: "8h", headlessWorkspace: "10m", afterClose: "1m", contentFinalization: "5m", stopping: "10m", interrupted: "1m",
       },
       initProbe: { disabled: true },
       urlTemplate: "https://{{ .ID }}.ws.{{ .Host }}",

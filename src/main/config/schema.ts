@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { bytesWithDefault, choice, duration, durationWithDefault, entries, flag, listenAddress, notAbove, numberWithDefault, optionalCheckedText, optionalListenAddress, optionalNumber, optionalText, section } from "./fields.ts";
 import type { Field } from "./fields.ts";
+import { isGrpcTarget } from "./grpc-target.ts";
 import { manager, tls } from "./schema-manager.ts";
 import { storage } from "./schema-storage.ts";
 import { logFormats, logLevels } from "./types.ts";
 import type { Config, RateLimit, WsmandConfig } from "./types.ts";
-import { isUrl } from "./url-template.ts";
 
 /** What the defaults depend on. */
 export interface SchemaDefaults {
@@ -47,7 +47,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
     drainTimeout: durationWithDefault(30_000),
     log: section({ level: choice(logLevels, "info"), format: choice(logFormats, "json") }),
     tracing: section({
-      endpoint: optionalCheckedText((url) => (isUrl(url) ? undefined : "must be a URL")),
+      endpoint: optionalCheckedText((url) => (/^https?:\/\//.test(url) && URL.canParse(url) ? undefined : "must be a URL that begins with http:// or https://")),
       sampleRatio: optionalNumber({ min: 0, max: 1, whole: false }),
     }),
   });
@@ -59,7 +59,7 @@ export function configSchema(defaults: SchemaDefaults): Field<Config> {
     manager,
     content: section({ storage: storage(defaults.kubeStage) }),
     rpcServer: section({ addr: listenAddress(), tls: tls(), ratelimits: rateLimits }).transform(({ addr, tls, ratelimits }) => ({ addr, tls, rateLimits: ratelimits })),
-    imageBuilderProxy: section({ targetAddr: optionalText() }),
+    imageBuilderProxy: section({ targetAddr: optionalCheckedText((target) => (isGrpcTarget(target) ? undefined : 'must be HOST:PORT, or a gRPC target such as "dns:///image-builder:8080"')) }),
     pprof: section({ addr: optionalListenAddress() }),
     prometheus: section({ addr: optionalListenAddress() }),
     wsmand: wsmand(defaults),

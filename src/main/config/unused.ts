@@ -4,7 +4,6 @@ import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
 const withoutEffect = [
   "manager.eventTraceLog",
   "pprof.addr",
-  "wsmand.leaderElection",
 ] as const;
 
 /** Paths of those that are set in a parsed file: they are checked, and have no effect. */

@@ -52,11 +52,26 @@ function configWithoutCredentials(config: JsonObject): JsonObject {
   return { ...config, ...Object.fromEntries(secrets), ...(custom && { customConfig: Object.fromEntries(Object.keys(custom).map((key) => [key, hidden])) }) };
 }
 
-/** A URL without user, password and query: those may give access. */
+/** Of URLs whose parts are what they seem to be. */
+const protocols: ReadonlySet<string> = new Set(["https:", "http:", "ssh:", "git:"]);
+
+/** A URL without user, password, query and fragment: those may give access. */
 function plainUrl(text: string): string {
   const url = URL.parse(text);
-  if (!url || (url.username === "" && url.password === "" && url.search === "")) return text;
+  if (!url || url.host === "" || !protocols.has(url.protocol)) return plainText(text);
+  if (url.username === "" && url.password === "" && url.search === "" && url.hash === "") return text;
   url.username = "";
   url.password = "";
+  url.hash = "";
   return url.search === "" ? url.href : `${url.href.slice(0, url.href.indexOf("?"))}?${hidden}`;
+}
+
+/** What is no such URL, as `USER:TOKEN@HOST/PATH`: what may be a user, a query or a fragment is hidden. */
+function plainText(text: string): string {
+  const query = text.search(/[?#]/);
+  const at = text.lastIndexOf("@");
+  // Either of them may be part of a password, or what follows part of a query.
+  if (query !== -1 && at > query) return hidden;
+  const host = text.slice(at + 1, query === -1 ? undefined : query);
+  return `${at === -1 ? "" : `${hidden}@`}${host}${query === -1 ? "" : `?${hidden}`}`;
 }

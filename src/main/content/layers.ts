@@ -161,8 +161,7 @@ class Decision {
     const info = await storage.info(place, this.#signal);
     if (!info) return undefined;
     if (!isManifest(info.contentType)) return { manifest: undefined };
-    const bytes = await storage.read(place, maxManifestBytes, this.#signal);
-    return bytes && { manifest: parseManifest(bytes, place) };
+    return { manifest: parseManifest(await storage.read(place, maxManifestBytes, this.#signal), place) };
   }
 
   #placeOf(name: string): ObjectPlace {

@@ -19,8 +19,11 @@ export interface ObjectStorage {
   info(place: ObjectPlace, signal: AbortSignal): Promise<ObjectInfo | undefined>;
   /** A link that downloads an object, for {@link signedForSeconds}: a secret. Does not look whether the object is there. */
   sign(place: ObjectPlace, signal: AbortSignal): Promise<string>;
-  /** An object's bytes; undefined if there is none. Rejects with FAILED_PRECONDITION if it is larger. */
-  read(place: ObjectPlace, maxBytes: number, signal: AbortSignal): Promise<Buffer | undefined>;
+  /**
+   * The bytes of an object that `info` has seen: that they are not there is UNAVAILABLE, for whoever took it for "there is no object" would have the
+   * next backup overwrite this one. Rejects with FAILED_PRECONDITION if it is larger.
+   */
+  read(place: ObjectPlace, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
 }
 
 /** One kind of storage. Rejects with whatever its library throws; what that means is told by `reasonOf`. */

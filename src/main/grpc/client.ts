@@ -23,11 +23,6 @@ export const connectionOptions: ClientOptions = {
   "grpc.max_receive_message_length": maxMessageBytes, "grpc.max_send_message_length": maxMessageBytes, "grpc.enable_channelz": 0,
 };
 
-/** Bytes are passed through: callers encode and decode themselves. */
-export function asIs(bytes: Buffer): Buffer {
-  return bytes;
-}
-
 /** An interceptor that counts every call of a client, and traces it if tracing is on. Only our own methods come here: their number is bounded. */
 export function observeCalls({ metrics, tracing, clock }: ClientObservers): Interceptor {
   return (options, nextCall) => {

@@ -1,10 +1,10 @@
-/** The client-side budget of requests to the API server: a token bucket in which users' calls go first, then finalization, then housekeeping (spec: kubernetes). */
+/** The client-side budget of requests to the API server: a token bucket in which users' calls go first, then finalization, then housekeeping, then Events (spec: kubernetes). */
 import type { Clock } from "../../domain/clock.ts";
 import { TokenBucket } from "../../domain/token-bucket.ts";
 import { abortedError, KubeError } from "./errors.ts";
 
 /** Classes of requests, from the first to the last. */
-export const priorities = ["user", "finalization", "housekeeping"] as const;
+export const priorities = ["user", "finalization", "housekeeping", "events"] as const;
 /** One of {@link priorities}. */
 export type Priority = (typeof priorities)[number];
 
@@ -22,7 +22,7 @@ export interface BudgetOptions {
 /** Lets requests go at a rate. The watches and lists that keep the state up to date need none of it. */
 export class Budget {
   readonly #options: BudgetOptions;
-  readonly #queues: Readonly<Record<Priority, Set<() => void>>> = { user: new Set(), finalization: new Set(), housekeeping: new Set() };
+  readonly #queues: Readonly<Record<Priority, Set<() => void>>> = { user: new Set(), finalization: new Set(), housekeeping: new Set(), events: new Set() };
   readonly #bucket: TokenBucket;
   #timer: (() => void) | undefined;
 

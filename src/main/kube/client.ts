@@ -24,7 +24,7 @@ export interface KubeRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   readonly signal: AbortSignal;
-  /** How long the headers of the answer may take, milliseconds. Default 30,000. */
+  /** How long the headers of the answer may take, milliseconds; a wait for a connection counts by itself, and may take as long. Default 30,000. */
   readonly timeoutMs?: number;
 }
 
@@ -58,7 +58,7 @@ export interface KubeClientOptions {
   readonly credentials: AccessSource;
   readonly clock: Clock;
   readonly hooks?: ClientHooks;
-  /** Connections at once; watches and lists have theirs beside them, but where a proxy stands between. Default 16. */
+  /** Connections at once; watches and lists have theirs beside them, but where a proxy stands between. Default 64: with an API server that takes half a second, 128 requests a second, more than the default budget. */
   readonly maxConnections?: number;
   /** Requests at once, running and waiting for a connection; more are refused with a retryable KubeError (reason "Busy"). Default 1,000. */
   readonly maxRequests?: number;
@@ -193,7 +193,7 @@ export class KubeClient implements Requester {
       this.#retired.add(old);
       old.close().catch(() => undefined).finally(() => this.#retired.delete(old)).catch(() => undefined);
     }
-    const use = createPool(access, this.#options.maxConnections ?? 16);
+    const use = createPool(access, this.#options.maxConnections ?? 64);
     this.#dispatcher = { digest: access.connectionDigest, use };
     return use;
   }

@@ -221,7 +221,7 @@ export class EventRecorder {
   }
 
   get #wish(): Wish {
-    return { priority: "housekeeping", signal: this.#ending.signal };
+    return { priority: "events", signal: this.#ending.signal };
   }
 
   #object(name: string, { event, first, last, count }: Waiting): object {

@@ -21,6 +21,12 @@ export interface AnnotationPatch {
   readonly finalizers?: { readonly add?: string; readonly remove?: string };
 }
 
+/** On what condition an object is changed or deleted, beside its uid. */
+export interface Precondition {
+  /** Only if it is of this version still. */
+  readonly resourceVersion?: string | undefined;
+}
+
 /** Who wants a request, and for how long. */
 export interface Wish {
   readonly priority: Priority;
@@ -112,8 +118,7 @@ export class KubeObjects {
       try {
         return await this.#send({ method: "PATCH", path, headers, body, signal });
       } catch (error) {
-        // Another uid is told as a conflict or as an immutable field, which says no more than that.
-        if (error instanceof KubeError && resourceVersion === undefined && (error.status === 409 || error.status === 422) && (await this.#uidOf(path, signal)) !== uid) throw anotherPod(podName);
+        if (resourceVersion === undefined && mayBeAnother(error) && (await this.#uidOf(path, signal)) !== uid) throw anotherPod(podName);
         throw error;
       }
     };
@@ -126,29 +131,44 @@ export class KubeObjects {
     return this.#persist("PATCH", this.#path(path), (signal) => this.#send({ method: "PATCH", path: this.#path(path), headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
   }
 
-  /** Takes away a pod's finalizers, if it is the one of this uid. One that is gone, or another one, is fine. */
-  async release(podName: string, uid: string, wish: Wish): Promise<void> {
+  /**
+   * Takes away a pod's finalizers, if it is the one of this uid; gives the pod as it is then. One that is gone, or another one, is fine: undefined then.
+   * Rejects with status 409 only if a version was asked for that it is not of any more.
+   */
+  release(podName: string, uid: string, wish: Wish, { resourceVersion }: Precondition = {}): Promise<Uint8Array | undefined> {
     const path = this.#path(`pods/${encodeURIComponent(podName)}`);
-    const body = JSON.stringify({ metadata: { uid, finalizers: null } });
-    try {
-      await this.#persist("PATCH", path, (signal) => this.#send({ method: "PATCH", path, headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
-    } catch (error) {
-      if (!isMissing(error) && !isConflict(error) && !(error instanceof KubeError && error.status === 422)) throw error;
-    }
+    const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), finalizers: null } });
+    return this.#untilGone({ method: "PATCH", path, headers: { "content-type": mergePatch }, body }, uid, wish, resourceVersion === undefined);
   }
 
   /**
    * Deletes an object, if it is the one of this uid. One that is gone, or another one, is fine: undefined then. Gives what the API server answers: usually the object.
+   * An API server that says that it is being changed is asked again; rejects with status 409 if that goes on, or if a version was asked for that it is not of any more.
    * @param uid undefined: whichever has that name.
    */
-  async remove(path: string, uid: string | undefined, graceSeconds: number, wish: Wish): Promise<Uint8Array | undefined> {
-    const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: graceSeconds, ...(uid !== undefined && { preconditions: { uid } }) });
-    const headers = { "content-type": "application/json" };
+  remove(path: string, uid: string | undefined, graceSeconds: number, wish: Wish, { resourceVersion }: Precondition = {}): Promise<Uint8Array | undefined> {
+    const preconditions = { ...(uid !== undefined && { uid }), ...(resourceVersion !== undefined && { resourceVersion }) };
+    const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: graceSeconds, ...(Object.keys(preconditions).length > 0 && { preconditions }) });
+    return this.#untilGone({ method: "DELETE", path: this.#path(path), headers: { "content-type": "application/json" }, body }, uid, wish, resourceVersion === undefined);
+  }
+
+  /** A request about an object that may be gone, or another one: undefined then. A conflict says neither: the object is looked at. */
+  async #untilGone(request: Omit<KubeRequest, "signal">, uid: string | undefined, wish: Wish, retryConflicts: boolean): Promise<Uint8Array | undefined> {
+    const attempt = async (signal: AbortSignal): Promise<Uint8Array | undefined> => {
+      try {
+        return await this.#send({ ...request, signal });
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        if (uid !== undefined && mayBeAnother(error) && (await this.#uidOf(request.path, signal)) !== uid) return undefined;
+        throw error;
+      }
+    };
     try {
-      return await this.#persist("DELETE", this.#path(path), (signal) => this.#send({ method: "DELETE", path: this.#path(path), headers, body, signal }), wish, isRetryable);
+      return await this.#persist(request.method, request.path, attempt, wish, (error) => isRetryable(error) || (error.status === 409 && retryConflicts));
     } catch (error) {
-      if (!isMissing(error) && !isConflict(error)) throw error;
-      return undefined;
+      // It went between the conflict and the look.
+      if (isMissing(error)) return undefined;
+      throw error;
     }
   }
 
@@ -210,6 +230,11 @@ function guarded<T>(attempt: (signal: AbortSignal) => Promise<T>, may: Wish["may
 
 function waitedTooLong(): KubeError {
   return new KubeError(`requests to the API server are waiting for their turn (wsmand.kubernetes.qps) for longer than ${retryMs} ms`, { status: 0, reason: "Busy" });
+}
+
+/** Another uid is told as a conflict or as an immutable field, which says no more than that. */
+function mayBeAnother(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 409 || error.status === 422);
 }
 
 function isRetryable(error: KubeError): boolean {

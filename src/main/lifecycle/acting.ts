@@ -40,11 +40,6 @@ export class Permit {
   wish(priority: Priority): Wish {
     return { priority, signal: this.signal, may: () => this.#term.goesOn() };
   }
-
-  /** For a request that itself brings about what overtakes it, and may be told of by the watch before it is answered: its outcome is waited for all the same, while the term goes on. */
-  lastWish(priority: Priority): Wish {
-    return { priority, signal: this.#term.signal, may: () => this.#term.goesOn() };
-  }
 }
 
 /** What was begun is not wanted any more: nobody is told. */

@@ -33,7 +33,7 @@ const waitMs = 1_000;
 /** After a write that failed there is no other one of the same pod for so long, milliseconds. */
 const restMs = 10_000;
 /** Activity that was not followed by more is looked for so often, milliseconds, and so many of it are written then; the others the next time. */
-const sweepMs = 30_000;
+export const sweepMs = 30_000;
 const maxSwept = 500;
 /** Writes at the end that are under way at the same time. */
 const flushAtOnce = 32;
@@ -71,17 +71,27 @@ export class Activity {
     const isNews = (writing?.closed ?? facts.closed) !== closed;
     const isFirst = !facts.everActive && !writing;
     if (isNews || isFirst) return atMost(this.#options.clock, waitMs, this.#steer(record, isFirst, isNews ? closed : undefined, now));
-    if (!writing && this.#isDue(record, now)) void this.#write(record, {}, "housekeeping", now);
+    const priority = writing ? undefined : this.#due(record, now);
+    if (priority) void this.#write(record, {}, priority, now);
     return undefined;
   }
 
-  #isDue(record: WorkspaceRecord, now: number): boolean {
+  /** What is known of the workspace has changed: its time may be shorter now, and whoever leads will read what is written in a moment. */
+  changed(record: WorkspaceRecord): void {
+    if (!this.#unwritten.has(record) || !isUnwritten(record) || this.#writing.has(record.uid)) return;
+    if (this.#due(record, this.#options.clock.now()) === "finalization") void this.#write(record, {}, "finalization", record.activeAt);
+  }
+
+  /** Whether activity that is not written yet is to be written now, and how urgently; undefined: not yet. */
+  #due(record: WorkspaceRecord, now: number): "finalization" | "housekeeping" | undefined {
     const { persistIntervalMs, timeouts } = this.#options;
+    const { facts, activeAt } = record;
     const age = writtenAgo(record, now);
-    if (age >= persistIntervalMs) return true;
-    // What is written would have it time out before the next regular write.
-    const due = dueAt(record.facts, record.facts.lastActivity, timeouts);
-    return due !== undefined && due - now < persistIntervalMs + sweepMs && age >= restMs;
+    if (age < restMs) return undefined;
+    // What is written would have it time out before the next regular write, and the truth would not.
+    const due = dueAt(facts, facts.lastActivity, timeouts);
+    if (due !== undefined && due - now < persistIntervalMs + sweepMs && (dueAt(facts, activeAt, timeouts) ?? due) > due) return "finalization";
+    return age >= persistIntervalMs ? "housekeeping" : undefined;
   }
 
   /** Whoever was active and is not any more is written as well, so that the leader counts from there. */
@@ -94,13 +104,19 @@ export class Activity {
   }
 
   #sweep(now: number): void {
-    let swept = 0;
+    const urgent: (WorkspaceRecord & Unwritten)[] = [];
+    const regular: (WorkspaceRecord & Unwritten)[] = [];
     for (const record of this.#unwritten) {
-      if (swept === maxSwept) return;
-      if (record.activeAt === undefined || this.#writing.has(record.uid) || writtenAgo(record, now) < this.#options.persistIntervalMs) continue;
-      swept++;
-      void this.#write(record, {}, "housekeeping", record.activeAt);
+      // Another replica knew of more, and has written it.
+      if (!isUnwritten(record)) this.#unwritten.delete(record);
+      else if (!this.#writing.has(record.uid)) {
+        const priority = this.#due(record, now);
+        if (priority === "finalization") urgent.push(record);
+        else if (priority) regular.push(record);
+      }
     }
+    for (const record of urgent.slice(0, maxSwept)) void this.#write(record, {}, "finalization", record.activeAt);
+    for (const record of regular.slice(0, Math.max(0, maxSwept - urgent.length))) void this.#write(record, {}, "housekeeping", record.activeAt);
   }
 
   /** The pod is gone. */
@@ -120,7 +136,7 @@ export class Activity {
       for (const record of records) {
         if (this.#closed.signal.aborted) return;
         // Another replica may know of later activity.
-        if (record.activeAt !== undefined && record.activeAt > (record.facts.lastActivity ?? 0)) await this.#write(record, {}, "finalization", record.activeAt);
+        if (isUnwritten(record)) await this.#write(record, {}, "finalization", record.activeAt);
       }
     };
     await Promise.all(Array.from({ length: flushAtOnce }, worker));
@@ -151,10 +167,13 @@ export class Activity {
   /** Never rejects; tells whether it was done. */
   async #write(record: WorkspaceRecord, changes: AnnotationChanges, priority: Priority, at: number): Promise<boolean> {
     const { writer, clock, log } = this.#options;
+    const written = record.facts.lastActivity ?? at;
+    // Never back in time: another replica may have written of later activity.
+    if (written > at && Object.keys(changes).length === 0) return true;
     // Not before the next interval if it fails, or a dead API server would get a request with every call.
     record.activityWrittenAt = clock.now();
     try {
-      await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(at) }, "note activity", this.#closed.signal, priority);
+      await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority);
       if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
       return true;
     } catch (error) {
@@ -173,5 +192,15 @@ export class Activity {
 
 /** Time since the last write, milliseconds; infinite if there was none. */
 function writtenAgo({ activityWrittenAt, facts }: WorkspaceRecord, now: number): number {
-  return now - (activityWrittenAt ?? facts.lastActivity ?? Number.NEGATIVE_INFINITY);
+  return now - Math.max(activityWrittenAt ?? Number.NEGATIVE_INFINITY, facts.lastActivity ?? Number.NEGATIVE_INFINITY);
+}
+
+/** There was activity. */
+interface Unwritten {
+  readonly activeAt: number;
+}
+
+/** Whether there was activity later than what is written on the pod. */
+function isUnwritten(record: WorkspaceRecord): record is WorkspaceRecord & Unwritten {
+  return record.activeAt !== undefined && record.activeAt > (record.facts.lastActivity ?? Number.NEGATIVE_INFINITY);
 }

@@ -3,13 +3,14 @@ import { sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
-import { publicText } from "../../domain/redact.ts";
+import { publicText, withinBytes } from "../../domain/redact.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
+import { maxWritten } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { ReadyProbe } from "./probe.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
@@ -35,7 +36,7 @@ const retryForMs = 2 * 60_000;
 const maxLogged = 500;
 /** Content that the node daemon does not know of is asked for again so many times. */
 const maxInits = 3;
-/** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call, and the wait a request every half second besides. */
+/** A node runs some hundred pods at most: what hangs on one, or on twenty, leaves room for the others. Each costs a call. */
 export const contentLimits = { initialize: { total: 2_000, perNode: 100 }, wait: { total: 5_000, perNode: 250 } } as const satisfies Readonly<Record<string, GateLimits>>;
 
 /** The work of a workspace's start. */
@@ -43,6 +44,8 @@ export class Content {
   readonly #options: ContentOptions;
   readonly #initializing = new Gate(contentLimits.initialize);
   readonly #waiting = new Gate(contentLimits.wait);
+  /** Whose volume from a snapshot was told of: they may be initialized again. */
+  readonly #restored = new WeakSet<WorkspaceRecord>();
 
   constructor(options: ContentOptions) {
     this.#options = options;
@@ -60,21 +63,28 @@ export class Content {
   /** Waits until the workspace answers and its content is there, and notes that it was ready. Rejects only when it is overtaken. */
   async waitForReady(record: WorkspaceRecord, permit: Permit): Promise<void> {
     try {
+      await this.#answers(record, permit);
       await this.#waiting.run(record.facts.nodeName, permit.signal, () => this.#wait(record, permit));
     } catch (error) {
       await this.#fail(record, permit, error, "cannot wait for workspace to initialize");
       return;
     }
     const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
-    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("housekeeping")), permit, this.#options);
+    // With the finalizations: who was never ready is not backed up.
+    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("finalization")), permit, this.#options);
     this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
   }
 
-  async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
-    const { nodes, probe, urlOf } = this.#options;
-    const { id, nodeName } = record.facts;
+  /** It may take half an hour, and needs no call meanwhile: questions have a bound of their own. */
+  async #answers(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    const { probe, urlOf } = this.#options;
     const url = await urlOf(record);
-    if (url !== undefined) await probe.ready(url, permit.signal);
+    if (url !== undefined) await probe.ready(url, record.facts.nodeName, permit.signal);
+  }
+
+  async #wait(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    const { nodes } = this.#options;
+    const { id, nodeName } = record.facts;
     for (let inits = 0; ; inits++) {
       try {
         await this.#persist(permit, () => nodes.waitForInit(nodeName, id, permit.signal));
@@ -94,8 +104,7 @@ export class Content {
       const request = await this.#request(record);
       const origin = originOf(request);
       const encoded = this.#withQuota(request, facts.workspaceClass);
-      // A pod that has a place has its volumes.
-      if (origin.volumeSnapshot) metrics.volumeRestored(facts, (clock.now() - facts.createdAt) / 1000);
+      if (origin.volumeSnapshot) this.#tellRestored(record);
       const began = clock.monotonic();
       try {
         await this.#persist(permit, () => nodes.initWorkspace(facts.nodeName, encoded, permit.signal));
@@ -108,6 +117,14 @@ export class Content {
       if (origin.backup) metrics.restore(facts, true);
       metrics.initialized(facts, (clock.monotonic() - began) / 1000);
     });
+  }
+
+  /** A pod that has a place has its volumes. */
+  #tellRestored(record: WorkspaceRecord): void {
+    const { clock, metrics } = this.#options;
+    if (this.#restored.has(record)) return;
+    this.#restored.add(record);
+    metrics.volumeRestored(record.facts, (clock.now() - record.facts.createdAt) / 1000);
   }
 
   async #request(record: WorkspaceRecord): Promise<Uint8Array> {
@@ -154,9 +171,9 @@ export class Content {
   }
 }
 
-/** What makes a workspace a failed one. */
+/** What makes a workspace a failed one. @param text cut to 2 KiB: what others said can be as long as they like. */
 export function failure(text: string): AnnotationChanges {
-  return { [annotations.explicitFail]: text, [annotations.failedBeforeStopping]: "true" };
+  return { [annotations.explicitFail]: withinBytes(text, maxWritten.failure), [annotations.failedBeforeStopping]: "true" };
 }
 
 /** Where content comes from, as far as metrics tell. @throws Error if the request can not be read. */

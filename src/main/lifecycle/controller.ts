@@ -4,6 +4,7 @@ import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { Permit, type Term } from "./acting.ts";
+import { sweepMs } from "./activity.ts";
 import { Reckoning } from "./elapsed.ts";
 import { Job, type Workers } from "./job.ts";
 import { TimeoutWatch, type TimeoutOptions } from "./timeouts.ts";
@@ -14,6 +15,8 @@ export interface ControllerOptions extends Workers {
   readonly timeouts: TimeoutOptions;
   /** wsmand.activity.persistInterval, milliseconds. */
   readonly persistIntervalMs: number;
+  /** After we were away, whoever uses a workspace says so again within this time, milliseconds. */
+  readonly holdMs: number;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -25,7 +28,6 @@ interface Reign {
   readonly term: Term;
   readonly since: number;
   readonly jobs: Map<string, Job>;
-  readonly reckoning: Reckoning;
   readonly timeouts: TimeoutWatch;
 }
 
@@ -35,12 +37,14 @@ const logEveryMs = 2_000;
 /** Acts on all workspaces. */
 export class Controller {
   readonly #options: ControllerOptions;
+  readonly #reckoning: Reckoning;
   #reign: Reign | undefined;
   #loggedAt = Number.NEGATIVE_INFINITY;
   #unlogged = 0;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */
@@ -50,17 +54,17 @@ export class Controller {
 
   /** A term begins, and lasts until its signal aborts: everything that is known is looked at. */
   lead(term: Term): void {
-    const { clock, registry, persistIntervalMs, timeouts, due } = { ...this.#options, due: this.#options.timeouts.due };
+    const { clock, random, registry, timeouts } = this.#options;
     this.#end();
     if (term.signal.aborted) return;
     const since = clock.now();
-    const reckoning = new Reckoning(since, persistIntervalMs);
-    const reign: Reign = { term, since, jobs: new Map(), reckoning, timeouts: new TimeoutWatch(timeouts, reckoning, new Permit(term, since, term.signal)) };
+    this.#reckoning.begin(since);
+    const reign: Reign = { term, since, jobs: new Map(), timeouts: new TimeoutWatch({ ...timeouts, random }, this.#reckoning, new Permit(term, since, term.signal)) };
     this.#reign = reign;
     term.signal.addEventListener("abort", () => {
       if (this.#reign !== reign) return;
       this.#end();
-      for (const { uid } of registry.records()) due.set(uid, undefined);
+      for (const { uid } of registry.records()) timeouts.due.set(uid, undefined);
     }, { once: true });
     for (const record of registry.records()) this.changed(record);
   }
@@ -71,16 +75,16 @@ export class Controller {
     if (!reign) return;
     reign.timeouts.changed(record);
     const known = reign.jobs.get(record.uid);
-    if (!known && record.actions.length === 0) return;
-    const job = known ?? this.#begin(record, reign);
-    job.poke();
-    if (record.actions.length === 0 && job.idle) reign.jobs.delete(record.uid);
+    // There is nothing to be done about most changes of most workspaces.
+    if (record.actions.length === 0 && (!known || known.idle)) reign.jobs.delete(record.uid);
+    else (known ?? this.#begin(record, reign)).poke();
   }
 
   /** The pod is gone. */
   forgotten({ uid }: WorkspaceRecord): void {
     const reign = this.#reign;
     this.#options.timeouts.due.set(uid, undefined);
+    reign?.timeouts.forgotten(uid);
     reign?.jobs.get(uid)?.end();
     reign?.jobs.delete(uid);
   }
@@ -91,18 +95,29 @@ export class Controller {
     void this.#reign?.timeouts.due(uid);
   }
 
-  /** The wall clock has jumped by so many milliseconds, told before anything is told as due that was not before. */
+  /** The wall clock has jumped by so many milliseconds, told before anything is told as due that was not before. Counts for later terms too. */
   jumped(byMs: number): void {
-    const reign = this.#reign;
-    if (!reign) return;
     this.#options.log.warn({ seconds: Math.round(byMs / 1000) }, "the clock has jumped: workspaces keep what was left of their time");
-    reign.reckoning.jumped(this.#options.clock.now(), byMs);
-    for (const record of this.#options.registry.records()) reign.timeouts.changed(record);
+    this.#reckoning.jumped(this.#options.clock.now(), byMs);
+    this.#rearm();
+  }
+
+  /** This process was stopped for so many milliseconds, and goes on; told before anything is told as due. */
+  paused(lateMs: number): void {
+    this.#options.log.warn({ seconds: Math.round(lateMs / 1000) }, "this process did not run for a while: whoever uses a workspace has time to say so");
+    this.#reckoning.returned(this.#options.clock.now());
+    this.#rearm();
   }
 
   /** Acts no more. What it has begun is left as it is: whoever leads next goes on with it. */
   close(): void {
     this.#end();
+  }
+
+  #rearm(): void {
+    const reign = this.#reign;
+    if (!reign) return;
+    for (const record of this.#options.registry.records()) reign.timeouts.changed(record);
   }
 
   #begin(record: WorkspaceRecord, { term, since, jobs }: Reign): Job {

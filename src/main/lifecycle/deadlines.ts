@@ -12,7 +12,7 @@ export interface DeadlinesOptions {
   readonly recheckMs: number;
   /**
    * The wall clock has moved so many milliseconds further than the monotonic one, or back, since it was told last (or since the beginning); told from a minute on, before anything is told
-   * as due. Here one may `hold`, or set new times.
+   * as due. Here one may set new times.
    */
   readonly onJump?: (byMs: number) => void;
   /** Nothing was done for so many milliseconds, a minute at least, as the process was stopped; told like a jump. */
@@ -48,7 +48,6 @@ export class Deadlines {
   #timer: { readonly at: number; readonly cancel: () => void } | undefined;
   /** Wall clock less monotonic clock. */
   #difference: number;
-  #heldUntil = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: DeadlinesOptions) {
@@ -90,11 +89,6 @@ export class Deadlines {
     if (this.#heap.peek() === entry) this.#schedule();
   }
 
-  /** Nothing is told as due for so long, milliseconds, by the monotonic clock; what comes due meanwhile is told then. */
-  hold(ms: number): void {
-    this.#heldUntil = Math.max(this.#heldUntil, this.#options.clock.monotonic() + ms);
-  }
-
   /** Tells nothing any more. */
   close(): void {
     this.#closed = true;
@@ -110,8 +104,7 @@ export class Deadlines {
     const next = this.#heap.peek();
     if (!next || this.#closed) return;
     const now = clock.monotonic();
-    const wait = Math.max(next.at - clock.now(), this.#heldUntil - now);
-    const at = now + Math.min(recheckMs, Math.max(0, Math.ceil(wait)));
+    const at = now + Math.min(recheckMs, Math.max(0, Math.ceil(next.at - clock.now())));
     if (this.#timer && this.#timer.at <= at) return;
     this.#timer?.cancel();
     this.#timer = { at, cancel: clock.timer(at - now, () => this.#fire(at)) };
@@ -130,7 +123,7 @@ export class Deadlines {
   /** Tells what is due, some at a time. What throws keeps nobody else from being told. */
   #tellDue(): void {
     const { clock, onDue, log } = this.#options;
-    for (let looked = 0; looked < atOnce && clock.monotonic() >= this.#heldUntil; looked++) {
+    for (let looked = 0; looked < atOnce; looked++) {
       const next = this.#heap.peek();
       if (this.#closed || !next || next.at > clock.now()) return;
       const due = this.#take();

@@ -1,6 +1,7 @@
 /** What finalization reads from a pod, and how it writes down what became of the content: pure (spec: lifecycle, "Finalization"; wire, "JSON on Pods"). */
 import { parseObject, asObject, objectAt, objectsAt, textAt, type JsonObject } from "../../domain/json.ts";
 import { annotations, labels } from "../../domain/names.ts";
+import { withinBytes } from "../../domain/redact.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { wsman, type contentservice } from "../../gen/proto.js";
 
@@ -14,8 +15,8 @@ export interface DisposalFacts {
   readonly deletedAt: number | undefined;
   /** The content's end is written down already. */
   readonly complete: boolean;
-  /** What is written down of it; empty: nothing. */
-  readonly disposal: string;
+  /** How, or whatever else stands there; empty: nothing. */
+  readonly disposalStatus: string;
   readonly everReady: boolean;
   /** A container has started at some time: there may be content that nobody waited for. */
   readonly everStarted: boolean;
@@ -38,7 +39,7 @@ export function disposalFacts(pod: Uint8Array): DisposalFacts {
     nodeName: textAt(objectAt(object, "spec"), "nodeName") || textAt(noted, annotations.nodeName),
     deletedAt: parseTimeMs(textAt(metadata, "deletionTimestamp")),
     complete: isComplete(textAt(noted, annotations.disposalStatus)),
-    disposal: textAt(noted, annotations.disposalStatus),
+    disposalStatus: textAt(noted, annotations.disposalStatus),
     everReady: noted?.[annotations.neverReady] === undefined,
     everStarted: [...objectsAt(status, "containerStatuses"), ...objectsAt(status, "initContainerStatuses")].some(hasStarted),
     hasClaim: textAt(objectAt(metadata, "labels"), labels.pvcFeature) === "true",
@@ -67,21 +68,42 @@ export function planDisposal({ everReady, everStarted, nodeName }: DisposalFacts
   return { backup, snapshot, logs: prebuild, nothing: !backup && !snapshot && nodeName === "" };
 }
 
-/** The annotation that ends a finalization. */
+/**
+ * Bytes of one text, and of the texts in one list, that are written down: all annotations of a pod share 256 KiB, and where there is no room for the end of a content, the workspace does
+ * not end. At most 31 KiB in all, where every character has to be escaped; 16 KiB otherwise.
+ */
+export const maxWritten = { failure: 2_048, text: 512, list: 4_096 } as const;
+
+/** The annotation that ends a finalization. Texts that are too long are cut, and lists hold what fits: their totals tell of the rest. */
 export function disposalStatus(outcome: { readonly failure: string; readonly gitStatus: contentservice.GitStatus.$Properties | undefined }): string {
   const { failure, gitStatus } = outcome;
-  return JSON.stringify({ backupComplete: true, ...(failure !== "" && { backupFailure: failure }), ...(gitStatus && { gitStatus: gitStatusJson(gitStatus) }) });
+  return JSON.stringify({ backupComplete: true, ...(failure !== "" && { backupFailure: withinBytes(failure, maxWritten.failure) }), ...(gitStatus && { gitStatus: gitStatusJson(gitStatus) }) });
 }
 
 /** Names as in the contract; empty members are left out. */
 function gitStatusJson(git: contentservice.GitStatus.$Properties): JsonObject {
   const members = {
-    branch: git.branch, latest_commit: git.latestCommit,
-    uncommited_files: git.uncommitedFiles, total_uncommited_files: Number(git.totalUncommitedFiles ?? 0),
-    untracked_files: git.untrackedFiles, total_untracked_files: Number(git.totalUntrackedFiles ?? 0),
-    unpushed_commits: git.unpushedCommits, total_unpushed_commits: Number(git.totalUnpushedCommits ?? 0),
+    branch: fittingText(git.branch), latest_commit: fittingText(git.latestCommit),
+    uncommited_files: fitting(git.uncommitedFiles), total_uncommited_files: Number(git.totalUncommitedFiles ?? 0),
+    untracked_files: fitting(git.untrackedFiles), total_untracked_files: Number(git.totalUntrackedFiles ?? 0),
+    unpushed_commits: fitting(git.unpushedCommits), total_unpushed_commits: Number(git.totalUnpushedCommits ?? 0),
   };
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== 0 && !(Array.isArray(value) && value.length === 0)));
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== "" && value !== 0 && !(Array.isArray(value) && value.length === 0)));
+}
+
+function fittingText(text: string | null | undefined): string {
+  return withinBytes(text ?? "", maxWritten.text);
+}
+
+/** Whole entries only: half a path would be that of another file. */
+function fitting(list: readonly string[] | null | undefined): readonly string[] {
+  let left: number = maxWritten.list;
+  return (list ?? []).filter((entry) => {
+    const size = Buffer.byteLength(JSON.stringify(entry)) + 1;
+    const fits = size <= left;
+    if (fits) left -= size;
+    return fits;
+  });
 }
 
 /** Whether an annotation says that the content has come to its end. */
@@ -89,8 +111,10 @@ function isComplete(text: string): boolean {
   return jsonOf(text)?.["backupComplete"] === true;
 }
 
+/** One that has no handle does not count: it is looked for again. */
 function volumeSnapshotName(text: string): string {
-  return textAt(jsonOf(text), "volumeSnapshotName");
+  const noted = jsonOf(text);
+  return textAt(noted, "volumeSnapshotHandle") === "" ? "" : textAt(noted, "volumeSnapshotName");
 }
 
 function jsonOf(text: string): JsonObject | undefined {

@@ -3,12 +3,25 @@
  * (spec: api, MarkActive; lifecycle, "Timeouts").
  */
 import type { WorkspaceFacts } from "../../domain/messages.ts";
+import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 
 /** Facts and last activity as timeouts are to take them. */
 export interface Elapsed {
   readonly facts: WorkspaceFacts;
   readonly lastActivity: number | undefined;
+  /** Nobody ever used it, as far as is known; `lastActivity` is when our time began. Then the later of both limits counts. */
+  readonly neverActive: boolean;
+  /** Until then it is not stopped for not being used, Unix milliseconds: whoever uses it may not have been able to say so. */
+  readonly heldUntil: number | undefined;
+}
+
+/** What it goes by. */
+export interface ReckoningOptions {
+  /** Activity may be so much later than what is written of it, milliseconds. */
+  readonly unwrittenMs: number;
+  /** Whoever uses a workspace says so again within this time after we were away, milliseconds. */
+  readonly holdMs: number;
 }
 
 interface Jump {
@@ -20,20 +33,34 @@ interface Jump {
 /** Jumps that are remembered; the oldest is forgotten. */
 const maxJumps = 16;
 
-/** The times of one replica. */
+/** The times of one replica, whether or not it leads: a jump of the clock often ends a term, and counts in the next one. */
 export class Reckoning {
-  readonly #persistIntervalMs: number;
-  readonly #since: number;
+  readonly #options: ReckoningOptions;
   readonly #jumps: Jump[] = [];
+  #since = 0;
+  /** When we were back last, and until when we wait for what we have missed. */
+  #back = 0;
+  #heldUntil = 0;
 
-  /** @param since when this replica began to lead, Unix milliseconds. @param persistIntervalMs activity may be so much later than what is written. */
-  constructor(since: number, persistIntervalMs: number) {
+  constructor(options: ReckoningOptions) {
+    this.#options = options;
+  }
+
+  /** This replica begins to lead, Unix milliseconds. Nobody may have been there before. */
+  begin(since: number): void {
     this.#since = since;
-    this.#persistIntervalMs = persistIntervalMs;
+    this.returned(since);
+  }
+
+  /** We were away, and are back now: what users do was not told to us, and will be soon. */
+  returned(now: number): void {
+    this.#back = wholeSecond(now);
+    this.#heldUntil = now + this.#options.holdMs;
   }
 
   /** The clock has jumped ahead: what was left of each workspace's time is left still. One that jumped back takes nobody's time. */
   jumped(now: number, byMs: number): void {
+    this.returned(now);
     if (byMs <= 0) return;
     this.#jumps.push({ at: now, byMs });
     if (this.#jumps.length > maxJumps) this.#jumps.shift();
@@ -42,11 +69,14 @@ export class Reckoning {
   /** Of a workspace as it is known now. */
   of(record: WorkspaceRecord): Elapsed {
     const { facts } = record;
-    const lastActivity = later(lastActivityOf(record), this.#grace(facts));
+    const known = lastActivityOf(record);
+    const lastActivity = later(known, this.#grace(facts));
+    const of = { neverActive: known === undefined && !facts.everActive, heldUntil: facts.createdAt < this.#back ? this.#heldUntil : undefined };
     // Nobody could save its content while nobody led.
     const deletedAt = facts.deletedAt === undefined ? undefined : Math.max(facts.deletedAt, facts.deletedAt < this.#since && !facts.backupComplete ? this.#since : 0);
-    if (this.#jumps.length === 0) return { facts: deletedAt === facts.deletedAt ? facts : { ...facts, deletedAt }, lastActivity };
+    if (this.#jumps.length === 0) return { ...of, facts: deletedAt === facts.deletedAt ? facts : { ...facts, deletedAt }, lastActivity };
     return {
+      ...of,
       facts: { ...facts, createdAt: facts.createdAt === 0 ? 0 : this.#shifted(facts.createdAt), deletedAt: deletedAt === undefined ? undefined : this.#shifted(deletedAt) },
       lastActivity: lastActivity === undefined ? undefined : this.#shifted(lastActivity),
     };
@@ -54,8 +84,8 @@ export class Reckoning {
 
   /** Activity of which nothing was written: of a workspace from before our time, as late as it may have been. */
   #grace({ createdAt, lastActivity }: WorkspaceFacts): number | undefined {
-    if (createdAt >= this.#since) return undefined;
-    return lastActivity === undefined ? this.#since : Math.min(this.#since, lastActivity + this.#persistIntervalMs);
+    if (createdAt >= wholeSecond(this.#since)) return undefined;
+    return lastActivity === undefined ? this.#since : Math.min(this.#since, lastActivity + this.#options.unwrittenMs);
   }
 
   #shifted(time: number): number {
@@ -63,6 +93,17 @@ export class Reckoning {
     for (const { at, byMs } of this.#jumps) if (shifted < at) shifted = Math.min(at, shifted + byMs);
     return shifted;
   }
+}
+
+/** When a workspace times out if nothing happens until then, Unix milliseconds; undefined: never. */
+export function dueOf({ facts, lastActivity, neverActive, heldUntil }: Elapsed, timeouts: Timeouts): number | undefined {
+  const due = dueAt(facts, lastActivity, timeouts, heldUntil);
+  return neverActive ? later(due, dueAt(facts, undefined, timeouts, heldUntil)) : due;
+}
+
+/** Creation times tell no less. */
+function wholeSecond(time: number): number {
+  return Math.floor(time / 1000) * 1000;
 }
 
 function later(a: number | undefined, b: number | undefined): number | undefined {

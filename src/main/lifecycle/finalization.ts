@@ -1,14 +1,16 @@
 /** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
+import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
-import { messageOf } from "../../domain/errors.ts";
+import { messageOf, RemoteError } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
+import { KubeError } from "../kube/errors.ts";
 import { isConflict, type KubeObjects } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
-import { grpc, grpcCodeOf, insist, type Insistence, type Note, type Permit } from "./acting.ts";
+import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
@@ -54,6 +56,15 @@ const marginMs = 5_000;
 export const finalizationLimits: GateLimits = { total: 5_000, perNode: 250 };
 const retried: ReadonlySet<number | undefined> = new Set<number | undefined>([grpc.UNAVAILABLE, grpc.CANCELLED, grpc.DEADLINE_EXCEEDED]);
 
+/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
+function mayPass(error: unknown): boolean {
+  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
+}
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 422;
+}
+
 /** The work of a workspace's end. */
 export class Finalization {
   readonly #options: FinalizationOptions;
@@ -66,12 +77,14 @@ export class Finalization {
   /**
    * Finalizes a workspace whose container does not run any more. What goes wrong with its content is written down as such; it rejects when it is overtaken, or the API server does not
    * let it begin: then it can be tried again.
+   * @param last for the last write, which is seen by all, ourselves too, before it is answered: it must not be overtaken by its own effect.
    */
-  finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
-    return this.#gate.run(record.facts.nodeName, permit.signal, () => this.#finalize(record, resume, permit));
+  finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {
+    // Those on no node wait for none.
+    return this.#gate.run(record.facts.nodeName || record.uid, permit.signal, () => this.#finalize(record, resume, permit, last));
   }
 
-  async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit): Promise<void> {
+  async #finalize(record: WorkspaceRecord, resume: boolean, permit: Permit, last: Permit): Promise<void> {
     const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
@@ -87,7 +100,7 @@ export class Finalization {
       limit.cancel();
     }
     permit.check();
-    const written = await this.#write(record, pod.resourceVersion, disposalStatus(outcome), permit);
+    const written = await this.#write(record, pod.resourceVersion, outcome, last);
     if (!written) return;
     this.#tell(record, plan, outcome);
     if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
@@ -126,19 +139,60 @@ export class Finalization {
     return { failure: failures.join("; "), gitStatus };
   }
 
-  /** The claim's content outlives it in a snapshot. A claim of which there is none stays, unless there is nothing to be kept. */
-  async #endClaim({ record, pod, plan, permit, until }: Work): Promise<void> {
+  /** The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept. */
+  async #endClaim(work: Work): Promise<void> {
+    const { pod, plan } = work;
+    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") await this.#snapshotClaim(work);
+    await this.#deleteClaim(work);
+  }
+
+  async #snapshotClaim(work: Work): Promise<void> {
     const { writer, volumeSnapshots, clock, metrics } = this.#options;
+    const { record, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
-    const wish = { ...permit.wish("finalization"), signal: until };
-    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") {
-      const began = clock.monotonic();
-      const { name, handle } = await volumeSnapshots.take(id, podName, workspaceClass, wish);
-      metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
-      const noted = JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle });
-      await writer.annotate(record, { [annotations.volumeSnapshot]: noted, ...(plan.snapshot && { [annotations.snapshot]: name }) }, wish);
+    const began = clock.monotonic();
+    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }));
+    metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
+    const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
+    let noted = false;
+    await insist("note a workspace's volume snapshot", async () => {
+      await writer.annotate(record, changes, permit.wish("finalization"));
+      noted = true;
+    }, permit, this.#options);
+    if (!noted) throw new Error(`volume snapshot ${name} could not be noted: the workspace's pod is gone`);
+  }
+
+  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
+  async #deleteClaim(work: Work): Promise<void> {
+    const { writer, log } = this.#options;
+    const { record, permit, until } = work;
+    try {
+      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }));
+    } catch (error) {
+      permit.check();
+      log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
     }
-    await writer.deleteClaim(record, wish);
+  }
+
+  /** Requests to the API server, again and again for as long as there is time, if it may just be ill. @throws what it said last. */
+  async #whileThereIsTime<T>({ permit, until }: Work, work: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.#options;
+    const delays = new Backoff({ ...retryDelays, random });
+    let said: unknown;
+    for (;;) {
+      permit.check();
+      try {
+        return await work();
+      } catch (error) {
+        permit.check();
+        // What it was last ill with says more than that the time was over.
+        const gaveUp = error instanceof KubeError && error.reason === "Aborted";
+        if (!gaveUp) said = error;
+        if (gaveUp || !mayPass(error)) throw said ?? error;
+        await sleep(clock, delays.next(), until);
+        if (until.aborted) throw said;
+      }
+    }
   }
 
   /** What a prebuild made. Without it the prebuild has failed. */
@@ -160,15 +214,20 @@ export class Finalization {
   async #dispose(work: Work): Promise<Outcome["gitStatus"]> {
     const { nodes } = this.#options;
     const { record, pod, plan } = work;
-    let attempts = 0;
+    let asked = false;
     try {
-      return await this.#persist(work, () => {
-        attempts++;
-        return nodes.disposeWorkspace(pod.nodeName, { id: record.facts.id, backup: plan.backup && !pod.hasClaim, backupLogs: plan.logs }, work.until);
+      return await this.#persist(work, async () => {
+        try {
+          return await nodes.disposeWorkspace(pod.nodeName, { id: record.facts.id, backup: plan.backup && !pod.hasClaim, backupLogs: plan.logs }, work.until);
+        } catch (error) {
+          // A daemon that has never learned of it has saved nothing.
+          if (error instanceof RemoteError && error.code !== grpc.NOT_FOUND) asked = true;
+          throw error;
+        }
       });
     } catch (error) {
       // Whoever was asked before has done it, or there was never anything.
-      const done = work.resume || attempts > 1 || (!plan.backup && !pod.everReady);
+      const done = work.resume || asked || (!plan.backup && !pod.everReady);
       if (done && grpcCodeOf(error) === grpc.NOT_FOUND) return undefined;
       throw error;
     }
@@ -199,29 +258,30 @@ export class Finalization {
   }
 
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
-  async #write(record: WorkspaceRecord, resourceVersion: string, status: string, permit: Permit): Promise<boolean> {
+  async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
-    const wish = permit.lastWish("finalization");
     let version = record.resourceVersion || resourceVersion;
+    let status = disposalStatus(outcome);
+    let tried = false;
     let written = false;
     await insist("write down what became of a workspace's content", async () => {
       for (;;) {
-        if (record.facts.backupComplete) return;
+        permit.check();
+        if (record.facts.backupComplete && !tried) return;
         try {
-          await writer.change(record, { [annotations.disposalStatus]: status }, wish, { resourceVersion: version });
+          tried = true;
+          await writer.change(record, { [annotations.disposalStatus]: status }, permit.wish("finalization"), { resourceVersion: version });
           written = true;
           return;
         } catch (error) {
+          // The pod's annotations are full: that the content was saved matters more than the state of its repository.
+          if (isInvalid(error)) status = disposalStatus({ ...outcome, gitStatus: undefined });
           if (!isConflict(error)) throw error;
         }
-        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), wish));
-        // Of another pod there is nothing to write.
-        if (pod.uid !== record.uid) return;
-        if (pod.complete) {
-          // By ourselves, where the answer was lost.
-          written = pod.disposal === status;
-          return;
-        }
+        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));
+        // By ourselves, where the answer was lost. Of another pod there is nothing to write.
+        written = pod.uid === record.uid && pod.disposalStatus === status;
+        if (pod.complete || pod.uid !== record.uid) return;
         version = pod.resourceVersion;
       }
     }, permit, this.#options);

@@ -23,6 +23,7 @@ export class Gate {
   /** Nodes with work, under way or waiting. */
   readonly #nodes = new Map<string, Node>();
   #running = 0;
+  #waiting = 0;
   #order = 0;
 
   constructor(limits: GateLimits) {
@@ -55,11 +56,13 @@ export class Gate {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting: Waiting = { order: this.#order++, go: resolve };
     node.waiting.push(waiting);
+    this.#waiting++;
     const abort = (): void => {
       const at = node.waiting.indexOf(waiting);
       // Already let in: it leaves by itself.
       if (at < 0) return;
       node.waiting.splice(at, 1);
+      this.#waiting--;
       this.#forgetIfIdle(name, node);
       reject(signal.reason);
     };
@@ -78,6 +81,7 @@ export class Gate {
     this.#running--;
     for (let next = this.#next(); next; next = this.#next()) {
       const waiting = next.waiting.shift();
+      this.#waiting--;
       this.#admit(next);
       waiting?.go();
     }
@@ -86,7 +90,7 @@ export class Gate {
 
   /** The node whose turn it is: that of the one which waits longest among those with room. */
   #next(): Node | undefined {
-    if (this.#running >= this.#limits.total) return undefined;
+    if (this.#waiting === 0 || this.#running >= this.#limits.total) return undefined;
     let next: Node | undefined;
     for (const node of this.#nodes.values()) {
       const [first] = node.waiting;

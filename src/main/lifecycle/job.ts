@@ -31,6 +31,7 @@ export interface JobOptions extends Workers {
   readonly random: () => number;
 }
 
+type What = "act" | Long["action"];
 type Long = Extract<Action, { readonly action: "initializeContent" | "waitForReady" | "finalizeContent" | "recreatePod" }>;
 
 interface Task {
@@ -42,7 +43,9 @@ const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 const starting = ["initializeContent", "waitForReady"] as const;
 /** Changes in a row that each ask for another action, before there is a pause. */
 const maxRounds = 20;
-const onlyFinalizer: readonly Action[] = [{ action: "removeFinalizer" }];
+/** What was done and has changed nothing that is known here is done again after so long, milliseconds. */
+const lookAgainMs = 30_000;
+const removeFinalizer: Action = { action: "removeFinalizer" };
 
 /** The work on one pod. */
 export class Job {
@@ -50,17 +53,19 @@ export class Job {
   readonly #options: JobOptions;
   readonly #tasks = new Map<Long["action"], Task>();
   readonly #ending = new AbortController();
-  readonly #delays: Backoff;
+  /** Of what failed, by what it was: each kind on its own, until it succeeds. */
+  readonly #delays = new Map<What, Backoff>();
   readonly #permit: Permit;
   #running = false;
   #again = false;
-  /** Until the next attempt after one that failed. */
-  #pause: { readonly actions: readonly Action[]; readonly cancel: () => void } | undefined;
+  /** Until the next attempt after one that failed; `at`: by the monotonic clock. */
+  #pause: { readonly actions: readonly Action[]; readonly at: number; readonly cancel: () => void } | undefined;
+  /** Ends the wait for what was done to have an effect. */
+  #lookAgain: (() => void) | undefined;
 
   constructor(record: WorkspaceRecord, options: JobOptions) {
     this.#record = record;
     this.#options = options;
-    this.#delays = new Backoff({ ...retryDelays, random: options.random });
     this.#permit = this.#permitFor(this.#ending);
   }
 
@@ -82,18 +87,20 @@ export class Job {
 
   /** Ends everything: the pod is gone, or the term is over. */
   end(): void {
-    this.#pause?.cancel();
+    this.#stopWaiting();
     this.#ending.abort();
     for (const { ending } of this.#tasks.values()) ending.abort();
   }
 
   #run(): void {
-    this.#pause?.cancel();
-    this.#pause = undefined;
+    this.#stopWaiting();
     this.#running = true;
     this.#rounds()
       .then(
-        () => this.#delays.reset(),
+        () => {
+          this.#delays.delete("act");
+          this.#waitForEffect();
+        },
         (error: unknown) => this.#failed("act", error),
       )
       .finally(() => {
@@ -101,6 +108,22 @@ export class Job {
         if (this.#again) this.poke();
       })
       .catch(() => {});
+  }
+
+  #stopWaiting(): void {
+    this.#pause?.cancel();
+    this.#pause = undefined;
+    this.#lookAgain?.();
+    this.#lookAgain = undefined;
+  }
+
+  /** Whatever the answer was: what is still to be done was not done. Long tasks say themselves when they end. */
+  #waitForEffect(): void {
+    if (this.#again || this.#ending.signal.aborted || !this.#actions().some(isQuick)) return;
+    this.#lookAgain = this.#options.clock.timer(lookAgainMs, () => {
+      this.#lookAgain = undefined;
+      if (!this.#running) this.#run();
+    });
   }
 
   async #rounds(): Promise<void> {
@@ -135,11 +158,11 @@ export class Job {
     }
   }
 
-  /** After the end was told there is nothing to be done but to let the pod go, whatever may be written on it. */
+  /** After the end was told there is nothing to be done but to let the pod go, and a claim that nobody needs, whatever may be written on it. */
   #actions(): readonly Action[] {
     const { actions, stopped, vacant } = this.#record;
     if (vacant) return noActions;
-    return stopped && actions.length > 0 ? onlyFinalizer : actions;
+    return stopped && actions.length > 0 ? [...actions.filter(({ action }) => action === "deletePvc"), removeFinalizer] : actions;
   }
 
   #begin(action: Long): void {
@@ -149,6 +172,7 @@ export class Job {
     this.#work(action, this.#permitFor(task.ending)).then(
       () => {
         task.done = true;
+        this.#delays.delete(action.action);
         // A pod that is made anew may be refused again, and one that could not be is tried again.
         if (action.action === "recreatePod") this.#forget(action.action, task);
       },
@@ -167,7 +191,7 @@ export class Job {
       case "waitForReady":
         return content.waitForReady(this.#record, permit);
       case "finalizeContent":
-        return finalization.finalize(this.#record, action.resume, permit);
+        return finalization.finalize(this.#record, action.resume, permit, this.#permit);
       case "recreatePod":
         return recreation.recreate(this.#record, permit);
       default:
@@ -195,15 +219,22 @@ export class Job {
   }
 
   /** Tries again after a while, unless something else is to be done before. */
-  #failed(what: string, error: unknown): void {
+  #failed(what: What, error: unknown): void {
     if (isOvertaken(error, this.#permit)) return;
-    this.#options.onFailed(this.#record, what, error);
+    const { onFailed, clock, random } = this.#options;
+    onFailed(this.#record, what, error);
+    const delays = this.#delays.get(what) ?? new Backoff({ ...retryDelays, random });
+    this.#delays.set(what, delays);
+    const delay = delays.next();
+    const at = clock.monotonic() + delay;
+    // Whatever else failed is not held up by this.
+    if (this.#pause && this.#pause.at <= at) return;
     this.#pause?.cancel();
-    const cancel = this.#options.clock.timer(this.#delays.next(), () => {
+    const cancel = clock.timer(delay, () => {
       this.#pause = undefined;
       if (!this.#running) this.#run();
     });
-    this.#pause = { actions: this.#record.actions, cancel };
+    this.#pause = { actions: this.#record.actions, at, cancel };
   }
 
   #permitFor(ending: AbortController): Permit {

@@ -1,5 +1,6 @@
 /** The lifecycle controller's writes to pods: each names the pod's uid, and what the API server answers takes effect here before anything follows from it. */
-import type { AnnotationPatch, KubeObjects, Wish } from "../kube/objects.ts";
+import { textAt } from "../../domain/json.ts";
+import { anotherPod, metadataIn, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 
 /** New values of annotations; null removes. */
@@ -10,7 +11,7 @@ export type PodChange = Pick<AnnotationPatch, "finalizers" | "resourceVersion">;
 
 /** What it works with. */
 export interface PodWriterOptions {
-  readonly objects: Pick<KubeObjects, "annotate" | "remove">;
+  readonly objects: Pick<KubeObjects, "get" | "annotate" | "remove">;
   /** Waits, not for long, until a pod that the API server answered with has taken effect here. */
   readonly seen: (pod: Uint8Array) => Promise<void>;
   /** Deletes nothing. */
@@ -23,6 +24,14 @@ export class PodWriter {
 
   constructor(options: PodWriterOptions) {
     this.#options = options;
+  }
+
+  /** Reads a pod, which takes effect here. */
+  async look({ uid, facts }: WorkspaceRecord, wish: Wish): Promise<void> {
+    const { objects, seen } = this.#options;
+    const pod = await objects.get(podPath(facts.podName), wish);
+    if (textAt(metadataIn(pod), "uid") !== uid) throw anotherPod(facts.podName);
+    await seen(pod);
   }
 
   /** Changes a pod; gives it as it is then. */

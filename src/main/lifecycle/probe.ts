@@ -1,7 +1,7 @@
 /** Asks a workspace whether it is ready for people (spec: lifecycle, "Ready probe"). */
 import { Agent, request } from "undici";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type GateLimits } from "./gate.ts";
 
 /** How it asks. */
 export interface ProbeOptions {
@@ -16,15 +16,15 @@ const path = "/_supervisor/v1/status/ide";
 const pauseMs = 500;
 /** Then a workspace counts as never going to be ready, milliseconds. */
 const limitMs = 30 * 60_000;
-/** Requests at a time: half a thousand workspaces that never answer, and the others still have a turn within seconds. */
-const maxRequests = 512;
+/** Requests at a time: of workspaces that never answer a node has some, and those on other nodes still have a turn within seconds. */
+export const probeLimits: GateLimits = { total: 512, perNode: 32 };
 /** A connection is for one workspace, and used again for its next try. */
 const keepAliveMs = 4_000;
 
 /** Probes workspaces over connections of its own. */
 export class ReadyProbe {
   readonly #options: ProbeOptions;
-  readonly #gate = new Gate({ total: maxRequests, perNode: maxRequests });
+  readonly #gate = new Gate(probeLimits);
   #agent: Agent | undefined;
 
   constructor(options: ProbeOptions) {
@@ -32,15 +32,15 @@ export class ReadyProbe {
   }
 
   /**
-   * Resolves once the workspace answers with 200.
+   * Resolves once the workspace, on that node, answers with 200.
    * @throws Error if it does not within half an hour; the signal's reason if it aborts.
    */
-  async ready(url: string, signal: AbortSignal): Promise<void> {
+  async ready(url: string, node: string, signal: AbortSignal): Promise<void> {
     const { disabled, clock } = this.#options;
     if (disabled) return;
     const target = new URL(path, url);
     const until = clock.monotonic() + limitMs;
-    while (!(await this.#answers(target, signal))) {
+    while (!(await this.#answers(target, node, signal))) {
       if (clock.monotonic() + pauseMs >= until) throw new Error(`the workspace did not answer within ${limitMs / 60_000} minutes`);
       await sleep(clock, pauseMs, signal);
     }
@@ -51,8 +51,8 @@ export class ReadyProbe {
     await this.#agent?.destroy();
   }
 
-  #answers(target: URL, signal: AbortSignal): Promise<boolean> {
-    return this.#gate.run("", signal, async () => {
+  #answers(target: URL, node: string, signal: AbortSignal): Promise<boolean> {
+    return this.#gate.run(node, signal, async () => {
       const limit = deadline(this.#options.clock, this.#options.timeoutMs, signal);
       try {
         const { statusCode, body } = await request(target, { dispatcher: this.#dispatcher(), signal: limit.signal });

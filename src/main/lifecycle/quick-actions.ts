@@ -3,6 +3,7 @@ import type { Action } from "../../domain/actions.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
+import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
@@ -10,7 +11,7 @@ import type { PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
-  readonly writer: Pick<PodWriter, "change" | "delete" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "look" | "change" | "delete" | "deleteClaim">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
   /** The end of a content was written down without a backup, for which there was no more time. */
@@ -23,6 +24,8 @@ type Patch = Extract<Action, { readonly action: "setAnnotation" | "removeAnnotat
 export type QuickAction = Patch | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
+/** Of a pod that is known from before the watch was begun anew. */
+const unknownVersion = "0";
 
 /** Whether an action is one of these. */
 export function isQuick(action: Action): action is QuickAction {
@@ -65,6 +68,7 @@ export class QuickActions {
     }
     // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
     const once = annotations.disposalStatus in changes;
+    if (once && !(await this.#isDecided(record, permit))) return;
     try {
       await this.#options.writer.change(record, changes, permit.wish(priorityOf(record)), {
         ...(add && { finalizers: { add: finalizer } }),
@@ -75,6 +79,15 @@ export class QuickActions {
       // The watch brings what has changed, and with it what is to be done then.
       if (!once || !isConflict(error)) throw error;
     }
+  }
+
+  /** "0" is no version: the pod is looked at first, and then decided about again. */
+  async #isDecided(record: WorkspaceRecord, permit: Permit): Promise<boolean> {
+    if (record.resourceVersion !== unknownVersion) return true;
+    const given = record.actions;
+    await this.#options.writer.look(record, permit.wish(priorityOf(record)));
+    if (record.resourceVersion === unknownVersion) throw new KubeError(`pod ${record.facts.podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
+    return record.actions === given;
   }
 
   async #one(record: WorkspaceRecord, action: Exclude<QuickAction, Patch>, permit: Permit): Promise<void> {

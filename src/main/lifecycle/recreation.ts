@@ -5,7 +5,10 @@ import { messageOf } from "../../domain/errors.ts";
 import { objectAt, objectsAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
-import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { compareVersions } from "../../domain/versions.ts";
+import { KubeError } from "../kube/errors.ts";
+import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isRefused } from "../state/records.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
 import { podPath } from "./pod-writer.ts";
@@ -46,22 +49,27 @@ export class Recreation {
     this.#options = options;
   }
 
-  /** Takes the pod away and makes it anew, after a while. Once it is taken away, nothing keeps the other one from being made. Rejects with KubeErrors before that. */
+  /**
+   * Takes the pod away and makes it anew, after a while. Nothing that is written on the pod meanwhile is lost: each step is of the version that was looked at. Rejects with KubeErrors while
+   * the pod is there; once it is taken away, nothing keeps the other one from being made.
+   */
   async recreate(record: WorkspaceRecord, permit: Permit): Promise<void> {
-    const { clock, objects, random, dryRun, note } = this.#options;
+    const { clock, objects, random, dryRun, seen } = this.#options;
     if (dryRun) return;
-    const { id, podName } = record.facts;
-    const attempt = this.#attempts.get(id) ?? 0;
-    this.#attempts.set(id, attempt + 1);
+    const { podName } = record.facts;
+    const attempt = this.#attempts.get(record.facts.id) ?? 0;
     await sleep(clock, Math.min(backoff.maxMs, backoff.baseMs * backoff.factor ** attempt) * (1 + backoff.jitter * random()), permit.signal);
     permit.check();
-    const wish = permit.wish("housekeeping");
-    const pod = parseObject(await objects.get(podPath(podName), wish));
-    if (!pod || textAt(objectAt(pod, "metadata"), "uid") !== record.uid) return;
-    await objects.release(podName, record.uid, wish);
+    const wish = permit.wish("finalization");
+    const bytes = await objects.get(podPath(podName), wish);
+    const pod = parseObject(bytes);
+    if (!pod || uidOf(pod) !== record.uid) return;
+    await seen(bytes);
     permit.check();
-    note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
-    const swap = this.#swap(record, anew(pod));
+    if (!isRefused(record) || record.stopped) return;
+    const resourceVersion = textAt(objectAt(pod, "metadata"), "resourceVersion");
+    if (record.resourceVersion === "0" || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
+    const swap = this.#swap(record, pod, resourceVersion, permit);
     this.#between.add(swap);
     await swap.finally(() => this.#between.delete(swap));
   }
@@ -72,44 +80,88 @@ export class Recreation {
     this.#closed.abort();
   }
 
-  /** Not ended by anything but its own limit: there is no pod meanwhile that would tell others of the workspace. */
-  async #swap(record: WorkspaceRecord, fresh: JsonObject): Promise<void> {
-    const { objects, clock, isAwaited, giveUp, seen, log, limitMs } = this.#options;
-    const { id, podName, createdAt } = record.facts;
-    const wish: Wish = { priority: "finalization", signal: this.#closed.signal };
+  /** Not ended by the permit once the pod may be gone: there is none meanwhile that would tell others of the workspace. */
+  async #swap(record: WorkspaceRecord, pod: JsonObject, resourceVersion: string, permit: Permit): Promise<void> {
+    const { objects, note } = this.#options;
+    const { id, podName } = record.facts;
+    const wish: Wish = { ...permit.wish("finalization"), signal: this.#closed.signal };
     try {
-      await objects.remove(podPath(podName), record.uid, 0, wish);
-      for (;;) {
-        try {
-          await seen(await objects.create("pods", fresh, wish, { whetherOrNotAnswered: true }));
-          return;
-        } catch (error) {
-          // By an attempt that was not answered, or somebody else's; or it is the old one, which is about to go.
-          if (isAlreadyThere(error) && (await this.#isReplaced(podName, record.uid, wish))) return;
-          if (!isAwaited(record.uid) || clock.now() - createdAt >= limitMs) throw error;
-          log.warn({ id, pod: podName, error: messageOf(error) }, "a pod that a node refused could not be made anew, trying again");
-        }
-        await sleep(clock, pauseMs, wish.signal);
-      }
+      // One that is being deleted goes with its last finalizer.
+      const released = await objects.release(podName, record.uid, wish, { resourceVersion });
+      if (released) await objects.remove(podPath(podName), record.uid, 0, wish, { resourceVersion: textAt(metadataIn(released), "resourceVersion") });
     } catch (error) {
-      if (this.#closed.signal.aborted) return;
-      log.error({ id, pod: podName, error: messageOf(error) }, "a pod that a node refused could not be made anew");
-      giveUp(record.uid);
+      if (await this.#isStillThere(record)) throw error;
     }
+    this.#attempts.set(id, (this.#attempts.get(id) ?? 0) + 1);
+    note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
+    await this.#fill(record, anew(pod));
   }
 
-  async #isReplaced(podName: string, uid: string, wish: Wish): Promise<boolean> {
+  /** Makes the other pod, as long as the workspace is waited for. Never rejects. */
+  async #fill(record: WorkspaceRecord, fresh: JsonObject): Promise<void> {
+    const { objects, clock, giveUp, seen, log } = this.#options;
+    const { id, podName } = record.facts;
+    const wish: Wish = { priority: "finalization", signal: this.#closed.signal };
+    let last = "its time for initialization is over";
+    while (this.#isWanted(record)) {
+      try {
+        await seen(await objects.create("pods", fresh, { ...wish, may: () => this.#isWanted(record) }, { whetherOrNotAnswered: true }));
+        return;
+      } catch (error) {
+        // By an attempt that was not answered, or somebody else's; or it is the old one, which is about to go.
+        if (isAlreadyThere(error) && (await this.#isReplaced(record, wish))) return;
+        last = messageOf(error);
+        if (this.#isWanted(record)) log.warn({ id, pod: podName, error: last }, "a pod that a node refused could not be made anew, trying again");
+      }
+      await sleep(clock, pauseMs, wish.signal);
+    }
+    // What was not answered may have been done.
+    if (this.#closed.signal.aborted || (await this.#isReplaced(record, wish))) return;
+    log.error({ id, pod: podName, error: last }, "a pod that a node refused could not be made anew");
+    giveUp(record.uid);
+  }
+
+  /** Whether a pod may be made yet; by the wall clock, for a process may have been stopped for a while. Nothing follows an end that was told. */
+  #isWanted({ uid, stopped, facts }: WorkspaceRecord): boolean {
+    const { clock, isAwaited, limitMs } = this.#options;
+    return !this.#closed.signal.aborted && !stopped && isAwaited(uid) && clock.now() - facts.createdAt < limitMs;
+  }
+
+  /** After a deletion that failed, perhaps without an answer: asked until that is known, or the workspace's time is over. */
+  async #isStillThere(record: WorkspaceRecord): Promise<boolean> {
+    const wish: Wish = { priority: "finalization", signal: this.#closed.signal };
+    while (this.#isWanted(record)) {
+      try {
+        return uidOf(parseObject(await this.#options.objects.get(podPath(record.facts.podName), wish))) === record.uid;
+      } catch (error) {
+        if (isMissing(error)) return false;
+        await sleep(this.#options.clock, pauseMs, wish.signal);
+      }
+    }
+    return true;
+  }
+
+  /** Whether another pod has the name. What can not be known is no. */
+  async #isReplaced({ uid, facts }: WorkspaceRecord, wish: Wish): Promise<boolean> {
     const { objects, seen } = this.#options;
     try {
-      const pod = await objects.get(podPath(podName), wish);
-      if (textAt(objectAt(parseObject(pod), "metadata"), "uid") === uid) return false;
+      const pod = await objects.get(podPath(facts.podName), wish);
+      if (uidOf(parseObject(pod)) === uid) return false;
       await seen(pod);
       return true;
-    } catch (error) {
-      if (isMissing(error)) return false;
-      throw error;
+    } catch {
+      return false;
     }
   }
+}
+
+function uidOf(pod: JsonObject | undefined): string {
+  return textAt(objectAt(pod, "metadata"), "uid");
+}
+
+/** What is to be done is to be decided anew. */
+function changed(podName: string): KubeError {
+  return new KubeError(`pod ${podName} is being changed`, { status: 409, reason: "Conflict" });
 }
 
 /** What an API server, its admission and the scheduler have put into a pod's metadata and spec. */

@@ -1,15 +1,17 @@
 /** Marks workspaces that have timed out, exactly when they are due (spec: lifecycle, "Timeouts"). */
+import { Backoff } from "../../domain/backoff.ts";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
-import { dueAt, timeoutOf, type TimedOut, type Timeouts } from "../../domain/timeouts.ts";
+import { timeoutOf, type TimedOut, type Timeouts } from "../../domain/timeouts.ts";
+import { compareVersions } from "../../domain/versions.ts";
 import { isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
 import { textAt } from "../../domain/json.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
-import { isOvertaken, type Note, type Permit } from "./acting.ts";
+import { isOvertaken, retryDelays, type Note, type Permit } from "./acting.ts";
 import { disposalStatus } from "./disposal.ts";
-import type { Reckoning } from "./elapsed.ts";
+import { dueOf, type Reckoning } from "./elapsed.ts";
 import { podPath, type AnnotationChanges, type PodWriter } from "./pod-writer.ts";
 
 /** When which workspace is to be looked at. */
@@ -33,20 +35,35 @@ export interface TimeoutOptions {
   readonly log: Log;
 }
 
-/** After an attempt that failed the workspace is looked at again, milliseconds. */
-const againMs = 5_000;
-/** Between two looks at a workspace, at least, milliseconds. */
-const pauseMs = 1_000;
+/** Looks that are under way at a time: each is one or two requests, and thousands may be due at once. The others wait, each once. */
+const maxLooks = 64;
+/**
+ * One that a change has made overdue is looked at so much later, milliseconds: another replica may know of activity that it did not have to write until then, and writes it when it sees the
+ * change (see activity.ts).
+ */
+const changedMs = 5_000;
+
+/** A workspace whose time is over, and is there still. */
+interface Overdue {
+  /** Between looks that change nothing. */
+  readonly delays: Backoff;
+  /** It is not looked at before, Unix milliseconds. */
+  notBefore: number;
+}
 
 /** Timeouts of one term. */
 export class TimeoutWatch {
-  readonly #options: TimeoutOptions;
+  readonly #options: TimeoutOptions & { readonly random: () => number };
   readonly #reckoning: Reckoning;
   readonly #permit: Permit;
   /** Workspaces that are looked at. */
   readonly #looking = new Set<string>();
+  readonly #waiting = new Set<string>();
+  readonly #overdue = new Map<string, Overdue>();
+  #lookers = 0;
 
-  constructor(options: TimeoutOptions, reckoning: Reckoning, permit: Permit) {
+  /** @param options `random` is uniform in [0, 1). */
+  constructor(options: TimeoutOptions & { readonly random: () => number }, reckoning: Reckoning, permit: Permit) {
     this.#options = options;
     this.#reckoning = reckoning;
     this.#permit = permit;
@@ -57,36 +74,76 @@ export class TimeoutWatch {
     if (!this.#looking.has(record.uid)) this.#arm(record);
   }
 
+  /** It is gone. */
+  forgotten(uid: string): void {
+    this.#overdue.delete(uid);
+    this.#waiting.delete(uid);
+  }
+
   /** A workspace is due, as far as is known: never rejects. */
   async due(uid: string): Promise<void> {
-    const { registry, due, clock, log } = this.#options;
-    const record = registry.byUid(uid);
+    if (this.#lookers >= maxLooks) {
+      this.#waiting.add(uid);
+      return;
+    }
+    this.#lookers++;
+    for (let next: string | undefined = uid; next !== undefined; next = this.#takeWaiting()) await this.#lookAt(next);
+    this.#lookers--;
+  }
+
+  #takeWaiting(): string | undefined {
+    const [next] = this.#waiting;
+    if (next !== undefined) this.#waiting.delete(next);
+    return next;
+  }
+
+  async #lookAt(uid: string): Promise<void> {
+    const record = this.#options.registry.byUid(uid);
     if (!record || this.#looking.has(uid) || this.#permit.signal.aborted) return;
     this.#looking.add(uid);
     try {
       await this.#look(record);
-      this.#looking.delete(uid);
-      // What was done about it may not be known here yet.
-      this.#arm(record, clock.now() + pauseMs);
     } catch (error) {
-      this.#looking.delete(uid);
       if (isOvertaken(error, this.#permit)) return;
-      log.warn({ pod: record.facts.podName, error: messageOf(error) }, "a workspace that may have timed out could not be looked at, trying again");
-      due.set(uid, clock.now() + againMs);
+      if ((this.#overdue.get(uid)?.delays.attempts ?? 0) === 0) {
+        this.#options.log.warn({ pod: record.facts.podName, error: messageOf(error) }, "a workspace that may have timed out could not be looked at, trying again");
+      }
+    } finally {
+      this.#looking.delete(uid);
     }
+    // What was done about it may not be known here yet.
+    const overdue = this.#overdueOf(uid);
+    overdue.notBefore = this.#options.clock.now() + overdue.delays.next();
+    this.#arm(record);
   }
 
-  #arm(record: WorkspaceRecord, notBefore = 0): void {
-    const { registry, due, timeouts } = this.#options;
+  #overdueOf(uid: string): Overdue {
+    const { clock, random } = this.#options;
+    const overdue = this.#overdue.get(uid) ?? { delays: new Backoff({ ...retryDelays, random }), notBefore: clock.now() + changedMs };
+    this.#overdue.set(uid, overdue);
+    return overdue;
+  }
+
+  #arm(record: WorkspaceRecord): void {
+    const { registry, due, clock } = this.#options;
+    const { uid } = record;
     // Somebody else's place may have been taken, or it has gone meanwhile.
-    if (registry.byUid(record.uid) !== record) return;
-    if (!canTimeOut(record)) {
-      due.set(record.uid, undefined);
+    if (registry.byUid(uid) !== record) {
+      this.#overdue.delete(uid);
       return;
     }
-    const { facts, lastActivity } = this.#reckoning.of(record);
-    const at = dueAt(facts, lastActivity, timeouts);
-    due.set(record.uid, at === undefined ? undefined : Math.max(at, notBefore));
+    const [at, now] = [this.#dueAt(record), clock.now()];
+    if (at === undefined || at > now) {
+      this.#overdue.delete(uid);
+      due.set(uid, at);
+      return;
+    }
+    // Not longer, should the clock have been set back.
+    due.set(uid, Math.min(this.#overdueOf(uid).notBefore, now + retryDelays.maxMs));
+  }
+
+  #dueAt(record: WorkspaceRecord): number | undefined {
+    return canTimeOut(record) ? dueOf(this.#reckoning.of(record), this.#options.timeouts) : undefined;
   }
 
   /** Reads the pod first: another replica may have been told of activity. Marked is what was read and nothing newer, so that no activity is overlooked. */
@@ -102,9 +159,12 @@ export class TimeoutWatch {
     // The watch tells of its end.
     if (!pod || textAt(metadata, "uid") !== record.uid) return;
     await seen(pod);
-    const timedOut = registry.byUid(record.uid) === record ? this.#timedOut(record) : undefined;
-    if (!timedOut) return;
-    await this.#mark(record, timedOut, textAt(metadata, "resourceVersion"));
+    if (registry.byUid(record.uid) !== record) return;
+    const resourceVersion = textAt(metadata, "resourceVersion");
+    // `seen` does not wait for long, and a pod that can not be understood never takes effect.
+    if (compareVersions(record.resourceVersion, resourceVersion) < 0) throw new Error("its pod was read, but is not known yet as it was read");
+    const timedOut = this.#timedOut(record);
+    if (timedOut) await this.#mark(record, timedOut, resourceVersion);
   }
 
   async #mark(record: WorkspaceRecord, { text, activity }: TimedOut, resourceVersion: string): Promise<void> {
@@ -125,9 +185,11 @@ export class TimeoutWatch {
   }
 
   #timedOut(record: WorkspaceRecord): TimedOut | undefined {
-    if (!canTimeOut(record)) return undefined;
+    const { clock, timeouts } = this.#options;
+    const [at, now] = [this.#dueAt(record), clock.now()];
+    if (at === undefined || at > now) return undefined;
     const { facts, lastActivity } = this.#reckoning.of(record);
-    return timeoutOf(facts, lastActivity, this.#options.clock.now(), this.#options.timeouts);
+    return timeoutOf(facts, lastActivity, now, timeouts);
   }
 }
 

@@ -11,8 +11,8 @@ export interface VacancyOptions {
   readonly clock: Clock;
 }
 
-/** The leader ends it itself if it can; others wait a little longer, milliseconds. */
-const marginMs = 2_000;
+/** The leader ends it itself if it can; others wait a little longer, milliseconds: a request that it sent just in time may take so long. */
+const marginMs = 12_000;
 
 /** A timer for each; there are as many as there are workspaces at most. */
 export class Vacancies {

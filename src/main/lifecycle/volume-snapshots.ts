@@ -2,7 +2,7 @@
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { isAlreadyThere, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { selectClass } from "../render/classes.ts";
 import { snapshotGroup, snapshotRoot } from "./snapshots.ts";
 
@@ -33,7 +33,7 @@ export class VolumeSnapshots {
 
   /**
    * Takes a snapshot of a claim, unless there is one of that name, which an earlier attempt began; resolves when it is ready.
-   * @throws KubeError; Error with what the storage system says, once the signal aborts.
+   * @throws KubeError; Error if that one is of something else, and, with what the storage system says, once the signal aborts.
    */
   async take(name: string, claim: string, className: string, wish: Wish): Promise<TakenSnapshot> {
     const { manager, objects, clock } = this.#options;
@@ -48,20 +48,44 @@ export class VolumeSnapshots {
     });
     let said = "";
     for (let wait: number = look.firstMs; ; wait = Math.min(look.maxMs, wait * look.factor)) {
-      if (wish.signal.aborted) throw new Error(`volume snapshot ${name} did not become ready${said === "" ? "" : `: ${said}`}`);
-      const status = objectAt(await this.#read(`${all}/${encodeURIComponent(name)}`, wish), "status");
-      if (status?.["readyToUse"] === true) return { name, handle: await this.#handle(textAt(status, "boundVolumeSnapshotContentName"), wish) };
-      said = textAt(objectAt(status, "error"), "message").slice(0, 500);
+      if (wish.signal.aborted) throw notReady(name, said);
+      try {
+        const snapshot = await this.#read(`${all}/${encodeURIComponent(name)}`, wish);
+        checkSource(snapshot, name, claim);
+        const handle = await this.#handle(objectAt(snapshot, "status"), wish);
+        if (handle !== "") return { name, handle };
+        said = textAt(objectAt(objectAt(snapshot, "status"), "error"), "message").slice(0, 500);
+      } catch (error) {
+        if (wish.signal.aborted) throw notReady(name, said);
+        throw error;
+      }
       await sleep(clock, wait, wish.signal);
     }
   }
 
-  async #handle(contentName: string, wish: Wish): Promise<string> {
-    const content = await this.#read(`${snapshotRoot}/volumesnapshotcontents/${encodeURIComponent(contentName)}`, wish);
-    return textAt(objectAt(content, "status"), "snapshotHandle");
+  /** Empty until it is ready, and has one: without it the snapshot can not be found again once it has left the cluster, while its claim would be gone. */
+  async #handle(status: JsonObject | undefined, wish: Wish): Promise<string> {
+    const contentName = textAt(status, "boundVolumeSnapshotContentName");
+    if (status?.["readyToUse"] !== true || contentName === "") return "";
+    try {
+      const content = await this.#read(`${snapshotRoot}/volumesnapshotcontents/${encodeURIComponent(contentName)}`, wish);
+      return textAt(objectAt(content, "status"), "snapshotHandle");
+    } catch (error) {
+      if (isMissing(error)) return "";
+      throw error;
+    }
   }
 
   async #read(path: string, wish: Wish): Promise<JsonObject | undefined> {
     return parseObject(await this.#options.objects.get(path, wish));
   }
+}
+
+/** @throws Error if it is one of something else: the claim's content is not in it. */
+function checkSource(snapshot: JsonObject | undefined, name: string, claim: string): void {
+  if (textAt(objectAt(objectAt(snapshot, "spec"), "source"), "persistentVolumeClaimName") !== claim) throw new Error(`there is a volume snapshot ${name} already, which is not one of claim ${claim}`);
+}
+
+function notReady(name: string, said: string): Error {
+  return new Error(`volume snapshot ${name} did not become ready${said === "" ? "" : `: ${said}`}`);
 }

@@ -4,6 +4,7 @@ import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
 import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
+import { isRefused } from "../state/records.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
@@ -30,6 +31,10 @@ const changeMs = 25_000;
 const maxConflicts = 50;
 const conflictMs = 20;
 
+/** How long a call waits for the pod that takes the place of one that a node refused, and how often it looks, milliseconds. */
+const successorMs = 5_000;
+const lookMs = 50;
+
 /** Writes for users' calls. Rejects with WsmanErrors only. */
 export class WorkspaceWriter {
   readonly #options: WriterOptions;
@@ -52,7 +57,7 @@ export class WorkspaceWriter {
    */
   async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user"): Promise<void> {
     const { objects } = this.#options;
-    await this.#onCurrent(record, what, async ({ uid, facts }) => {
+    await this.#onCurrent(record, what, signal, async ({ uid, facts }) => {
       const pod = await objects.annotate({ podName: facts.podName, uid, annotations }, { priority, signal });
       if (priority === "user") await this.seen(pod);
     });
@@ -68,7 +73,7 @@ export class WorkspaceWriter {
     const limit = deadline(clock, changeMs, signal);
     const busy = (): WsmanError => new WsmanError("UNAVAILABLE", `cannot ${what}: it is being changed by others all the time`);
     try {
-      await this.#lanes.run(record.uid, () => this.#onCurrent(record, what, async (current) => {
+      await this.#lanes.run(record.uid, () => this.#onCurrent(record, what, limit.signal, async (current) => {
         for (let tries = 0; !(await this.#tryChange(current, limit.signal, change, tries > 0)); tries++) {
           if (tries === maxConflicts) throw busy();
           await sleep(clock, (1 + tries) * conflictMs * random(), limit.signal);
@@ -88,14 +93,25 @@ export class WorkspaceWriter {
   }
 
   /** Does something with the workspace's pod; with the one that has taken its place, if it turns out to be gone. */
-  async #onCurrent(record: WorkspaceRecord, what: string, work: (record: WorkspaceRecord) => Promise<void>): Promise<void> {
+  async #onCurrent(record: WorkspaceRecord, what: string, signal: AbortSignal, work: (record: WorkspaceRecord) => Promise<void>): Promise<void> {
     try {
       await work(record);
     } catch (error) {
       if (!isMissing(error)) throw toClientError(error, what);
-      const current = this.#options.registry.byId(record.facts.id);
-      if (!current || current.uid === record.uid) throw workspaceNotFound(record.facts.id);
-      await this.#onCurrent(current, what, work);
+      await this.#onCurrent(await this.#successor(record, what, signal), what, signal, work);
+    }
+  }
+
+  /** The workspace's next pod. One that a node refused is made anew: to say that there is no workspace would be taken for its end. @throws WsmanError NOT_FOUND, UNAVAILABLE. */
+  async #successor({ uid, facts: { id } }: WorkspaceRecord, what: string, signal: AbortSignal): Promise<WorkspaceRecord> {
+    const { registry, clock } = this.#options;
+    const until = clock.monotonic() + successorMs;
+    for (;;) {
+      const current = registry.byId(id);
+      if (current && current.uid !== uid) return current;
+      if (!current || current.stopped || !(current.vacant || isRefused(current))) throw workspaceNotFound(id);
+      if (signal.aborted || clock.monotonic() >= until) throw new WsmanError("UNAVAILABLE", `cannot ${what}: its pod is being made anew`);
+      await sleep(clock, lookMs, signal);
     }
   }
 

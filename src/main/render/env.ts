@@ -1,5 +1,6 @@
 /** The environment of a workspace container, in the order that installations know (spec: kubernetes, "env"). */
 import { posix } from "node:path";
+import type { contentservice } from "../../gen/proto.js";
 import { parseQuantity } from "../../domain/quantity.ts";
 import type { ManagerConfig, WorkspaceClass } from "../config/types.ts";
 import { checkoutLocations } from "./initializer.ts";
@@ -30,7 +31,7 @@ const allowed: ReadonlySet<string> = new Set([
 
 /** Makes the variables; those without a value are left out. */
 export function renderEnv(start: WorkspaceStart, { manager, workspaceClass, url, cliApiToken }: EnvContext): readonly EnvVar[] {
-  const roots = repoRoots(start);
+  const roots = repoRoots(start.initializer);
   const before = {
     GITPOD_REPO_ROOT: roots[0] ?? "",
     GITPOD_REPO_ROOTS: roots.join(","),
@@ -70,7 +71,8 @@ export function requestedEnv(env: readonly StartEnvVar[]): readonly EnvVar[] {
   });
 }
 
-function repoRoots({ initializer }: WorkspaceStart): readonly string[] {
+/** Where repositories are checked out: one place at least. */
+export function repoRoots(initializer: contentservice.WorkspaceInitializer.$Properties): readonly string[] {
   const locations = checkoutLocations(initializer);
   return (locations.length === 0 ? [""] : locations).map(workspacePath);
 }

@@ -1,7 +1,8 @@
 /** builder.ImageBuilder: calls are passed on to the image builder as they come, and its answers back (spec: api, wire). Nothing of them is decoded. */
 import { Client, credentials, status as codes } from "@grpc/grpc-js";
 import type { Metadata, ServerUnaryCall, StatusObject, UntypedHandleCall, handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
-import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
+import { asIs } from "../../domain/as-is.ts";
+import { connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 import type { Log } from "../../domain/log.ts";
 import { serverStream, statusOf, whenAdmitted, type Admission } from "./calls.ts";
 import { bytesMethod, type BytesMethod, type ServiceParts } from "./methods.ts";

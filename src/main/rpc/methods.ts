@@ -1,6 +1,6 @@
 /** Methods with one answer, for grpc-js: behind their limits, told of in the log, counted. */
 import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
-import { asIs } from "../grpc/client.ts";
+import { asIs } from "../../domain/as-is.ts";
 import { audited } from "./audit.ts";
 import { unary, type UnaryHandler } from "./calls.ts";
 import type { RpcDependencies } from "./ports.ts";

@@ -1,4 +1,5 @@
 /** Rate limits of methods, from the configuration: a token bucket each, or one for each value of a field of the request (spec: api, "Rate limits"). */
+import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
@@ -8,9 +9,12 @@ import { TokenBucket } from "../../domain/token-bucket.ts";
 import type { RateLimit } from "../config/types.ts";
 import type { Admission, UnaryCall, UnaryHandler } from "./calls.ts";
 import type { RpcDependencies } from "./ports.ts";
+import { maxBytesOf } from "./requests.ts";
 
 /** Calls of one bucket that may wait; more are refused, although the configuration lets calls wait. */
 const maxWaiting = 1_000;
+/** Longest key that is kept as it came, characters; of others a digest is kept. */
+const maxKeyLength = 256;
 
 /** Requests whose fields can be keys, by method. */
 const requests: ReadonlyMap<string, { decode(bytes: Uint8Array): unknown }> = new Map<string, { decode(bytes: Uint8Array): unknown }>([
@@ -33,7 +37,7 @@ export class RateLimiter {
     this.#limit = limit;
     this.#clock = clock;
     this.#onCall = onCall;
-    this.#keyOf = limit.key === undefined ? undefined : fieldReader(name, limit.key);
+    this.#keyOf = limit.key === undefined ? undefined : keyReader(name, limit.key);
     this.#buckets = new LRUCache({ max: Math.max(1, limit.key === undefined ? 1 : limit.keyCacheSize) });
   }
 
@@ -84,18 +88,27 @@ export function limited(admit: Admission, handler: UnaryHandler): UnaryHandler {
   };
 }
 
-/** Reads a field by its path as the protocol names it, "metadata.owner". What can not be decoded has no key: its handler tells why. */
-function fieldReader(method: string, path: string): (request: Buffer) => string {
+/**
+ * Reads a field by its path as the protocol names it, "metadata.owner". What can not be decoded, or is too large for its call, has no key: its handler tells why.
+ * Gives no more than 256 characters.
+ */
+export function keyReader(method: string, path: string): (request: Buffer) => string {
   const type = requests.get(method);
+  const maxBytes = maxBytesOf(`${method}Request`);
   const names = path.split(".").map((name) => name.replaceAll(/_(\w)/g, (_all, letter: string) => letter.toUpperCase()));
   return (request) => {
+    if (request.length > maxBytes) return "";
     try {
       const value = names.reduce<unknown>((message, name) => asObject(message)?.[name], type?.decode(request));
-      return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+      return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? keyOf(String(value)) : "";
     } catch {
       return "";
     }
   };
+}
+
+function keyOf(value: string): string {
+  return value.length > maxKeyLength ? hash("sha256", value, "base64") : value;
 }
 
 function exhausted(method: string): WsmanError {

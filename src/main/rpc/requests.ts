@@ -2,27 +2,35 @@
 import { isUtf8 } from "node:buffer";
 import protobuf from "protobufjs/minimal.js";
 import { WsmanError, messageOf } from "../../domain/errors.ts";
-import { asObject } from "../../domain/json.ts";
+import { asObject, type JsonObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Filter } from "../state/filter.ts";
-import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** A decoder of the generated code. */
 export interface MessageType<T> {
   decode(bytes: protobuf.Reader | Uint8Array): T;
 }
 
-/** Largest filter that a subscription keeps, bytes; one larger than what Kubernetes lets annotations be (256 KiB) can't match anyway. */
-const maxSubscribeBytes = 512 * 1024;
-/** Largest request for a start, which becomes one object in the cluster: etcd takes no larger ones. Decoded, small members take twenty times as much memory. */
-export const maxStartBytes = 1536 * 1024;
+/** Largest request, bytes, of most calls: an ID and a few words. Decoded, small members take a hundred times as much memory. */
+const maxRequestBytes = 64 * 1024;
+/** Filters: one larger than what Kubernetes lets annotations be (256 KiB) can't match anyway. SSH keys: those on a pod may take less. */
+const maxLargeBytes = 512 * 1024;
+
+/** The bounds of those that may be larger, by message. A start becomes one object in the cluster: etcd takes no larger ones. */
+const larger: ReadonlyMap<string, number> = new Map([["StartWorkspaceRequest", 1536 * 1024], ["GetWorkspacesRequest", maxLargeBytes], ["SubscribeRequest", maxLargeBytes], ["UpdateSSHKeyRequest", maxLargeBytes]]);
+
+/** Largest request that is decoded, bytes. @param name of the message, without its package. */
+export function maxBytesOf(name: string): number {
+  return larger.get(name) ?? maxRequestBytes;
+}
 
 /**
  * Decodes a request.
  * @param name of the message, with its package unless that is wsman.
  * @throws WsmanError INVALID_ARGUMENT if it is too large, or the bytes are no such message; a text that is not UTF-8 is named.
  */
-export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array, maxBytes = maxMessageBytes): T {
+export function decodeRequest<T>(type: MessageType<T>, name: string, bytes: Uint8Array): T {
+  const maxBytes = maxBytesOf(name.slice(name.lastIndexOf(".") + 1));
   if (bytes.length > maxBytes) throw new WsmanError("INVALID_ARGUMENT", `the request takes ${bytes.length} bytes, and may take ${maxBytes}`);
   try {
     return type.decode(bytes);
@@ -52,23 +60,32 @@ function fieldNotUtf8<T>(type: MessageType<T>, bytes: Uint8Array): string | unde
   }
 }
 
-/** Where the mark is within a value: "" for the value itself. No deeper than messages can be. */
+/** Where the mark is within a value: "" for the value itself. No deeper than messages can be, and nothing is made of what is passed by: members may be many. */
 function pathOfMark(value: unknown): string | undefined {
   if (value === mark) return "";
-  if (Array.isArray(value)) return firstPath(value.map((item: unknown, i): [string, unknown] => [`[${i}]`, item]));
-  const object = asObject(value);
-  if (!object) return undefined;
-  // A key of a map can be named by nothing but the map.
-  if (Object.hasOwn(object, mark)) return "";
-  return firstPath(Object.entries(object).map(([member, item]) => [`.${protoName(member)}`, item]))?.replace(/^\./, "");
+  return Array.isArray(value) ? pathInList(value) : pathInObject(asObject(value));
 }
 
-function firstPath(parts: Iterable<readonly [string, unknown]>): string | undefined {
-  for (const [name, part] of parts) {
-    const below = pathOfMark(part);
-    if (below !== undefined) return name + (below === "" || below.startsWith("[") ? below : `.${below}`);
+function pathInList(list: readonly unknown[]): string | undefined {
+  for (let i = 0; i < list.length; i++) {
+    const below = pathOfMark(list[i]);
+    if (below !== undefined) return joined(`[${i}]`, below);
   }
   return undefined;
+}
+
+function pathInObject(object: JsonObject | undefined): string | undefined {
+  // A key of a map can be named by nothing but the map.
+  if (object && Object.hasOwn(object, mark)) return "";
+  for (const member in object) {
+    const below = Object.hasOwn(object, member) ? pathOfMark(object[member]) : undefined;
+    if (below !== undefined) return joined(protoName(member), below);
+  }
+  return undefined;
+}
+
+function joined(name: string, below: string): string {
+  return below === "" || below.startsWith("[") ? name + below : `${name}.${below}`;
 }
 
 /** `workspaceImage`, as the generated code has it, is `workspace_image` in the protocol. */
@@ -83,7 +100,7 @@ export function decodeGetWorkspaces(bytes: Uint8Array): Filter {
 
 /** The filter of a SubscribeRequest. */
 export function decodeSubscribe(bytes: Uint8Array): Filter {
-  return filterOf(decodeRequest(wsman.SubscribeRequest, "SubscribeRequest", bytes, maxSubscribeBytes).mustMatch);
+  return filterOf(decodeRequest(wsman.SubscribeRequest, "SubscribeRequest", bytes).mustMatch);
 }
 
 /** The ID of a DescribeWorkspaceRequest. */

@@ -17,13 +17,13 @@ export interface CallTrace {
 /** Begins to trace a call of one method. */
 export type MethodTracer = () => CallTrace;
 
-/** Methods of wsman.WorkspaceManager that change no status, or hardly ever (MarkActive comes all the time); what others change is in their request. */
-const reading: ReadonlySet<string> = new Set(["GetWorkspaces", "DescribeWorkspace", "DescribeCluster", "Subscribe", "MarkActive"]);
+/** Methods of wsman.WorkspaceManager that change statuses. MarkActive hardly ever does, and comes all the time. */
+const changing: ReadonlySet<string> = new Set(["StartWorkspace", "StopWorkspace", "SetTimeout", "ControlPort", "ControlAdmission"]);
 
 /** Traces the calls of a method. @param path "/service/Method". */
 export function methodTracer(tracing: Tracing, path: string): MethodTracer {
   const [, service = "", method = ""] = path.split("/");
-  const changing = service === "wsman.WorkspaceManager" && !reading.has(method);
+  const changes = service === "wsman.WorkspaceManager" && changing.has(method);
   return () => {
     let span: ServedSpan | undefined;
     const within = (work: () => void): void => (span ? span.run(work) : work());
@@ -34,7 +34,7 @@ export function methodTracer(tracing: Tracing, path: string): MethodTracer {
           within(() => listener.onReceiveMetadata(metadata));
         },
         onReceiveMessage(message: unknown) {
-          const id = changing && Buffer.isBuffer(message) ? idIn(message) : "";
+          const id = changes && Buffer.isBuffer(message) ? idIn(message) : "";
           if (id !== "") span?.changes(id);
           within(() => listener.onReceiveMessage(message));
         },

@@ -12,6 +12,8 @@ export interface TracingConfig {
   readonly sampleRatio?: number | undefined;
 }
 
+const spoken = "http/protobuf";
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -20,6 +22,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
  */
 export async function beginTracing(config: TracingConfig, variables: Variables, log: Log): Promise<Tracing | undefined> {
   if (!wanted(config, variables)) return undefined;
+  const protocol = variables["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] ?? variables["OTEL_EXPORTER_OTLP_PROTOCOL"] ?? spoken;
+  if (protocol !== spoken) log.warn({ protocol }, `OTEL_EXPORTER_OTLP_PROTOCOL asks for another protocol than ${spoken}, which is the only one that is spoken: the collector must take that at the endpoint`);
   const { startTracing } = await import("./open-telemetry.ts");
   log.info({ sampleRatio: config.sampleRatio }, "tracing is on");
   return startTracing({ endpoint: config.endpoint, sampleRatio: config.sampleRatio, version: version(), clock: systemClock, log });

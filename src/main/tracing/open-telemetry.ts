@@ -29,6 +29,8 @@ export interface OpenTelemetryOptions {
 
 /** Workspaces of which the last call is remembered; for the others a published status begins a trace of its own. */
 const maxWorkspaces = 10_000;
+/** Statuses that follow a call later than this are not told as its consequence, milliseconds. */
+const consequenceMs = 10 * 60_000;
 /** Collectors' troubles are told at most this often, milliseconds. */
 const complainEveryMs = 60_000;
 /** gRPC's OK, and codes that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (OpenTelemetry's semantic conventions). */
@@ -47,13 +49,14 @@ class OpenTelemetry implements Tracing {
   readonly #log: Log;
   readonly #current = new AsyncLocalStorage<Context>();
   /** The last call that changed a workspace, by the workspace's ID. */
-  readonly #changes = new LRUCache<string, Context>({ max: maxWorkspaces });
+  readonly #changes: LRUCache<string, Context>;
   // The later one wins where a caller sends both.
   readonly #propagator = new CompositePropagator({ propagators: [jaegerPropagator, new W3CTraceContextPropagator()] });
 
   constructor({ endpoint, sampleRatio, version, clock, log, exporter = otlp(endpoint) }: OpenTelemetryOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#changes = new LRUCache({ max: maxWorkspaces, ttl: consequenceMs, perf: { now: () => clock.monotonic() } });
     const named = resourceFromAttributes({ "service.name": "ws-manager", "service.version": version });
     this.#provider = new BasicTracerProvider({
       resource: defaultResource().merge(named).merge(detectResources({ detectors: [envDetector] })),
@@ -69,13 +72,28 @@ class OpenTelemetry implements Tracing {
     const parent = this.#propagator.extract(ROOT_CONTEXT, headersFrom(read), defaultTextMapGetter);
     const span = this.#tracer.startSpan(`${service}/${method}`, { kind: SpanKind.SERVER, attributes: rpcAttributes(service, method) }, parent);
     const context = trace.setSpan(ROOT_CONTEXT, span);
+    let undo = (): void => {};
     return {
       run: (work) => this.#current.run(context, work),
       changes: (id) => {
         span.setAttribute("wsman.workspace.id", id);
-        this.#changes.set(id, trace.setSpanContext(ROOT_CONTEXT, span.spanContext()));
+        undo = this.#claim(id, trace.setSpanContext(ROOT_CONTEXT, span.spanContext()));
       },
-      end: (code) => end(span, code, serverFaults.has(code)),
+      end: (code) => {
+        if (code !== ok) undo();
+        end(span, code, serverFaults.has(code));
+      },
+    };
+  }
+
+  /** What is published of the workspace belongs to this context from now on. Gives what takes that back. */
+  #claim(id: string, context: Context): () => void {
+    const before = this.#changes.get(id);
+    this.#changes.set(id, context);
+    return () => {
+      if (this.#changes.get(id) !== context) return;
+      if (before) this.#changes.set(id, before);
+      else this.#changes.delete(id);
     };
   }
 

@@ -16,7 +16,7 @@ export interface MethodName {
 export interface ServedSpan {
   /** Does work as a part of the call: what it asks others for becomes the span's child. */
   run(work: () => void): void;
-  /** The call changes this workspace: what is published of it from now on belongs to the call's trace. */
+  /** The call is to change this workspace: what is published of it from now on, for some minutes, belongs to the call's trace, unless the call fails. */
   changes(id: string): void;
   /** The call ended with this gRPC status code. */
   end(code: number): void;

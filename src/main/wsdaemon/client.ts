@@ -1,11 +1,12 @@
 /** Calls to node daemons: connections are pooled by address, with mTLS, and dropped when the daemon goes (spec: wire, lifecycle). */
 import { readFile } from "node:fs/promises";
 import { Client, credentials, Metadata, status as codes } from "@grpc/grpc-js";
-import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
+import type { ChannelCredentials, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
 import { LRUCache } from "lru-cache";
+import { asIs } from "../../domain/as-is.ts";
 import { RemoteError, WsmanError, messageOf } from "../../domain/errors.ts";
 import { wsdaemon, type contentservice } from "../../gen/proto.js";
-import { asIs, connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
+import { connectionOptions, observeCalls, type ClientObservers } from "../grpc/client.ts";
 
 /** How daemons are reached. */
 export interface NodeDaemonOptions {
@@ -27,7 +28,7 @@ const service = "/wsdaemon.WorkspaceContentService";
 
 type Rpc = "InitWorkspace" | "WaitForInit" | "TakeSnapshot" | "DisposeWorkspace" | "BackupWorkspace";
 
-/** Calls node daemons. Rejects with RemoteErrors, which carry the daemon's own status, and WsmanErrors (UNAVAILABLE). */
+/** Calls node daemons. Rejects with RemoteErrors, which carry the daemon's own status, or that of a connection that broke; and with WsmanErrors (UNAVAILABLE): no daemon has learned of the call. */
 export class NodeDaemonClient {
   readonly #options: NodeDaemonOptions;
   readonly #clients = new LRUCache<string, Promise<Client>>({ max: maxConnections, dispose: (client) => void client.then((open) => open.close(), () => {}) });
@@ -83,10 +84,11 @@ export class NodeDaemonClient {
     const ip = this.#options.ipOn(node);
     if (ip === undefined) throw unreachable(node === "" ? "the workspace is on no node" : `there is none that is ready on node ${node}`);
     const address = this.#address(ip);
-    const client = await this.#clientFor(address);
+    const used = this.#clientFor(address);
+    const client = await used;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const done = (error: ServiceError | null, response?: Buffer): void => {
-      if (error) reject(new RemoteError(error.code, error.code === codes.UNAVAILABLE ? `cannot connect to workspace daemon: ${error.details}` : error.details));
+      if (error) reject(failed(error, wasSent(call, client)));
       else resolve(response ?? Buffer.alloc(0));
     };
     // The client's own deadline and cancellation come with the signal.
@@ -98,7 +100,7 @@ export class NodeDaemonClient {
       return await promise;
     } catch (error) {
       // The next call connects anew, with the files as they are then.
-      if (error instanceof RemoteError && error.code === unavailable) this.#clients.delete(address);
+      if (isUnavailable(error)) this.#forget(address, used);
       throw error;
     } finally {
       signal.removeEventListener("abort", cancel);
@@ -115,10 +117,13 @@ export class NodeDaemonClient {
     const client = this.#connect(address);
     this.#clients.set(address, client);
     // Files that can not be read now may be there for the next call.
-    client.catch(() => {
-      if (this.#clients.get(address) === client) this.#clients.delete(address);
-    });
+    client.catch(() => this.#forget(address, client));
     return client;
+  }
+
+  /** Only this one: others may have connected anew meanwhile, and use that connection. */
+  #forget(address: string, client: Promise<Client>): void {
+    if (this.#clients.peek(address) === client) this.#clients.delete(address);
   }
 
   async #connect(address: string): Promise<Client> {
@@ -140,6 +145,21 @@ export class NodeDaemonClient {
       throw unreachable(`its TLS files can not be used: ${messageOf(error)}`);
     }
   }
+}
+
+/** Whether a call was given to a connection: until then its peer is but the address that is to be connected to. */
+function wasSent(call: ClientUnaryCall, client: Client): boolean {
+  return call.getPeer() !== client.getChannel().getTarget();
+}
+
+function failed({ code, details }: ServiceError, sent: boolean): Error {
+  if (code !== codes.UNAVAILABLE) return new RemoteError(code, details);
+  const error = unreachable(details);
+  return sent ? new RemoteError(code, error.message) : error;
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof RemoteError ? error.code === unavailable : error instanceof WsmanError;
 }
 
 function unreachable(why: string): WsmanError {

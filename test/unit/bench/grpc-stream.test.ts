@@ -3,12 +3,12 @@ import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
+import { asIs } from "../../../src/domain/as-is.ts";
 import { GrpcConnection } from "../../../src/bench/load/grpc-stream.ts";
 import { createAuthority } from "../../support/certs.ts";
 import { until } from "../../support/until.ts";
 
 type Call = ServerWritableStream<Buffer, Buffer>;
-const asIs = (bytes: Buffer): Buffer => bytes;
 const server = new Server();
 const calls: Call[] = [];
 const authority = await createAuthority("test authority");

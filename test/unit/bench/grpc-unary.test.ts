@@ -5,10 +5,10 @@ import type { ServerHttp2Stream } from "node:http2";
 import { after, test } from "node:test";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { handleUnaryCall } from "@grpc/grpc-js";
+import { asIs } from "../../../src/domain/as-is.ts";
 import { GrpcConnection } from "../../../src/bench/load/grpc-stream.ts";
 import { callUnary } from "../../../src/bench/load/grpc-unary.ts";
 
-const asIs = (bytes: Buffer): Buffer => bytes;
 const methodOf = (name: string) => ({ path: `/test.Test/${name}`, requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } as const);
 const echo: handleUnaryCall<Buffer, Buffer> = (call, callback) => callback(null, call.request);
 const large: handleUnaryCall<Buffer, Buffer> = (call, callback) => callback(null, Buffer.alloc(call.request.readUInt32BE(), call.request[4]));

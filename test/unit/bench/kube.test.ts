@@ -1,12 +1,10 @@
 /** What the load tool makes on a cluster is taken away again, also where answers were lost. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Cluster, ownLabel } from "../../../src/bench/load/kube.ts";
+import { plainKubeconfig } from "../../support/plain-kubeconfig.ts";
 
 interface Served {
   readonly cluster: Cluster;
@@ -29,16 +27,12 @@ async function served(t: TestContext, answer: (request: string, run: string) => 
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
-  const folder = await mkdtemp(join(tmpdir(), "wsmand-kube-"));
-  const file = join(folder, "kubeconfig");
   const port = typeof address === "object" && address ? address.port : 0;
-  await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "c", clusters: [{ name: "c", cluster: { server: `http://127.0.0.1:${port}` } }], users: [{ name: "c", user: {} }], contexts: [{ name: "c", context: { cluster: "c", user: "c" } }] }));
-  const cluster = await Cluster.fromKubeconfig(file, "bench");
+  const cluster = await Cluster.fromKubeconfig(await plainKubeconfig(t, `127.0.0.1:${port}`), "bench");
   t.after(async () => {
     await cluster.close();
     server.closeAllConnections();
     server.close();
-    await rm(folder, { recursive: true, force: true });
   });
   return { cluster, writes };
 }
@@ -83,4 +77,19 @@ test("what comes again and again is told, and not removed for ever", async (t) =
   const { cluster, writes } = await served(t, (request) => ({ code: 200, body: request.startsWith("GET") ? { metadata: {}, items: [{ metadata: { name: "ws-a", uid: "a" } }] } : {} }));
   await assert.rejects(cluster.removeStarted(), /again and again/);
   assert.equal(writes.length, 10);
+});
+
+test("a service account whose creation was not answered is removed, by this run's label; one that was there stays", async (t) => {
+  const accounts = `${namespacePath}/serviceaccounts`;
+  for (const code of [undefined, 201, 409, 403]) {
+    const { cluster, writes } = await served(t, (request) => {
+      if (request === `POST ${accounts}`) return code === undefined ? undefined : { code, body: {} };
+      if (request === "POST /api/v1/namespaces") return { code: 409, body: {} };
+      return { code: 200, body: request.startsWith("GET") ? { metadata: {}, items: [] } : {} };
+    });
+    await cluster.open();
+    await (code === undefined ? assert.rejects(cluster.prepareStarts()) : cluster.prepareStarts());
+    await cluster.clean();
+    assert.equal(writes.includes(`DELETE ${accounts}`), code === undefined || code === 201, `${code}: ${writes.join()}`);
+  }
 });

@@ -99,3 +99,33 @@ test("all at once are made at the same moment, and their delays count from it", 
 test("what is not bounded can not be made at once", async () => {
   await assert.rejects(drive({ pace: { kind: "once" }, total: Number.POSITIVE_INFINITY, stopped: () => false, clock: { now: () => 0, sleepUntil: () => Promise.resolve() }, make: () => Promise.resolve(good) }), RangeError);
 });
+
+describe("a call that can not be made", () => {
+  for (const pace of [{ kind: "rate", perSecond: 1000, startAt: 0, seconds: 10 }, { kind: "loop", callers: 2, seconds: 10 }, { kind: "once" }] as const) {
+    test(`ends it, and is told: ${pace.kind}`, async () => {
+      const time = new VirtualClock();
+      const clock = { now: () => time.monotonic(), sleepUntil: (at: number) => new Promise<void>((resolve) => void time.timer(at - time.monotonic(), resolve)) };
+      let made = 0;
+      const make = async (n: number): Promise<CallEnd> => {
+        made++;
+        await clock.sleepUntil(clock.now() + 1);
+        if (n === 2) throw new RangeError("a request of 70000 bytes");
+        return good;
+      };
+      const over = new AbortController();
+      const driving = drive({ pace, total: 100, stopped: () => false, clock, make }).finally(() => over.abort());
+      driving.catch(() => {});
+      while (!over.signal.aborted) {
+        await turn();
+        time.advance(1);
+      }
+      await assert.rejects(driving, /70000 bytes/);
+      const atEnd = made;
+      for (let i = 0; i < 20; i++) {
+        await turn();
+        time.advance(1);
+      }
+      assert.ok(made === atEnd && (pace.kind === "once" || made < 10), `${made}, ${atEnd} when it was told`);
+    });
+  }
+});

@@ -110,7 +110,7 @@ test("validate-config accepts the examples, by argument and by flag", async () =
 });
 
 test("validate-config tells what is asked for in vain, where something is", async () => {
-  assert.match((await command(["validate-config", "examples/config.json"])).out, /^note: without effect in this version: .*manager\.eventTraceLog.*wsmand\.leaderElection/m);
+  assert.match((await command(["validate-config", "examples/config.json"])).out, /^note: without effect in this version: .*manager\.eventTraceLog.*pprof\.addr/m);
   assert.doesNotMatch((await command(["validate-config", "examples/local.json"])).out, /note:/);
 });
 
@@ -174,7 +174,7 @@ function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { part
     async embeddedCluster() {
       return async (options) => {
         events.push(`cluster started ${JSON.stringify(options)}`);
-        return { url: "http://127.0.0.1:1", kubeconfigPath: "/tmp/kubeconfig", nodeDaemonPort: 4711, close: async () => void events.push("cluster closed") };
+        return { url: "http://127.0.0.1:1", kubeconfigPath: "/tmp/kubeconfig", nodeDaemonPort: 4711, strike: () => {}, close: async () => void events.push("cluster closed") };
       };
     },
   };
@@ -191,7 +191,7 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   assert.deepEqual(started[0]?.config.manager.wsdaemon, { port: 4711 });
   stop.abort();
   assert.equal(await ended, 0);
-  assert.deepEqual(events, ['cluster started {"namespace":"default","demo":8}', "daemon started", "daemon closed", "cluster closed"]);
+  assert.deepEqual(events, ['cluster started {"namespace":"default","demo":0,"slowNodeDaemons":true}', "daemon started", "daemon closed", "cluster closed"]);
 });
 
 test("the built-in cluster has the configuration's scheduler, and node daemons that are reached whatever the configuration says of others", async () => {
@@ -199,7 +199,7 @@ test("the built-in cluster has the configuration's scheduler, and node daemons t
   const { parts, events, started } = fakeParts();
   stop.abort();
   assert.equal(await runCommand(["run", "--embedded", "--demo", "0", "--config", "examples/config.json"], io, parts), 0);
-  assert.equal(events[0], 'cluster started {"namespace":"default","demo":0,"schedulerName":"workspace-scheduler"}');
+  assert.equal(events[0], 'cluster started {"namespace":"default","demo":0,"slowNodeDaemons":false,"schedulerName":"workspace-scheduler"}');
   assert.deepEqual(started[0]?.config.manager.wsdaemon, { port: 4711 });
 });
 

@@ -33,6 +33,18 @@ test("an initializer is printed as proto3 JSON, without what gives access", asyn
   assert.deepEqual(JSON.parse(out), { composite: { initializer: [{ git: hiddenGit }, { prebuild: { prebuild: { snapshot: "o@b" }, git: [hiddenGit] } }, { download: { files: [{ url: "https://x/f?[hidden]", filePath: "f" }] } }] } });
 });
 
+test("what gives access is hidden in whatever form an address has", async () => {
+  const cases: readonly (readonly [address: string, shown: string])[] = [
+    ["x-access-token:TOKEN@github.com/r", "[hidden]@github.com/r"], ["TOKEN@github.com/r.git", "[hidden]@github.com/r.git"], ["git@github.com:o/r.git", "[hidden]@github.com:o/r.git"], ["ftp://u:TOKEN@host/r", "[hidden]@host/r"],
+    ["https://u:TO/KEN@host/r", "[hidden]@host/r"], ["ssh:u:TOKEN@host/r", "[hidden]@host/r"], ["ssh://u:TOKEN@host/r", "ssh://host/r"], ["https:u:TOKEN@host/r", "https://host/r"], ["u:TO?KEN@host/r", "[hidden]"], ["u:TO#KEN@host/r", "[hidden]"], ["host/r?x=@TOKEN", "[hidden]"],
+    ["https://host/r#access_token=TOKEN", "https://host/r"], ["https://host/r?x=TOKEN#TOKEN", "https://host/r?[hidden]"], ["host/r?x=TOKEN", "host/r?[hidden]"], ["host/r#TOKEN", "host/r?[hidden]"], ["https://host/r@v1", "https://host/r@v1"], ["file:///workspace/r", "file:///workspace/r"], ["", ""],
+  ];
+  for (const [remoteUri, shown] of cases) {
+    const { out } = await command(["decode-initializer"], { stdin: base64(contentservice.WorkspaceInitializer.encode({ git: { remoteUri, checkoutLocation: "r" } }).finish()) });
+    assert.deepEqual(JSON.parse(out), { git: { ...(remoteUri && { remoteUri: shown }), checkoutLocation: "r" } }, remoteUri);
+  }
+});
+
 test("with --show-secrets all of it is printed", async () => {
   const { out } = await command(["decode-initializer", "--show-secrets"], { stdin: base64(initializer) });
   const { upstream_RemoteUri: upstreamRemoteUri, ...rest } = git;

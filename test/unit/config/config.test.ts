@@ -135,6 +135,12 @@ test("the zero values of a Go program count as absent where the key is optional"
   assert.equal(config.manager.timeouts.interrupted, 300_000);
 });
 
+test("the image builder's address is HOST:PORT or a target of gRPC", async () => {
+  for (const target of ["image-builder:8080", "image-builder.gitpod.svc.cluster.local.:65535", "10.0.0.1:80", "[::1]:80", "dns:image-builder:8080", "dns:///image-builder:8080", "dns://10.0.0.2/image-builder:8080", "dns:///[::1]:80", "unix:/run/builder.sock", "unix:///run/builder.sock", "unix:builder.sock"]) {
+    assert.equal((await accept(altered(minimal(), "imageBuilderProxy/targetAddr", target))).config.imageBuilderProxy.targetAddr, target);
+  }
+});
+
 test("everything that is required is asked for at once, by its path", async () => {
   const problems = await problemsOf({});
   const timeouts = ["startup", "initialization", "regularWorkspace", "maxLifetime", "headlessWorkspace", "afterClose", "contentFinalization", "stopping"].map((name) => `manager.timeouts.${name}`);
@@ -175,7 +181,7 @@ const broken: Readonly<Record<string, readonly unknown[]>> = {
   "content/storage/minio/parallelUpload": number, "content/storage/minio/bucket": text, "content/storage/backupTrail": section, "content/storage/backupTrail/enabled": flag, "content/storage/backupTrail/maxLength": number, "content/storage/blobQuota": number,
   "rpcServer/addr": [...address, ""], "rpcServer/tls": [...section, { ca: "a", crt: "b" }, { ca: 1, crt: "b", key: "c" }], "rpcServer/ratelimits": section, "rpcServer/ratelimits/m": [...section, {}],
   "rpcServer/ratelimits/m/block": flag, "rpcServer/ratelimits/m/bucketSize": number, "rpcServer/ratelimits/m/refillInterval": requiredDuration, "rpcServer/ratelimits/m/keyCacheSize": number, "rpcServer/ratelimits/m/key": text,
-  "imageBuilderProxy/targetAddr": text, "pprof/addr": address, "prometheus/addr": address,
+  "imageBuilderProxy/targetAddr": [...text, "http://image-builder:8080", "image-builder:8080/", "image-builder", "image-builder:http", "image-builder:0", "image-builder:65536", ":8080", "a b:80", "a:b:80", "dns:///", "dns:///image-builder", "dns:///http://a:80", "unix:", "xds:///a:80"], "pprof/addr": address, "prometheus/addr": address,
   "wsmand/workers": [...number, 1000], "wsmand/statusCache": section, "wsmand/statusCache/maxEntries": number, "wsmand/statusCache/maxBytes": [...quantity, 5, "1Ki", "1E30"], "wsmand/subscriptions": section,
   "wsmand/subscriptions/stallTimeout": duration, "wsmand/subscriptions/maxBacklog": number, "wsmand/activity": section, "wsmand/activity/persistInterval": duration, "wsmand/lifecycle": section, "wsmand/lifecycle/enabled": flag, "wsmand/leaderElection": section, "wsmand/leaderElection/enabled": flag,
   "wsmand/leaderElection/leaseDuration": [...duration, "1s"], "wsmand/leaderElection/renewDeadline": [...duration, "1s"], "wsmand/leaderElection/retryPeriod": duration, "wsmand/events": section, "wsmand/events/enabled": flag, "wsmand/kubernetes": section,

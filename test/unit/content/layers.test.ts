@@ -183,6 +183,14 @@ test("a storage that fails is never taken for one without a backup", async () =>
   await assert.rejects(of(git, true), unavailable);
 });
 
+test("a manifest that was seen and can not be read is never taken for one that is not there", async () => {
+  for (const [key, initializer] of [[backupJson, git], ["snaps/s", snapshotOf("s@snaps")]] as const) {
+    const { storage, of } = setup();
+    storage.objects.set(key, { contentType: manifestType });
+    await assert.rejects(of(initializer), { code: "UNAVAILABLE", message: "the storage answered 404" });
+  }
+});
+
 test("a layer that is not there, or is another one, is an error", async () => {
   const { storage, of } = setup();
   addManifest(storage, backupJson, ["a", "b"]);

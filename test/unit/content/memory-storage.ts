@@ -6,6 +6,7 @@ import type { ObjectInfo, ObjectPlace, ObjectStorage } from "../../../src/main/c
 export interface StoredObject {
   readonly contentType?: string;
   readonly digest?: string;
+  /** Its bytes; without them it can be looked at, and not read. */
   readonly text?: string;
 }
 
@@ -45,10 +46,11 @@ export class MemoryStorage implements ObjectStorage {
     return `https://signed/${keyOf(place)}?signature=secret`;
   }
 
-  async read(place: ObjectPlace, maxBytes: number): Promise<Buffer | undefined> {
+  async read(place: ObjectPlace, maxBytes: number): Promise<Buffer> {
     const text = this.objects.get(keyOf(place))?.text;
-    if (text !== undefined && text.length > maxBytes) throw new WsmanError("FAILED_PRECONDITION", `the object is larger than ${maxBytes} bytes`);
-    return text === undefined ? undefined : Buffer.from(text);
+    if (text === undefined) throw new WsmanError("UNAVAILABLE", "the storage answered 404");
+    if (text.length > maxBytes) throw new WsmanError("FAILED_PRECONDITION", `the object is larger than ${maxBytes} bytes`);
+    return Buffer.from(text);
   }
 }
 

@@ -10,7 +10,9 @@ import { Secret } from "../../../src/main/config/secret.ts";
 import { BoundedStorage } from "../../../src/main/content/bounded.ts";
 import { openS3 } from "../../../src/main/content/s3.ts";
 import { noObjectStorage, startObjectServer, storageKeys } from "../../support/object-storage.ts";
+import { assertNoSecrets } from "../../support/secrets.ts";
 import { startScriptedServer, type ScriptedServer } from "../../support/scripted-http.ts";
+import { until } from "../../support/until.ts";
 
 const never = new AbortController().signal;
 
@@ -32,7 +34,7 @@ test("a real server: metadata, bytes, links that download, and what is not there
     const place = { bucket: "gitpod-user-jane", object };
     await server.put(place.bucket, object, `content of ${object}`, { contentType: "application/x-tar", digest: "sha256:abc" });
     assert.deepEqual(await storage.info(place, never), { contentType: "application/x-tar", digest: "sha256:abc" });
-    assert.equal((await storage.read(place, 1000, never))?.toString(), `content of ${object}`);
+    assert.equal((await storage.read(place, 1000, never)).toString(), `content of ${object}`);
     await assert.rejects(storage.read(place, 10, never), { code: "FAILED_PRECONDITION", message: "the object is larger than 10 bytes" });
     const url = await storage.sign(place, never);
     const response = await fetch(url);
@@ -45,11 +47,11 @@ test("a real server: metadata, bytes, links that download, and what is not there
   }
   for (const place of [{ bucket: "gitpod-user-jane", object: "workspaces/meta/nope" }, { bucket: "gitpod-user-nobody", object: names[0] ?? "" }]) {
     assert.equal(await storage.info(place, never), undefined);
-    assert.equal(await storage.read(place, 10, never), undefined);
+    await assert.rejects(storage.read(place, 10, never), { code: "UNAVAILABLE", message: /: it answered 404$/ });
   }
   await server.put("gitpod-user-jane", "empty", "");
   assert.deepEqual(await storage.info({ bucket: "gitpod-user-jane", object: "empty" }, never), { contentType: "application/octet-stream", digest: "" });
-  assert.equal((await storage.read({ bucket: "gitpod-user-jane", object: "empty" }, 10, never))?.length, 0);
+  assert.equal((await storage.read({ bucket: "gitpod-user-jane", object: "empty" }, 10, never)).length, 0);
 });
 
 test("a real server: wrong keys are told, keys come from files, and a server that is gone is no missing object", { skip: noObjectStorage }, async (t) => {
@@ -90,16 +92,50 @@ test("a 404 counts only if it says that the object or the bucket is not there", 
   await assert.rejects(storage.info(place, never), { code: "UNAVAILABLE" });
 });
 
+test("an object that can not be read is an error, whatever a 404 says: it was seen before", async (t) => {
+  const server = await startScriptedServer(t);
+  const storage = storageAt(t, { endpoint: server.address });
+  for (const body of ["<html>no such page</html>", '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', ""]) {
+    answer(server, 404, body);
+    await assert.rejects(storage.read(place, 10, never), { code: "UNAVAILABLE", message: "the content storage can not be asked for bucket/workspaces/meta/full.tar: it answered 404" });
+  }
+});
+
+test("its end ends what is under way, and no connection stays", async (t) => {
+  const server = await startScriptedServer(t);
+  const storage = storageAt(t, { endpoint: server.address });
+  const open = new Set<object>();
+  let asked = 0;
+  server.respond = ({ socket }, response) => {
+    if (!open.has(socket)) {
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+    }
+    // The first is answered, and leaves a connection that nothing uses.
+    if (++asked === 1) response.writeHead(200).end("bytes");
+  };
+  assert.equal((await storage.read(place, 10, never)).toString(), "bytes");
+  assert.equal(open.size, 1);
+  const pending = [storage.read(place, 10, never), storage.read(place, 10, never), storage.info(place, never)].map((call) => assert.rejects(call, { code: "UNAVAILABLE", message: "the daemon is ending" }));
+  await until("all came", () => asked === 4);
+  await storage.close();
+  await Promise.all(pending);
+  await until("all connections are closed", () => open.size === 0);
+  assert.equal(asked, 4);
+});
+
 test("whatever else it answers is told by its status and its name, and holds no signature", async (t) => {
   const server = await startScriptedServer(t);
   const storage = storageAt(t, { endpoint: server.address });
   for (const status of [301, 400, 401, 403, 409, 500, 503]) {
-    answer(server, status, '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>AKIATESTS the-secret-key-of-the-tests</Message></Error>');
+    answer(server, status, `<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>${storageKeys.accessKey} ${storageKeys.secretKey}</Message></Error>`);
     for (const ask of [(): Promise<unknown> => storage.info(place, never), (): Promise<unknown> => storage.read(place, 10, never)]) {
       await assert.rejects(ask(), (error: unknown) => {
         assert.ok(error instanceof Error && "code" in error && error.code === "UNAVAILABLE" && error.cause === undefined);
         assert.match(error.message, new RegExp(`^the content storage can not be asked for bucket/workspaces/meta/full.tar: it answered ${status}`));
-        assert.doesNotMatch(`${error.message} ${error.stack ?? ""}`, /AKIA|secret|ignature/);
+        const said = `${error.message} ${error.stack ?? ""}`;
+        assert.doesNotMatch(said, /AKIA|ignature/);
+        assertNoSecrets("the error", [said]);
         return true;
       });
     }

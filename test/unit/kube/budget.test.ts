@@ -32,15 +32,15 @@ test("a burst goes at once, the rest at the rate", async () => {
   assert.equal(went.length, 7, "no more than the burst is saved up");
 });
 
-test("users go before finalization, and that before housekeeping, each in its order", async () => {
+test("users go before finalization, that before housekeeping, and that before Events, each in its order", async () => {
   const { clock, went, take } = setup({ burst: 1 });
-  for (const [priority, name] of [["housekeeping", "first"], ["housekeeping", "h1"], ["finalization", "f1"], ["user", "u1"], ["housekeeping", "h2"], ["user", "u2"]] as const) take(priority, name);
+  for (const [priority, name] of [["housekeeping", "first"], ["events", "e1"], ["housekeeping", "h1"], ["finalization", "f1"], ["user", "u1"], ["housekeeping", "h2"], ["user", "u2"]] as const) take(priority, name);
   await settle();
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 7; i++) {
     clock.advance(100);
     await settle();
   }
-  assert.deepEqual(went, ["first", "u1", "u2", "f1", "h1", "h2"]);
+  assert.deepEqual(went, ["first", "u1", "u2", "f1", "h1", "h2", "e1"]);
 });
 
 test("who gives up waits no more and takes nothing, and too many are refused", async () => {

@@ -66,6 +66,25 @@ describe("requests", () => {
     assert.equal(server.connections, 2);
   });
 
+  test("have their time for the answer from when they were sent, and as much to wait for a connection", async (t) => {
+    const { server, client, clock } = await start(t, { maxConnections: 1 });
+    const waiting: (() => void)[] = [];
+    server.handle = (answer) => void waiting.push(() => answer.json(200, {}));
+    const get = async (timeoutMs: number): Promise<unknown> => client.getRaw("/api/v1/x", { signal: never, timeoutMs });
+    const first = get(60_000);
+    await until("the first is at the server", () => waiting.length === 1);
+    const second = get(10_000);
+    const third = rejection(get(10_000));
+    clock.advance(8_000);
+    waiting[0]?.();
+    await first;
+    await until("the second is at the server", () => waiting.length === 2);
+    clock.advance(8_000);
+    assert.equal((await third).reason, "Timeout");
+    waiting[1]?.();
+    await second;
+  });
+
   test("end when their signal aborts: before, while waiting for headers, and within the body", async (t) => {
     const { server, client } = await start(t);
     assert.equal((await rejection(client.getRaw("/a", { signal: AbortSignal.abort() }))).reason, "Aborted");

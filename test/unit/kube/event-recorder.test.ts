@@ -112,7 +112,7 @@ test("an Event says what happened to which pod, and who says so, as kubectl show
     reportingInstance: "ws-manager-0_abc",
   });
   assert.deepEqual([...outcomes], [["written", 1]]);
-  assert.ok(events.wishes.every(({ priority }) => priority === "housekeeping"));
+  assert.ok(events.wishes.every(({ priority }) => priority === "events"));
 });
 
 test("the same again counts up the Event that there is; after ten minutes, or if it is gone, there is another one", async () => {

@@ -96,10 +96,41 @@ test("the one who asks may give up at any time", async (t) => {
 
 test("a removal is of the one object that is meant; that it is gone, or another one, is fine", async (t) => {
   const { server, objects } = await setup(t);
-  for (const answer of [pod("u1"), (each: Answer): void => each.status(404, "NotFound"), (each: Answer): void => each.status(409, "Conflict")]) {
-    server.handle = answer;
-    await objects.remove("/apis/x/v1/things/y", "u1", 0, wish);
-  }
-  assert.deepEqual([server.requests[0]?.method, server.requests[0]?.path], ["DELETE", "/apis/x/v1/things/y"]);
+  inTurn(server, pod("u1"), (each) => each.status(404, "NotFound"), (each) => each.status(409, "Conflict"), pod("u2"), (each) => each.status(409, "Conflict"), (each) => each.status(404, "NotFound"));
+  const removed = async (): Promise<boolean> => (await objects.remove("/apis/x/v1/things/y", "u1", 0, wish)) !== undefined;
+  assert.deepEqual([await removed(), await removed(), await removed(), await removed()], [true, false, false, false]);
+  assert.deepEqual(server.requests.map(({ method, path }) => `${method} ${path}`).slice(0, 4), [...Array.from({ length: 3 }, () => "DELETE /apis/x/v1/things/y"), "GET /apis/x/v1/things/y"]);
   assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ""), { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0, preconditions: { uid: "u1" } });
+});
+
+test("a removal that conflicts while the object is still there is not taken for done", async (t) => {
+  const { server, objects, during } = await setup(t);
+  const conflict = (each: Answer): void => each.status(409, "Conflict");
+  inTurn(server, conflict, pod("u1"), pod("u1"));
+  await during(objects.remove("pods/ws-1", "u1", 0, wish));
+  assert.deepEqual(server.requests.map(({ method }) => method), ["DELETE", "GET", "DELETE"]);
+  inTurn(server, conflict, pod(""));
+  await during(objects.remove("persistentvolumeclaims/ws-1", undefined, 0, wish));
+  assert.deepEqual(server.requests.map(({ method }) => method).slice(3), ["DELETE", "DELETE"]);
+  server.handle = (answer) => (server.requests.at(-1)?.method === "GET" ? pod("u1")(answer) : conflict(answer));
+  assert.ok(isConflict(await failureOf(during(objects.remove("pods/ws-1", "u1", 0, wish), 500))), "and if it goes on, that is told");
+});
+
+test("a removal and a release can be of one version: another one is a conflict at once", async (t) => {
+  const { server, objects } = await setup(t);
+  server.handle = (answer) => (server.requests.at(-1)?.method === "GET" ? pod("u1")(answer) : answer.status(409, "Conflict"));
+  assert.ok(isConflict(await failureOf(objects.remove("pods/ws-1", "u1", 0, wish, { resourceVersion: "7" }))));
+  assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ""), { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0, preconditions: { uid: "u1", resourceVersion: "7" } });
+  assert.ok(isConflict(await failureOf(objects.release("ws-1", "u1", wish, { resourceVersion: "8" }))));
+  assert.deepEqual(JSON.parse(server.requests[2]?.body ?? ""), { metadata: { uid: "u1", resourceVersion: "8", finalizers: null } });
+});
+
+test("a release that is refused is told, unless the pod is another one", async (t) => {
+  const { server, objects, during } = await setup(t);
+  inTurn(server, (each) => each.status(422, "Invalid"), pod("u2"));
+  assert.equal(await objects.release("ws-1", "u1", wish), undefined);
+  inTurn(server, (each) => each.status(422, "Invalid"), pod("u1"));
+  assert.equal((await failureOf(objects.release("ws-1", "u1", wish))).status, 422);
+  inTurn(server, (each) => each.status(409, "Conflict"), pod("u1"), pod("u1"));
+  assert.notEqual(await during(objects.release("ws-1", "u1", wish)), undefined);
 });

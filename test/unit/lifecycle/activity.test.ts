@@ -81,3 +81,50 @@ test("what a leader elsewhere would have to know before it times a workspace out
   void activity.mark(late, false);
   assert.equal(writes.at(-1)?.[0], "b");
 });
+
+test("what another replica has written of later activity is not set back, neither by the sweep nor by what a call changes", async () => {
+  const { activity, clock, writes } = setup();
+  const began = clock.now();
+  const record = recordOf("a", { everActive: true, lastActivity: began });
+  clock.advance(1_000);
+  void activity.mark(record, false);
+  record.facts = { ...record.facts, lastActivity: began + 2_000 };
+  activity.changed(record);
+  clock.advance(2 * interval);
+  assert.equal(writes.length, 0);
+  record.facts = { ...record.facts, lastActivity: clock.now() + 5_000 };
+  await activity.mark(record, true);
+  assert.deepEqual(writes.map(([, changes]) => Date.parse(String(changes["gitpod.io/lastActivity"]))), [clock.now() + 5_000]);
+});
+
+test("when a workspace's time becomes shorter, activity that was not written yet is written at once, and else with the next sweep", async () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(120_000);
+  void activity.mark(record, false);
+  const { activeAt } = record;
+  activity.changed(record);
+  assert.equal(writes.length, 0, "any other change");
+  record.facts = { ...record.facts, customTimeout: "1m" };
+  activity.changed(record);
+  assert.deepEqual(writes.map(([, changes, priority]) => [Date.parse(String(changes["gitpod.io/lastActivity"])), priority]), [[activeAt, "finalization"]]);
+  await Promise.resolve();
+  activity.changed(record);
+  assert.equal(writes.length, 1);
+  const untold = recordOf("b", { everActive: true, lastActivity: clock.now() });
+  clock.advance(20_000);
+  void activity.mark(untold, false);
+  untold.facts = { ...untold.facts, customTimeout: "1m" };
+  clock.advance(30_000);
+  assert.deepEqual(writes.slice(1).map(([uid, , priority]) => [uid, priority]), [["b", "finalization"]]);
+});
+
+test("near the end of its lifetime, which activity does not put off, a workspace is written no more often", () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a", { createdAt: clock.now() - timeouts.maxLifetime + 200_000, everActive: true, lastActivity: clock.now() });
+  for (let i = 0; i < 5; i++) {
+    clock.advance(30_000);
+    void activity.mark(record, false);
+  }
+  assert.equal(writes.length, 0);
+});

@@ -5,7 +5,7 @@ import { RemoteError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsdaemon } from "../../../src/gen/proto.js";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { Content } from "../../../src/main/lifecycle/content.ts";
+import { Content, contentLimits, failure } from "../../../src/main/lifecycle/content.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
@@ -19,9 +19,11 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
   const clock = new FakeClock();
   const calls: string[] = [];
   const written: Readonly<Record<string, string | null>>[] = [];
+  const priorities: string[] = [];
   const metrics: string[] = [];
   const requests: wsdaemon.InitWorkspaceRequest[] = [];
   const ending = new AbortController();
+  const probing = { hangs: false, done: Promise.withResolvers<void>() };
   const answer = (name: string, list: Answer[]): void => {
     const next = list.length > 1 ? list.shift() : list[0];
     calls.push(name);
@@ -36,15 +38,25 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
       },
       waitForInit: async () => answer("wait", (answers.wait ??= ["ok"])),
     },
-    probe: { ready: async () => void calls.push("probe") },
-    writer: { annotate: async (_record, changes) => void written.push(changes) },
+    probe: {
+      ready: async () => {
+        calls.push("probe");
+        if (probing.hangs) await probing.done.promise;
+      },
+    },
+    writer: {
+      annotate: async (_record, changes, { priority }) => {
+        written.push(changes);
+        priorities.push(priority);
+      },
+    },
     urlOf: async () => "https://one", reread: async () => {},
     metrics: { initialized: () => metrics.push("initialized"), restore: (_of, succeeded) => metrics.push(`restore ${succeeded}`), volumeRestored: () => metrics.push("volume") },
   });
   const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer })).finish() };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
   const during = (work: Promise<void>): Promise<void> => passing(clock, work);
-  return { clock, calls, written, metrics, requests, ending, content, record, permit, during };
+  return { clock, calls, written, priorities, metrics, requests, ending, probing, content, record, permit, during };
 }
 
 test("a node daemon that is away is tried again for two minutes; then the workspace has failed, and says why", async () => {
@@ -89,19 +101,40 @@ test("a workspace is ready once it answers and its content is there; content tha
   await missed.during(missed.content.waitForReady(missed.record, missed.permit));
   assert.deepEqual(missed.calls, ["probe", "wait", "init", "wait"]);
   assert.deepEqual(missed.written, [{ "gitpod/never-ready": null, "gitpod.io/nodeName": "node1" }]);
+  assert.deepEqual(missed.priorities, ["finalization"], "a backup depends on it");
   const never = setup({ wait: [5] });
   await never.during(never.content.waitForReady(never.record, never.permit));
   assert.equal(never.calls.filter((call) => call === "init").length, 3);
   assert.equal(never.written[0]?.["gitpod/explicitFail"], "cannot wait for workspace to initialize: wait said 5");
 });
 
+test("workspaces that do not answer take no place from those that wait for their content", async () => {
+  const { content, record, permit, during, written, probing } = setup();
+  probing.hangs = true;
+  const hanging = Array.from({ length: contentLimits.wait.perNode + 1 }, () => content.waitForReady(record, permit));
+  await new Promise(setImmediate);
+  probing.hangs = false;
+  await during(content.waitForReady(record, permit));
+  assert.equal(written.length, 1);
+  probing.done.resolve();
+  await Promise.all(hanging);
+});
+
 test("restores are counted, successes and failures, and so are volumes from snapshots", async () => {
   const good = setup({}, { backup: { fromVolumeSnapshot: true } });
   await good.during(good.content.initialize(good.record, good.permit));
   assert.deepEqual(good.metrics, ["volume", "restore true", "initialized"]);
+  await good.during(good.content.initialize(good.record, good.permit));
+  assert.equal(good.metrics.filter((each) => each === "volume").length, 1, "it was there once");
   const bad = setup({ init: [13] }, { backup: {} });
   await bad.during(bad.content.initialize(bad.record, bad.permit));
   assert.deepEqual(bad.metrics, ["restore false"]);
+});
+
+test("however long a failure is, what is written of it has a bound", () => {
+  const text = String(failure(`it failed: ${"é".repeat(10_000)}`)["gitpod/explicitFail"]);
+  assert.ok(text.startsWith("it failed: é"));
+  assert.ok(Buffer.byteLength(text) <= 2_048);
 });
 
 test("whoever is overtaken writes nothing", async () => {

@@ -38,6 +38,8 @@ test("what was noted on the pod before is found again, also that it is complete;
     Object.assign(pod.metadata.annotations, { "gitpod.io/nodeName": "old", "gitpod.io/disposalStatus": "{", "gitpod.io/volumeSnapshotName": "[]" });
   });
   assert.deepEqual([evicted.complete, evicted.volumeSnapshot, evicted.nodeName], [false, "", "old"]);
+  const withoutHandle = facts((pod) => void (pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"v"}'));
+  assert.equal(withoutHandle.volumeSnapshot, "");
 });
 
 test("the end that is written is the end that is read", () => {
@@ -52,4 +54,22 @@ test("the end that is written is the end that is read", () => {
     assert.deepEqual(JSON.parse(JSON.stringify(read.gitStatus ?? null)), JSON.parse(JSON.stringify(gitStatus ? contentservice.GitStatus.fromObject(gitStatus) : null)));
   }), { numRuns: 200 });
   assert.equal(disposalStatus({ failure: "", gitStatus: undefined }), '{"backupComplete":true}');
+});
+
+test("however much a node daemon tells, what is written has a bound; whole entries are kept, and the totals", () => {
+  const text = fc.oneof(fc.string({ minLength: 3_000, maxLength: 6_000 }), fc.string({ unit: "grapheme", minLength: 1_000, maxLength: 5_000 }), fc.constant("\u0001".repeat(5_000)));
+  const list = fc.array(fc.oneof(text, fc.string({ maxLength: 200 })), { minLength: 100, maxLength: 150 });
+  fc.assert(fc.property(text, text, list, (failure, branch, files) => {
+    const gitStatus = contentservice.GitStatus.fromObject({ branch, latestCommit: branch, uncommitedFiles: files, totalUncommitedFiles: files.length, untrackedFiles: files, unpushedCommits: files });
+    const written = disposalStatus({ failure, gitStatus });
+    assert.ok(Buffer.byteLength(written) <= 31 * 1024, String(Buffer.byteLength(written)));
+    const read = decodeDisposalStatus(written);
+    assert.equal(read.backupComplete, true);
+    assert.ok(failure.toWellFormed().startsWith(read.backupFailure.slice(0, -1)));
+    const kept = read.gitStatus?.uncommitedFiles ?? [];
+    assert.ok(kept.every((file) => files.some((given) => given.toWellFormed() === file)));
+    assert.equal(Number(read.gitStatus?.totalUncommitedFiles), files.length);
+  }), { numRuns: 50 });
+  const gitStatus = contentservice.GitStatus.fromObject({ uncommitedFiles: ["a", "x".repeat(5_000), "b"] });
+  assert.deepEqual(decodeDisposalStatus(disposalStatus({ failure: "", gitStatus })).gitStatus?.uncommitedFiles, ["a", "b"]);
 });

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
-import { dueAt } from "../../../src/domain/timeouts.ts";
-import { Reckoning } from "../../../src/main/lifecycle/elapsed.ts";
+import { dueOf, Reckoning } from "../../../src/main/lifecycle/elapsed.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { workspaceResult } from "../../support/results.ts";
@@ -16,9 +15,19 @@ function record(changes: Partial<WorkspaceFacts>, activeAt?: number): WorkspaceR
   return { ...newRecord(workspaceResult({ createdAt: start, ...changes }).result, 0), activeAt };
 }
 
+function ledSince(since: number, holdMs = 0): Reckoning {
+  const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs });
+  reckoning.begin(since);
+  return reckoning;
+}
+
+function dueBy(reckoning: Reckoning, of: WorkspaceRecord): number {
+  return dueOf(reckoning.of(of), timeouts) ?? 0;
+}
+
 test("activity before our time counts as late as it may have been, but not later than our beginning", () => {
   const since = start + 100 * minute;
-  const reckoning = new Reckoning(since, 5 * minute);
+  const reckoning = ledSince(since);
   assert.equal(reckoning.of(record({ lastActivity: since - 60 * minute })).lastActivity, since - 55 * minute);
   assert.equal(reckoning.of(record({ lastActivity: since - minute })).lastActivity, since);
   assert.equal(reckoning.of(record({})).lastActivity, since);
@@ -27,26 +36,23 @@ test("activity before our time counts as late as it may have been, but not later
 });
 
 test("of a workspace that began under us, what we know is all there is", () => {
-  const reckoning = new Reckoning(start - minute, 5 * minute);
+  const reckoning = ledSince(start - minute);
   assert.equal(reckoning.of(record({})).lastActivity, undefined);
   assert.equal(reckoning.of(record({ lastActivity: start + minute })).lastActivity, start + minute);
 });
 
 test("a backup that nobody could make while nobody led has its whole time from our beginning", () => {
   const since = start + 100 * minute;
-  const reckoning = new Reckoning(since, 5 * minute);
+  const reckoning = ledSince(since);
   assert.equal(reckoning.of(record({ deletedAt: since - 90 * minute })).facts.deletedAt, since);
   assert.equal(reckoning.of(record({ deletedAt: since + minute })).facts.deletedAt, since + minute);
   assert.equal(reckoning.of(record({ deletedAt: since - 90 * minute, backupComplete: true })).facts.deletedAt, since - 90 * minute);
 });
 
 test("after the clock has jumped ahead each workspace has as much time left as before; what begins then is not touched", () => {
-  const reckoning = new Reckoning(start - minute, 5 * minute);
+  const reckoning = ledSince(start - minute);
   const one = record({ lastActivity: start + 10 * minute });
-  const due = (of: WorkspaceRecord): number => {
-    const { facts, lastActivity } = reckoning.of(of);
-    return dueAt(facts, lastActivity, timeouts) ?? 0;
-  };
+  const due = (of: WorkspaceRecord): number => dueBy(reckoning, of);
   const before = due(one);
   const [jump, now] = [48 * 60 * minute, start + 20 * minute + 48 * 60 * minute];
   reckoning.jumped(now, jump);
@@ -55,4 +61,34 @@ test("after the clock has jumped ahead each workspace has as much time left as b
   assert.equal(due(later), now + 32 * minute);
   reckoning.jumped(now + minute, -jump);
   assert.equal(due(later), now + 32 * minute, "one that jumps back takes nobody's time");
+});
+
+test("whoever was away waits for heartbeats before it stops a workspace for not being used; its lifetime is over when it is over", () => {
+  const since = start + 36 * minute;
+  const reckoning = ledSince(since, 3 * minute);
+  const used = record({ everActive: true, lastActivity: start });
+  assert.equal(dueBy(reckoning, used), since + 3 * minute);
+  assert.equal(dueBy(reckoning, record({ everActive: true, lastActivity: start, closed: true })), since + 3 * minute);
+  assert.equal(dueBy(reckoning, record({ createdAt: since - 2160 * minute + 1000, everActive: true, lastActivity: start })), since + 1000, "maximum lifetime");
+  assert.equal(dueBy(reckoning, record({ everActive: true, lastActivity: start + 20 * minute })), start + 55 * minute, "nothing is added to a time that is longer");
+  const ours = { createdAt: Math.floor(since / 1000) * 1000, everActive: true, closed: true };
+  assert.equal(dueBy(reckoning, record({ ...ours, lastActivity: since })), since + 2 * minute, "of one that began under us everything was told");
+  reckoning.returned(since + 90 * minute);
+  assert.equal(dueBy(reckoning, used), since + 93 * minute, "the process was stopped");
+  reckoning.jumped(since + 10 * minute, -80 * minute);
+  assert.equal(dueBy(reckoning, used), since + 13 * minute, "a clock that is set back does not make it wait for longer");
+});
+
+test("one that was never used has its time for the first use, and as long as others, whichever is later, when another replica begins to lead", () => {
+  assert.equal(dueBy(ledSince(start + 10 * minute), record({})), start + 60 * minute);
+  assert.equal(dueBy(ledSince(start + 50 * minute), record({})), start + 80 * minute);
+  assert.equal(dueBy(ledSince(start + 10 * minute), record({ everActive: true })), start + 40 * minute, "used, but when was not written");
+});
+
+test("a jump of the clock that ends a term counts in the next one", () => {
+  const reckoning = ledSince(start - minute);
+  const jumped = start + 20 * minute + 48 * 60 * minute;
+  reckoning.jumped(jumped, 48 * 60 * minute);
+  reckoning.begin(jumped + 1000);
+  assert.equal(dueBy(reckoning, record({ everActive: true, lastActivity: start + 10 * minute })), jumped + 25 * minute);
 });

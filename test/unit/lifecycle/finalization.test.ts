@@ -1,43 +1,59 @@
 /** The end of contents, step by step. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RemoteError } from "../../../src/domain/errors.ts";
+import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { Finalization } from "../../../src/main/lifecycle/finalization.ts";
+import { Finalization, finalizationLimits } from "../../../src/main/lifecycle/finalization.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { workspaceResult } from "../../support/results.ts";
+import { until } from "../../support/until.ts";
 import { deletedPod, type RawPod } from "../workers/pods.ts";
 
 const limitMs = 600_000;
+const [begun, ended] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus"] as const;
 
 interface Options {
   readonly pod?: (pod: RawPod) => void;
   readonly facts?: Partial<WorkspaceFacts>;
   /** What the node daemon answers, by method, the last answer again and again; numbers are codes. */
   readonly snapshot?: (number | string)[];
-  readonly dispose?: (number | "ok")[];
+  readonly dispose?: (number | "ok" | "not reached")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
-  /** What happens to the answer to the writing of the end: the watch is faster, or it is lost, and the attempt after that meets a conflict. */
-  readonly lastAnswer?: "late" | "lost";
+  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides. */
+  readonly seenFirst?: "answered" | "lost";
+  /** Requests of the API server that fail, by what they are for, each so many times. */
+  readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
+  /** The pod has no room for so much in its annotation of the end. */
+  readonly room?: number;
 }
 
-function setup({ pod: edit = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, lastAnswer }: Options = {}) {
+interface Illness {
+  times: number;
+  readonly status: number;
+}
+
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, room = Infinity }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
-  const pod = deletedPod(edit);
+  const pod = deletedPod(change);
   let version = 7;
   const next = <T>(list: T[]): T | undefined => (list.length > 1 ? list.shift() : list[0]);
   const answer = (name: string, value: number | string | undefined): string => {
     did.push(name);
     if (typeof value === "number") throw new RemoteError(value, `${name} said ${value}`);
+    if (value === "not reached") throw new WsmanError("UNAVAILABLE", "cannot connect to workspace daemon");
     return value ?? "";
+  };
+  const fail = (illness: Illness | undefined): void => {
+    if (illness === undefined || illness.times-- <= 0) return;
+    throw new KubeError(`API server answered ${illness.status}`, { status: illness.status, reason: "" });
   };
   const bytes = (): Uint8Array => Buffer.from(JSON.stringify(pod));
   const apply = (annotations: Readonly<Record<string, string | null>>, resourceVersion?: string): Uint8Array => {
@@ -49,19 +65,29 @@ function setup({ pod: edit = () => {}, facts = {}, snapshot = ["url"], dispose =
   };
   const metrics: string[] = [];
   const ending = new AbortController();
-  const overtaken = new AbortController();
-  const change = (annotations: Readonly<Record<string, string | null>>, signal: AbortSignal, resourceVersion?: string): Uint8Array => {
-    const answer = apply(annotations, resourceVersion);
-    if (!("gitpod.io/disposalStatus" in annotations)) return answer;
-    if (lastAnswer !== undefined) overtaken.abort();
-    if (signal.aborted) throw new KubeError("cancelled", { status: 0, reason: "Aborted" });
-    if (lastAnswer === "lost") throw new KubeError("conflict", { status: 409, reason: "Conflict" });
-    return answer;
-  };
+  const overtaking = new AbortController();
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
     objects: { get: async () => bytes() },
-    writer: { change: async (_record, annotations, { signal }, options) => change(annotations, signal, options?.resourceVersion), annotate: async (_record, annotations) => void apply(annotations), deleteClaim: async () => void did.push("delete claim") },
+    writer: {
+      change: async (_record, annotations, { signal }, change) => {
+        if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
+        const answer = apply(annotations, change?.resourceVersion);
+        if (seenFirst === undefined || !(ended in annotations)) return answer;
+        record.facts = { ...record.facts, backupComplete: true };
+        overtaking.abort();
+        if (seenFirst === "lost" || signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: signal.aborted ? "Aborted" : "ECONNRESET", retryable: !signal.aborted });
+        return answer;
+      },
+      annotate: async (_record, annotations) => {
+        fail(ill.note);
+        apply(annotations);
+      },
+      deleteClaim: async () => {
+        did.push("delete claim");
+        fail(ill.deleteClaim);
+      },
+    },
     nodes: {
       isThere: () => !nodeGone,
       takeSnapshot: async () => answer("TakeSnapshot", next(snapshot)),
@@ -73,6 +99,7 @@ function setup({ pod: edit = () => {}, facts = {}, snapshot = ["url"], dispose =
     volumeSnapshots: {
       take: (name, claim, _class, { signal }) => new Promise((resolve, reject) => {
         did.push(`volume snapshot ${name} of ${claim}`);
+        fail(ill.take);
         if (volume === "ready") resolve({ name, handle: "handle" });
         else signal.addEventListener("abort", () => reject(new Error("it did not become ready")));
       }),
@@ -80,18 +107,18 @@ function setup({ pod: edit = () => {}, facts = {}, snapshot = ["url"], dispose =
     metrics: { finalized: () => metrics.push("finalized"), backup: (_of, succeeded) => metrics.push(`backup ${succeeded}`), volumeSnapshot: () => metrics.push("volume") },
   });
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
-  const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, AbortSignal.any([ending.signal, overtaken.signal]));
+  const term = { signal: ending.signal, goesOn: () => !ending.signal.aborted };
+  const [permit, last] = [new Permit(term, 0, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, 0, ending.signal)];
   const run = async (resume = false): Promise<void> => {
-    await passing(clock, finalization.finalize(record, resume, permit));
+    await passing(clock, finalization.finalize(record, resume, permit, last));
   };
   const outcome = (): JsonObject => {
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, metrics, ending, run, outcome };
+  return { clock, did, pod, metrics, ending, finalization, record, permit, last, run, outcome };
 }
 
-const [begun, ended] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus"];
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
 const withClaim = (pod: RawPod): void => void (pod.metadata.labels["gitpod.io/pvcFeature"] = "true");
 
@@ -138,6 +165,16 @@ test("what passes is tried again; content that is not there any more after that 
   assert.deepEqual(lost.outcome(), { backupComplete: true, backupFailure: "Dispose backup said 5" });
 });
 
+test("content that a daemon does not know of is lost, where no daemon had learned of its end before", async () => {
+  const { run, did, outcome } = setup({ dispose: ["not reached", "not reached", 5] });
+  await run();
+  assert.equal(did.filter((step) => step === "Dispose backup").length, 3);
+  assert.deepEqual(outcome(), { backupComplete: true, backupFailure: "Dispose backup said 5" });
+  const reached = setup({ dispose: ["not reached", 14, "not reached", 5] });
+  await reached.run();
+  assert.deepEqual(reached.outcome(), { backupComplete: true });
+});
+
 test("what the node daemon can not save is a failed backup", async () => {
   for (const code of [15, 9, 13]) {
     const { run, did, outcome, metrics } = setup({ dispose: [code] });
@@ -159,7 +196,7 @@ test("a node that is gone, and a daemon that is never done, are told as such bef
 });
 
 test("nothing is done once the end is written down, and it is not written over what somebody else wrote meanwhile", async () => {
-  const done = setup({ pod: (pod) => void (pod.metadata.annotations[ended ?? ""] = '{"backupComplete":true}') });
+  const done = setup({ pod: (pod) => void (pod.metadata.annotations[ended] = '{"backupComplete":true}') });
   await done.run(true);
   assert.deepEqual(done.did, [begun]);
   const { run, pod, did, metrics } = setup({ dispose: [14, "ok"] });
@@ -168,9 +205,18 @@ test("nothing is done once the end is written down, and it is not written over w
   pod.metadata.annotations["gitpod.io/disposalStatus"] = '{"backupComplete":true,"backupFailure":"given up"}';
   pod.metadata["resourceVersion"] = "99";
   await work;
-  assert.ok(!did.includes(ended ?? ""));
+  assert.ok(!did.includes(ended));
   assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
   assert.deepEqual(metrics, []);
+});
+
+test("an end that is seen before its write is answered, or whose answer is lost, is ours and is told", async () => {
+  for (const seenFirst of ["answered", "lost"] as const) {
+    const { run, did, metrics } = setup({ seenFirst });
+    await run();
+    assert.deepEqual(did, [begun, "Dispose backup", ended]);
+    assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
+  }
 });
 
 test("other changes of the pod do not keep the end from being written", async () => {
@@ -195,17 +241,51 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   const unused = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod/never-ready"] = "true"; } });
   await unused.run();
   assert.deepEqual(unused.did, [begun, "delete claim", "Dispose", ended]);
-  const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one"}'; } });
+  const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);
 });
 
-test("a backup is counted as well where the watch tells of its end before the answer comes, or the answer is lost", async () => {
-  for (const lastAnswer of ["late", "lost"] as const) {
-    const { run, metrics } = setup({ lastAnswer });
+test("an API server that is ill for a while costs no claim's backup", async () => {
+  const { run, did, outcome, pod } = setup({ pod: withClaim, ill: { take: { times: 3, status: 500 }, note: { times: 3, status: 503 }, deleteClaim: { times: 3, status: 0 } } });
+  await run();
+  assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
+  assert.equal(pod.metadata.annotations["gitpod.io/volumeSnapshotName"], '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}');
+  assert.equal(did.filter((step) => step === "delete claim").length, 4);
+});
+
+test("an API server that is ill until the time is over, or refuses the snapshot, fails the backup with its words, and the claim stays", async () => {
+  for (const status of [500, 403]) {
+    const { run, did, outcome, clock } = setup({ pod: withClaim, ill: { take: { times: Infinity, status } }, dispose: ["ok"] });
+    const began = clock.now();
     await run();
-    assert.deepEqual(metrics, ["backup true", "finalized"], lastAnswer);
+    assert.equal(outcome()["backupComplete"], true);
+    assert.match(textAt(outcome(), "backupFailure"), new RegExp(`^API server answered ${status}`));
+    assert.ok(!did.includes("delete claim"));
+    assert.equal(clock.now() - began > limitMs / 2, status === 500, "a refusal is final");
   }
+});
+
+test("a claim that can not be deleted is no failed backup", async () => {
+  const { run, did, outcome } = setup({ pod: withClaim, ill: { deleteClaim: { times: Infinity, status: 403 } } });
+  await run();
+  assert.deepEqual(did.slice(-3), ["delete claim", "Dispose", ended]);
+  assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
+});
+
+test("where the pod has no room for the Git status, the end is written without it", async () => {
+  const { run, outcome, metrics } = setup({ room: 30 });
+  await run();
+  assert.deepEqual(outcome(), { backupComplete: true });
+  assert.deepEqual(metrics, ["backup true", "finalized"]);
+});
+
+test("workspaces on no node do not wait for each other", async () => {
+  const { clock, finalization, record, permit, last, did, ending } = setup({ facts: { nodeName: "" }, dispose: [14] });
+  const hanging = Array.from({ length: finalizationLimits.perNode + 1 }, (_, i) => finalization.finalize({ ...record, uid: `uid-${i}` }, false, permit, last).catch(() => {}));
+  await until("all have begun", () => did.filter((step) => step === begun).length === hanging.length);
+  ending.abort();
+  await passing(clock, Promise.all(hanging));
 });
 
 test("whoever is overtaken writes no end", async () => {
@@ -214,5 +294,5 @@ test("whoever is overtaken writes no end", async () => {
   await new Promise(setImmediate);
   ending.abort();
   await assert.rejects(work);
-  assert.ok(!did.includes(ended ?? ""));
+  assert.ok(!did.includes(ended));
 });

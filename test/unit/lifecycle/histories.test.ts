@@ -156,3 +156,25 @@ test("a node daemon that never answers again: the workspace ends when its time i
   assert.match(world.failures.at(-1) ?? "", /^last backup failed: /);
   assert.equal(world.jobs, 0);
 });
+
+test("after an outage whoever uses a workspace has time to say so; an idle one ends a little later", async () => {
+  for (const used of [true, false]) {
+    const world = await runningWorld();
+    for (const key of ["gitpod.io/lastActivity", "gitpod/firstUserActivity"]) world.annotate(key, timestamp(world.clock.now()));
+    world.halt();
+    await world.pass(50 * 60_000);
+    world.boot();
+    await world.pass(2 * 60_000);
+    assert.equal(world.phases.at(-1), RUNNING);
+    if (used) world.annotate("gitpod.io/lastActivity", timestamp(world.clock.now()));
+    await world.pass(10 * 60_000);
+    assert.equal(world.pod?.metadata.annotations["gitpod/timedout"] === undefined, used);
+    await finish(world);
+  }
+});
+
+test("nothing is kept of the work on a workspace that runs, and its changes cost nothing", async () => {
+  const world = await runningWorld();
+  for (let i = 0; i < 3; i++) await step(world, "touch");
+  assert.equal(world.jobs, 0);
+});

@@ -16,6 +16,8 @@ const settle = async (): Promise<void> => {
 interface Doing {
   readonly what: string;
   readonly permit: Permit;
+  /** For its last write. */
+  readonly last: Permit;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -24,9 +26,9 @@ function setup() {
   const doing: Doing[] = [];
   const failed: string[] = [];
   const term = { leads: true, ending: new AbortController() };
-  const act = async (what: string, permit: Permit): Promise<void> => {
+  const act = async (what: string, permit: Permit, last = permit): Promise<void> => {
     const done = Promise.withResolvers<void>();
-    doing.push({ what, permit, done });
+    doing.push({ what, permit, last, done });
     return done.promise;
   };
   const record = recordOf("u", { phase: CREATING, everReady: false });
@@ -38,7 +40,7 @@ function setup() {
       },
     },
     content: { initialize: (_record, permit) => act("initialize", permit), waitForReady: (_record, permit) => act("wait", permit) },
-    finalization: { finalize: (_record, _resume, permit) => act("finalize", permit) },
+    finalization: { finalize: (_record, _resume, permit, last) => act("finalize", permit, last) },
     recreation: { recreate: (_record, permit) => act("recreate", permit) },
     term: { signal: term.ending.signal, goesOn: () => term.leads }, since: 0, clock, random: () => 1, onFailed: (_record, what) => failed.push(what),
   });
@@ -88,6 +90,16 @@ test("what takes long runs beside, once, and is cancelled when it is overtaken",
   assert.equal(doing[2]?.permit.signal.aborted, true);
 });
 
+test("the end of a content cancels what is done for it, but not the write that tells of it, until the pod is gone", async () => {
+  const { change, record, doing, job } = setup();
+  await change([finalize], { phase: STOPPING, deletedAt: 1 });
+  record.stopped = true;
+  await change([], { backupComplete: true });
+  assert.deepEqual([doing[0]?.permit.signal.aborted, doing[0]?.last.signal.aborted], [true, false]);
+  job.end();
+  assert.equal(doing[0]?.last.signal.aborted, true);
+});
+
 test("what fails is tried again after a while, and at once if something else is to be done", async () => {
   const { change, clock, end, whats, failed } = setup();
   await change([add]);
@@ -114,11 +126,60 @@ test("a long task that fails is begun again after a while", async () => {
   assert.deepEqual(whats(), ["finalize", "finalize"]);
 });
 
+test("a task that goes on failing is begun less and less often, until it succeeds", async () => {
+  const { change, clock, end, whats } = setup();
+  await change([finalize], { phase: STOPPING });
+  for (const [i, delay] of [1_000, 2_000, 4_000, 8_000].entries()) {
+    await end(i, new Error("no"));
+    clock.advance(delay - 1);
+    await settle();
+    assert.equal(whats().length, i + 1, `not before ${delay} ms`);
+    clock.advance(1);
+    await settle();
+    assert.equal(whats().length, i + 2);
+  }
+});
+
+test("what was done without an effect is done again after a while", async () => {
+  const { change, clock, end, whats } = setup();
+  await change([remove]);
+  await end(0);
+  clock.advance(29_000);
+  await settle();
+  assert.equal(whats().length, 1);
+  clock.advance(1_000);
+  await settle();
+  assert.deepEqual(whats(), ["removeAnnotation", "removeAnnotation"]);
+  await end(1);
+  await change([]);
+  clock.advance(100_000);
+  await settle();
+  assert.equal(whats().length, 2, "there is nothing more to be done");
+});
+
+test("nothing is looked at again after the end", async () => {
+  const { change, clock, end, job, whats } = setup();
+  await change([remove]);
+  await end(0);
+  job.end();
+  clock.advance(100_000);
+  await settle();
+  assert.equal(whats().length, 1);
+});
+
 test("after the end was told there is only the finalizer to be taken away", async () => {
   const { change, record, whats } = setup();
   record.stopped = true;
   await change([finalize], { phase: STOPPING });
   assert.deepEqual(whats(), ["removeFinalizer"]);
+});
+
+test("and a claim that was never used goes before it", async () => {
+  const { change, record, end, whats } = setup();
+  record.stopped = true;
+  await change([{ action: "setAnnotation", key: "a", value: "b" }, { action: "deletePvc" }, { action: "removeFinalizer" }], { phase: STOPPING });
+  await end(0);
+  assert.deepEqual(whats(), ["deletePvc", "removeFinalizer"]);
 });
 
 test("whoever does not lead does nothing, and what runs is told to end", async () => {

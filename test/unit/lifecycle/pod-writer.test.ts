@@ -1,7 +1,7 @@
 /** Writes of the controller: their answers take effect here, and a dry run deletes nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Wish } from "../../../src/main/kube/objects.ts";
+import { isMissing, type Wish } from "../../../src/main/kube/objects.ts";
 import { PodWriter } from "../../../src/main/lifecycle/pod-writer.ts";
 import { recordOf } from "../../support/results.ts";
 
@@ -13,6 +13,10 @@ function setup(dryRun: boolean, answer = '{"kind":"Pod","metadata":{}}') {
     dryRun,
     seen: async (pod) => void did.push(`seen ${Buffer.from(pod).toString()}`),
     objects: {
+      get: async (path) => {
+        did.push(path);
+        return Buffer.from(answer);
+      },
       annotate: async (patch) => {
         did.push(patch);
         return Buffer.from("{}");
@@ -43,4 +47,12 @@ test("a dry run changes annotations, and deletes neither pods nor claims", async
   assert.deepEqual(did, []);
   await writer.annotate(recordOf("u"), { a: "1" }, wish);
   assert.equal(did.length, 2);
+});
+
+test("a look at a pod takes effect here, and only at the pod that is meant", async () => {
+  const { did, writer } = setup(false, '{"kind":"Pod","metadata":{"uid":"u"}}');
+  await writer.look(recordOf("u"), wish);
+  assert.deepEqual(did, ["pods/ws-ws1", 'seen {"kind":"Pod","metadata":{"uid":"u"}}']);
+  await assert.rejects(writer.look(recordOf("other"), wish), isMissing);
+  assert.equal(did.length, 3);
 });

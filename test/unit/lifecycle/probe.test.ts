@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../src/domain/clock.ts";
-import { ReadyProbe } from "../../../src/main/lifecycle/probe.ts";
+import { probeLimits, ReadyProbe } from "../../../src/main/lifecycle/probe.ts";
 import { createAuthority } from "../../support/certs.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { until } from "../../support/until.ts";
@@ -38,7 +38,7 @@ test("a workspace is ready when it answers with 200, and neither before nor else
     const status = [503, 302, 200][Math.min(asked.length, 3) - 1] ?? 200;
     response.writeHead(status, { location: "/elsewhere" }).end("x");
   }, await authority.issue("another.example", { usage: "server" }));
-  await probe(t).ready(`${url}/some/path`, never);
+  await probe(t).ready(`${url}/some/path`, "node", never);
   assert.deepEqual(asked, Array.from({ length: 3 }, () => "/_supervisor/v1/status/ide"));
 });
 
@@ -46,11 +46,22 @@ test("one that does not answer is asked again after the time for a try, and give
   const asked: number[] = [];
   const url = await serve(t, () => void asked.push(1));
   const stopping = new AbortController();
-  const waiting = probe(t, { timeoutMs: 50 }).ready(url, stopping.signal);
+  const waiting = probe(t, { timeoutMs: 50 }).ready(url, "node", stopping.signal);
   const failed = assert.rejects(waiting);
   await until("it is asked again", () => asked.length >= 2);
   stopping.abort();
   await failed;
+});
+
+test("a node whose workspaces do not answer keeps nobody else's from being asked", { timeout: 20_000 }, async (t) => {
+  const silent = await serve(t, () => {});
+  const good = await serve(t, (_request, response) => response.end());
+  const stopping = new AbortController();
+  const asking = probe(t, { timeoutMs: 600_000 });
+  const waiting = Array.from({ length: 2 * probeLimits.total }, (_, i) => asking.ready(`${silent}/${i}`, "hangs", stopping.signal).catch(() => {}));
+  await asking.ready(good, "works", never);
+  stopping.abort();
+  await Promise.all(waiting);
 });
 
 test("after half an hour it counts as never going to be ready; where probes are off it is not asked at all", async (t) => {
@@ -58,6 +69,6 @@ test("after half an hour it counts as never going to be ready; where probes are 
   const nobody = probe(t, { clock });
   const passing = setInterval(() => clock.advance(60_000), 1);
   t.after(() => clearInterval(passing));
-  await assert.rejects(nobody.ready("http://127.0.0.1:1", never), /did not answer within 30 minutes/);
-  await probe(t, { disabled: true }).ready("http://127.0.0.1:1", never);
+  await assert.rejects(nobody.ready("http://127.0.0.1:1", "node", never), /did not answer within 30 minutes/);
+  await probe(t, { disabled: true }).ready("http://127.0.0.1:1", "node", never);
 });

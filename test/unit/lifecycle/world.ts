@@ -145,9 +145,9 @@ export class World {
     const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", reread: async () => {} });
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, dryRun: false });
-    const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
+    const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms), onPause: (ms) => controller.paused(ms) });
     const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
-    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
+    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, holdMs: 3 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
     return { store, controller, deadlines, ending };
   }
 
@@ -163,8 +163,8 @@ export class World {
     return {
       get: (_path, wish) => request(wish, () => this.#bytes()),
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
-      remove: (path, uid, grace, wish) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace) : undefined)),
-      release: (_name, _uid, wish) => request(wish, () => this.#release()),
+      remove: (path, uid, grace, wish, { resourceVersion } = {}) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, resourceVersion) : undefined)),
+      release: (_name, uid, wish, { resourceVersion } = {}) => request(wish, () => this.#release(uid, resourceVersion)),
       create: (_path, object, wish) => request(wish, () => this.#created(object)),
     };
   }
@@ -172,7 +172,7 @@ export class World {
   #patched({ uid, resourceVersion, annotations, finalizers }: AnnotationPatch): Uint8Array {
     const pod = this.pod;
     if (pod?.metadata["uid"] !== uid || !pod) throw new KubeError("gone", { status: 404, reason: "NotFound" });
-    if (resourceVersion !== undefined && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
+    checkVersion(pod, resourceVersion);
     const before = JSON.stringify(pod);
     for (const [key, value] of Object.entries(annotations)) this.#annotated(pod, key, value);
     if (finalizers?.remove !== undefined) this.#finalized(pod, finalizers.remove);
@@ -195,9 +195,10 @@ export class World {
     pod.metadata["finalizers"] = finalizersOf(pod).filter((each) => each !== which);
   }
 
-  #deleted(uid: string, grace: number): Uint8Array | undefined {
+  #deleted(uid: string, grace: number, version: string | undefined): Uint8Array | undefined {
     const { pod } = this;
     if (!pod || pod.metadata["uid"] !== uid) return undefined;
+    checkVersion(pod, version);
     const { annotations } = pod.metadata;
     const asked = ["gitpod.io/stoppedByRequest", "gitpod/timedout", "gitpod/explicitFail", "gitpod/failedBeforeStopping"].some((key) => key in annotations);
     if (!asked && !["Failed", "Succeeded"].includes(String(pod.status["phase"])) && pod.metadata["deletionTimestamp"] === undefined) this.wrongs.push("a pod was deleted for no reason");
@@ -217,10 +218,17 @@ export class World {
     this.#touch();
   }
 
-  #release(): void {
-    if (!this.pod) throw new KubeError("gone", { status: 404, reason: "NotFound" });
-    this.pod.metadata["finalizers"] = [];
-    this.#touch();
+  #release(uid: string, version: string | undefined): Uint8Array | undefined {
+    const { pod } = this;
+    if (!pod || pod.metadata["uid"] !== uid) return undefined;
+    checkVersion(pod, version);
+    if (finalizersOf(pod).length > 0) {
+      pod.metadata["finalizers"] = [];
+      this.#touch();
+    }
+    const bytes = this.#bytes();
+    this.reap();
+    return bytes;
   }
 
   #created(object: object): Uint8Array {
@@ -304,6 +312,10 @@ export class World {
     const { results, bytes: out } = processBatch({ buffer, lines: [{ source: removed ? "watch" : "object", start: 0, length: line.length, events: undefined }] }, config);
     for (const result of results) this.#life?.store.apply(result, out, "watch");
   }
+}
+
+function checkVersion(pod: RawPod, version: string | undefined): void {
+  if (version !== undefined && version !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
 }
 
 function finalizersOf(pod: RawPod): readonly string[] {

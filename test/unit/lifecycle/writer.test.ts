@@ -1,9 +1,11 @@
-/** Writes of annotations: what has taken effect here before they are answered. */
+/** Writes of annotations: what has taken effect here before they are answered, and whose pod is meant where one is made anew. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Priority } from "../../../src/main/kube/budget.ts";
+import { anotherPod } from "../../../src/main/kube/objects.ts";
 import { WorkspaceWriter } from "../../../src/main/lifecycle/writer.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
 
 /** Has the daemon write with a priority; gives the pods whose status was derived before that was answered. */
@@ -31,4 +33,38 @@ test("what a user's call writes is seen by its reader", async () => {
 test("what no one waits for is left to the watch, and costs no second look at the pod", async () => {
   assert.deepEqual(await submittedBy("housekeeping"), []);
   assert.deepEqual(await submittedBy("finalization"), []);
+});
+
+/** Writes to a workspace whose pod is gone. @param later what takes its place, within so long (ms). */
+function writeTo(record: WorkspaceRecord, later?: { readonly record: WorkspaceRecord; readonly afterMs: number }): Promise<readonly string[]> {
+  const clock = new FakeClock();
+  const from = clock.monotonic();
+  const written: string[] = [];
+  const writer = new WorkspaceWriter({
+    objects: {
+      get: () => Promise.reject(new Error("nothing is to be read")),
+      annotate: ({ podName, uid }) => {
+        written.push(uid);
+        return uid === record.uid ? Promise.reject(anotherPod(podName)) : Promise.resolve(Buffer.from(podName));
+      },
+    },
+    registry: { byId: () => (later && clock.monotonic() - from >= later.afterMs ? later.record : record) },
+    submit: () => Promise.resolve(),
+    clock, random: () => 0,
+  });
+  return passing(clock, writer.annotate(record, { a: "b" }, "stop workspace a", new AbortController().signal).then(() => written));
+}
+
+test("what is written while a refused pod is made anew is written on the next one; if there is none soon, that is not told as the workspace's end", async () => {
+  const refused = Object.assign(recordOf("old"), { actions: [{ action: "recreatePod" }] as const });
+  const vacant = Object.assign(recordOf("old"), { vacant: true });
+  for (const old of [refused, vacant]) {
+    assert.deepEqual(await writeTo(old, { record: recordOf("next"), afterMs: 2_000 }), ["old", "next"]);
+    await assert.rejects(writeTo(old), { code: "UNAVAILABLE" });
+    await assert.rejects(writeTo(old, { record: Object.assign(recordOf("old"), { stopped: true }), afterMs: 2_000 }), { code: "NOT_FOUND" });
+  }
+});
+
+test("a workspace whose pod is gone for good is not there", async () => {
+  await assert.rejects(writeTo(recordOf("old")), { code: "NOT_FOUND" });
 });

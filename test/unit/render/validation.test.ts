@@ -72,9 +72,14 @@ test("what no pod can hold is refused, with the largest part of it", () => {
   const kib = 1024;
   const env = (count: number, size: number): object => ({ envvars: Array.from({ length: count }, (_, i) => ({ name: `VARIABLE_${i}`, value: "x".repeat(size) })) });
   assert.deepEqual(problems({}, env(8000, 10)), []);
-  assert.deepEqual(problems({}, env(2, 300 * kib)), []);
+  assert.deepEqual(problems({}, env(8, 120 * kib)), []);
   assert.match(problems({}, env(11_000, 1)).join(), /^envvars: take \d+ bytes on the pod, and may take 1048576$/);
   assert.match(problems({}, env(4, 300 * kib)).join(), /^envvars: take /);
+  // NAME=VALUE and a NUL.
+  const longest = 128 * kib - "VARIABLE_0".length - 2;
+  assert.deepEqual(problems({}, env(1, longest)), []);
+  assert.deepEqual(problems({}, env(1, longest + 1)), ['envvars: "VARIABLE_0" takes 131073 bytes, and one variable may take 131072']);
+  assert.deepEqual(fields({}, { envvars: [{ name: "A", secret: { secretName: "s", key: "k" } }] }), []);
   assert.deepEqual(fields({}, { envvars: [{ name: "GITPOD_DROPPED", value: "x".repeat(2000 * kib) }] }), []);
   const large = "x".repeat(150 * kib);
   const sixth = "x".repeat(30 * kib);
@@ -83,6 +88,16 @@ test("what no pod can hold is refused, with the largest part of it", () => {
   assert.deepEqual(fields({}, { sshPublicKeys: [large] }), ["ssh_public_keys"]);
   assert.deepEqual(fields({ metadata: { owner: "o", metaId: "m", annotations: { a: large } } }, { sshPublicKeys: [sixth], initializer: { git: { cloneTaget: sixth } } }), ["annotations"]);
   assert.deepEqual(fields({ metadata: { owner: "o", metaId: "m", annotations: { a: sixth } } }, { sshPublicKeys: [sixth], initializer: { git: { cloneTaget: sixth } } }), []);
+});
+
+test("the places of repositories become one variable, and are counted with the others", () => {
+  const prebuild = (count: number): object => ({ initializer: { prebuild: { git: Array.from({ length: count }, () => ({})) } } });
+  const most = Math.floor((128 * 1024 - "GITPOD_REPO_ROOTS=".length) / "/workspace,".length);
+  assert.deepEqual(problems({}, prebuild(most)), []);
+  assert.match(problems({}, prebuild(most + 1)).join(), /^initializer: has checkout locations that take 1310\d+ bytes as a variable, and may take 131072$/);
+  const envvars = Array.from({ length: 8 }, (_, i) => ({ name: `V${i}`, value: "x".repeat(130_000) }));
+  assert.deepEqual([fields({}, { envvars }), fields({}, { envvars, ...prebuild(2_000) })], [[], ["envvars"]]);
+  assert.ok(fields({}, prebuild(400_000)).includes("initializer"));
 });
 
 test("texts that no one means, and such as no environment can hold, are refused", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
 import type { RateLimit } from "../../../src/main/config/types.ts";
-import { RateLimiter } from "../../../src/main/rpc/rate-limits.ts";
+import { keyReader, RateLimiter } from "../../../src/main/rpc/rate-limits.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const never = { signal: new AbortController().signal };
@@ -49,6 +49,17 @@ test("each value of the key has a bucket, as long as it is remembered; what has 
   void nested.limiter.admit(start("a"), never);
   void nested.limiter.admit(start("b"), never);
   assert.throws(() => void nested.limiter.admit(start("a"), never), { code: "RESOURCE_EXHAUSTED" });
+});
+
+test("a key takes little memory however long it is, and a request that is too large for its call is not read for it", () => {
+  const read = keyReader("GetWorkspaces", "must_match.owner");
+  const filter = (owner: string): Buffer => Buffer.from(wsman.GetWorkspacesRequest.encode({ mustMatch: { owner } }).finish());
+  const [shortest, longest, ...others] = ["x".repeat(256), "x".repeat(500_000), "x".repeat(257), `${"x".repeat(256)}y`].map((owner) => read(filter(owner)));
+  assert.equal(shortest, "x".repeat(256));
+  assert.match(longest ?? "", /^[\w+/]{43}=$/);
+  assert.equal(new Set([shortest, longest, ...others]).size, 4);
+  assert.equal(read(filter("x".repeat(600_000))), "");
+  assert.deepEqual([keyReader("MarkActive", "id")(active("x".repeat(65_000))).length, keyReader("MarkActive", "id")(active("x".repeat(66_000)))], [44, ""]);
 });
 
 test("where calls may wait they go in their order, and one that gives up leaves its place", async () => {

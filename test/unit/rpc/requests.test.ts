@@ -53,7 +53,16 @@ test("bytes that are no message are told as such", () => {
 
 test("a request beyond its bound is not decoded", () => {
   const never = { decode: (): never => assert.fail("it was decoded") };
-  assert.throws(() => decodeRequest(never, "X", Buffer.alloc(16 * 1024 * 1024 + 1)), /the request takes 16777217 bytes, and may take 16777216/);
+  // Many small members, the last of which is not UTF-8.
+  const many = (size: number): Buffer => Buffer.concat([Buffer.alloc(size - 3, Buffer.of(0x12, 0)), Buffer.of(0x0a, 1, 0xff)]);
+  for (const [name, most] of [["MarkActiveRequest", 65_536], ["registryfacade.GetImageSpecRequest", 65_536], ["UpdateSSHKeyRequest", 524_288], ["GetWorkspacesRequest", 524_288], ["StartWorkspaceRequest", 1_572_864]] as const) {
+    for (const size of [most + 1, 16 * 1024 * 1024]) assert.throws(() => decodeRequest(never, name, many(size)), { code: "INVALID_ARGUMENT", message: `the request takes ${size} bytes, and may take ${most}` });
+  }
   assert.throws(() => decodeSubscribe(Buffer.alloc(512 * 1024 + 1)), /the request takes 524289 bytes, and may take 524288/);
-  assert.throws(() => decodeRequest(never, "X", Buffer.alloc(11), 10), /the request takes 11 bytes, and may take 10/);
+});
+
+test("one text among very many that is not UTF-8 is found", () => {
+  const keys = wsman.UpdateSSHKeyRequest.encode({ id: "a", keys: Array.from({ length: 250_000 }, () => "") }).finish();
+  const broken = Buffer.concat([keys, Buffer.of(0x12, 1, 0xff)]);
+  assert.throws(() => decodeRequest(wsman.UpdateSSHKeyRequest, "UpdateSSHKeyRequest", broken), /: keys\[250000\] is not UTF-8$/);
 });

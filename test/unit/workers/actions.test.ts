@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Action } from "../../../src/domain/actions.ts";
+import type { PodEvent } from "../../../src/domain/messages.ts";
 import { decide } from "../../../src/workers/actions.ts";
 import { readPod } from "../../../src/workers/pod.ts";
 import { deriveStatus } from "../../../src/workers/status.ts";
 import { config, deletedPod, pendingPod, runningPod, withState, type RawPod } from "./pods.ts";
 
-function actions(raw: RawPod): readonly Action[] {
+function actions(raw: RawPod, events: readonly PodEvent[] = []): readonly Action[] {
   const pod = readPod(raw);
-  return decide(pod, deriveStatus(pod, [], config));
+  return decide(pod, deriveStatus(pod, events, config));
 }
 
 function with_(...annotations: [string, string][]): (pod: RawPod) => void {
@@ -34,6 +35,14 @@ describe("before stopping", () => {
     const stop = { action: "deletePod", gracePeriodSeconds: 30 };
     assert.deepEqual(actions(runningPod(with_(["gitpod/explicitFail", "x"]))), [mark, stop]);
     assert.deepEqual(actions(runningPod(with_(["gitpod/explicitFail", "x"], ["gitpod/failedBeforeStopping", "true"]))), [stop]);
+  });
+  it("a failure that only Events tell is written down with the mark, and is not forgotten when the pod recovers before it is deleted", () => {
+    const events = [{ reason: "FailedMount", message: "no such volume", timeMs: 0 }] as const;
+    const stop = { action: "deletePod", gracePeriodSeconds: 30 } as const;
+    const marks = [{ action: "setAnnotation", key: "gitpod/failedBeforeStopping", value: "true" }, { action: "setAnnotation", key: "gitpod/explicitFail", value: "no such volume" }] as const;
+    assert.deepEqual(actions(pendingPod(), events), [...marks, stop]);
+    assert.deepEqual(actions(runningPod(with_(["gitpod/failedBeforeStopping", "true"], ["gitpod/explicitFail", "no such volume"])), events), [stop]);
+    assert.deepEqual(actions(runningPod(with_(["gitpod/failedBeforeStopping", "true"]))), [stop], "of a failure that others marked");
   });
   it("one that timed out is deleted, without being marked as failed", () => {
     assert.deepEqual(actions(runningPod(with_(["gitpod/timedout", "x"]))), [{ action: "deletePod", gracePeriodSeconds: 30 }]);
@@ -92,6 +101,13 @@ describe("stopping", () => {
     const claim = failedStart(["gitpod/explicitFail", "known"]);
     claim.metadata.labels["gitpod.io/pvcFeature"] = "true";
     assert.deepEqual(actions(claim), [{ action: "deletePvc" }, { action: "removeFinalizer" }]);
+  });
+  it("the claim of a workspace that was never ready goes with it, however it ended", () => {
+    const complete: [string, string] = ["gitpod.io/disposalStatus", '{"backupComplete":true}'];
+    const claimed = (finalizers: string[], ...more: [string, string][]): RawPod => deletedPod((p) => { with_(complete, ...more)(p); p.metadata.labels["gitpod.io/pvcFeature"] = "true"; p.metadata["finalizers"] = finalizers; });
+    assert.deepEqual(actions(claimed(["gitpod.io/finalizer"], neverReady)), [{ action: "deletePvc" }, { action: "removeFinalizer" }]);
+    assert.deepEqual(actions(claimed(["gitpod.io/finalizer"])), [{ action: "removeFinalizer" }], "there is work in it");
+    assert.deepEqual(actions(claimed([], neverReady)), [], "once");
   });
   it("a backup that timed out is given up, unless it is complete", () => {
     const text = "workspace timed out after backup (01h00m) took longer than 00h55m";

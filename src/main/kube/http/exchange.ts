@@ -44,6 +44,7 @@ export class Exchange implements ResponseBody {
   readonly #settleHead = Promise.withResolvers<ResponseHead>();
   readonly #settleBody = Promise.withResolvers<void>();
   readonly #onAbort = (): void => this.fail(abortedError());
+  readonly #headMs: number;
   #cancelTimer: () => void;
   #transport: Transport | undefined;
   #consume: BodyConsumer | undefined;
@@ -53,7 +54,7 @@ export class Exchange implements ResponseBody {
   #finished = false;
   #heardAt = 0;
 
-  /** The head must arrive within headMs. */
+  /** The head must arrive within headMs, and, where there is a queue for connections, within headMs after it was left. */
   constructor(clock: Clock, signal: AbortSignal, headMs: number) {
     this.#clock = clock;
     this.#signal = signal;
@@ -61,7 +62,8 @@ export class Exchange implements ResponseBody {
     // Both are told the failure; whoever looks at one of them only must not be ended by the other.
     this.head.catch(() => undefined);
     this.#settleBody.promise.catch(() => undefined);
-    this.#cancelTimer = clock.timer(headMs, () => this.fail(new KubeError(`API server did not answer within ${headMs} ms`, { status: 0, reason: "Timeout" })));
+    this.#headMs = headMs;
+    this.#cancelTimer = this.#limitHead();
     signal.addEventListener("abort", this.#onAbort, { once: true });
     if (signal.aborted) this.fail(abortedError());
   }
@@ -100,6 +102,13 @@ export class Exchange implements ResponseBody {
     if (this.#failure) transport.abort(this.#failure);
   }
 
+  /** The transport begins to send: until now it had no connection to do so. */
+  sent(): void {
+    if (this.#finished) return;
+    this.#cancelTimer();
+    this.#cancelTimer = this.#limitHead();
+  }
+
   /** Status line and headers came. The transport hands over nothing of the body before it is asked to resume. */
   begin(head: ResponseHead): void {
     if (this.#failure) return;
@@ -136,6 +145,10 @@ export class Exchange implements ResponseBody {
     this.#failure = error;
     this.#finish(error);
     this.#transport?.abort(error);
+  }
+
+  #limitHead(): () => void {
+    return this.#clock.timer(this.#headMs, () => this.fail(new KubeError(`API server did not answer within ${this.#headMs} ms`, { status: 0, reason: "Timeout" })));
   }
 
   #continue(): void {

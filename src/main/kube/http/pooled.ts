@@ -62,6 +62,7 @@ export class PooledTransport implements Dispatcher.DispatchHandler, Transport {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#exchange.failure) controller.abort(this.#exchange.failure);
+    else this.#exchange.sent();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {

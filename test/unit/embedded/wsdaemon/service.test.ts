@@ -140,6 +140,18 @@ test("a second disposal joins the first: there is one backup, and both get the s
   assert.equal(service.storage.urls().length, 1);
 });
 
+test("a disposal whose workspace is taken away meanwhile stores nothing and is told so, and so is the one that joined it", async () => {
+  const { clock, service, init, dispose } = daemon();
+  await init();
+  service.faults.add({ method: "DisposeWorkspace", delayMs: 5000, times: 1 });
+  const both = [dispose(true, true), dispose(true)].map(refusal);
+  service.contents.remove(id, false);
+  await init();
+  clock.advance(5000);
+  assert.deepEqual(await Promise.all(both), ["ABORTED: workspace ws-one was disposed of meanwhile", "UNAVAILABLE: another attempt to dispose of the workspace ended without success"]);
+  assert.deepEqual([service.storage.urls(), service.contents.get(id)?.state], [[], "ready"]);
+});
+
 test("faults strike the calls that they name, so many times; nothing is done then, unless the answer alone is lost", async () => {
   const { service, init, wait, dispose, backup } = daemon();
   service.faults.add({ node: "node-2", code: status.INTERNAL });

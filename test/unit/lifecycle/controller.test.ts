@@ -1,0 +1,72 @@
+/** The controller across terms: what it was told between them counts. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLog } from "../../../src/domain/log.ts";
+import { Controller } from "../../../src/main/lifecycle/controller.ts";
+import { recordOf } from "../../support/results.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { timeouts } from "./world.ts";
+
+const minute = 60_000;
+/** Another replica may have known of so much later activity, milliseconds. */
+const unwrittenMs = 30_000;
+const never = (): Promise<never> => Promise.reject(new Error("nothing is to be done here"));
+
+interface Setup {
+  readonly clock: FakeClock;
+  readonly controller: Controller;
+  /** When the workspace is due, Unix milliseconds. */
+  readonly dueAt: () => number | undefined;
+}
+
+/** One workspace, used until a moment ago. */
+function setup(): Setup {
+  const clock = new FakeClock();
+  const record = recordOf("a", { createdAt: clock.now(), everActive: true, lastActivity: clock.now() });
+  let due: number | undefined;
+  const controller = new Controller({
+    quick: { first: never }, content: { initialize: never, waitForReady: never }, finalization: { finalize: never }, recreation: { recreate: never },
+    registry: { records: () => new Map([["a", record]]).values(), byUid: () => record },
+    timeouts: {
+      registry: { byUid: () => record }, writer: { change: never }, objects: { get: never }, seen: never, due: { set: (_uid, at) => void (due = at) },
+      timeouts, note: () => {}, clock, log: silentLog,
+    },
+    persistIntervalMs: 0, holdMs: 3 * minute, clock, random: () => 0.5, log: silentLog,
+  });
+  return { clock, controller, dueAt: () => due };
+}
+
+function leading(controller: Controller): AbortController {
+  const term = new AbortController();
+  controller.lead({ signal: term.signal, goesOn: () => !term.signal.aborted });
+  return term;
+}
+
+test("a jump of the clock takes nobody's time, also if the term has ended by it", () => {
+  for (const endsFirst of [true, false]) {
+    const { clock, controller, dueAt } = setup();
+    const term = leading(controller);
+    clock.advance(10 * minute);
+    clock.setWall(clock.now() + 26 * 60 * minute);
+    if (endsFirst) term.abort();
+    controller.jumped(26 * 60 * minute);
+    term.abort();
+    assert.equal(dueAt(), undefined);
+    leading(controller);
+    assert.equal(dueAt(), clock.now() + 20 * minute + unwrittenMs);
+  }
+});
+
+test("after a pause, and when a term begins, a workspace that was used has the time of a few heartbeats at least", () => {
+  const { clock, controller, dueAt } = setup();
+  clock.advance(1_000);
+  const term = leading(controller);
+  assert.equal(dueAt(), clock.now() + 30 * minute);
+  clock.advance(40 * minute);
+  controller.paused(40 * minute);
+  assert.equal(dueAt(), clock.now() + 3 * minute);
+  clock.advance(10 * minute);
+  term.abort();
+  leading(controller);
+  assert.equal(dueAt(), clock.now() + 3 * minute);
+});
