@@ -75,11 +75,14 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     onJump: (byMs) => controller.jumped(byMs),
     onPause: (lateMs) => controller.paused(lateMs),
   });
-  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid) });
+  const gaveUp = ({ facts }: WorkspaceRecord): void => {
+    if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
+  };
+  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
     holdMs: reconnectMs + 2 * manager.heartbeatInterval,
-    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, clock, log },
+    timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, gaveUp, clock, log },
   });
   return {
     lead: (term) => controller.lead(term),

@@ -15,6 +15,8 @@ export interface QuickActionsOptions {
   readonly writer: Pick<PodWriter, "look" | "change" | "delete" | "deleteClaim">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
+  /** The end of a content was written down without a backup, for which there was no more time. */
+  readonly gaveUp: (record: WorkspaceRecord) => void;
 }
 
 /** Actions that are done in one go. */
@@ -69,6 +71,7 @@ export class QuickActions {
         ...(add && { finalizers: { add: finalizer } }),
         ...(once && { resourceVersion: record.resourceVersion }),
       });
+      if (once) this.#options.gaveUp(record);
     } catch (error) {
       // The watch brings what has changed, and with it what is to be done then.
       if (!once || !isConflict(error)) throw error;

@@ -29,7 +29,7 @@ function setup(): Setup {
     registry: { records: () => new Map([["a", record]]).values(), byUid: () => record },
     timeouts: {
       registry: { byUid: () => record }, writer: { change: never }, objects: { get: never }, seen: never, due: { set: (_uid, at) => void (due = at) },
-      timeouts, note: () => {}, clock, log: silentLog,
+      timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog,
     },
     persistIntervalMs: 0, holdMs: 3 * minute, clock, random: () => 0.5, log: silentLog,
   });

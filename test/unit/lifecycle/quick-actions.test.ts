@@ -21,11 +21,13 @@ function setup(status?: number, onLook: (record: WorkspaceRecord) => void = () =
     if (status !== undefined) throw new KubeError("no", { status, reason: "" });
     return new Uint8Array();
   };
+  const givenUp: string[] = [];
   const quick = new QuickActions({
     declareStopped: () => did.push("declared"),
+    gaveUp: ({ uid }) => givenUp.push(uid),
     writer: { look: async () => onLook(record), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
   });
-  return { did, record, first: async (...actions: Action[]) => quick.first(record, actions.filter(isQuick), permit) };
+  return { did, givenUp, record, first: async (...actions: Action[]) => quick.first(record, actions.filter(isQuick), permit) };
 }
 
 const set = (key: string, value: string): Action => ({ action: "setAnnotation", key, value });
@@ -64,6 +66,16 @@ test("of a pod whose version is not known nothing is written once before it was 
   late.record.resourceVersion = "0";
   await assert.rejects(late.first(mark), isConflict);
   assert.deepEqual([...decided.did, ...late.did], []);
+});
+
+test("a backup that is given up is told once that is written down", async () => {
+  const written = setup();
+  await written.first(set("a", "1"));
+  await written.first(set("gitpod.io/disposalStatus", "{}"));
+  assert.deepEqual(written.givenUp, [written.record.uid]);
+  const conflict = setup(409);
+  await conflict.first(set("gitpod.io/disposalStatus", "{}"));
+  assert.deepEqual(conflict.givenUp, []);
 });
 
 test("a pod that is gone is a normal end", async () => {

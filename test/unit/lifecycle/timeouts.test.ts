@@ -50,7 +50,7 @@ class Setup {
           return new Uint8Array();
         },
       },
-      due: this.due, timeouts, note: () => {}, clock, log: silentLog, random: () => 0.5,
+      due: this.due, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog, random: () => 0.5,
     }, reckoning, new Permit(term, clock.now(), ending.signal));
   }
 

@@ -1,0 +1,67 @@
+// Fault tests of the lifecycle controller at full size: tells what was done and what was lost, and ends with exit code 1 if anything was. --help tells the flags.
+import { writeFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import { messageOf } from "../src/domain/errors.ts";
+import { reportText, runScenario, type Report, type Scenario } from "../test/support/chaos/run.ts";
+import { reasonToSkip, scenarios } from "../test/support/chaos/scenarios.ts";
+
+interface Flags {
+  readonly only: readonly Scenario[];
+  readonly workspaces?: number;
+  readonly rounds?: number;
+  readonly seed: number;
+  readonly small?: boolean;
+  readonly list?: boolean;
+  readonly json?: string;
+}
+
+const program = new Command("chaos")
+  .description("Kills, cuts off, breaks and slows down what workspaces depend on, while they live, on the built-in cluster; then looks at everything that can be looked at. Exit code 1 if anything was lost.")
+  .option("--only <names>", "these alone, separated by commas", chosen, scenarios)
+  .option("--workspaces <n>", "workspaces of each, instead of what each has", whole)
+  .option("--rounds <n>", "kills or rounds of each, instead of what each has", whole)
+  .option("--seed <n>", "what is random begins here; the order of events is the machine's", whole, 1)
+  .option("--small", "as small as in the suite")
+  .option("--list", "tell what there is, and do nothing")
+  .option("--json <file>", "write the reports there too, as JSON");
+
+try {
+  await main(program.parse().opts<Flags>());
+} catch (error) {
+  process.stderr.write(`error: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main({ only, workspaces, rounds, seed, small = false, list = false, json }: Flags): Promise<void> {
+  if (list) {
+    for (const { name, what, full } of scenarios) process.stdout.write(`${name.padEnd(10)} ${full.workspaces} workspaces: ${what}\n`);
+    return;
+  }
+  const reports: Report[] = [];
+  for (const scenario of only) {
+    const reason = reasonToSkip(scenario);
+    if (reason !== undefined) {
+      process.stdout.write(`skip ${scenario.name}: ${reason}\n`);
+      continue;
+    }
+    const size = small ? scenario.small : scenario.full;
+    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, seed);
+    reports.push(report);
+    process.stdout.write(`${reportText(report)}\n`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify(reports, undefined, 2)}\n`);
+  }
+  if (reports.some(({ lost }) => lost.length > 0)) process.exitCode = 1;
+}
+
+function chosen(names: string): readonly Scenario[] {
+  return names.split(",").map((name) => {
+    const scenario = scenarios.find((each) => each.name === name);
+    if (!scenario) throw new InvalidArgumentError(`there is no ${name}; there are ${scenarios.map((each) => each.name).join(", ")}`);
+    return scenario;
+  });
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("must be a whole number from 1 on");
+  return Number(text);
+}

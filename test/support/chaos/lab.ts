@@ -1,0 +1,164 @@
+/** Where fault tests happen: a whole built-in cluster in this process, daemons in processes of their own, and subscribers of each that were there from its beginning. */
+import { startEmbeddedCluster, type EmbeddedCluster } from "../../../src/embedded/index.ts";
+import type { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
+import { seededRandom, type Random } from "../../../src/embedded/kubelet/random.ts";
+import { embeddedDocument } from "../../../src/main/config/embedded.ts";
+import { DaemonProcess } from "../daemon-process.ts";
+import { TestClient } from "../grpc-client.ts";
+import { StatusStream } from "../status-stream.ts";
+import { until } from "../until.ts";
+import { Proxy, type Act } from "./proxy.ts";
+import { Witness } from "./witness.ts";
+
+/** What can be set about one. */
+export interface LabOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  /** How much faster than life kubelets and node daemons are. Default 20. */
+  readonly speed?: number;
+  /** Parts of the configuration's `manager.timeouts`. */
+  readonly timeouts?: Readonly<Record<string, string>>;
+}
+
+/** A daemon, and who listens to it. */
+export interface Replica {
+  readonly number: number;
+  readonly daemon: DaemonProcess;
+  readonly client: TestClient;
+  readonly streams: readonly StatusStream[];
+  readonly proxy: Proxy;
+  /** As it calls itself in the Lease, once it has. */
+  identity: string;
+  /** It answers: neither killed, nor stopped, nor cut off. */
+  able: boolean;
+  killed: boolean;
+}
+
+/** Subscribers of each replica. */
+const subscribers = 2;
+const leaseDuration = { leaseDuration: "3s", renewDeadline: "2s", retryPeriod: "500ms" };
+
+/** One cluster with its daemons. */
+export class Lab {
+  readonly cluster: EmbeddedCluster;
+  readonly nodes: NodeDaemons;
+  readonly witness: Witness;
+  readonly random: Random;
+  /** All that ever were. */
+  readonly replicas: Replica[] = [];
+  /** What was done, and how often. */
+  readonly done = new Map<string, number>();
+  /** What went wrong and is no state that can be looked at later. */
+  readonly wrongs: string[] = [];
+  readonly #options: LabOptions;
+
+  private constructor(cluster: EmbeddedCluster, nodes: NodeDaemons, options: LabOptions) {
+    this.cluster = cluster;
+    this.nodes = nodes;
+    this.witness = new Witness(cluster);
+    this.random = seededRandom(options.seed);
+    this.#options = options;
+  }
+
+  /** Starts the cluster, without any daemon. */
+  static async open(options: LabOptions): Promise<Lab> {
+    const { seed, nodes, speed = 20 } = options;
+    const cluster = await startEmbeddedCluster({ kubelet: { speed, nodes, random: seededRandom(seed) }, nodeDaemons: {}, random: seededRandom(seed + 1) });
+    const fleet = cluster.nodeDaemons;
+    if (!fleet) throw new Error("there are no node daemons");
+    return new Lab(cluster, fleet, options);
+  }
+
+  /** Counts something that was done. */
+  did(what: string, times = 1): void {
+    this.done.set(what, (this.done.get(what) ?? 0) + times);
+  }
+
+  /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */
+  async addReplica(): Promise<Replica> {
+    const number = this.replicas.length;
+    let replica: Replica | undefined;
+    let identity = "";
+    const proxy = await Proxy.start(this.cluster.url, {
+      named: (name) => {
+        identity = name;
+        if (replica) replica.identity = name;
+      },
+      acted: (act) => this.#acted(number, act, identity),
+    });
+    const daemon = await DaemonProcess.start({ kubeconfig: this.cluster.kubeconfig().replace(this.cluster.url, proxy.url), configure: () => this.#config() });
+    const client = new TestClient(daemon.rpcPort);
+    const streams = Array.from({ length: subscribers }, (_, i) => new StatusStream(client.subscribe(new Uint8Array(), i % 2 === 0 ? { "wsman-initial-state": "true" } : {})));
+    for (const { stream } of streams) stream.call.on("error", () => {});
+    replica = { number, daemon, client, streams, proxy, identity, able: false, killed: false };
+    this.replicas.push(replica);
+    await Promise.all(streams.map(({ stream }) => stream.headers));
+    await daemon.synced(60_000);
+    replica.able = true;
+    this.did("daemons started");
+    return replica;
+  }
+
+  /** Ends a daemon without letting it know. */
+  async kill(replica: Replica): Promise<void> {
+    replica.able = false;
+    replica.killed = true;
+    process.kill(replica.daemon.pid, "SIGKILL");
+    await until("the daemon is gone", () => replica.daemon.ended);
+    replica.client.close();
+    this.did("daemons killed (kill -9)");
+  }
+
+  /** Those that can be asked. */
+  able(): readonly Replica[] {
+    return this.replicas.filter(({ able }) => able);
+  }
+
+  /** Who is in the Lease. */
+  leader(): Replica | undefined {
+    const holder = this.#holder();
+    return holder === "" ? undefined : this.replicas.find((replica) => replica.identity === holder && !replica.killed);
+  }
+
+  /** Names of workspaces' pods and claims that there are. */
+  leftovers(): readonly string[] {
+    const { store } = this.cluster;
+    const pods = store.list("pods", "default").filter((pod) => pod.metadata.labels?.["gpwsman"] === "true");
+    return [...pods, ...store.list("persistentvolumeclaims", "default")].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
+  }
+
+  /** Ends everything. What daemons say at their end that they should not goes into `wrongs`. */
+  async close(): Promise<void> {
+    for (const { client, killed } of this.replicas) if (!killed) client.close();
+    for (const { daemon, proxy, number } of this.replicas) {
+      await daemon.close().catch((error: unknown) => this.wrongs.push(`daemon ${number}: ${error instanceof Error ? error.message : String(error)}`));
+      await proxy.close();
+    }
+    this.witness.close();
+    await this.cluster.close();
+  }
+
+  #holder(): string {
+    const lease = this.cluster.store.list("leases", "default").find(({ metadata }) => metadata.name === "ws-manager-leader.gitpod.io");
+    const holder = record(lease?.["spec"])["holderIdentity"];
+    return typeof holder === "string" ? holder : "";
+  }
+
+  /** Only who holds the Lease may act. Where there is no Lease there is no election. */
+  #acted(number: number, { what }: Act, identity: string): void {
+    const holder = this.#holder();
+    this.did("requests that only the leader may send");
+    if (this.cluster.store.list("leases", "default").length > 0 && holder !== identity) this.wrongs.push(`daemon ${number} (${identity || "never in the Lease"}) acted while ${holder || "nobody"} held the Lease: ${what}`);
+  }
+
+  #config(): Record<string, unknown> {
+    const document = record(embeddedDocument({ rpcAddr: "127.0.0.1:0", metricsAddr: "127.0.0.1:0", logFormat: "json", wsdaemon: { port: this.nodes.port } }));
+    const manager = record(document["manager"]);
+    return {
+      ...document,
+      manager: { ...manager, timeouts: { ...record(manager["timeouts"]), ...this.#options.timeouts } },
+      wsmand: { ...record(document["wsmand"]), workers: 1, drainTimeout: "2s", leaderElection: { enabled: true, ...leaseDuration }, kubernetes: { qps: 2_000, burst: 2_000 } },
+    };
+  }
+}

@@ -1,0 +1,80 @@
+/** Fault tests under load: many workspaces at once with slow node daemons, and the daemon killed in the midst of that. */
+import { status as code } from "@grpc/grpc-js";
+import type { Lab } from "./lab.ts";
+import { liveAll, type Life } from "./lives.ts";
+import { livesOf, pause, type Scenario, type Size } from "./run.ts";
+
+/** A node has room for some thirty workspaces of the default class. */
+export function nodesFor({ workspaces }: Pick<Size, "workspaces">): number {
+  return Math.max(3, Math.ceil(workspaces / 25));
+}
+
+/** Calls take 1 to 20 s of the cluster's time (speed 20), as those of a node that is busy. */
+const slowness = [{ percent: 25, delayMs: 50 }, { percent: 33, delayMs: 200 }, { percent: 50, delayMs: 500 }, { percent: 100, delayMs: 1_000 }] as const;
+
+/** Makes node daemons slow, and a tenth of the workspaces fail once: before or after the work was done; of every fiftieth the backup fails for good. */
+export function troubleNodes(lab: Lab, lives: readonly Life[]): Life[] {
+  const { faults } = lab.nodes;
+  const troubled = lives.map(({ id }, i): Life => {
+    const once = { workspace: id, code: code.UNAVAILABLE, message: "not now", times: 1, delayMs: 100 };
+    if (i % 30 === 5) faults.add({ ...once, method: "InitWorkspace" });
+    if (i % 30 === 15) faults.add({ ...once, method: "DisposeWorkspace" });
+    if (i % 30 === 25) faults.add({ ...once, method: "DisposeWorkspace", afterwards: true });
+    if (i % 10 === 5) lab.did("node daemon calls to fail once");
+    if (i % 50 !== 7) return { id };
+    faults.add({ method: "DisposeWorkspace", workspace: id, code: code.DATA_LOSS, message: "disk full" });
+    lab.did("backups that can not be made");
+    return { id, doom: "backup" };
+  });
+  for (const method of ["InitWorkspace", "DisposeWorkspace"] as const) for (const slow of slowness) faults.add({ method, ...slow });
+  return troubled;
+}
+
+/** Many start at once, and stop at once. */
+export const burst: Scenario = {
+  name: "burst",
+  what: "workspaces start at once and stop at once; node daemons take 1 to 20 s (20 times as fast), a tenth of them fail once, one in fifty for good",
+  full: { workspaces: 1_000, rounds: 1, faultMs: 0, patienceMs: 600_000 },
+  small: { workspaces: 40, rounds: 1, faultMs: 0, patienceMs: 40_000 },
+  lab: (size) => ({ nodes: nodesFor(size) }),
+  async play(lab, { workspaces, patienceMs }, lives) {
+    lives.push(...troubleNodes(lab, livesOf("burst", workspaces)));
+    await lab.addReplica();
+    await liveAll(lab, lives, patienceMs);
+  },
+};
+
+/** About so many changes has a pod in its life. */
+const changesPerLife = 12;
+
+/** The same, while daemons are killed. */
+export const crashes: Scenario = {
+  name: "crashes",
+  what: "the same, while one of two daemons is killed (kill -9) at random points and another one is started",
+  full: { workspaces: 1_000, rounds: 200, faultMs: 0, patienceMs: 1_800_000 },
+  small: { workspaces: 20, rounds: 4, faultMs: 0, patienceMs: 60_000 },
+  lab: (size) => ({ nodes: nodesFor(size) }),
+  async play(lab, { workspaces, rounds, patienceMs }, lives) {
+    lives.push(...troubleNodes(lab, livesOf("crash", workspaces)));
+    const replicas = [await lab.addReplica(), await lab.addReplica()];
+    const points = Array.from({ length: rounds }, () => Math.floor(lab.random() * workspaces * changesPerLife)).toSorted((a, b) => a - b);
+    let over = false;
+    const killing = (async () => {
+      for (const point of points) {
+        const from = performance.now();
+        while (!over && lab.witness.changes < point && performance.now() - from < 5_000) await pause(5);
+        if (over) return;
+        const victim = Math.floor(lab.random() * replicas.length);
+        const replica = replicas[victim];
+        if (replica) await lab.kill(replica);
+        replicas[victim] = await lab.addReplica();
+      }
+    })();
+    try {
+      await liveAll(lab, lives, patienceMs);
+    } finally {
+      over = true;
+      await killing;
+    }
+  },
+};

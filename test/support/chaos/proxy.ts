@@ -1,0 +1,92 @@
+/** Stands between one replica and the API server: cuts the replica off, and sees what only a leader may do. */
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+
+/** A request that only the leader may send. */
+export interface Act {
+  /** Method and path. */
+  readonly what: string;
+}
+
+/** What it reports to. */
+export interface ProxyHooks {
+  readonly acted: (act: Act) => void;
+  /** The replica wrote itself into the Lease. */
+  readonly named: (identity: string) => void;
+}
+
+/** What the controller alone writes on pods; calls write other annotations. */
+const leadersWords = /startedDisposal|disposalStatus|never-ready|attemptingToCreate|explicitFail|"finalizers"/;
+const podRequest = /(PATCH|DELETE) (\/api\/v1\/namespaces\/[^/]+\/pods\/ws-[^ ?/]+)[^ ]* HTTP\/1\.1\r\n/;
+
+/** One way to the API server. */
+export class Proxy {
+  readonly #server: Server;
+  readonly #target: URL;
+  readonly #hooks: ProxyHooks;
+  readonly #sockets = new Set<Socket>();
+  #open = true;
+
+  private constructor(target: URL, hooks: ProxyHooks) {
+    this.#target = target;
+    this.#hooks = hooks;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  /** Listens on a port of the system's choice. */
+  static async start(target: string, hooks: ProxyHooks): Promise<Proxy> {
+    const proxy = new Proxy(new URL(target), hooks);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
+  }
+
+  /** Nothing comes through any more, as in a partition; what is connected is broken off. */
+  cut(): void {
+    this.#open = false;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** All is as before. */
+  mend(): void {
+    this.#open = true;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(client: Socket): void {
+    if (!this.#open) {
+      client.destroy();
+      return;
+    }
+    const server = createConnection({ host: this.#target.hostname, port: Number(this.#target.port) });
+    for (const [socket, other] of [[client, server], [server, client]] as const) {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on("error", () => other.destroy());
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        other.destroy();
+      });
+    }
+    client.on("data", (chunk: Buffer) => this.#look(chunk.toString("latin1")));
+    client.pipe(server);
+    server.pipe(client);
+  }
+
+  /** A small request comes in one piece, or its head and its body each in one. */
+  #look(piece: string): void {
+    const identity = /"holderIdentity":"([^"]+)"/.exec(piece)?.[1];
+    if (identity !== undefined) this.#hooks.named(identity);
+    const [, method, path] = podRequest.exec(piece) ?? [];
+    if (method === "DELETE" || leadersWords.test(piece)) {
+      if (!piece.startsWith("POST ")) this.#hooks.acted({ what: `${method ?? "a request"} ${path ?? piece.slice(0, 80)}` });
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/** Runs a fault test: opens a lab, does what the test does, and says at the end what was done and what was lost. */
+import { Lab, type LabOptions } from "./lab.ts";
+import type { Life } from "./lives.ts";
+import { verdict } from "./verdict.ts";
+
+/** How much of it. */
+export interface Size {
+  readonly workspaces: number;
+  /** Kills, blows, rounds of a fault. */
+  readonly rounds: number;
+  /** How long a fault lasts that lasts, milliseconds. */
+  readonly faultMs: number;
+  /** How long anything may take until it counts as lost, milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** A fault test. */
+export interface Scenario {
+  readonly name: string;
+  /** What is done, in a line. */
+  readonly what: string;
+  readonly full: Size;
+  readonly small: Size;
+  readonly lab: (size: Size) => Omit<LabOptions, "seed">;
+  /** Does it, until all workspaces have ended. Gives those that there were. Rejects if something did not come about in time. */
+  readonly play: (lab: Lab, size: Size, lives: Life[]) => Promise<void>;
+}
+
+/** What became of it. */
+export interface Report {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly workspaces: number;
+  readonly done: Readonly<Record<string, number>>;
+  readonly lost: readonly string[];
+}
+
+/** Plays it, and looks at everything. Never leaves anything running. */
+export async function runScenario(scenario: Scenario, size: Size, seed: number): Promise<Report> {
+  const began = performance.now();
+  const lab = await Lab.open({ seed, ...scenario.lab(size) });
+  const lives: Life[] = [];
+  const lost: string[] = [];
+  try {
+    await scenario.play(lab, size, lives);
+  } catch (error) {
+    lost.push(error instanceof Error ? error.message : String(error));
+  }
+  try {
+    lost.push(...(await verdict(lab, lives)));
+  } finally {
+    const before = lab.wrongs.length;
+    await lab.close();
+    lost.push(...lab.wrongs.slice(before));
+  }
+  return { scenario: scenario.name, seed, seconds: Math.round((performance.now() - began) / 100) / 10, workspaces: lives.length, done: Object.fromEntries(lab.done), lost };
+}
+
+/** The report in plain text. */
+export function reportText({ scenario, seed, seconds, workspaces, done, lost }: Report): string {
+  const lines = [`${lost.length === 0 ? "ok  " : "LOST"} ${scenario}: ${workspaces} workspaces in ${seconds} s (seed ${seed})`];
+  for (const [what, times] of Object.entries(done)) lines.push(`       ${times} ${what}`);
+  for (const each of lost.slice(0, 50)) lines.push(`     ! ${each}`);
+  if (lost.length > 50) lines.push(`     ! and ${lost.length - 50} more`);
+  return lines.join("\n");
+}
+
+/** So many workspaces, named alike. */
+export function livesOf(prefix: string, count: number): Life[] {
+  return Array.from({ length: count }, (_, i) => ({ id: `${prefix}-${i}` }));
+}
+
+/** Time passes. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,109 @@
+/** Fault test of an upgrade in place: pods that another version's daemon made, as they were recorded, are taken over and come to a correct end. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { record, records, text, type Json } from "../../../src/embedded/kubelet/json.ts";
+import { annotations, labels } from "../../../src/domain/names.ts";
+import { until } from "../until.ts";
+import type { Lab } from "./lab.ts";
+import { allEnded, stopAll, type Life } from "./lives.ts";
+import { pause, type Scenario } from "./run.ts";
+
+/** Where recorded cases are, if they are there: beside the repository, or where WSMAND_TEST_CASES says. */
+export const casesFolder = process.env["WSMAND_TEST_CASES"] ?? fileURLToPath(new URL("../../../../shared/conformance/cases", import.meta.url));
+/** Why this can not be tried; undefined: it can. */
+export const noCases = existsSync(casesFolder) ? undefined : "there are no recorded pods beside the repository, and WSMAND_TEST_CASES names none";
+
+/** In place of the finalizers of other controllers. */
+const held = "example.com/held";
+
+interface Recorded {
+  readonly life: Life;
+  readonly metaId: string;
+  /** Backups that have to be made, at least and at most. */
+  readonly backups: readonly [number, number];
+}
+
+/** Takes over what another daemon left. */
+export const upgrade: Scenario = {
+  name: "upgrade",
+  what: "recorded pods of the Go daemon, in all states, are put into a cluster; the daemon takes them over, backs them up where there is work, and ends them",
+  full: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
+  small: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
+  lab: () => ({ nodes: 3 }),
+  async play(lab, { workspaces, patienceMs }, lives) {
+    const files = ["status", "timeout"].flatMap((kind) => readdirSync(join(casesFolder, kind)).filter((name) => name.endsWith(".json")).toSorted().map((name) => join(casesFolder, kind, name)));
+    const recorded = files.slice(0, workspaces).map((file, i) => put(lab, file, i)).filter((one) => one !== undefined);
+    lives.push(...recorded.map(({ life }) => life));
+    await lab.addReplica();
+    // They are taken over as they are, before anybody asks for anything.
+    await pause(1_000);
+    letGo(lab);
+    const there = lives.filter(({ id }) => lab.witness.of(id)?.gone === false && lab.witness.of(id)?.deleted === false);
+    await stopAll(lab, there, patienceMs);
+    await until("all are gone", () => lab.leftovers().length === 0, patienceMs);
+    await allEnded(lab, lives, patienceMs);
+    check(lab, recorded);
+  },
+};
+
+/** Puts the pod of a case into the cluster, under an ID of its own, on a node that there is. */
+function put(lab: Lab, file: string, index: number): Recorded | undefined {
+  const given = record(JSON.parse(readFileSync(file, "utf8")));
+  const recorded = record(record(given["input"])["pod"]);
+  if (given["expectedStatus"] === undefined && file.includes("status_")) {
+    lab.did("recorded pods left out, as no status can be told of them");
+    return undefined;
+  }
+  const known = text(record(record(recorded["metadata"])["labels"])[labels.workspaceId]);
+  const id = `taken-over-${index}`;
+  const pod = record(JSON.parse(known === "" ? JSON.stringify(recorded) : JSON.stringify(recorded).replaceAll(known, id)));
+  const metadata = record(pod["metadata"]);
+  const spec = record(pod["spec"]);
+  const node = text(spec["nodeName"]) === "" ? "" : `node-${1 + (index % 3)}`;
+  const { uid: _u, resourceVersion: _r, creationTimestamp: _c, deletionTimestamp, deletionGracePeriodSeconds: _g, selfLink: _s, ...rest } = metadata;
+  const leaving = deletionTimestamp !== undefined;
+  // Other controllers' finalizers have nobody here who takes them away; what is leaving is to be there still when the daemon comes.
+  const own = Array.isArray(metadata["finalizers"]) ? metadata["finalizers"].filter((name: unknown) => typeof name === "string" && name.startsWith("gitpod.io/")) : [];
+  const finalizers = leaving ? [...own, held] : own;
+  try {
+    lab.cluster.store.create("pods", { ...pod, metadata: { ...rest, namespace: "default", finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } }, "default");
+  } catch (error) {
+    lab.did(`recorded pods that no cluster takes (${error instanceof Error ? error.message.slice(0, 80) : ""})`);
+    return undefined;
+  }
+  const metaId = `meta-${id}`;
+  const unsaved = isUnsaved(metadata, pod);
+  if (unsaved) lab.nodes.adopt(node, { id, owner: "jane", metaId });
+  if (leaving) lab.cluster.store.delete("pods", "default", text(metadata["name"]), { gracePeriodSeconds: 30 });
+  lab.did("recorded pods");
+  if (unsaved) lab.did("… with work in them");
+  // One that nothing keeps, and that goes for another reason than a stop, is gone before anybody can save anything: what was recorded of old daemons has no finalizer.
+  const kept = own.length > 0 || records(given["expectedActions"]).some(({ action }) => action === "addFinalizer");
+  return { life: { id, doom: "anything" }, metaId, backups: [unsaved && kept ? 1 : 0, unsaved ? 1 : 0] };
+}
+
+/** The controllers that held pods are done with them. */
+function letGo({ cluster }: Lab): void {
+  for (const { metadata } of cluster.store.list("pods", "default").filter(({ metadata }) => metadata.finalizers?.includes(held))) {
+    cluster.store.update("pods", "default", metadata.name, (draft) => {
+      draft["metadata"] = { ...record(draft["metadata"]), finalizers: metadata.finalizers?.filter((name) => name !== held) ?? [] };
+    });
+  }
+}
+
+/** Was ready on a node, and its content's end is not written down. */
+function isUnsaved({ annotations: noted, labels: marks }: Json, pod: Json): boolean {
+  const written = record(noted);
+  const ready = written[annotations.neverReady] === undefined && records(record(pod["status"])["containerStatuses"]).length > 0;
+  return ready && written[annotations.disposalStatus] === undefined && record(marks)[labels.type] === "regular";
+}
+
+function check(lab: Lab, recorded: readonly Recorded[]): void {
+  const urls = lab.nodes.storage.urls();
+  for (const { life, metaId, backups: [least, most] } of recorded) {
+    const made = urls.filter((url) => url.includes(`/${metaId}/backup-`)).length;
+    lab.did("… backups made", made);
+    if (made < least || made > most) lab.wrongs.push(`${life.id}: ${made} backups, instead of ${least} to ${most}`);
+  }
+}

@@ -1,0 +1,101 @@
+/** What was lost: everything observable at the end of a fault test, compared with what is promised. */
+import { record } from "../../../src/embedded/kubelet/json.ts";
+import { wsman } from "../../../src/gen/proto.js";
+import type { ReadStatus } from "../status-stream.ts";
+import { assertOrder } from "../story.ts";
+import type { Lab, Replica } from "./lab.ts";
+import type { Life } from "./lives.ts";
+import type { Seen } from "./witness.ts";
+
+const { STOPPED } = wsman.WorkspacePhase;
+
+/** Everything that is not as promised, in words; empty: nothing was lost. */
+export async function verdict(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
+  return [...lab.wrongs, ...lab.witness.wrongs, ...told(lab, lives), ...held(lab), ...saved(lab, lives), ...(await counted(lab, lives)), ...logged(lab)];
+}
+
+/** What subscribers got: an order that makes sense, every end at least once, and by those who are still there exactly once. */
+function told(lab: Lab, lives: readonly Life[]): readonly string[] {
+  const lost: string[] = [];
+  for (const { number, streams, killed } of lab.replicas) {
+    for (const [i, stream] of streams.entries()) {
+      const who = `subscriber ${i} of daemon ${number}`;
+      try {
+        assertOrder(stream);
+      } catch (error) {
+        lost.push(`${who}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      if (killed) continue;
+      for (const [id, { phase }] of stream.lasts()) if (phase !== STOPPED) lost.push(`${who}: was not told that ${id} has stopped, but that it is ${wsman.WorkspacePhase[phase ?? 0]}`);
+    }
+  }
+  for (const { id } of lives) if (endOf(lab, id) === undefined) lost.push(`${id}: nobody was told that it has stopped`);
+  return lost;
+}
+
+/** What the cluster holds: nothing any more. */
+function held(lab: Lab): readonly string[] {
+  return lab.leftovers().map((what) => `left in the cluster: ${what}`);
+}
+
+/** What node daemons were asked for: one backup of each workspace in which there was work, and its failure told where there is none. */
+function saved(lab: Lab, lives: readonly Life[]): readonly string[] {
+  const backups = new Map<string, number>();
+  for (const url of lab.nodes.storage.urls()) {
+    const metaId = /^workspaces\/[^/]+\/([^/]+)\/backup-/.exec(url)?.[1];
+    if (metaId !== undefined) backups.set(metaId, (backups.get(metaId) ?? 0) + 1);
+  }
+  return lives.flatMap((life) => {
+    const seen = lab.witness.of(life.id);
+    if (!seen) return [`${life.id}: there was never a pod`];
+    return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, endOf(lab, life.id)?.conditions?.failed ?? "", isHeld(lab, life.id));
+  });
+}
+
+function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, failed: string, onNode: boolean): readonly string[] {
+  const expected = everReady && doom !== "backup" ? 1 : 0;
+  const lost: string[] = [];
+  if (backups !== expected) lost.push(`${id}: ${backups} backups instead of ${expected}${failed === "" ? "" : ` (${failed})`}`);
+  if (doom === undefined && failed !== "") lost.push(`${id}: has failed: ${failed}`);
+  if (doom !== undefined && failed === "") lost.push(`${id}: what went wrong was not told`);
+  if (doom === undefined && !everReady) lost.push(`${id}: could never be used`);
+  if (doom === undefined && onNode) lost.push(`${id}: its content is still on the node`);
+  return lost;
+}
+
+/** What the metrics say. A daemon that was killed took its counts along. */
+async function counted(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
+  const living = lab.replicas.filter(({ killed }) => !killed);
+  const sum = async (name: string): Promise<number> => (await Promise.all(living.map(async ({ daemon }) => daemon.metric(name)))).reduce((a, b) => a + b, 0);
+  const [made, failed, stops, skipped] = await Promise.all(["gitpod_ws_manager_workspace_backups_success_total", "gitpod_ws_manager_workspace_backups_failure_total", "gitpod_ws_manager_workspace_stops_total", "wsmand_skipped_pods_total"].map((name) => sum(name)));
+  const exact = lab.replicas.length === 1 && lives.every(({ doom }) => doom !== "anything");
+  const good = lives.filter(({ id, doom }) => doom === undefined && lab.witness.of(id)?.everReady === true).length;
+  const lost: string[] = [];
+  const compare = (what: string, got = 0, expected = 0): void => {
+    if (got > expected || (exact && got < expected)) lost.push(`metrics: ${got} ${what} instead of ${exact ? "" : "at most "}${expected}`);
+  };
+  compare("backups made", made, good + lives.filter(({ doom }) => doom === "anything").length);
+  compare("backups failed", failed, lives.filter(({ doom, id }) => doom !== undefined && lab.witness.of(id)?.everReady === true).length);
+  if (exact) compare("ends", stops, lives.length);
+  compare("pods that could not be read", skipped, 0);
+  return lost;
+}
+
+/** What daemons wrote: no error, and nothing that is no entry of the log. */
+function logged({ replicas }: Lab): readonly string[] {
+  return replicas.flatMap(({ number, daemon }) => daemon.log().filter(isBad).slice(0, 5).map((entry) => `daemon ${number} wrote: ${JSON.stringify(entry).slice(0, 300)}`));
+}
+
+function isBad(entry: Readonly<Record<string, unknown>>): boolean {
+  const { level } = record(entry);
+  return level === undefined || level === "error" || level === "fatal" || (typeof level === "number" && level >= 50);
+}
+
+/** The end of a workspace as it was told; by whoever told it first. */
+function endOf({ replicas }: Lab, id: string): ReadStatus | undefined {
+  return replicas.flatMap(({ streams }: Replica) => streams).map((stream) => stream.of(id).find(({ phase }) => phase === STOPPED)).find((status) => status !== undefined);
+}
+
+function isHeld({ nodes }: Lab, id: string): boolean {
+  return nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
+}
