@@ -75,6 +75,8 @@ describe("requests", () => {
     await until("the first is at the server", () => waiting.length === 1);
     const second = get(10_000);
     const third = rejection(get(10_000));
+    // Both have their credentials, and wait.
+    await new Promise(setImmediate);
     clock.advance(8_000);
     waiting[0]?.();
     await first;
