@@ -7,7 +7,7 @@ import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
-import type { PodWriter } from "./pod-writer.ts";
+import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
@@ -58,12 +58,8 @@ export class QuickActions {
   }
 
   async #patch(record: WorkspaceRecord, patches: readonly Patch[], permit: Permit): Promise<void> {
-    const changes: Record<string, string | null> = {};
-    let add = false;
-    for (const patch of patches) {
-      if (patch.action === "addFinalizer") add = true;
-      else changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
-    }
+    const changes = changesOf(patches);
+    const add = patches.some(({ action }) => action === "addFinalizer");
     // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
     const once = annotations.disposalStatus in changes;
     if (once && !(await this.#isDecided(record, permit))) return;
@@ -104,6 +100,14 @@ export class QuickActions {
         return action satisfies never;
     }
   }
+}
+
+function changesOf(patches: readonly Patch[]): AnnotationChanges {
+  const changes: Record<string, string | null> = {};
+  for (const patch of patches) {
+    if (patch.action !== "addFinalizer") changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
+  }
+  return changes;
 }
 
 /** What ends workspaces goes first. */

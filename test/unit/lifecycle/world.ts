@@ -163,8 +163,8 @@ export class World {
     return {
       get: (_path, wish) => request(wish, () => this.#bytes()),
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
-      remove: (path, uid, grace, wish, { resourceVersion } = {}) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, resourceVersion) : undefined)),
-      release: (_name, uid, wish, { resourceVersion } = {}) => request(wish, () => this.#release(uid, resourceVersion)),
+      remove: (path, uid, grace, wish, on) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, on?.resourceVersion) : undefined)),
+      release: (_name, uid, wish, on) => request(wish, () => this.#release(uid, on?.resourceVersion)),
       create: (_path, object, wish) => request(wish, () => this.#created(object)),
     };
   }
