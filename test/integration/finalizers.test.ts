@@ -62,3 +62,19 @@ test("a deletion answers with the pod as it is then, and a pod that is made anew
   assert.deepEqual(record(made["spec"]), record(pod["spec"]));
   await objects.release("ws-one", String(metaOf(made)["uid"]), wish);
 });
+
+test("a pod is released and deleted of the version that was looked at only; a conflict leaves it as it is", async (t) => {
+  const { api, objects } = await setup(t);
+  const made = await api.create("pods", simplePod("ws-one", {}, { finalizers: ["gitpod.io/finalizer"] }));
+  const [uid, stale] = [String(metaOf(made)["uid"]), String(metaOf(made)["resourceVersion"])];
+  const written = metaOf(await objects.annotate({ podName: "ws-one", uid, annotations: { "example.com/a": "1" } }, wish).then((pod) => parseObject(pod) ?? {}));
+  const isConflict = (error: unknown): boolean => error instanceof KubeError && error.status === 409;
+  await assert.rejects(objects.release("ws-one", uid, wish, { resourceVersion: stale }), isConflict);
+  await assert.rejects(objects.remove("pods/ws-one", uid, 0, wish, { resourceVersion: stale }), isConflict);
+  assert.deepEqual(metaOf(await api.get(api.path("pods", "ws-one"))), written);
+  const released = metaOf(parseObject((await objects.release("ws-one", uid, wish, { resourceVersion: String(written["resourceVersion"]) })) ?? new Uint8Array()) ?? {});
+  assert.equal(released["finalizers"], undefined);
+  await objects.remove("pods/ws-one", uid, 0, wish, { resourceVersion: String(released["resourceVersion"]) });
+  assert.equal((await api.send("GET", api.path("pods", "ws-one"))).code, 404);
+  assert.equal(await objects.remove("pods/ws-one", uid, 0, wish), undefined);
+});

@@ -128,6 +128,20 @@ test("a node daemon that hangs delays nobody on other nodes, and its workspaces 
   await until("nothing is left", () => whole.leftovers().length === 0);
 });
 
+test("a deletion that conflicts is not taken for done: the workspace ends", async (t) => {
+  const whole = await startWholeCluster(t);
+  const { start, stop, told } = await whole.daemon();
+  await start("one");
+  await told("one", "runs", inPhase(RUNNING));
+  const remove = whole.cluster.faults.add({ verbs: ["delete"], resources: ["pods"], code: 409, reason: "Conflict", message: "not now" });
+  await stop("one");
+  // More often than the pod changes meanwhile.
+  await until("it was tried again and again", () => whole.cluster.requests.total({ verb: "delete", resource: "pods" }) >= 5);
+  remove();
+  assert.equal((await told("one", "has stopped", inPhase(STOPPED))).conditions?.failed, "");
+  await until("nothing is left", () => whole.leftovers().length === 0);
+});
+
 test("another daemon takes over in the middle of a backup, which is made once", async (t) => {
   const whole = await startWholeCluster(t);
   const first = await whole.daemon();

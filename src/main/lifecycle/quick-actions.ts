@@ -8,7 +8,7 @@ import { isConflict, isMissing } from "../kube/objects.ts";
 import type { AnnotationChanges } from "./writer.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
-import type { PodWriter } from "./pod-writer.ts";
+import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
@@ -104,6 +104,14 @@ export class QuickActions {
         return action satisfies never;
     }
   }
+}
+
+function changesOf(patches: readonly Patch[]): AnnotationChanges {
+  const changes: Record<string, string | null> = {};
+  for (const patch of patches) {
+    if (patch.action !== "addFinalizer") changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
+  }
+  return changes;
 }
 
 /** What ends workspaces goes first. */

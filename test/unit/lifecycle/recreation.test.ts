@@ -39,8 +39,8 @@ function setup() {
       get: (_path) => request("get", "get", () => {}),
       release: (_name, _uid, _wish, on) => request("release", `release ${on?.resourceVersion}`, () => (state.pod = podOf("u", 2)), on?.resourceVersion),
       remove: (_path, _uid, _grace, _wish, on) => request("remove", `remove ${on?.resourceVersion}`, () => (state.pod = undefined), on?.resourceVersion),
-      create: (_path, _object, { may }) => {
-        assert.equal(may?.(), true);
+      create: async (_path, _object, { may }) => {
+        if (may?.() === false) throw new KubeError("not wanted", { status: 0, reason: "Aborted" });
         return request("create", "create", () => (state.pod = podOf("next", 9)));
       },
     },

@@ -145,9 +145,9 @@ export class World {
     const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", reread: async () => {} });
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, dryRun: false });
-    const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms), onPause: (ms) => controller.paused(ms) });
-    const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
-    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, holdMs: 3 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
+    const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
+    const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid) });
+    const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, clock, log: silentLog } });
     return { store, controller, deadlines, ending };
   }
 
@@ -163,8 +163,8 @@ export class World {
     return {
       get: (_path, wish) => request(wish, () => this.#bytes()),
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
-      remove: (path, uid, grace, wish, only) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, only?.resourceVersion) : undefined)),
-      release: (_name, uid, wish, only) => request(wish, () => this.#release(uid, only?.resourceVersion)),
+      remove: (path, uid, grace, wish, on) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, on?.resourceVersion) : undefined)),
+      release: (_name, uid, wish, on) => request(wish, () => this.#release(uid, on?.resourceVersion)),
       create: (_path, object, wish) => request(wish, () => this.#created(object)),
     };
   }
