@@ -5,7 +5,6 @@ import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
-import type { AnnotationChanges } from "./writer.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
@@ -117,10 +116,4 @@ function changesOf(patches: readonly Patch[]): AnnotationChanges {
 /** What ends workspaces goes first. */
 function priorityOf({ facts }: WorkspaceRecord): Priority {
   return facts.phase === STOPPING || facts.phase === STOPPED ? "finalization" : "housekeeping";
-}
-
-function changesOf(patches: readonly Patch[]): AnnotationChanges {
-  const changes: Record<string, string | null> = {};
-  for (const patch of patches) if (patch.action !== "addFinalizer") changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
-  return changes;
 }

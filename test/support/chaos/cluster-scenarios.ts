@@ -151,11 +151,20 @@ function withoutFinalizer({ cluster }: Lab, pod: string): void {
 }
 
 const hands: Readonly<Record<string, Hand>> = {
-  "deleted": ({ cluster }, pod) => void cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 }),
-  "deleted --force": ({ cluster }, pod) => void cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 0 }),
-  "annotations removed": (lab, pod) => void annotate(lab, pod, (noted) => {
+  "deleted": ({ cluster }, pod) => {
+    cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 });
+    return undefined;
+  },
+  "deleted --force": ({ cluster }, pod) => {
+    cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 0 });
+    return undefined;
+  },
+  "annotations removed": (lab, pod) => {
+    annotate(lab, pod, (noted) => {
     for (const key of [annotations.nodeName, annotations.lastActivity, annotations.firstUserActivity]) delete noted[key];
-  }),
+    });
+    return undefined;
+  },
   "begun disposal unmarked in mid-backup": async (lab, pod, id) => {
     lab.nodes.faults.add({ workspace: id, method: "DisposeWorkspace", delayMs: 600, times: 1 });
     lab.cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 });

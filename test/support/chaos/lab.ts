@@ -78,12 +78,13 @@ export class Lab {
   /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */
   async addReplica(): Promise<Replica> {
     const number = this.replicas.length;
-    let replica: Replica | undefined;
+    // Filled in when there is one: it may be named before.
+    const made: { replica?: Replica } = {};
     let identity = "";
     const proxy = await Proxy.start(this.cluster.url, {
       named: (name) => {
         identity = name;
-        if (replica) replica.identity = name;
+        if (made.replica) made.replica.identity = name;
       },
       acted: (act) => this.#acted(number, act, identity),
     });
@@ -91,7 +92,8 @@ export class Lab {
     const client = new TestClient(daemon.rpcPort);
     const streams = Array.from({ length: subscribers }, (_, i) => new StatusStream(client.subscribe(new Uint8Array(), i % 2 === 0 ? { "wsman-initial-state": "true" } : {})));
     for (const { stream } of streams) stream.call.on("error", () => {});
-    replica = { number, daemon, client, streams, proxy, identity, able: false, killed: false };
+    const replica: Replica = { number, daemon, client, streams, proxy, identity, able: false, killed: false };
+    made.replica = replica;
     this.replicas.push(replica);
     await Promise.all(streams.map(({ stream }) => stream.headers));
     await daemon.synced(60_000);

@@ -21,11 +21,13 @@ const atOnce = 250;
 /** Answers after which one asks again. */
 const passing: ReadonlySet<number> = new Set([code.UNAVAILABLE, code.CANCELLED, code.DEADLINE_EXCEEDED, code.INTERNAL, code.RESOURCE_EXHAUSTED, code.ABORTED, code.UNKNOWN]);
 
+const [ok, alreadyThere, missing]: readonly number[] = [code.OK, code.ALREADY_EXISTS, code.NOT_FOUND];
+
 /** Starts all of them; resolves once each start was answered. */
 export async function startAll(lab: Lab, lives: readonly Life[], patienceMs: number): Promise<void> {
   await each(lives, async ({ id }) => {
     const bytes = wsman.StartWorkspaceRequest.encode(request({ id, metadata: { owner: "jane", metaId: `meta-${id}` } })).finish();
-    await ask(lab, "StartWorkspace", bytes, patienceMs, (got) => got === code.OK || got === code.ALREADY_EXISTS);
+    await ask(lab, "StartWorkspace", bytes, patienceMs, (got) => got === ok || got === alreadyThere);
     lab.did("workspaces started");
   });
 }
@@ -45,7 +47,7 @@ export async function stopAll(lab: Lab, lives: readonly Life[], patienceMs: numb
   await each(lives, async ({ id }) => {
     const bytes = wsman.StopWorkspaceRequest.encode({ id, policy: 0 }).finish();
     const going = (): boolean => lab.witness.of(id)?.deleted === true || lab.witness.of(id)?.gone === true;
-    await ask(lab, "StopWorkspace", bytes, patienceMs, (got) => got === code.OK || (got === code.NOT_FOUND && going()));
+    await ask(lab, "StopWorkspace", bytes, patienceMs, (got) => got === ok || (got === missing && going()));
     lab.did("workspaces stopped");
   });
 }

@@ -58,12 +58,12 @@ export const crashes: Scenario = {
     lives.push(...troubleNodes(lab, livesOf("crash", workspaces)));
     const replicas = [await lab.addReplica(), await lab.addReplica()];
     const points = Array.from({ length: rounds }, () => Math.floor(lab.random() * workspaces * changesPerLife)).toSorted((a, b) => a - b);
-    let over = false;
+    const over = new AbortController();
     const killing = (async () => {
       for (const point of points) {
         const from = performance.now();
-        while (!over && lab.witness.changes < point && performance.now() - from < 5_000) await pause(5);
-        if (over) return;
+        while (!over.signal.aborted && lab.witness.changes < point && performance.now() - from < 5_000) await pause(5);
+        if (over.signal.aborted) return;
         const victim = Math.floor(lab.random() * replicas.length);
         const replica = replicas[victim];
         if (replica) await lab.kill(replica);
@@ -73,7 +73,7 @@ export const crashes: Scenario = {
     try {
       await liveAll(lab, lives, patienceMs);
     } finally {
-      over = true;
+      over.abort();
       await killing;
     }
   },

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { record, records, text, type Json } from "../../../src/embedded/kubelet/json.ts";
+import { record, records, text, texts, type Json } from "../../../src/embedded/kubelet/json.ts";
+import { messageOf } from "../../../src/domain/errors.ts";
 import { annotations, labels } from "../../../src/domain/names.ts";
 import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
@@ -47,6 +48,22 @@ export const upgrade: Scenario = {
   },
 };
 
+function isTaken(lab: Lab, pod: Json): boolean {
+  try {
+    lab.cluster.store.create("pods", pod, "default");
+    return true;
+  } catch (error) {
+    lab.did(`recorded pods that no cluster takes (${messageOf(error).slice(0, 80)})`);
+    return false;
+  }
+}
+
+/** As it was recorded, under another ID. */
+function renamed(recorded: Json, id: string): Json {
+  const known = text(record(record(recorded["metadata"])["labels"])[labels.workspaceId]);
+  return record(JSON.parse(known === "" ? JSON.stringify(recorded) : JSON.stringify(recorded).replaceAll(known, id)));
+}
+
 /** Puts the pod of a case into the cluster, under an ID of its own, on a node that there is. */
 function put(lab: Lab, file: string, index: number): Recorded | undefined {
   const given = record(JSON.parse(readFileSync(file, "utf8")));
@@ -55,23 +72,17 @@ function put(lab: Lab, file: string, index: number): Recorded | undefined {
     lab.did("recorded pods left out, as no status can be told of them");
     return undefined;
   }
-  const known = text(record(record(recorded["metadata"])["labels"])[labels.workspaceId]);
   const id = `taken-over-${index}`;
-  const pod = record(JSON.parse(known === "" ? JSON.stringify(recorded) : JSON.stringify(recorded).replaceAll(known, id)));
+  const pod = renamed(recorded, id);
   const metadata = record(pod["metadata"]);
   const spec = record(pod["spec"]);
   const node = text(spec["nodeName"]) === "" ? "" : `node-${1 + (index % 3)}`;
   const { uid: _u, resourceVersion: _r, creationTimestamp: _c, deletionTimestamp, deletionGracePeriodSeconds: _g, selfLink: _s, ...rest } = metadata;
   const leaving = deletionTimestamp !== undefined;
   // Other controllers' finalizers have nobody here who takes them away; what is leaving is to be there still when the daemon comes.
-  const own = Array.isArray(metadata["finalizers"]) ? metadata["finalizers"].filter((name: unknown) => typeof name === "string" && name.startsWith("gitpod.io/")) : [];
+  const own = texts(metadata["finalizers"]).filter((name) => name.startsWith("gitpod.io/"));
   const finalizers = leaving ? [...own, held] : own;
-  try {
-    lab.cluster.store.create("pods", { ...pod, metadata: { ...rest, namespace: "default", finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } }, "default");
-  } catch (error) {
-    lab.did(`recorded pods that no cluster takes (${error instanceof Error ? error.message.slice(0, 80) : ""})`);
-    return undefined;
-  }
+  if (!isTaken(lab, { ...pod, metadata: { ...rest, namespace: "default", finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } })) return undefined;
   const metaId = `meta-${id}`;
   const unsaved = isUnsaved(metadata, pod);
   if (unsaved) lab.nodes.adopt(node, { id, owner: "jane", metaId });

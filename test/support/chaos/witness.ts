@@ -57,15 +57,17 @@ export class Witness {
 
   #changed(pod: KubeObject, gone: boolean): void {
     const { metadata } = pod;
-    const id = metadata.labels?.[labels.workspaceId] ?? "";
-    if (metadata.labels?.[markerLabel] !== "true" || id === "") return;
+    const given = metadata.labels ?? {};
+    const id = given[labels.workspaceId] ?? "";
+    if (given[markerLabel] !== "true" || id === "") return;
     this.#changes++;
-    const seen = this.#seen.get(id) ?? { id, metaId: metadata.labels[labels.metaId] ?? "", uids: new Set(), everReady: false, deleted: false, gone: false, node: "", disposal: "", hasFinalizer: false };
+    const noted = metadata.annotations ?? {};
+    const seen = this.#seen.get(id) ?? { id, metaId: given[labels.metaId] ?? "", uids: new Set(), everReady: false, deleted: false, gone: false, node: "", disposal: "", hasFinalizer: false };
     this.#seen.set(id, seen);
     const again = !seen.uids.has(metadata.uid);
     seen.uids.add(metadata.uid);
-    this.#checkDisposal(seen, again ? "" : seen.disposal, metadata.annotations?.[annotations.disposalStatus] ?? "");
-    seen.everReady ||= metadata.annotations?.[annotations.neverReady] === undefined;
+    this.#checkDisposal(seen, again ? "" : seen.disposal, noted[annotations.disposalStatus] ?? "");
+    seen.everReady ||= noted[annotations.neverReady] === undefined;
     seen.deleted = metadata.deletionTimestamp !== undefined;
     seen.gone = gone;
     seen.node = text(record(pod["spec"])["nodeName"]) || seen.node;

@@ -146,7 +146,7 @@ export class World {
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, dryRun: false });
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
-    const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid) });
+    const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
     const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, clock, log: silentLog } });
     return { store, controller, deadlines, ending };
   }
