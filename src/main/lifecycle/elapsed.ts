@@ -72,14 +72,15 @@ export class Reckoning {
     const known = lastActivityOf(record);
     const lastActivity = later(known, this.#grace(facts));
     const of = { neverActive: known === undefined && !facts.everActive, heldUntil: facts.createdAt < this.#back ? this.#heldUntil : undefined };
-    // Nobody could save its content while nobody led.
-    const deletedAt = facts.deletedAt === undefined ? undefined : Math.max(facts.deletedAt, facts.deletedAt < this.#since && !facts.backupComplete ? this.#since : 0);
+    const deletedAt = this.#deletedAt(facts);
     if (this.#jumps.length === 0) return { ...of, facts: deletedAt === facts.deletedAt ? facts : { ...facts, deletedAt }, lastActivity };
-    return {
-      ...of,
-      facts: { ...facts, createdAt: facts.createdAt === 0 ? 0 : this.#shifted(facts.createdAt), deletedAt: deletedAt === undefined ? undefined : this.#shifted(deletedAt) },
-      lastActivity: lastActivity === undefined ? undefined : this.#shifted(lastActivity),
-    };
+    const createdAt = facts.createdAt === 0 ? 0 : this.#shifted(facts.createdAt);
+    return { ...of, facts: { ...facts, createdAt, deletedAt: deletedAt && this.#shifted(deletedAt) }, lastActivity: lastActivity && this.#shifted(lastActivity) };
+  }
+
+  /** Nobody could save its content while nobody led. */
+  #deletedAt({ deletedAt, backupComplete }: WorkspaceFacts): number | undefined {
+    return deletedAt === undefined || backupComplete ? deletedAt : Math.max(deletedAt, this.#since);
   }
 
   /** Activity of which nothing was written: of a workspace from before our time, as late as it may have been. */
