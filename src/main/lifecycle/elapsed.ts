@@ -74,11 +74,13 @@ export class Reckoning {
     const of = { neverActive: known === undefined && !facts.everActive, heldUntil: facts.createdAt < this.#back ? this.#heldUntil : undefined };
     const deletedAt = this.#deletedAt(facts);
     if (this.#jumps.length === 0) return { ...of, facts: deletedAt === facts.deletedAt ? facts : { ...facts, deletedAt }, lastActivity };
-    return {
-      ...of,
-      facts: { ...facts, createdAt: facts.createdAt === 0 ? 0 : this.#shifted(facts.createdAt), deletedAt: deletedAt === undefined ? undefined : this.#shifted(deletedAt) },
-      lastActivity: lastActivity === undefined ? undefined : this.#shifted(lastActivity),
-    };
+    const createdAt = facts.createdAt === 0 ? 0 : this.#shifted(facts.createdAt);
+    return { ...of, facts: { ...facts, createdAt, deletedAt: deletedAt && this.#shifted(deletedAt) }, lastActivity: lastActivity && this.#shifted(lastActivity) };
+  }
+
+  /** Nobody could save its content while nobody led. */
+  #deletedAt({ deletedAt, backupComplete }: WorkspaceFacts): number | undefined {
+    return deletedAt === undefined || backupComplete ? deletedAt : Math.max(deletedAt, this.#since);
   }
 
   /** Nobody could save its content while nobody led. */
