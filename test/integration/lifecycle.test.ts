@@ -199,6 +199,20 @@ test("a workspace with a volume claim ends with a volume snapshot of it", async 
   await until("nothing is left", () => whole.leftovers().length === 0);
 });
 
+test("the claim of a workspace that is stopped before it was ever ready goes with it", async (t) => {
+  const whole = await startWholeCluster(t);
+  const { config } = await embeddedConfig();
+  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
+  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
+  whole.nodes.faults.add({ method: "InitWorkspace", delayMs: 600_000 });
+  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
+  await until("its content is asked for", () => whole.calls().includes("InitWorkspace claimed"));
+  assert.notEqual(whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed"), undefined);
+  await stop("claimed");
+  await told("claimed", "has stopped", inPhase(STOPPED));
+  await until("nothing is left", () => whole.leftovers().length === 0 && whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed") === undefined);
+});
+
 test("an API server that fails, conflicts and drops its watches changes nothing about how thirty workspaces end", async (t) => {
   const whole = await startWholeCluster(t, { nodes: 4 });
   const { faults } = whole.cluster;

@@ -66,7 +66,8 @@ export class Recreation {
     if (!pod || uidOf(pod) !== record.uid) return;
     await seen(bytes);
     permit.check();
-    if (!isRefused(record) || record.stopped) return;
+    // One whose time is over is timed out as it is.
+    if (!isRefused(record) || !this.#isWanted(record)) return;
     const resourceVersion = textAt(objectAt(pod, "metadata"), "resourceVersion");
     if (record.resourceVersion === "0" || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
     const swap = this.#swap(record, pod, resourceVersion, permit);

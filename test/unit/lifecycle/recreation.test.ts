@@ -78,17 +78,20 @@ test("what is written on the pod before it goes, as a user's stop, is not overlo
   }
 });
 
-test("a pod that turns out to be another one, to be asked to stop, or not to be known here yet, is left alone", async () => {
+test("a pod that turns out to be another one, to be asked to stop, to have had its time, or not to be known here yet, is left alone", async () => {
   const other = setup();
   other.state.pod = podOf("other", 1);
   await other.recreate();
   const asked = setup();
   asked.state.after.seen = () => Object.assign(asked.record, { actions: [{ action: "deletePod", gracePeriodSeconds: 1 }] });
   await asked.recreate();
+  const over = setup();
+  over.clock.setWall(over.record.facts.createdAt + limitMs);
+  await over.recreate();
   const late = setup();
   late.state.pod = podOf("u", 4);
   await assert.rejects(late.recreate(), isConflict);
-  for (const { did } of [other, asked, late]) assert.deepEqual(did, ["get"]);
+  for (const { did } of [other, asked, over, late]) assert.deepEqual(did, ["get"]);
 });
 
 test("a pod that could not be taken away is told as a failure; one whose deletion was only not answered is made anew", async () => {

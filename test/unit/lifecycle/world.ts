@@ -12,6 +12,7 @@ import { Finalization } from "../../../src/main/lifecycle/finalization.ts";
 import { PodWriter } from "../../../src/main/lifecycle/pod-writer.ts";
 import { QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
 import { Recreation } from "../../../src/main/lifecycle/recreation.ts";
+import { Vacancies } from "../../../src/main/lifecycle/vacancies.ts";
 import { StatusCache } from "../../../src/main/state/cache.ts";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
 import { Registry } from "../../../src/main/state/registry.ts";
@@ -33,6 +34,7 @@ interface Life {
   readonly store: StateStore;
   readonly controller: Controller;
   readonly deadlines: Deadlines;
+  readonly vacancies: Vacancies;
   readonly ending: AbortController;
 }
 
@@ -78,6 +80,7 @@ export class World {
     this.#life?.ending.abort();
     this.#life?.controller.close();
     this.#life?.deadlines.close();
+    this.#life?.vacancies.close();
     this.#life = undefined;
   }
 
@@ -133,9 +136,13 @@ export class World {
         this.phases.push(facts.phase);
         this.failures.push(decodeFrame(frame).conditions?.failed ?? "");
       },
-      suppressed() {}, started() {}, stopped() {}, skipped: ({ message }) => this.wrongs.push(message), conflict() {}, reread() {}, vacant() {},
+      suppressed() {}, started() {}, stopped() {}, skipped: ({ message }) => this.wrongs.push(message), conflict() {}, reread() {},
+      vacant: (record) => vacancies.add(record),
       changed: (record) => controller.changed(record),
-      forgotten: (record) => controller.forgotten(record),
+      forgotten: (record) => {
+        vacancies.remove(record);
+        controller.forgotten(record);
+      },
     });
     const seen = async (bytes: Uint8Array): Promise<void> => alive(() => this.#apply(bytes, false));
     const objects = this.#objects(alive);
@@ -148,7 +155,8 @@ export class World {
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
     const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
     const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, clock, log: silentLog } });
-    return { store, controller, deadlines, ending };
+    const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, clock });
+    return { store, controller, deadlines, vacancies, ending };
   }
 
   #objects(alive: <T>(work: () => T) => Promise<T>): Pick<KubeObjects, "get" | "annotate" | "remove" | "create" | "release"> {
