@@ -9,6 +9,7 @@ import { livedSchema } from "../load/life-results.ts";
 import type { Lived, RunLives } from "../load/life-results.ts";
 import { requestCounts, requestsBetween } from "../load/request-counts.ts";
 import { metrics } from "../parts/daemon.ts";
+import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
 import { lifecycleOutcome } from "./lifecycle-report.ts";
 import type { LivesFound } from "./lifecycle-report.ts";
@@ -20,6 +21,8 @@ const initMs = 800;
 const disposeMs = 800;
 /** The daemon is looked at while nothing happens for so long at most, seconds. */
 const restSeconds = 10;
+/** How long it may take until it has nothing to do, seconds. */
+const settleSeconds = 120;
 /** What lives may take beyond the time of their starts, milliseconds. */
 const endMs = 300_000;
 /** Node daemons remember as many objects; with more lives than that the statuses must do. */
@@ -40,6 +43,7 @@ export const lifecycle: Scenario = {
     await lab.cluster.prepareStarts();
     await using daemon = await lab.daemon();
     await daemon.synced();
+    await settled(lab, daemon);
     const rest = await atRest(lab);
     await using lifer = lab.part("lifer", "lifer");
     await lifer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, endpoint: daemon.endpoint, owner: lab.cluster.owner, size: lab.options.size }, nothing);
@@ -79,12 +83,23 @@ async function slowNodeDaemons(lab: Lab): Promise<void> {
   }
 }
 
+/** Waits until the daemon has done what it does about workspaces that it finds (those that live on get their finalizers): it makes no more requests, or has had its time. */
+async function settled(lab: Lab, daemon: Daemon): Promise<void> {
+  const made = async (): Promise<number> => [...requestCounts(await metrics(daemon)).values()].reduce((sum, count) => sum + count, 0);
+  lab.say("waiting until the daemon has nothing to do");
+  let before = Number.NaN;
+  for (let i = 0; i < settleSeconds && !lab.signal.aborted; i++) {
+    const now = await made();
+    if (now === before) return;
+    before = now;
+    await pause(lab, 1);
+  }
+}
+
 /** A while in which nothing happens, for what those that live on cost. */
 async function atRest(lab: Lab): Promise<readonly [number, number]> {
   const seconds = Math.min(restSeconds, lab.options.seconds / 4);
   lab.say("nothing happens");
-  // What the start left over is done.
-  await pause(lab, seconds / 2);
   await lab.usage.sample();
   const from = machineNow();
   await pause(lab, seconds);
