@@ -83,12 +83,6 @@ export class Reckoning {
     return deletedAt === undefined || backupComplete ? deletedAt : Math.max(deletedAt, this.#since);
   }
 
-  /** Nobody could save its content while nobody led. */
-  #deletedAt({ deletedAt, backupComplete }: WorkspaceFacts): number | undefined {
-    if (deletedAt === undefined || backupComplete) return deletedAt;
-    return Math.max(deletedAt, this.#since);
-  }
-
   /** Activity of which nothing was written: of a workspace from before our time, as late as it may have been. */
   #grace({ createdAt, lastActivity }: WorkspaceFacts): number | undefined {
     if (createdAt >= wholeSecond(this.#since)) return undefined;
