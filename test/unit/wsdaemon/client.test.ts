@@ -62,12 +62,10 @@ test("a call that fails late closes the connection that it used, not the one tha
   assert.equal(held[1]?.peer, held[0]?.peer);
   held[1]?.fail(code.UNAVAILABLE);
   await second;
-  const [third] = await call();
+  void (await call());
   assert.notEqual(held[2]?.peer, held[0]?.peer);
   held[0]?.fail(code.UNAVAILABLE);
   await first;
-  const [fourth] = await call();
+  void (await call());
   assert.equal(held[3]?.peer, held[2]?.peer);
-  for (const { fail } of held.slice(2)) fail(code.ABORTED);
-  await Promise.all([third, fourth]);
 });
