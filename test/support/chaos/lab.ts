@@ -57,6 +57,8 @@ export class Lab {
   /** What went wrong and is no state that can be looked at later. */
   readonly wrongs: string[] = [];
   readonly #options: LabOptions;
+  /** Daemons that were begun; some may not serve yet. */
+  #begun = 0;
 
   private constructor(cluster: EmbeddedCluster, nodes: NodeDaemons, options: LabOptions) {
     this.cluster = cluster;
@@ -82,7 +84,7 @@ export class Lab {
 
   /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */
   async addReplica(): Promise<Replica> {
-    const number = this.replicas.length;
+    const number = this.#begun++;
     let replica: Replica | undefined;
     let identity = "";
     const proxy = await Proxy.start(this.cluster.url, {
@@ -155,7 +157,7 @@ export class Lab {
     const holder = this.#holder();
     this.did("requests that only the leader may send");
     if (this.cluster.store.list("leases", "default").length === 0 || holder === identity) return;
-    const late = performance.now() - (this.replicas[number]?.resumedAt ?? 0) < lateMs;
+    const late = performance.now() - (this.replicas.find((replica) => replica.number === number)?.resumedAt ?? Number.NEGATIVE_INFINITY) < lateMs;
     if (late) this.did("requests that a leader had decided on before it stood still, and sent after");
     else this.wrongs.push(`daemon ${number} (${identity || "never in the Lease"}) acted while ${holder || "nobody"} held the Lease: ${what}`);
   }
