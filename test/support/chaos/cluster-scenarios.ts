@@ -3,6 +3,7 @@ import { status as code } from "@grpc/grpc-js";
 import type { FaultRule } from "../../../src/embedded/index.ts";
 import { record, records } from "../../../src/embedded/kubelet/json.ts";
 import { annotations } from "../../../src/domain/names.ts";
+import { wsman } from "../../../src/gen/proto.js";
 import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import { allEnded, allReady, liveAll, startAll, stopAll, type Life } from "./lives.ts";
@@ -106,7 +107,9 @@ export const nodes: Scenario = {
     faults.add({ node: hanging, method: "DisposeWorkspace", delayMs: 3_600_000 });
     const removeAway = faults.add({ node: away, code: code.UNAVAILABLE, message: "not now" });
     lab.cluster.kubelet?.loseNode(lost);
-    await stopAll(lab, lives, size.patienceMs);
+    // Time counts from the end of the grace period, which is 30 s otherwise.
+    await stopAll(lab, on(lost), size.patienceMs, wsman.StopWorkspacePolicy.IMMEDIATELY);
+    await stopAll(lab, lives.filter((life) => nodeOf(lab, life) !== lost), size.patienceMs);
     await until("a backup is under way", () => on(restarting).length === 0 || lab.nodes.on(restarting)?.service.calls.some(({ method }) => method === "DisposeWorkspace") === true, 20_000);
     lab.cluster.store.delete("pods", "default", `ws-daemon-${restarting}`, { gracePeriodSeconds: 0 });
     lab.did("node daemons restarted in mid-backup");

@@ -43,9 +43,9 @@ export async function allReady(lab: Lab, lives: readonly Life[], patienceMs: num
 }
 
 /** Stops all of them; resolves once each stop was answered, or its workspace is going anyway. */
-export async function stopAll(lab: Lab, lives: readonly Life[], patienceMs: number): Promise<void> {
+export async function stopAll(lab: Lab, lives: readonly Life[], patienceMs: number, policy: wsman.StopWorkspacePolicy = wsman.StopWorkspacePolicy.NORMALLY): Promise<void> {
   await each(lives, async ({ id }) => {
-    const bytes = wsman.StopWorkspaceRequest.encode({ id, policy: 0 }).finish();
+    const bytes = wsman.StopWorkspaceRequest.encode({ id, policy }).finish();
     const going = (): boolean => lab.witness.of(id)?.deleted === true || lab.witness.of(id)?.gone === true;
     await ask(lab, "StopWorkspace", bytes, patienceMs, (got) => got === ok || (got === missing && going()));
     lab.did("workspaces stopped");

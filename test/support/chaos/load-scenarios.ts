@@ -35,7 +35,7 @@ export const burst: Scenario = {
   name: "burst",
   what: "workspaces start at once and stop at once; node daemons take 1 to 20 s (20 times as fast), a tenth of them fail once, one in fifty for good",
   full: { workspaces: 1_000, rounds: 1, faultMs: 0, patienceMs: 600_000 },
-  small: { workspaces: 40, rounds: 1, faultMs: 0, patienceMs: 40_000 },
+  small: { workspaces: 30, rounds: 1, faultMs: 0, patienceMs: 40_000 },
   lab: (size) => ({ nodes: nodesFor(size) }),
   async play(lab, { workspaces, patienceMs }, lives) {
     lives.push(...troubleNodes(lab, livesOf("burst", workspaces)));
@@ -45,14 +45,14 @@ export const burst: Scenario = {
 };
 
 /** About so many changes has a pod in its life. */
-const changesPerLife = 12;
+const changesPerLife = 9;
 
 /** The same, while daemons are killed. */
 export const crashes: Scenario = {
   name: "crashes",
   what: "the same, while one of two daemons is killed (kill -9) at random points and another one is started",
   full: { workspaces: 1_000, rounds: 200, faultMs: 0, patienceMs: 1_800_000 },
-  small: { workspaces: 20, rounds: 4, faultMs: 0, patienceMs: 60_000 },
+  small: { workspaces: 20, rounds: 3, faultMs: 0, patienceMs: 60_000 },
   lab: (size) => ({ nodes: nodesFor(size) }),
   async play(lab, { workspaces, rounds, patienceMs }, lives) {
     lives.push(...troubleNodes(lab, livesOf("crash", workspaces)));

@@ -22,6 +22,7 @@ const blows: readonly Blow[] = [
     try {
       await pause(absenceMs);
     } finally {
+      leader.resumedAt = performance.now();
       process.kill(leader.daemon.pid, "SIGCONT");
     }
     leader.able = true;
