@@ -24,6 +24,8 @@ export interface KubeRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   readonly signal: AbortSignal;
+  /** Asked in the moment before the request is written to its connection: false, and it is not (reason "Aborted"). */
+  readonly may?: () => boolean;
   /** How long the headers of the answer may take, milliseconds; a wait for a connection counts by itself, and may take as long. Default 30,000. */
   readonly timeoutMs?: number;
 }
@@ -134,7 +136,7 @@ export class KubeClient implements Requester {
     if (this.#running >= maxRequests) throw new KubeError(`${maxRequests} requests to the API server are under way already`, { status: 0, reason: "Busy" });
     this.#running++;
     const startedAt = clock.monotonic();
-    const exchange = new Exchange(clock, request.signal, request.timeoutMs ?? 30_000);
+    const exchange = new Exchange(clock, request.signal, request.timeoutMs ?? 30_000, request.may);
     try {
       this.#carry(request, access, exchange);
     } catch (error) {

@@ -31,9 +31,12 @@ export interface Precondition {
 export interface Wish {
   readonly priority: Priority;
   readonly signal: AbortSignal;
-  /** Asked before each attempt: false ends it as if the signal had aborted. For those who may act for a time only. */
+  /** Asked before each attempt, and again in the moment before its bytes are written: false ends it as if the signal had aborted. For those who may act for a time only. */
   readonly may?: () => boolean;
 }
+
+/** What of a wish goes with each request. */
+type Sending = Pick<Wish, "signal" | "may">;
 
 /** What the requests are made with. */
 export interface ObjectsOptions {
@@ -91,7 +94,7 @@ export class KubeObjects {
 
   /** Bytes of an object. */
   get(path: string, wish: Wish): Promise<Uint8Array> {
-    return this.#persist("GET", this.#path(path), (signal) => this.#send({ method: "GET", path: this.#path(path), signal }), wish, isRetryable);
+    return this.#persist("GET", this.#path(path), (sending) => this.#send({ method: "GET", path: this.#path(path), ...sending }), wish, isRetryable);
   }
 
   /**
@@ -102,7 +105,7 @@ export class KubeObjects {
     const body = JSON.stringify(object);
     const headers = { "content-type": "application/json" };
     const canRetry = (error: KubeError): boolean => (isRetryable(error) && (whetherOrNotAnswered || error.status !== 0)) || (error.status === 409 && !isAlreadyThere(error));
-    return this.#persist("POST", this.#path(resource), (signal) => this.#send({ method: "POST", path: this.#path(resource), headers, body, signal }), wish, canRetry);
+    return this.#persist("POST", this.#path(resource), (sending) => this.#send({ method: "POST", path: this.#path(resource), headers, body, ...sending }), wish, canRetry);
   }
 
   /**
@@ -114,11 +117,11 @@ export class KubeObjects {
     const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations, ...finalizerChange(finalizers) } });
     // The other kind replaces lists as a whole.
     const headers = { "content-type": finalizers ? strategicPatch : mergePatch };
-    const patch = async (signal: AbortSignal): Promise<Uint8Array> => {
+    const patch = async (sending: Sending): Promise<Uint8Array> => {
       try {
-        return await this.#send({ method: "PATCH", path, headers, body, signal });
+        return await this.#send({ method: "PATCH", path, headers, body, ...sending });
       } catch (error) {
-        if (resourceVersion === undefined && mayBeAnother(error) && (await this.#uidOf(path, signal)) !== uid) throw anotherPod(podName);
+        if (resourceVersion === undefined && mayBeAnother(error) && (await this.#uidOf(path, sending)) !== uid) throw anotherPod(podName);
         throw error;
       }
     };
@@ -128,7 +131,7 @@ export class KubeObjects {
   /** Changes an object by a merge patch; gives it as it is then. For changes that do no harm when they are made twice. */
   merge(path: string, change: object, wish: Wish): Promise<Uint8Array> {
     const body = JSON.stringify(change);
-    return this.#persist("PATCH", this.#path(path), (signal) => this.#send({ method: "PATCH", path: this.#path(path), headers: { "content-type": mergePatch }, body, signal }), wish, isRetryable);
+    return this.#persist("PATCH", this.#path(path), (sending) => this.#send({ method: "PATCH", path: this.#path(path), headers: { "content-type": mergePatch }, body, ...sending }), wish, isRetryable);
   }
 
   /**
@@ -154,12 +157,12 @@ export class KubeObjects {
 
   /** A request about an object that may be gone, or another one: undefined then. A conflict says neither: the object is looked at. */
   async #untilGone(request: Omit<KubeRequest, "signal">, uid: string | undefined, wish: Wish, retryConflicts: boolean): Promise<Uint8Array | undefined> {
-    const attempt = async (signal: AbortSignal): Promise<Uint8Array | undefined> => {
+    const attempt = async (sending: Sending): Promise<Uint8Array | undefined> => {
       try {
-        return await this.#send({ ...request, signal });
+        return await this.#send({ ...request, ...sending });
       } catch (error) {
         if (isMissing(error)) return undefined;
-        if (uid !== undefined && mayBeAnother(error) && (await this.#uidOf(request.path, signal)) !== uid) return undefined;
+        if (uid !== undefined && mayBeAnother(error) && (await this.#uidOf(request.path, sending)) !== uid) return undefined;
         throw error;
       }
     };
@@ -176,8 +179,8 @@ export class KubeObjects {
     return below.startsWith("/") ? below : `/api/v1/namespaces/${encodeURIComponent(this.#options.namespace)}/${below}`;
   }
 
-  async #uidOf(path: string, signal: AbortSignal): Promise<string | undefined> {
-    return stringMember(metadataIn(await this.#send({ method: "GET", path, signal })), "uid");
+  async #uidOf(path: string, sending: Sending): Promise<string | undefined> {
+    return stringMember(metadataIn(await this.#send({ method: "GET", path, ...sending })), "uid");
   }
 
   async #send(request: KubeRequest): Promise<Uint8Array> {
@@ -188,7 +191,7 @@ export class KubeObjects {
   }
 
   /** Attempts, each within the budget, until one succeeds, fails for good, or it takes too long. */
-  async #persist<T>(method: string, path: string, attempt: (signal: AbortSignal) => Promise<T>, { priority, signal, may }: Wish, canRetry: (error: KubeError) => boolean): Promise<T> {
+  async #persist<T>(method: string, path: string, attempt: (sending: Sending) => Promise<T>, { priority, signal, may }: Wish, canRetry: (error: KubeError) => boolean): Promise<T> {
     const { clock, budget, random, onWaited } = this.#options;
     const delays = new Backoff({ ...backoff, random });
     const limit = deadline(clock, retryMs, signal);
@@ -202,7 +205,7 @@ export class KubeObjects {
         const { verb, resource } = describeRequest(method, path, false);
         onWaited?.(verb, resource, (clock.monotonic() - since) / 1000);
         try {
-          return await guarded(attempt, may, signal);
+          return await guarded(attempt, may ? { signal, may } : { signal });
         } catch (error) {
           const known = toKubeError(error);
           const wait = Math.max(delays.next(), (known.retryAfterMs ?? 0) * (1 + random() / 10));
@@ -223,9 +226,9 @@ function finalizerChange(change: AnnotationPatch["finalizers"]): object {
 }
 
 /** @throws KubeError "Aborted" if it may not be done any more. */
-function guarded<T>(attempt: (signal: AbortSignal) => Promise<T>, may: Wish["may"], signal: AbortSignal): Promise<T> {
-  if (may && !may()) throw abortedError();
-  return attempt(signal);
+function guarded<T>(attempt: (sending: Sending) => Promise<T>, sending: Sending): Promise<T> {
+  if (sending.may && !sending.may()) throw abortedError();
+  return attempt(sending);
 }
 
 function waitedTooLong(): KubeError {

@@ -44,6 +44,27 @@ describe("requests", () => {
     assert.equal(seen?.headers["content-type"], "application/merge-patch+json");
   });
 
+  test("that may not be sent any more when their turn comes are not: neither behind others nor over a connection that is free", async (t) => {
+    const { server, client } = await start(t, { maxConnections: 1 });
+    const waiting: (() => void)[] = [];
+    server.handle = (answer) => void waiting.push(() => answer.json(200, {}));
+    const first = client.getRaw("/api/v1/first", { signal: never });
+    await until("the first is at the server", () => waiting.length === 1);
+    let allowed = true;
+    const behind = rejection(client.request({ method: "DELETE", path: "/api/v1/behind", signal: never, may: () => allowed }));
+    allowed = false;
+    waiting[0]?.();
+    await first;
+    assert.equal((await behind).reason, "Aborted");
+    const free = rejection(client.request({ method: "DELETE", path: "/api/v1/free", signal: never, may: () => false }));
+    assert.equal((await free).reason, "Aborted");
+    const third = client.getRaw("/api/v1/third", { signal: never });
+    await until("the third is at the server", () => waiting.length === 2);
+    waiting[1]?.();
+    await third;
+    assert.deepEqual(server.requests.map(({ path }) => path), ["/api/v1/first", "/api/v1/third"]);
+  });
+
   test("share connections instead of making one each", async (t) => {
     const { server, client } = await start(t);
     server.handle = (answer) => answer.json(200, {});

@@ -41,6 +41,7 @@ export class Exchange implements ResponseBody {
   readonly head: Promise<ResponseHead>;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #may: (() => boolean) | undefined;
   readonly #settleHead = Promise.withResolvers<ResponseHead>();
   readonly #settleBody = Promise.withResolvers<void>();
   readonly #onAbort = (): void => this.fail(abortedError());
@@ -55,8 +56,9 @@ export class Exchange implements ResponseBody {
   #heardAt = 0;
 
   /** The head must arrive within headMs, and, where there is a queue for connections, within headMs after it was left. */
-  constructor(clock: Clock, signal: AbortSignal, headMs: number) {
+  constructor(clock: Clock, signal: AbortSignal, headMs: number, may?: () => boolean) {
     this.#clock = clock;
+    this.#may = may;
     this.#signal = signal;
     this.head = this.#settleHead.promise;
     // Both are told the failure; whoever looks at one of them only must not be ended by the other.
@@ -102,9 +104,13 @@ export class Exchange implements ResponseBody {
     if (this.#failure) transport.abort(this.#failure);
   }
 
-  /** The transport begins to send: until now it had no connection to do so. */
+  /** The transport begins to send: until now it had no connection to do so. If it may not any more, it is aborted instead. */
   sent(): void {
     if (this.#finished) return;
+    if (this.#may && !this.#may()) {
+      this.fail(abortedError());
+      return;
+    }
     this.#cancelTimer();
     this.#cancelTimer = this.#limitHead();
   }
