@@ -13,6 +13,15 @@ export function parseObject(bytes: Uint8Array): JsonObject | undefined {
   return asObject(JSON.parse(new TextDecoder().decode(bytes)));
 }
 
+/** The object that a text holds; undefined if it holds something else, or is no JSON. */
+export function objectIn(text: string): JsonObject | undefined {
+  try {
+    return asObject(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
 function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 /** Whether and why a workspace failed: the first rule that applies (spec: status, "Failure"). */
-import { asObject, stringAt, textAt } from "../domain/json.ts";
+import { objectIn, stringAt, textAt } from "../domain/json.ts";
 import type { PodEvent } from "../domain/messages.ts";
 import { annotations } from "../domain/names.ts";
 import { wsman } from "../gen/proto.js";
@@ -103,17 +103,9 @@ export function failureFromLog(log: string): string {
 function failureFromLine(line: string): string | undefined {
   const trimmed = line.trim();
   if (!trimmed.startsWith("{") || !trimmed.endsWith("}")) return undefined;
-  const entry = parseObject(trimmed);
+  const entry = objectIn(trimmed);
   const message = textAt(entry, "message");
   const error = stringAt(entry, "error");
   if (message === "" || (error === undefined && entry?.["error"] !== undefined && entry["error"] !== null)) return undefined;
   return error === undefined || error === "" ? message : `${message}: ${error}`;
-}
-
-function parseObject(text: string): ReturnType<typeof asObject> {
-  try {
-    return asObject(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
 }

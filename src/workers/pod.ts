@@ -1,4 +1,5 @@
 /** A Pod as far as we look at it, read from JSON that nobody has checked. */
+import { hasStarted } from "../domain/containers.ts";
 import { asObject, integerAt, objectAt, objectsAt, stringAt, textAt, type JsonObject } from "../domain/json.ts";
 import { workspaceContainer } from "../domain/names.ts";
 import { parseTimeMs } from "../domain/rfc3339.ts";
@@ -142,14 +143,6 @@ function readTerminated(terminated: JsonObject | undefined): Terminated | undefi
       message: textAt(terminated, "message"),
     }
   );
-}
-
-/** A termination without a start time is how the kubelet reports containers that never ran. */
-function hasStarted(container: JsonObject): boolean {
-  const state = objectAt(container, "state");
-  const terminated = objectAt(state, "terminated") ?? objectAt(objectAt(container, "lastState"), "terminated");
-  const restarts = integerAt(container, "restartCount") ?? 0;
-  return objectAt(state, "running") !== undefined || typeof terminated?.["startedAt"] === "string" || restarts > 0 || container["started"] === true;
 }
 
 /** The value of an annotation; undefined if there is none. */

@@ -1,4 +1,5 @@
 /** Calls that are given up, or overlap: nothing is left half-made, and every change counts. Runs on the built-in cluster, slow and failing, and on a real API server. */
+import { setTimeout as pause } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { status as code } from "@grpc/grpc-js";
@@ -23,7 +24,6 @@ before(async () => {
 after(async () => cluster.close());
 
 const nameOf = (object: Json): string => text(metaOf(object)["name"]);
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Names of pods, and of the claims that go with them; each has the other, and its token. */
 async function whole(api: KubeApi): Promise<readonly string[]> {

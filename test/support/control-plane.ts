@@ -7,6 +7,7 @@ import { request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endProcess } from "./end-process.ts";
 import { canUnpack, unpacked } from "./unpack.ts";
 
 /** A control plane that runs. */
@@ -40,7 +41,7 @@ export async function startControlPlane(): Promise<ControlPlane | undefined> {
   process.once("exit", killAll);
   const close = async (): Promise<void> => {
     process.off("exit", killAll);
-    for (const child of processes.toReversed()) await end(child);
+    for (const child of processes.toReversed()) await endProcess(child);
     await rm(directory, { recursive: true, force: true });
   };
   try {
@@ -136,15 +137,6 @@ function get(url: string, token: string): Promise<number | undefined> {
     sent.once("error", reject);
     sent.end();
   });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGTERM");
-  const kill = setTimeout(() => child.kill("SIGKILL"), 5000);
-  await exited;
-  clearTimeout(kill);
 }
 
 /** A port of 127.0.0.1 that nobody listens on at this moment. */

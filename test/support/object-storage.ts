@@ -1,5 +1,5 @@
 /** A real S3-compatible server for tests: versitygw, on the loopback interface, with a folder of its own. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import type { TestContext } from "node:test";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { freePort } from "./control-plane.ts";
 import { secret } from "./secrets.ts";
+import { endProcess } from "./end-process.ts";
 import { canUnpack, unpacked } from "./unpack.ts";
 import { until } from "./until.ts";
 
@@ -43,7 +44,7 @@ export async function startObjectServer(t: Pick<TestContext, "after">): Promise<
   process.once("exit", kill);
   const stop = async (): Promise<void> => {
     process.off("exit", kill);
-    await end(child);
+    await endProcess(child);
     await rm(folder, { recursive: true, force: true });
   };
   t.after(stop);
@@ -70,13 +71,4 @@ export async function startObjectServer(t: Pick<TestContext, "after">): Promise<
 /** A binary comes from the environment, or is unpacked. */
 async function findBinary(): Promise<string> {
   return namedBinary ?? join(await unpacked("versitygw"), "versitygw");
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGTERM");
-  const kill = setTimeout(() => child.kill("SIGKILL"), 5000);
-  await exited;
-  clearTimeout(kill);
 }

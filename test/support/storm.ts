@@ -1,4 +1,5 @@
 /** A storm of faults over the built-in cluster: seeded, so that the same seed brings the same faults in the same order. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { EmbeddedCluster, FaultRule } from "../../src/embedded/index.ts";
 import { pick } from "../../src/embedded/kubelet/random.ts";
 import type { Random } from "../../src/embedded/kubelet/random.ts";
@@ -41,8 +42,4 @@ export async function storm(cluster: EmbeddedCluster, random: Random, ms: number
   }
   cluster.faults.clear();
   return done;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,5 @@
 /** Every call with one answer that leaves its workspace as it is for the next one: what it is asked for, and the patch that it comes down to. */
+import { encodeBase64 } from "../../domain/base64.ts";
 import { annotations } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 
@@ -48,12 +49,12 @@ export const steeringCalls: Readonly<Record<string, SteeringCall>> = {
   control_port: {
     method: "ControlPort",
     request: ({ id }, round) => wsman.ControlPortRequest.encode({ id, expose: true, spec: { port, visibility: round } }).finish(),
-    annotations: ({ id }, round) => ({ [annotations.exposedPorts]: base64(wsman.ExposedPorts.encode({ ports: [3000, 8080, port].map((number) => ({ port: number, visibility: round, url: `https://${number}-${id}.ws.bench.example.com` })) }).finish()) }),
+    annotations: ({ id }, round) => ({ [annotations.exposedPorts]: encodeBase64(wsman.ExposedPorts.encode({ ports: [3000, 8080, port].map((number) => ({ port: number, visibility: round, url: `https://${number}-${id}.ws.bench.example.com` })) }).finish()) }),
   },
   update_ssh_key: {
     method: "UpdateSSHKey",
     request: ({ id }, round) => wsman.UpdateSSHKeyRequest.encode({ id, keys: keysOf(round) }).finish(),
-    annotations: (_, round) => ({ [annotations.sshPublicKeys]: base64(wsman.SSHPublicKeys.encode({ keys: keysOf(round) }).finish()) }),
+    annotations: (_, round) => ({ [annotations.sshPublicKeys]: encodeBase64(wsman.SSHPublicKeys.encode({ keys: keysOf(round) }).finish()) }),
   },
   delete_volume_snapshot: {
     // Of one that is not there, which is left alone.
@@ -62,7 +63,3 @@ export const steeringCalls: Readonly<Record<string, SteeringCall>> = {
   take_snapshot: { method: "TakeSnapshot", optional: true, request: ({ id }) => wsman.TakeSnapshotRequest.encode({ id }).finish() },
   backup_workspace: { method: "BackupWorkspace", optional: true, request: ({ id }) => wsman.BackupWorkspaceRequest.encode({ id }).finish() },
 };
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
-}

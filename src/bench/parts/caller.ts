@@ -5,6 +5,7 @@ import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
 import { asIs } from "../../domain/as-is.ts";
 import { messageOf } from "../../domain/errors.ts";
+import { describeRequest } from "../load/answers.ts";
 import { AnswerCheck } from "../load/answer-check.ts";
 import { machineNow } from "../load/clock.ts";
 import { metricSum } from "../load/exposition.ts";
@@ -73,7 +74,7 @@ async function callAgainAndAgain({ endpoint, ids, intervalMs }: z.infer<typeof o
     const id = ids[Math.floor(Math.random() * ids.length)] ?? "";
     const wrong = isGet
       ? await call(client, "GetWorkspaces", Buffer.alloc(0)).then((bytes) => answers.get(bytes))
-      : await call(client, "DescribeWorkspace", describeRequest(id)).then((bytes) => answers.describe(id, bytes));
+      : await call(client, "DescribeWorkspace", Buffer.from(describeRequest(Buffer.from(id)))).then((bytes) => answers.describe(id, bytes));
     recordDelay(isGet ? getDelays : describeDelays, machineNow() - due);
     sums[isGet ? "gets" : "describes"]++;
     if (wrong !== undefined) throw new Error(wrong);
@@ -121,12 +122,6 @@ function call(client: Client, method: string, request: Buffer): Promise<Buffer> 
       else reject(new Error(`${method} was answered with nothing`));
     });
   });
-}
-
-/** DescribeWorkspaceRequest: the ID is field 1. */
-function describeRequest(id: string): Buffer {
-  const bytes = Buffer.from(id);
-  return Buffer.concat([Buffer.from([0x0a, bytes.length]), bytes]);
 }
 
 function addressOf({ host, port }: Endpoint): string {

@@ -1,4 +1,5 @@
 /** The base64 protobuf and JSON values on workspace pods. */
+import { encodeBase64 } from "../../domain/base64.ts";
 import { contentservice, registryfacade, wsman } from "../../gen/proto.js";
 import { hex } from "../kubelet/random.ts";
 import type { Random } from "../kubelet/random.ts";
@@ -13,12 +14,12 @@ export interface DemoPort {
 /** Value of gitpod/exposedPorts. */
 export function encodeExposedPorts(ports: readonly DemoPort[]): string {
   const specs = ports.map(({ port, url, isPublic }) => ({ port, url, visibility: isPublic ? wsman.PortVisibility.PORT_VISIBILITY_PUBLIC : wsman.PortVisibility.PORT_VISIBILITY_PRIVATE }));
-  return base64(wsman.ExposedPorts.encode({ ports: specs }).finish());
+  return encodeBase64(wsman.ExposedPorts.encode({ ports: specs }).finish());
 }
 
 /** Value of gitpod/imageSpec. */
 export function encodeImageSpec(random: Random): string {
-  return base64(registryfacade.ImageSpec.encode({
+  return encodeBase64(registryfacade.ImageSpec.encode({
     baseRef: `registry.example.com/workspace-images:${hex(random, 64)}`,
     ideRef: `registry.example.com/ide/code:commit-${hex(random, 40)}`,
     supervisorRef: `registry.example.com/supervisor:main.${Math.floor(random() * 9000)}`,
@@ -27,7 +28,7 @@ export function encodeImageSpec(random: Random): string {
 
 /** Value of gitpod/contentInitializer: a Git clone. */
 export function encodeInitializer(project: string, random: Random): string {
-  return base64(contentservice.WorkspaceInitializer.encode({
+  return encodeBase64(contentservice.WorkspaceInitializer.encode({
     git: { remoteUri: `https://git.example.com/demo/${project}.git`, targetMode: contentservice.CloneTargetMode.REMOTE_COMMIT, cloneTaget: hex(random, 40), checkoutLocation: project, config: { authentication: contentservice.GitAuthMethod.NO_AUTH } },
   }).finish());
 }
@@ -45,8 +46,4 @@ export function disposalStatus(random: Random, backupFailure?: string): string {
   const untracked = random() < 0.5 ? { untracked_files: ["notes.md"], total_untracked_files: 1 } : {};
   const gitStatus = { branch: random() < 0.7 ? "main" : `fix/${hex(random, 4)}`, latest_commit: hex(random, 40), ...untracked };
   return JSON.stringify({ backupComplete: true, ...(backupFailure === undefined ? {} : { backupFailure }), gitStatus });
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }

@@ -1,5 +1,6 @@
 /** What finalization reads from a pod, and how it writes down what became of the content: pure (spec: lifecycle, "Finalization"; wire, "JSON on Pods"). */
-import { parseObject, asObject, objectAt, objectsAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { hasStarted } from "../../domain/containers.ts";
+import { objectAt, objectIn, objectsAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import { annotations, labels } from "../../domain/names.ts";
 import { withinBytes } from "../../domain/redact.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
@@ -108,26 +109,11 @@ function fitting(list: readonly string[] | null | undefined): readonly string[] 
 
 /** Whether an annotation says that the content has come to its end. */
 function isComplete(text: string): boolean {
-  return jsonOf(text)?.["backupComplete"] === true;
+  return objectIn(text)?.["backupComplete"] === true;
 }
 
 /** One that has no handle does not count: it is looked for again. */
 function volumeSnapshotName(text: string): string {
-  const noted = jsonOf(text);
+  const noted = objectIn(text);
   return textAt(noted, "volumeSnapshotHandle") === "" ? "" : textAt(noted, "volumeSnapshotName");
-}
-
-function jsonOf(text: string): JsonObject | undefined {
-  if (text === "") return undefined;
-  try {
-    return asObject(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
-}
-
-function hasStarted(container: JsonObject): boolean {
-  const state = objectAt(container, "state");
-  const terminated = objectAt(state, "terminated") ?? objectAt(objectAt(container, "lastState"), "terminated");
-  return objectAt(state, "running") !== undefined || typeof terminated?.["startedAt"] === "string" || container["started"] === true;
 }

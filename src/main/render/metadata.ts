@@ -1,4 +1,5 @@
 /** Labels, annotations and finalizers of a workspace pod (spec: kubernetes). */
+import { encodeBase64 } from "../../domain/base64.ts";
 import { annotations, debugFinalizer, finalizer, labels, markerLabel, userAnnotationPrefix, workspaceContainer } from "../../domain/names.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { registryfacade, wsman } from "../../gen/proto.js";
@@ -51,16 +52,16 @@ function annotationsOf(start: WorkspaceStart, { manager, url, ownerToken }: Meta
     [annotations.id]: start.id,
     [annotations.servicePrefix]: start.servicePrefix,
     [annotations.url]: url,
-    [annotations.contentInitializer]: base64(encodeInitializer(start.initializer)),
+    [annotations.contentInitializer]: encodeBase64(encodeInitializer(start.initializer)),
     [annotations.neverReady]: "true",
     [annotations.admission]: start.admission.toLowerCase(),
-    [annotations.imageSpec]: base64(imageSpec(start)),
+    [annotations.imageSpec]: encodeBase64(imageSpec(start)),
     [annotations.ownerToken]: ownerToken,
     [annotations.attemptingToCreate]: "true",
     [`container.apparmor.security.beta.kubernetes.io/${workspaceContainer}`]: "unconfined",
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     ...(manager.seccompProfile !== undefined && { "seccomp.security.alpha.kubernetes.io/pod": manager.seccompProfile }),
-    ...(start.sshPublicKeys.length > 0 && { [annotations.sshPublicKeys]: base64(wsman.SSHPublicKeys.encode({ keys: [...start.sshPublicKeys] }).finish()) }),
+    ...(start.sshPublicKeys.length > 0 && { [annotations.sshPublicKeys]: encodeBase64(wsman.SSHPublicKeys.encode({ keys: [...start.sshPublicKeys] }).finish()) }),
     ...(start.timeout !== "" && { [annotations.customTimeout]: start.timeout }),
     ...(start.features.has("FULL_WORKSPACE_BACKUP") && { [annotations.fullWorkspaceBackup]: "true" }),
   };
@@ -70,8 +71,4 @@ function annotationsOf(start: WorkspaceStart, { manager, url, ownerToken }: Meta
 
 function imageSpec({ image, ide }: WorkspaceStart): Uint8Array {
   return registryfacade.ImageSpec.encode({ baseRef: image, ideRef: ide.web, desktopIdeRef: ide.desktop, supervisorRef: ide.supervisor }).finish();
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }

@@ -1,4 +1,5 @@
 /** Fault tests of what the daemon depends on: the API server, nodes, their daemons, and people who lend a hand. */
+import { setTimeout as pause } from "node:timers/promises";
 import { status as code } from "@grpc/grpc-js";
 import type { FaultRule } from "../../../src/embedded/index.ts";
 import { record, records } from "../../../src/embedded/kubelet/json.ts";
@@ -8,7 +9,7 @@ import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import { allEnded, allReady, liveAll, startAll, stopAll, type Life } from "./lives.ts";
 import { nodesFor } from "./load-scenarios.ts";
-import { livesOf, pause, type Scenario, type Size } from "./run.ts";
+import { livesOf, type Scenario, type Size } from "./run.ts";
 
 /** A kind of weather at the API server; gives the way to end it. */
 type Weather = (lab: Lab, size: Size) => Promise<() => Promise<void>>;

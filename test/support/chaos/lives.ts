@@ -1,4 +1,5 @@
 /** People who start and stop workspaces, and ask again until it is done, whichever daemon there is just now. */
+import { setTimeout as pause } from "node:timers/promises";
 import { status as code } from "@grpc/grpc-js";
 import { pick } from "../../../src/embedded/kubelet/random.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -85,7 +86,7 @@ async function ask(lab: Lab, method: string, bytes: Uint8Array, patienceMs: numb
     if (isDone(got)) return true;
     last = `${method}: ${code[got]} ${details}`;
     if (!passing.has(got) && got !== code.NOT_FOUND) throw new Error(last);
-    await new Promise((resolve) => setTimeout(resolve, 50 + lab.random() * 200));
+    await pause(50 + lab.random() * 200);
     return false;
   }, patienceMs).catch((error: unknown) => {
     throw new Error(`${error instanceof Error ? error.message : String(error)} (${last})`, { cause: error });

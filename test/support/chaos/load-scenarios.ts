@@ -1,8 +1,9 @@
 /** Fault tests under load: many workspaces at once with slow node daemons, and the daemon killed in the midst of that. */
+import { setTimeout as pause } from "node:timers/promises";
 import { status as code } from "@grpc/grpc-js";
 import type { Lab } from "./lab.ts";
 import { liveAll, type Life } from "./lives.ts";
-import { livesOf, pause, type Scenario, type Size } from "./run.ts";
+import { livesOf, type Scenario, type Size } from "./run.ts";
 
 /** A node has room for some thirty workspaces of the default class. */
 export function nodesFor({ workspaces }: Pick<Size, "workspaces">): number {

@@ -1,10 +1,11 @@
 /** Fault test of several replicas: whoever leads is killed, stands still, or can not reach the API server, again and again, while workspaces live. */
+import { setTimeout as pause } from "node:timers/promises";
 import { record } from "../../../src/embedded/kubelet/json.ts";
 import { until } from "../until.ts";
 import type { Lab, Replica } from "./lab.ts";
 import { allEnded, allReady, startAll, stopAll } from "./lives.ts";
 import { nodesFor } from "./load-scenarios.ts";
-import { livesOf, pause, type Scenario } from "./run.ts";
+import { livesOf, type Scenario } from "./run.ts";
 
 /** So long nobody hears of it: longer than the Lease lasts (3 s). */
 const absenceMs = 4_500;

@@ -70,8 +70,3 @@ export function reportText({ scenario, seed, seconds, workspaces, done, lost }: 
 export function livesOf(prefix: string, count: number): Life[] {
   return Array.from({ length: count }, (_, i) => ({ id: `${prefix}-${i}` }));
 }
-
-/** Time passes. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -1,4 +1,5 @@
 /** Fault test of an upgrade in place: pods that another version's daemon made, as they were recorded, are taken over and come to a correct end. */
+import { setTimeout as pause } from "node:timers/promises";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +9,7 @@ import { annotations, labels } from "../../../src/domain/names.ts";
 import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import { allEnded, stopAll, type Life } from "./lives.ts";
-import { pause, type Scenario } from "./run.ts";
+import { type Scenario } from "./run.ts";
 
 /** Where recorded cases are, if they are there: beside the repository, or where WSMAND_TEST_CASES says. */
 export const casesFolder = process.env["WSMAND_TEST_CASES"] ?? fileURLToPath(new URL("../../../../shared/conformance/cases", import.meta.url));

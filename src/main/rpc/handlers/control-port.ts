@@ -1,4 +1,5 @@
 /** ControlPort: exposes a port of a workspace, or hides it again (spec: api). */
+import { encodeBase64 } from "../../../domain/base64.ts";
 import { WsmanError } from "../../../domain/errors.ts";
 import { annotations } from "../../../domain/names.ts";
 import { wsman } from "../../../gen/proto.js";
@@ -58,7 +59,7 @@ function portsIn(text: string | undefined): readonly Port[] {
 }
 
 function packed(ports: readonly Port[]): string {
-  return Buffer.from(wsman.ExposedPorts.encode({ ports: ports.map(({ port, visibility, url }) => ({ port: port ?? 0, visibility: visibility ?? 0, url: url ?? "" })) }).finish()).toString("base64");
+  return encodeBase64(wsman.ExposedPorts.encode({ ports: ports.map(({ port, visibility, url }) => ({ port: port ?? 0, visibility: visibility ?? 0, url: url ?? "" })) }).finish());
 }
 
 function portUrl({ portUrlTemplate, hostURL }: UrlConfig, id: string, prefix: string | undefined, port: number): string {

@@ -1,4 +1,5 @@
 /** UpdateSSHKey: which keys open a workspace over SSH (spec: api). */
+import { encodeBase64 } from "../../../domain/base64.ts";
 import { WsmanError } from "../../../domain/errors.ts";
 import { annotations } from "../../../domain/names.ts";
 import { isAuthorizedKey } from "../../../domain/ssh-keys.ts";
@@ -19,7 +20,7 @@ export function updateSshKey({ reader, writer }: CallDependencies): UnaryHandler
     const wrong = (keys ?? []).findIndex((key) => !isAuthorizedKey(key));
     // The key itself is nobody's business.
     if (wrong !== -1) throw new WsmanError("INVALID_ARGUMENT", `keys[${wrong}] is no line of an authorized_keys file`);
-    const packed = Buffer.from(wsman.SSHPublicKeys.encode({ keys: keys ?? [] }).finish()).toString("base64");
+    const packed = encodeBase64(wsman.SSHPublicKeys.encode({ keys: keys ?? [] }).finish());
     if (packed.length > maxPackedBytes) throw new WsmanError("INVALID_ARGUMENT", `keys take ${packed.length} bytes, and may take ${maxPackedBytes}`);
     const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.sshPublicKeys]: packed }, `update the SSH keys of workspace ${workspace.facts.id}`, call.signal);
