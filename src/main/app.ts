@@ -8,6 +8,7 @@ import { checkReadable, checkServerFiles } from "./config/files.ts";
 import { toDeriveConfig, type Config } from "./config/index.ts";
 import { storageFileWarnings } from "./config/storage-files.ts";
 import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
+import { collectGarbageOfLoading } from "./heap.ts";
 import { KubeClient } from "./kube/client.ts";
 import { Credentials } from "./kube/credentials.ts";
 import { readLogin } from "./kube/kubeconfig.ts";
@@ -37,9 +38,11 @@ export async function startDaemon(options: RunOptions): Promise<Daemon> {
   // Read again and again later, as credentials change; but what can not be used now will not mend itself. A service account's files may come late.
   if (source.kind === "kubeconfig") await checkKubeconfig(source);
   const credentials = new Credentials(source, systemClock, log);
+  const tracing = await beginTracing(options.config.wsmand.tracing, options.env.variables, log);
+  collectGarbageOfLoading();
   return assembleDaemon({
     ...fromConfig(options.config),
-    tracing: await beginTracing(options.config.wsmand.tracing, options.env.variables, log),
+    tracing,
     connect: (hooks) => new KubeClient({ credentials, clock: systemClock, hooks }),
     clock: systemClock,
     random: Math.random,

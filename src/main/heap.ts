@@ -1,5 +1,6 @@
 /** How V8 keeps the daemon's heap. */
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /** Both halves together, bytes: what the young generation has once a half is 4 MiB. */
 const youngBytes = 8 * 1024 * 1024;
@@ -8,22 +9,44 @@ const maxRounds = 100;
 /** A fourth of a MiB. */
 const arraysPerRound = 32;
 const numbersPerArray = 1024;
+/** By how much the old generation may grow, as a share of what lived at its last full collection, before there is another one. */
+const oldGrowthPercent = 50;
 
 /**
- * Lets the young generation grow to 4 MiB a half, and no further. As it begins, with 1 MiB, a burst's frames outlive it and pile up until a full collection (300 MB resident
+ * Keeps the heap small and of one size. To be called before much is loaded: in a process that runs flags can be set, but not sizes.
+ *
+ * The young generation grows to 4 MiB a half, and no further. As it begins, with 1 MiB, a burst's frames outlive it and pile up until a full collection (300 MB resident
  * in place of 210); where it may grow as it likes it takes a hundred MiB that are resident for nothing, in rarer and longer pauses (docs/performance.md).
- * In a process that runs only the growth can be set, not the size: hence the objects that outlive a collection or two. To be called before much is loaded; takes 25 ms, which the kernel needs to find the memory.
+ * The old one is collected whenever it has grown by half. V8 would let it grow to a multiple: full collections would come so seldom that streams and sockets that are over,
+ * with what they hold outside of the heap, would pile up for minutes, and the system's allocator never gives that back. Workers' heaps are bound likewise.
  */
-export function shapeYoungGeneration(): void {
+export function shapeHeap(): void {
+  setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`);
   // So little is copied sooner than other threads are woken to help, who would take a core from the workers.
   setFlagsFromString("--no-parallel-scavenge");
+  growYoungGeneration();
+  setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** The size follows from growth alone: hence the objects that outlive a collection or two. Takes 25 ms, which the kernel needs to find the memory. */
+function growYoungGeneration(): void {
   const survivors: unknown[] = [];
   const numbers = Array.from({ length: numbersPerArray }, (_, i) => i);
   for (let round = 0; round < maxRounds && youngSize() < youngBytes; round++) {
     if (survivors.length > arraysPerRound * 8) survivors.length = 0;
     for (let i = 0; i < arraysPerRound; i++) survivors.push(Array.from(numbers));
   }
-  setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/**
+ * Collects the garbage of loading, before there is much else: V8 waits with its first full collection until the old generation has about 100 MiB, whatever lives of it,
+ * and the bound of its growth counts from that collection on. Blocks for some 15 ms.
+ */
+export function collectGarbageOfLoading(): void {
+  setFlagsFromString("--expose-gc");
+  // A context has the function if the flag was set when it was made.
+  runInNewContext("gc()");
+  setFlagsFromString("--no-expose-gc");
 }
 
 function youngSize(): number {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Entry: checks what it runs on, then hands over to the command line; everything else is loaded when it is needed. */
 import type { Parts } from "./cli/seams.ts";
-import { shapeYoungGeneration } from "./heap.ts";
+import { shapeHeap } from "./heap.ts";
 
 const leastNode = 24;
 if (Number.parseInt(process.versions.node, 10) < leastNode) {
@@ -9,7 +9,7 @@ if (Number.parseInt(process.versions.node, 10) < leastNode) {
   process.exit(1);
 }
 
-if (process.argv[2] === "run") shapeYoungGeneration();
+if (process.argv[2] === "run") shapeHeap();
 
 const parts: Parts = {
   daemon: async () => (await import("./app.ts")).startDaemon,
