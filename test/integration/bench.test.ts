@@ -31,8 +31,6 @@ let cluster: TestCluster;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "wsmand-bench-test-"));
-  // Each run starts half a dozen processes, which need not compile the same sources each for itself.
-  process.env["NODE_COMPILE_CACHE"] ??= join(folder, "compiled");
   cluster = await startTestCluster();
 });
 after(async () => {
