@@ -12,8 +12,8 @@ const folder = fileURLToPath(new URL("../../node_modules/.cache/wsmand", import.
  * Keeps the compiled code of what is loaded from now on, and takes what was kept before. It is written when the process ends in order, and holds one entry a file (for each version of Node, user, and set of V8's flags).
  * Where nothing can be written, nothing is kept, and nobody is told. NODE_COMPILE_CACHE names another folder; NODE_DISABLE_COMPILE_CACHE turns it off.
  */
-export function keepCompiledCode(): void {
-  enableCompileCache(folder);
+export function keepCompiledCode(where = folder): void {
+  enableCompileCache(where);
 }
 
 /** The environment of a Node process of ours, which keeps its compiled code from the first file on. */
