@@ -24,6 +24,8 @@ module.exports = {
     { name: "only-the-wiring-knows-embedded", severity: "error", from: { path: "^dist/main/(?!app|cli/|index)" }, to: { path: "^dist/embedded/" } },
     // A daemon that needs no content storage pays nothing for it.
     { name: "storage-libraries-are-loaded-when-needed", severity: "error", from: { path: "^dist" }, to: { dynamic: false, path: "node_modules/(@aws-sdk|@google-cloud|tar-stream)/" } },
+    // What a daemon's start does not need would be paid for with every start.
+    { name: "seldom-used-libraries-are-loaded-when-needed", severity: "error", from: { path: "^dist" }, to: { dynamic: false, path: "node_modules/(@grpc/reflection|@grpc/proto-loader|grpc-health-check|yaml)/" } },
     { name: "no-dev-dependencies", severity: "error", from: { path: "^dist" }, to: { dependencyTypes: ["npm-dev", "npm-no-pkg"] } },
   ],
   options: { doNotFollow: { path: "node_modules" } },

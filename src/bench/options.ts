@@ -15,6 +15,8 @@ export interface Options {
   readonly changes: number;
   readonly seconds: number;
   readonly warmup: number;
+  /** Until memory has come to rest, seconds. */
+  readonly rest: number;
   /** Bytes of a pod as JSON. */
   readonly size: number;
   /** Subscribers that do not read, beside the others. */
@@ -69,6 +71,7 @@ const numbers = [
   { name: "changes", unit: "<n>", about: "changes in a burst", min: 1, max: 10_000_000, common: 150_000 },
   { name: "seconds", unit: "<n>", about: "how long is measured", min: 1, max: 86_400, common: 10 },
   { name: "warmup", unit: "<n>", about: "seconds before that", min: 0, max: 600, common: 3 },
+  { name: "rest", unit: "<n>", about: "seconds of rest before memory is read, where it is read after the load", min: 0, max: 600, common: 2 },
   { name: "size", unit: "<bytes>", about: "of a pod as JSON", min: 0, max: 200_000, common: 20_000 },
   { name: "stalled", unit: "<n>", about: "subscribers that do not read, beside the others", min: 0, max: 10_000, common: 0 },
   { name: "concurrency", unit: "<n>", about: "calls under way at a time", min: 1, max: 1000, common: 4 },
@@ -131,7 +134,7 @@ function complete(defaults: Defaults, given: Given): Options {
   const subscribers = value("subscribers");
   return {
     entry: fileURLToPath(new URL(`../main/index${extname(import.meta.url)}`, import.meta.url)), connections: subscribers, ...given,
-    workspaces: value("workspaces"), subscribers, rate: value("rate"), changes: value("changes"), seconds: value("seconds"), warmup: value("warmup"), size: value("size"),
+    workspaces: value("workspaces"), subscribers, rate: value("rate"), changes: value("changes"), seconds: value("seconds"), warmup: value("warmup"), rest: value("rest"), size: value("size"),
     stalled: value("stalled"), concurrency: value("concurrency"), storm: value("storm"), qps: value("qps"), events: value("events"), runs: value("runs"), clients: value("clients"),
   };
 }

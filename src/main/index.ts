@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Entry: checks what it runs on, then hands over to the command line; everything else is loaded when it is needed. */
+import { keepCompiledCode } from "../domain/compile-cache.ts";
 import type { Parts } from "./cli/seams.ts";
 import { shapeHeap } from "./heap.ts";
 
@@ -9,7 +10,9 @@ if (Number.parseInt(process.versions.node, 10) < leastNode) {
   process.exit(1);
 }
 
+// V8's flags are part of what compiled code is for: first those, then the cache.
 if (process.argv[2] === "run") shapeHeap();
+keepCompiledCode();
 
 const parts: Parts = {
   daemon: async () => (await import("./app.ts")).startDaemon,

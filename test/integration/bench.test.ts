@@ -22,7 +22,7 @@ import { until } from "../support/until.ts";
 
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
 type Report = z.infer<typeof reportSchema>;
-const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
+const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
 
 let folder = "";
 
@@ -31,8 +31,6 @@ let cluster: TestCluster;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "wsmand-bench-test-"));
-  // Each run starts half a dozen processes, which need not compile the same sources each for itself.
-  process.env["NODE_COMPILE_CACHE"] ??= join(folder, "compiled");
   cluster = await startTestCluster();
 });
 after(async () => {

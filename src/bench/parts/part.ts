@@ -4,6 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
+import { withCompiledCode } from "../../domain/compile-cache.ts";
 import { answerSchema } from "./serve.ts";
 
 /** How long a part may take for an answer if nothing else is said, milliseconds. */
@@ -37,7 +38,7 @@ export class Part implements AsyncDisposable {
   /** Starts a module of this folder, named without its extension, in a process of its own. */
   static start(name: string, module: string): Part {
     // Each in a session of its own, as the programs are (program.ts): Linux shares a busy machine among sessions first, and no side shall have more of it than another.
-    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true, execArgv: [...process.execArgv, ...nodeFlags] }));
+    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true, env: withCompiledCode(process.env), execArgv: [...process.execArgv, ...nodeFlags] }));
   }
 
   get pid(): number {

@@ -12,6 +12,8 @@ export const answerSchema = z.object({ id: z.number(), result: z.unknown().optio
 export function serve(handlers: Handlers): void {
   // Ctrl-C reaches the whole group of processes; the parent decides what it means.
   process.on("SIGINT", () => {});
+  // An end in order: what was compiled is kept for the next one.
+  process.on("SIGTERM", () => process.exit(0));
   process.on("disconnect", () => process.exit(0));
   process.on("message", (message) => void answer(handlers, message));
 }

@@ -24,7 +24,7 @@ const warmupChanges = 20_000;
 const effectMs = 60_000;
 /** Longer than between two samples of CPU time: what comes before does not count. */
 const calmMs = 600;
-/** Of the threads that only parse. */
+/** Of the threads that only parse, at most; --warmup if that is less. */
 const parseWarmupMs = 1000;
 
 /** A burst that no one reads. */
@@ -110,6 +110,6 @@ async function parseLimit(lab: Lab): Promise<z.infer<typeof parserSchema>> {
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
   const threads = options.workers ?? Math.max(1, availableParallelism() - 1);
-  const result = await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: parseWarmupMs, measuredMs: options.seconds * 1000 }, parserSchema);
+  const result = await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: options.seconds * 1000 }, parserSchema);
   return result;
 }

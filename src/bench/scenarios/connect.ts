@@ -13,13 +13,11 @@ import type { Scenario } from "./scenario.ts";
 
 /** How long the last ones may take. */
 const timeoutMs = 60_000;
-/** Until memory has come to rest. */
-const restMs = 3000;
 const leadMs = 200;
 
 export const connect: Scenario = {
   summary: "subscribers come at a fixed rate (--rate), get the current statuses, and go",
-  defaults: { workspaces: 1000, subscribers: 1500, rate: 30 },
+  defaults: { workspaces: 1000, subscribers: 1500, rate: 30, rest: 3 },
   run: async (lab) => {
     const { workspaces, subscribers, rate } = lab.options;
     await lab.workspaces(workspaces);
@@ -37,7 +35,7 @@ export const connect: Scenario = {
     const to = machineNow();
     const cost = lab.usage.cost("daemon", from, to);
     await part.call("close", {}, z.undefined());
-    await sleep(restMs, undefined, { signal: lab.signal }).catch(() => {});
+    await sleep(lab.options.rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
     const after = lab.usage.cost("daemon", from, machineNow());
     const missing = arrived.came - arrived.complete.length;

@@ -7,9 +7,6 @@ import { usagePlots } from "../report/usage-plots.ts";
 import { shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Until memory has come to rest. */
-const restMs = 2000;
-
 export const ready: Scenario = {
   summary: "the daemon's start: time until it serves and has its first complete list, its longest event loop delay, its memory",
   defaults: { workspaces: 5000 },
@@ -21,7 +18,7 @@ export const ready: Scenario = {
     const before = await loopDelayMs(daemon);
     const syncedAt = await daemon.synced();
     const delay = await loopDelayMs(daemon);
-    await sleep(restMs, undefined, { signal: lab.signal }).catch(() => {});
+    await sleep(lab.options.rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
     const cost = lab.usage.cost("daemon", daemon.startedAt, machineNow());
     return {

@@ -17,8 +17,6 @@ import type { Outcome, Scenario } from "./scenario.ts";
 const steps = [100, 1000, 5000];
 /** CPU time is sampled every quarter of a second: samples from the middle of the load have nothing else in them. */
 const edgeMs = 500;
-/** Until memory has come to rest. */
-const restMs = 2000;
 
 /** What was found with a number of workspaces. */
 interface Step {
@@ -44,7 +42,7 @@ export const scale: Scenario = {
 };
 
 async function oneStep(lab: Lab, workspaces: number): Promise<Step> {
-  const { rate, warmup, seconds } = lab.options;
+  const { rate, warmup, seconds, rest } = lab.options;
   await using flood = await startFlood(lab, workspaces);
   // Half a second more than is measured at the end, too.
   const total = Math.ceil(rate * (warmup + seconds + edgeMs / 1000));
@@ -52,10 +50,12 @@ async function oneStep(lab: Lab, workspaces: number): Promise<Step> {
   const cost = lab.usage.cost("daemon", flow.from + edgeMs, flow.to - edgeMs);
   // What was carried, which on a slow cluster is less than what was asked for.
   const perSecond = (flow.sent.sent * 1000) / (flow.deliveredAt - flow.plan.startAt);
-  await sleep(restMs, undefined, { signal: lab.signal }).catch(() => {});
+  const restFrom = machineNow();
+  await lab.usage.sample();
+  await sleep(rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
   await lab.usage.sample();
   const restedAt = machineNow();
-  const rested = lab.usage.cost("daemon", restedAt - restMs, restedAt);
+  const rested = lab.usage.cost("daemon", restFrom, restedAt);
   return { workspaces, flow, restedAt, cpuMicros: cost && (cost.cpu * 1e6) / perSecond, rssMb: rested?.rssMb };
 }
 

@@ -9,17 +9,20 @@ export interface Access {
   readonly ca?: string | undefined;
 }
 
-/** The kubeconfig as YAML. */
+/** The kubeconfig, as JSON, which is YAML too and takes nothing but what Node has to be read. */
 export function kubeconfigOf({ url, namespace, token, ca }: Access): string {
-  const lines = [
-    "apiVersion: v1", "kind: Config", "current-context: embedded",
-    "clusters:", "- name: embedded", "  cluster:", `    server: ${JSON.stringify(url)}`,
+  const cluster = {
+    server: url,
     // The official JavaScript client takes plain HTTP only so.
-    ...(url.startsWith("http:") ? ["    insecure-skip-tls-verify: true"] : []),
-    ...(ca === undefined ? [] : [`    certificate-authority-data: ${Buffer.from(ca).toString("base64")}`]),
-    "users:", "- name: embedded", token === undefined ? "  user: {}" : "  user:",
-    ...(token === undefined ? [] : [`    token: ${JSON.stringify(token)}`]),
-    "contexts:", "- name: embedded", `  context: {cluster: embedded, user: embedded, namespace: ${JSON.stringify(namespace)}}`,
-  ];
-  return `${lines.join("\n")}\n`;
+    ...(url.startsWith("http:") ? { "insecure-skip-tls-verify": true } : {}),
+    ...(ca === undefined ? {} : { "certificate-authority-data": Buffer.from(ca).toString("base64") }),
+  };
+  const name = "embedded";
+  const config = {
+    apiVersion: "v1", kind: "Config", "current-context": name,
+    clusters: [{ name, cluster }],
+    users: [{ name, user: token === undefined ? {} : { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace } }],
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
 }

@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Cluster, Context, User } from "@kubernetes/client-node/dist/config_types.js";
 import { newClusters, newContexts, newUsers } from "@kubernetes/client-node/dist/config_types.js";
-import { parse } from "yaml";
 import { isRecord, member, stringMember } from "./json.ts";
 import type { KubeSource } from "./source.ts";
 
@@ -57,15 +56,15 @@ async function inClusterLogin(source: Extract<KubeSource, { kind: "in-cluster" }
 }
 
 async function readEntries(file: string): Promise<Entries> {
-  const entries = interpret(await readFile(file, "utf8"), dirname(resolve(file)));
+  const entries = await interpret(await readFile(file, "utf8"), dirname(resolve(file)));
   if (typeof entries === "string") throw new Error(`kubeconfig ${file} ${entries}`);
   return entries;
 }
 
 /** What is in the text, or what is wrong with it. Errors of the parser are dropped: they quote the text, which holds credentials. */
-function interpret(text: string, directory: string): Entries | string {
+async function interpret(text: string, directory: string): Promise<Entries | string> {
   try {
-    const config: unknown = parse(text);
+    const config: unknown = await parsed(text);
     if (!isRecord(config)) return "is not a kubeconfig";
     const users = config["users"];
     return {
@@ -80,6 +79,19 @@ function interpret(text: string, directory: string): Entries | string {
     const known = error instanceof Error && /^\w+\[\d+\][\w.]* is missing$/.test(error.message);
     return known ? `is not a kubeconfig: ${error.message}` : "is not a kubeconfig";
   }
+}
+
+/** JSON, which needs nothing to be loaded, or YAML. */
+async function parsed(text: string): Promise<unknown> {
+  if (text.trimStart().startsWith("{")) {
+    try {
+      const value: unknown = JSON.parse(text);
+      return value;
+    } catch {
+      // YAML may begin like that, too.
+    }
+  }
+  return (await import("yaml")).parse(text);
 }
 
 function tokenFileOf(directory: string, entry: unknown): [string, string][] {

@@ -1,8 +1,8 @@
-/** grpc.health.v1.Health: serving only while the daemon is synchronized, bounded whatever clients watch. */
-import type { ServerWritableStream, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
-import { HealthImplementation, service as healthService } from "grpc-health-check";
+/** grpc.health.v1.Health: serving only while the daemon is synchronized, bounded whatever clients watch. The library for it would load a parser of .proto files with every start. */
 import { status } from "@grpc/grpc-js";
-import type { Server } from "@grpc/grpc-js";
+import type { sendUnaryData, Server, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import protobuf from "protobufjs/minimal.js";
+import { bytesMethod } from "./methods.ts";
 import { serviceName } from "./service.ts";
 import { specProviderName } from "./spec-provider.ts";
 
@@ -14,41 +14,91 @@ export interface Health {
   close(): void;
 }
 
-type WatchCall = ServerWritableStream<unknown, unknown>;
+type WatchCall = ServerWritableStream<Buffer, Buffer>;
 
+const healthName = "grpc.health.v1.Health";
 /** "" stands for the server as a whole. */
 const services = ["", serviceName, specProviderName];
+/** Values of HealthCheckResponse.ServingStatus. */
+const serving = 1;
+const notServing = 2;
+const serviceUnknown = 3;
+/** Number of HealthCheckRequest.service, HealthCheckResponse.status and HealthListResponse.statuses. */
+const onlyField = 1;
+const varint = 0;
+const delimited = 2;
 
 /** Adds the service to the server: not serving until told. */
 export function addHealth(server: Server): Health {
-  const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, "NOT_SERVING" as const])));
+  let now = notServing;
   const watches = new Set<WatchCall>();
-  health.addToServer({
-    addService(_, implementation) {
-      server.addService(healthService, { ...implementation, watch: watchOf(implementation["watch"], watches) } satisfies UntypedServiceImplementation);
+  /** Watches of services that there are not. */
+  const strangers = new Set<WatchCall>();
+  server.addService({ check: bytesMethod(healthName, "Check", false), list: bytesMethod(healthName, "List", false), watch: bytesMethod(healthName, "Watch", true) }, {
+    check(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+      const name = serviceIn(call.request);
+      if (name === undefined) callback(unreadable);
+      else if (services.includes(name)) callback(null, response(now));
+      else callback({ code: status.NOT_FOUND, details: "there is no such service" });
+    },
+    list(_: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+      callback(null, listOf(now));
+    },
+    watch(call: WatchCall): void {
+      const name = serviceIn(call.request);
+      if (name === undefined) {
+        call.emit("error", unreadable);
+        return;
+      }
+      if (services.includes(name)) watches.add(call);
+      else strangers.add(call);
+      call.once("cancelled", () => watches.delete(call) || strangers.delete(call));
+      call.write(response(watches.has(call) ? now : serviceUnknown));
     },
   });
-  const set = (serving: boolean): void => services.forEach((name) => health.setStatus(name, serving ? "SERVING" : "NOT_SERVING"));
+  const set = (isServing: boolean): void => {
+    now = isServing ? serving : notServing;
+    for (const call of watches) call.write(response(now));
+  };
   return {
     set,
     close() {
       set(false);
-      for (const call of watches) call.emit("error", { name: "Error", message: "", code: status.UNAVAILABLE, details: "the server is shutting down" });
+      for (const call of [...watches, ...strangers]) call.emit("error", { name: "Error", message: "", code: status.UNAVAILABLE, details: "the server is shutting down" });
     },
   };
 }
 
-/** The library remembers every service name that was ever watched: only those that exist get there. */
-function watchOf(watch: unknown, watches: Set<WatchCall>): UntypedHandleCall {
-  return (call: WatchCall): void => {
-    watches.add(call);
-    call.once("cancelled", () => watches.delete(call));
-    if (typeof watch === "function" && services.includes(requestedService(call.request))) Reflect.apply(watch, undefined, [call]);
-    else call.write({ status: "SERVICE_UNKNOWN" });
-  };
+const unreadable = { code: status.INVALID_ARGUMENT, details: "the request can not be decoded" };
+
+/** HealthCheckRequest.service; undefined if the request can not be read. */
+function serviceIn(request: Buffer): string | undefined {
+  const reader = protobuf.Reader.create(request);
+  let name = "";
+  try {
+    while (reader.pos < reader.len) {
+      const tag = reader.uint32();
+      if (tag === ((onlyField << 3) | delimited)) name = reader.string();
+      else reader.skipType(tag & 7);
+    }
+    return name;
+  } catch {
+    return undefined;
+  }
 }
 
-function requestedService(request: unknown): string {
-  const name: unknown = typeof request === "object" && request !== null ? Reflect.get(request, "service") : undefined;
-  return typeof name === "string" ? name : "";
+/** A HealthCheckResponse. */
+function response(value: number): Buffer {
+  return Buffer.from(protobuf.Writer.create().uint32((onlyField << 3) | varint).int32(value).finish());
+}
+
+/** A HealthListResponse: a map from names to responses. */
+function listOf(value: number): Buffer {
+  const writer = protobuf.Writer.create();
+  for (const name of services) {
+    writer.uint32((onlyField << 3) | delimited).fork();
+    writer.uint32((1 << 3) | delimited).string(name).uint32((2 << 3) | delimited).bytes(response(value));
+    writer.ldelim();
+  }
+  return Buffer.from(writer.finish());
 }

@@ -95,7 +95,7 @@ function addServices(server: Server, dependencies: RpcDependencies, open: OpenSt
     // So that a method's series are there, at zero, before its first call.
     for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
   }
-  addReflection(server);
+  addReflection(server, dependencies.log);
   return { health: addHealth(server), close: () => passThrough?.close() };
 }
 

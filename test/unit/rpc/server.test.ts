@@ -40,6 +40,22 @@ test("health is NOT_SERVING until told, for the server and the service", async (
   assert.equal((await harness.client.unary("/grpc.health.v1.Health/Check", healthRequest("nope"))).code, status.NOT_FOUND);
 });
 
+test("health tells of all services at once", async (t) => {
+  const harness = await startHarness(t);
+  harness.server.setServing(true);
+  const entries = ["", "wsman.WorkspaceManager", "registryfacade.SpecProvider"].map((name) => Buffer.concat([Buffer.from([0x0a, name.length + 6, 0x0a, name.length]), Buffer.from(name), Buffer.from([0x12, 2, 0x08, serving])]));
+  assert.deepEqual((await harness.client.unary("/grpc.health.v1.Health/List", Buffer.alloc(0))).response, Buffer.concat(entries));
+});
+
+test("health refuses what is no request, and skips what it does not know", async (t) => {
+  const harness = await startHarness(t);
+  const cut = Buffer.from([0x0a, 20, 0x61]);
+  assert.equal((await harness.client.unary("/grpc.health.v1.Health/Check", cut)).code, status.INVALID_ARGUMENT);
+  assert.equal((await harness.client.stream("/grpc.health.v1.Health/Watch", cut).read().status).code, status.INVALID_ARGUMENT);
+  const { response } = await harness.client.unary("/grpc.health.v1.Health/Check", Buffer.concat([Buffer.from([0x10, 1]), healthRequest("wsman.WorkspaceManager")]));
+  assert.equal(healthOf(response), notServing);
+});
+
 test("health watches are told of every change, and end with the server", async (t) => {
   const harness = await startHarness(t);
   const watch = harness.client.stream("/grpc.health.v1.Health/Watch", healthRequest("wsman.WorkspaceManager")).read();
@@ -55,6 +71,12 @@ test("health watches are told of every change, and end with the server", async (
 });
 
 for (const version of ["v1", "v1alpha"]) {
+  test(`reflection (${version}) refuses what is no request`, async (t) => {
+    const { client } = await startHarness(t);
+    const stream = client.stream(`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, Buffer.from([0x0f])).read();
+    assert.equal((await stream.status).code, status.INVALID_ARGUMENT);
+  });
+
   test(`reflection (${version}) lists the services and describes them`, async (t) => {
     const { client } = await startHarness(t);
     const method = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
