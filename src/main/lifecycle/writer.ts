@@ -93,8 +93,12 @@ export class WorkspaceWriter {
 
   /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case, and almost always at once. */
   async seen(pod: Uint8Array): Promise<void> {
-    const { submit, clock, sightings } = this.#options;
-    if (await sightings.comes(pod, watchMs)) return;
+    if (!(await this.#options.sightings.comes(pod, watchMs))) await this.derived(pod);
+  }
+
+  /** The same without waiting for the watch, for those who go on with what they wrote. */
+  async derived(pod: Uint8Array): Promise<void> {
+    const { submit, clock } = this.#options;
     await atMost(clock, seenMs, submit(pod));
   }
 

@@ -20,6 +20,8 @@ export interface AtOnceMethod {
 type Usual = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void;
 
 const prefixBytes = 5;
+/** How long a request may take after its headers, milliseconds. */
+const lateMs = 10;
 const wait = { waitForTrailers: true };
 /** As grpc-js has them. */
 const responseHeaders: OutgoingHttpHeaders = {
@@ -41,7 +43,7 @@ export function answerAtOnce(server: Server, methods: readonly AtOnceMethod[], c
   const opened: unknown = Reflect.get(server, "onStreamOpened");
   const emitters = http2ServersOf(server);
   if (typeof opened !== "function" || emitters.length === 0 || emitters.some((emitter) => emitter.listenerCount("stream") !== 1)) return false;
-  const late = new LateCalls();
+  const late = new LateCalls(clock);
   for (const emitter of emitters) {
     const [listener = ignore] = emitter.listeners("stream");
     const usual: Usual = (...given) => void Reflect.apply(listener, emitter, given);
@@ -49,7 +51,7 @@ export function answerAtOnce(server: Server, methods: readonly AtOnceMethod[], c
     emitter.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, ...more: unknown[]) => {
       const method = byPath.get(String(headers[constants.HTTP2_HEADER_PATH]));
       if (!method || !isOrdinary(headers, flags)) usual(stream, headers, flags, ...more);
-      else late.add(new OpenCall(stream, method, clock, { answered: () => void Reflect.apply(opened, server, [stream]), usual: () => usual(stream, headers, flags, ...more) }));
+      else late.add(new OpenCall(stream, method, clock, { answered: () => void Reflect.apply(opened, server, [stream]), usual: () => usual(stream, headers, flags, ...more), over: (call) => late.remove(call) }));
     });
   }
   return true;
@@ -71,6 +73,7 @@ function isOrdinary(headers: IncomingHttpHeaders, flags: number): boolean {
 interface Ways {
   readonly answered: () => void;
   readonly usual: () => void;
+  readonly over: (call: OpenCall) => void;
 }
 
 /** A call whose request is being read. */
@@ -81,7 +84,7 @@ class OpenCall {
   readonly #ways: Ways;
   readonly #startedAt: number;
   readonly #onData = (chunk: Buffer): void => this.#data(chunk);
-  readonly #onEnd = (): void => this.#end();
+  readonly #onEnd = (): void => this.#complete();
   #body: Buffer | undefined;
   #over = false;
 
@@ -96,12 +99,22 @@ class OpenCall {
     stream.on("end", this.#onEnd);
   }
 
+  /** It was answered, or has gone its usual way. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** The usual way, with what was read so far told again, unless it was answered. @param more of what came. */
   goUsual(...more: readonly Buffer[]): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     const stream = this.#stream;
     stream.off("data", this.#onData).off("end", this.#onEnd);
+    // grpc-js would wait for the end of a stream that has had it.
+    if (stream.destroyed || stream.closed) {
+      this.#count(status.CANCELLED);
+      return;
+    }
     this.#ways.usual();
     for (const chunk of this.#body ? [this.#body, ...more] : more) stream.emit("data", chunk);
   }
@@ -113,6 +126,11 @@ class OpenCall {
   }
 
   #end(): void {
+    this.#over = true;
+    this.#ways.over(this);
+  }
+
+  #complete(): void {
     if (!this.#answer()) {
       this.goUsual();
       this.#stream.emit("end");
@@ -125,28 +143,56 @@ class OpenCall {
     if (!this.#body || stream.destroyed || stream.closed) return false;
     const answer = answerTo(this.#body.subarray(prefixBytes));
     if (!answer) return false;
-    this.#over = true;
+    this.#end();
     this.#ways.answered();
-    metrics.started.add();
     metrics.received.add();
     stream.respond(responseHeaders, wait);
     stream.once("wantTrailers", sendTrailers);
     stream.end(frameOf(answer));
     metrics.sent.add();
-    metrics.handled(status.OK, (this.#clock.monotonic() - this.#startedAt) / 1000);
+    this.#count(status.OK);
     return true;
+  }
+
+  #count(code: status): void {
+    const { metrics } = this.#method;
+    metrics.started.add();
+    metrics.handled(code, (this.#clock.monotonic() - this.#startedAt) / 1000);
   }
 }
 
-/** Calls whose request did not come whole with its headers go their usual way, where their deadlines are kept. */
+/** Calls whose request is not there whole in a moment go their usual way, where their deadlines are kept. */
 class LateCalls {
-  #calls: OpenCall[] = [];
+  readonly #clock: Clock;
+  #new: OpenCall[] = [];
+  readonly #late = new Set<OpenCall>();
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   add(call: OpenCall): void {
-    if (this.#calls.push(call) > 1) return;
-    // What was read from the socket in one go has been told by then. One for all of a turn: the calls of a turn are bounded by what it reads.
+    if (this.#new.push(call) > 1) return;
+    // What was read from the socket in one go has been told by then: that is almost all. One look for all calls of a turn.
     setImmediate(() => {
-      for (const late of this.#calls.splice(0)) late.goUsual();
+      for (const late of this.#new.splice(0)) if (!late.over) this.#wait(late);
+    });
+  }
+
+  /** It is over: what was to wake up for it need not. */
+  remove(call: OpenCall): void {
+    if (!this.#late.delete(call) || this.#late.size > 0) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Some clients send headers and request by themselves. Bounded by the streams that connections may have open. */
+  #wait(call: OpenCall): void {
+    this.#late.add(call);
+    this.#cancel ??= this.#clock.timer(lateMs, () => {
+      this.#cancel = undefined;
+      for (const late of [...this.#late]) late.goUsual();
     });
   }
 }

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Server, status } from "@grpc/grpc-js";
-import { systemClock } from "../../../src/domain/clock.ts";
+import { systemClock, type Clock } from "../../../src/domain/clock.ts";
 import { workspaceNotFound } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { answerAtOnce } from "../../../src/main/rpc/at-once.ts";
 import type { Steering } from "../../../src/main/rpc/ports.ts";
 import type { RateLimit } from "../../../src/main/config/types.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { callOnce, connectHttp2, wireMessage } from "../../support/raw-http2.ts";
 import { recordOf } from "../../support/results.ts";
 import { until } from "../../support/until.ts";
@@ -22,7 +23,7 @@ interface Setup extends Harness {
 }
 
 /** A server with a workspace "a". What is told of a closing has to be waited for. */
-async function setup(t: TestContext, rateLimits: readonly RateLimit[] = []): Promise<Setup> {
+async function setup(t: TestContext, { rateLimits = [], clock = systemClock }: { readonly rateLimits?: readonly RateLimit[]; readonly clock?: Clock } = {}): Promise<Setup> {
   const told: Setup["told"] = [];
   const unused = (): never => assert.fail("nobody asks for this");
   const steering: Steering = {
@@ -45,7 +46,7 @@ async function setup(t: TestContext, rateLimits: readonly RateLimit[] = []): Pro
     },
     starter: { start: unused }, snapshots: { delete: unused }, nodes: { takeSnapshot: unused, backup: unused }, imageSpecs: { get: unused }, urls: { portUrlTemplate: "", hostURL: "" },
   };
-  return { ...(await startHarness(t, { steering, rateLimits })), told };
+  return { ...(await startHarness(t, { steering, rateLimits, clock })), told };
 }
 
 const request = (id: string, closed = false): Buffer => Buffer.from(wsman.MarkActiveRequest.encode({ id, closed }).finish());
@@ -102,7 +103,8 @@ test("whatever the bytes and headers are, the answer is that of grpc-js", async 
 });
 
 test("a request that comes in pieces is put together, and its deadline is kept while it comes", async (t) => {
-  const harness = await setup(t);
+  const clock = new FakeClock();
+  const harness = await setup(t, { clock });
   const session = connectHttp2(harness.server.port);
   t.after(() => session.destroy());
   const begin = (headers = {}): { readonly stream: ReturnType<typeof session.request>; readonly code: Promise<string> } => {
@@ -119,18 +121,30 @@ test("a request that comes in pieces is put together, and its deadline is kept w
   for (const byte of message) await new Promise((resolve) => pieces.stream.write(Buffer.from([byte]), resolve));
   pieces.stream.end();
   assert.equal(await pieces.code, "0");
+  const apart = begin();
+  await new Promise((resolve) => setImmediate(resolve));
+  apart.stream.end(message);
+  assert.equal(await apart.code, "0");
+  assert.deepEqual(harness.told, [["usual", "a", false], ["at once", "a", false]]);
   // Whole, but the client does not say that this was all.
   const open = begin({ "grpc-timeout": "100m" });
   open.stream.write(message);
+  const passing = setInterval(() => clock.advance(10), 1);
+  t.after(() => clearInterval(passing));
   assert.equal(await open.code, String(status.DEADLINE_EXCEEDED));
   const gone = begin();
   gone.stream.write(message.subarray(0, 7));
-  await until("it has begun", async () => (await counts(harness))[0] === 3);
+  await until("it has begun", async () => (await counts(harness))[0] === 4);
   gone.stream.close(8);
-  // A reset ends what the client says, too: grpc-js may come upon either first.
+  // A reset ends what the client says, too: grpc-js may come upon either first. The deadline, which this clock knows nothing of, is one of them.
   const ended = async (code: string): Promise<number> => (await counts(harness, code))[3] ?? 0;
-  await until("it is counted as ended", async () => (await ended("Canceled")) + (await ended("Unimplemented")) === 1);
-  assert.deepEqual(harness.told, [["usual", "a", false]]);
+  await until("it is counted as ended", async () => (await ended("Canceled")) + (await ended("Unimplemented")) === 2);
+  const silent = begin();
+  await new Promise((resolve) => setImmediate(resolve));
+  silent.stream.close(8);
+  await until("one that says nothing is, too", async () => (await ended("Canceled")) + (await ended("Unimplemented")) === 3);
+  assert.equal((await counts(harness))[0], 5);
+  assert.equal(harness.told.length, 2);
 });
 
 test("many calls at once on one connection are all answered, among others", async (t) => {
@@ -142,7 +156,7 @@ test("many calls at once on one connection are all answered, among others", asyn
 });
 
 test("a method with a limit keeps it", async (t) => {
-  const { client, told } = await setup(t, [{ method: path, block: false, bucketSize: 1, refillInterval: 3_600_000, keyCacheSize: 10 }]);
+  const { client, told } = await setup(t, { rateLimits: [{ method: path, block: false, bucketSize: 1, refillInterval: 3_600_000, keyCacheSize: 10 }] });
   assert.equal((await client.wsman(method, request("a"))).code, status.OK);
   assert.equal((await client.wsman(method, request("a"))).code, status.RESOURCE_EXHAUSTED);
   assert.deepEqual(told, [["usual", "a", false]]);
