@@ -50,6 +50,14 @@ export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): 
 /** A signal that aborts after `ms`, or with its parent. To be cancelled when what it limits is done. */
 export function deadline(clock: Clock, ms: number, parent: AbortSignal): { readonly signal: AbortSignal; cancel(): void } {
   const own = new AbortController();
-  const cancel = clock.timer(ms, () => own.abort(new Error(`not done within ${ms} ms`)));
-  return { signal: AbortSignal.any([own.signal, parent]), cancel };
+  const stopTimer = clock.timer(ms, () => own.abort(new Error(`not done within ${ms} ms`)));
+  // AbortSignal.any costs several times as much, and leaves weak references to be collected.
+  const follow = (): void => own.abort(parent.reason);
+  if (parent.aborted) follow();
+  else parent.addEventListener("abort", follow, { once: true });
+  const cancel = (): void => {
+    stopTimer();
+    parent.removeEventListener("abort", follow);
+  };
+  return { signal: own.signal, cancel };
 }

@@ -23,7 +23,7 @@ import type { NodeDaemonClient } from "./wsdaemon/client.ts";
 export interface ControlParts {
   readonly store: StateStore;
   readonly objects: KubeObjects;
-  readonly writer: Pick<WorkspaceWriter, "seen">;
+  readonly writer: Pick<WorkspaceWriter, "derived">;
   readonly nodes: NodeDaemonClient;
   readonly rereader: Rereader;
   /** Tells people what was done to a workspace. */
@@ -50,7 +50,7 @@ const reconnectMs = 144_000;
 export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
   const { manager, clock, random, log, persistIntervalMs } = options;
   const { timeouts, dryRun } = manager;
-  const seen = (pod: Uint8Array): Promise<void> => writer.seen(pod);
+  const seen = (pod: Uint8Array): Promise<void> => writer.derived(pod);
   const pods = new PodWriter({ objects, seen, dryRun });
   const probe = new ReadyProbe({ disabled: manager.initProbe.disabled, timeoutMs: manager.initProbe.timeout, clock });
   const content = new Content({

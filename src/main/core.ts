@@ -16,6 +16,7 @@ import { buildControl, type Control } from "./control.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation } from "./lifecycle/creation.ts";
 import { ImageSpecs } from "./lifecycle/image-specs.ts";
+import { Sightings } from "./lifecycle/sightings.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
 import { Vacancies } from "./lifecycle/vacancies.ts";
@@ -77,6 +78,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
     changed: (record) => {
+      sightings.changed(record);
       activity.changed(record);
       control.changed(record);
     },
@@ -107,7 +109,8 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   });
   const budget = new Budget({ ...options.kubernetes, clock });
   const objects = new KubeObjects({ client, budget, namespace: options.namespace, clock, random, onWaited: (verb, resource, seconds) => metrics.kube.throttled(verb, resource, seconds) });
-  const writer = new WorkspaceWriter({ objects, registry: store.registry, submit: (bytes) => pipeline.submit(bytes), clock, random });
+  const sightings = new Sightings({ registry: store.registry, clock });
+  const writer = new WorkspaceWriter({ objects, registry: store.registry, sightings, submit: (bytes) => pipeline.submit(bytes), clock, random });
   const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, timeouts: options.manager.timeouts, clock, log });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
   const hub = new Hub({

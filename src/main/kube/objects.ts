@@ -4,7 +4,7 @@ import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { objectAt, parseObject, type JsonObject } from "../../domain/json.ts";
 import { stringMember } from "./json.ts";
 import type { Budget, Priority } from "./budget.ts";
-import { failure, type KubeRequest, type Requester } from "./client.ts";
+import { failure, type KubeRequest, type KubeResponse, type Requester } from "./client.ts";
 import { abortedError, KubeError, toKubeError } from "./errors.ts";
 import { describeRequest } from "./requestinfo.ts";
 
@@ -112,14 +112,23 @@ export class KubeObjects {
    * Changes annotations of a pod, and finalizers; gives the pod as it is then. Rejects with status 404 also if there is another pod of that name, and with 409 only if a version was asked for
    * that it is not of any more.
    */
-  async annotate({ podName, uid, resourceVersion, annotations, finalizers }: AnnotationPatch, wish: Wish): Promise<Uint8Array> {
+  annotate(patch: AnnotationPatch, wish: Wish): Promise<Uint8Array> {
+    return this.#annotate(patch, wish, (request) => this.#send(request));
+  }
+
+  /** The same for who does not need the pod: it is read, so that the connection can be used again, and kept nowhere. */
+  note(patch: AnnotationPatch, wish: Wish): Promise<void> {
+    return this.#annotate(patch, wish, async (request) => (await this.#answer(request)).body.pump(() => {}, idleMs));
+  }
+
+  #annotate<T>({ podName, uid, resourceVersion, annotations, finalizers }: AnnotationPatch, wish: Wish, send: (request: KubeRequest) => Promise<T>): Promise<T> {
     const path = this.#path(`pods/${encodeURIComponent(podName)}`);
     const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations, ...finalizerChange(finalizers) } });
     // The other kind replaces lists as a whole.
     const headers = { "content-type": finalizers ? strategicPatch : mergePatch };
-    const patch = async (sending: Sending): Promise<Uint8Array> => {
+    const patch = async (sending: Sending): Promise<T> => {
       try {
-        return await this.#send({ method: "PATCH", path, headers, body, ...sending });
+        return await send({ method: "PATCH", path, headers, body, ...sending });
       } catch (error) {
         if (resourceVersion === undefined && mayBeAnother(error) && (await this.#uidOf(path, sending)) !== uid) throw anotherPod(podName);
         throw error;
@@ -184,10 +193,15 @@ export class KubeObjects {
   }
 
   async #send(request: KubeRequest): Promise<Uint8Array> {
+    return (await this.#answer(request)).body.bytes(maxBytes, idleMs);
+  }
+
+  /** A good answer, whose body is to be read. */
+  async #answer(request: KubeRequest): Promise<KubeResponse> {
     const { client, clock } = this.#options;
     const response = await client.request({ ...request, timeoutMs: attemptMs });
     if (response.status < 200 || response.status > 299) throw await failure(response, clock);
-    return response.body.bytes(maxBytes, idleMs);
+    return response;
   }
 
   /** Attempts, each within the budget, until one succeeds, fails for good, or it takes too long. */

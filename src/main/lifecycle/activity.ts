@@ -8,6 +8,7 @@ import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { Lanes } from "./lanes.ts";
+import { Rounds } from "./rounds.ts";
 import type { AnnotationChanges, WorkspaceWriter } from "./writer.ts";
 
 /** What it works with. */
@@ -35,8 +36,10 @@ const restMs = 10_000;
 /** Activity that was not followed by more is looked for so often, milliseconds, and so many of it are written then; the others the next time. */
 export const sweepMs = 30_000;
 const maxSwept = 500;
-/** Writes at the end that are under way at the same time. */
-const flushAtOnce = 32;
+/** Writes that are due are gathered for so long, milliseconds: that each comes a second later than it could is nothing beside the interval. */
+export const gatherMs = 1_000;
+/** Writes of a round, and at the end, that are under way at the same time. */
+const writesAtOnce = 32;
 /** Failures are logged one by one no more often than this, milliseconds. */
 const logEveryMs = 10_000;
 
@@ -48,6 +51,8 @@ export class Activity {
   /** By uid. */
   readonly #writing = new Map<string, Writing>();
   readonly #lanes = new Lanes();
+  /** Regular writes. */
+  readonly #rounds: Rounds<WorkspaceRecord>;
   /** The end has begun; and it is over. */
   readonly #ending = new AbortController();
   readonly #closed = new AbortController();
@@ -55,6 +60,7 @@ export class Activity {
 
   constructor(options: ActivityOptions) {
     this.#options = options;
+    this.#rounds = new Rounds({ clock: options.clock, gatherMs, atOnce: writesAtOnce, work: (record) => this.#writeRegularly(record) });
     this.#sweepLater();
   }
 
@@ -63,17 +69,38 @@ export class Activity {
    * It is written whether or not the client still waits: one that closes its tab is gone at once. What can not be written is logged, and tried again with a later call.
    */
   mark(record: WorkspaceRecord, closed: boolean): Promise<void> | undefined {
+    if (this.markAtOnce(record, closed)) return undefined;
+    const now = this.#note(record);
+    const writing = this.#writing.get(record.uid);
+    const isFirst = !record.facts.everActive && !writing;
+    return atMost(this.#options.clock, waitMs, this.#steer(record, isFirst, this.#isNews(record, closed, writing) ? closed : undefined, now));
+  }
+
+  /** The same where nothing has to be waited for; false, and nothing done, if something has. */
+  markAtOnce(record: WorkspaceRecord, closed: boolean): boolean {
+    const writing = this.#writing.get(record.uid);
+    if (this.#isNews(record, closed, writing) || (!record.facts.everActive && !writing)) return false;
+    const now = this.#note(record);
+    const priority = writing ? undefined : this.#due(record, now);
+    if (priority) this.#writeDue(record, priority, now);
+    return true;
+  }
+
+  #isNews({ facts }: WorkspaceRecord, closed: boolean, writing: Writing | undefined): boolean {
+    return (writing?.closed ?? facts.closed) !== closed;
+  }
+
+  #note(record: WorkspaceRecord): number {
     const now = this.#options.clock.now();
     record.activeAt = now;
     this.#unwritten.add(record);
-    const { facts } = record;
-    const writing = this.#writing.get(record.uid);
-    const isNews = (writing?.closed ?? facts.closed) !== closed;
-    const isFirst = !facts.everActive && !writing;
-    if (isNews || isFirst) return atMost(this.#options.clock, waitMs, this.#steer(record, isFirst, isNews ? closed : undefined, now));
-    const priority = writing ? undefined : this.#due(record, now);
-    if (priority) void this.#write(record, {}, priority, now);
-    return undefined;
+    return now;
+  }
+
+  /** What others need to know is written at once, the rest together with what else is due in this second. */
+  #writeDue(record: WorkspaceRecord, priority: "finalization" | "housekeeping", at: number): void {
+    if (priority === "finalization") void this.#write(record, {}, priority, at);
+    else this.#rounds.add(record);
   }
 
   /** What is known of the workspace has changed: its time may be shorter now, and whoever leads will read what is written in a moment. */
@@ -116,20 +143,27 @@ export class Activity {
       }
     }
     for (const record of urgent.slice(0, maxSwept)) void this.#write(record, {}, "finalization", record.activeAt);
-    for (const record of regular.slice(0, Math.max(0, maxSwept - urgent.length))) void this.#write(record, {}, "housekeeping", record.activeAt);
+    for (const record of regular.slice(0, Math.max(0, maxSwept - urgent.length))) this.#rounds.add(record);
+  }
+
+  /** In its round: it may have been written meanwhile, by another replica, or because it could not wait. */
+  async #writeRegularly(record: WorkspaceRecord): Promise<void> {
+    if (!isUnwritten(record) || this.#writing.has(record.uid) || !this.#due(record, this.#options.clock.now())) return;
+    await this.#write(record, {}, "housekeeping", record.activeAt);
   }
 
   /** The pod is gone. */
   forget(record: WorkspaceRecord): void {
     this.#unwritten.delete(record);
     this.#writing.delete(record.uid);
+    this.#rounds.remove(record);
   }
 
   /** Writes what is not written yet, and lets writes end that are under way, as far as there is time for it (ms). */
   async flush(withinMs: number): Promise<void> {
     this.#ending.abort();
     const cancel = this.#options.clock.timer(withinMs, () => this.#closed.abort());
-    await Promise.all(Array.from(this.#writing.values(), async ({ promise }) => promise));
+    await Promise.all([this.#rounds.end(), ...Array.from(this.#writing.values(), async ({ promise }) => promise)]);
     // Those that were written longest ago first.
     const records = [...this.#unwritten].toSorted((a, b) => (a.facts.lastActivity ?? 0) - (b.facts.lastActivity ?? 0)).values();
     const worker = async (): Promise<void> => {
@@ -139,7 +173,7 @@ export class Activity {
         if (isUnwritten(record)) await this.#write(record, {}, "finalization", record.activeAt);
       }
     };
-    await Promise.all(Array.from({ length: flushAtOnce }, worker));
+    await Promise.all(Array.from({ length: writesAtOnce }, worker));
     cancel();
     this.#closed.abort();
   }

@@ -7,6 +7,7 @@ import { annotations } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
 import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
+import { peekIdentity } from "../pipeline/peek.ts";
 import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
 import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../render/pod.ts";
 import { renderPvc } from "../render/pvc.ts";
@@ -75,7 +76,7 @@ export class Creation {
       const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
       this.#options.onCreated(start.type, context.workspaceClass.id);
       await this.#options.seen(created);
-      return { uid: textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
+      return { uid: peekIdentity(created)?.uid ?? textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
     } catch (error) {
       this.#made.set(tokens.owner, made);
       if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });

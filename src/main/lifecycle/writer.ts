@@ -8,14 +8,16 @@ import { isRefused } from "../state/records.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
+import type { Sightings } from "./sightings.ts";
 
 /** New values of annotations; null removes. */
 export type AnnotationChanges = Readonly<Record<string, string | null>>;
 
 /** What the writer works with. */
 export interface WriterOptions {
-  readonly objects: Pick<KubeObjects, "get" | "annotate">;
+  readonly objects: Pick<KubeObjects, "get" | "annotate" | "note">;
   readonly registry: Pick<Registry, "byId">;
+  readonly sightings: Pick<Sightings, "comes">;
   /** Has the status of a pod derived; resolves once it took effect. */
   readonly submit: (bytes: Uint8Array) => Promise<unknown>;
   readonly clock: Clock;
@@ -25,6 +27,8 @@ export interface WriterOptions {
 
 /** An answer is not held up for longer than this for its effect to be seen, milliseconds. */
 const seenMs = 1_000;
+/** The watch may take so long for it, milliseconds; then the API server's answer has to do, which costs a derivation more. */
+export const watchMs = 250;
 /** Time for a change that depends on what is there, milliseconds. */
 const changeMs = 25_000;
 /** Tries of a change that others change as well, and the pause between them, milliseconds, at first. */
@@ -58,8 +62,9 @@ export class WorkspaceWriter {
   async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user"): Promise<void> {
     const { objects } = this.#options;
     await this.#onCurrent(record, what, signal, async ({ uid, facts }) => {
-      const pod = await objects.annotate({ podName: facts.podName, uid, annotations }, { priority, signal });
-      if (priority === "user") await this.seen(pod);
+      const patch = { podName: facts.podName, uid, annotations };
+      if (priority === "user") await this.seen(await objects.annotate(patch, { priority, signal }));
+      else await objects.note(patch, { priority, signal });
     });
   }
 
@@ -86,8 +91,13 @@ export class WorkspaceWriter {
     }
   }
 
-  /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case. */
+  /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case, and almost always at once. */
   async seen(pod: Uint8Array): Promise<void> {
+    if (!(await this.#options.sightings.comes(pod, watchMs))) await this.derived(pod);
+  }
+
+  /** The same without waiting for the watch, for those who go on with what they wrote. */
+  async derived(pod: Uint8Array): Promise<void> {
     const { submit, clock } = this.#options;
     await atMost(clock, seenMs, submit(pod));
   }

@@ -103,11 +103,14 @@ class HandledCall implements UnaryCall {
 /** What of a call tells that its client has cancelled it, or that its deadline has passed. */
 export type Cancellable = Pick<GrpcCall, "cancelled"> & { once(event: "cancelled", listener: () => void): unknown };
 
+/** Each call ends with this, good ones too: an abort without a reason would make an exception with its stack. */
+const cancelled = new WsmanError("CANCELLED", "the call was cancelled");
+
 /** Aborts with the call. */
 export function signalOf(call: Cancellable): AbortSignal {
   const controller = new AbortController();
-  if (call.cancelled) controller.abort();
-  else call.once("cancelled", () => controller.abort());
+  if (call.cancelled) controller.abort(cancelled);
+  else call.once("cancelled", () => controller.abort(cancelled));
   return controller.signal;
 }
 

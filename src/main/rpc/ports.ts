@@ -36,7 +36,7 @@ export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
 /** What the calls that change something, or read more than the state, work with. */
 export interface Steering {
   readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
-  readonly activity: Pick<Activity, "mark">;
+  readonly activity: Pick<Activity, "mark" | "markAtOnce">;
   readonly starter: Pick<Starter, "start">;
   readonly snapshots: Pick<Snapshots, "delete">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;

@@ -6,6 +6,7 @@ import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { OpenStreams } from "./handlers/subscribe.ts";
+import { answerAtOnce } from "./at-once.ts";
 import { addHealth } from "./health.ts";
 import type { Health } from "./health.ts";
 import { passOn } from "./image-builder.ts";
@@ -13,7 +14,7 @@ import type { RpcDependencies } from "./ports.ts";
 import { methodMetrics, recordCalls } from "./recorded-call.ts";
 import { addReflection } from "./reflection.ts";
 import { maxMessageBytes } from "../grpc/limits.ts";
-import { workspaceManager } from "./service.ts";
+import { answeredAtOnce, workspaceManager } from "./service.ts";
 import { specProvider } from "./spec-provider.ts";
 import type { StreamAdapter } from "./stream-adapter.ts";
 import { watchTls } from "./tls.ts";
@@ -79,6 +80,8 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
   };
   try {
     const bound = await bindFirst(server, hosts, tls?.credentials ?? ServerCredentials.createInsecure());
+    const methods = answeredAtOnce(dependencies);
+    if (methods.length > 0 && !answerAtOnce(server, methods, clock)) log.warn({}, "this version of grpc-js does not let calls be answered beneath it: they cost more");
     return new Running(server, bound, open, health, closeAll, clock);
   } catch (error) {
     closeAll();

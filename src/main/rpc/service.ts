@@ -1,5 +1,6 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
 import { AnswerGate } from "./answer-gate.ts";
+import type { AtOnceMethod } from "./at-once.ts";
 import { ChunkPool } from "./frames-answer.ts";
 import { serverStream, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
@@ -9,7 +10,7 @@ import { deleteVolumeSnapshot } from "./handlers/delete-volume-snapshot.ts";
 import { describeCluster } from "./handlers/describe-cluster.ts";
 import { describeWorkspace } from "./handlers/describe-workspace.ts";
 import { getWorkspaces } from "./handlers/get-workspaces.ts";
-import { markActive } from "./handlers/mark-active.ts";
+import { markActive, markActiveAtOnce } from "./handlers/mark-active.ts";
 import { setTimeoutOf } from "./handlers/set-timeout.ts";
 import { startWorkspace } from "./handlers/start-workspace.ts";
 import { stopWorkspace } from "./handlers/stop-workspace.ts";
@@ -65,4 +66,12 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
     definition: { Subscribe: streaming, ...definition },
     implementation: { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)), ...implementation },
   };
+}
+
+/** Methods whose calls are answered beneath grpc-js where that can be: not if they are limited or traced. */
+export function answeredAtOnce(dependencies: RpcDependencies): readonly AtOnceMethod[] {
+  const { steering: parts, reader, metrics, tracing } = dependencies;
+  const method = bytesMethod(serviceName, "MarkActive", false);
+  if (!parts || tracing || admissionTo(method.path, dependencies)) return [];
+  return [{ path: method.path, answer: markActiveAtOnce({ reader, ...parts }), metrics: methodMetrics(metrics, method) }];
 }

@@ -1,7 +1,7 @@
 /** Tests of waiting with a clock: for work, and no longer than is said. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atMost } from "../../../src/domain/clock.ts";
+import { atMost, deadline } from "../../../src/domain/clock.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 test("work that is done in time is waited for, and leaves no timer", async () => {
@@ -28,4 +28,21 @@ test("work that fails in time is told, and leaves no timer", async () => {
   const clock = new VirtualClock();
   await assert.rejects(atMost(clock, 1000, Promise.reject(new Error("no"))), /^Error: no$/);
   assert.equal(clock.pending, 0);
+});
+
+test("a deadline aborts in its time, or with its parent and for its reason; once it is taken back it does neither", () => {
+  const clock = new VirtualClock();
+  const parent = new AbortController();
+  const [late, ended, done] = [deadline(clock, 1000, new AbortController().signal), deadline(clock, 2000, parent.signal), deadline(clock, 2000, parent.signal)];
+  clock.advance(1000);
+  assert.match(String(late.signal.reason), /not done within 1000 ms/);
+  assert.equal(ended.signal.aborted, false);
+  done.cancel();
+  const reason = new Error("over");
+  parent.abort(reason);
+  assert.equal(ended.signal.reason, reason);
+  ended.cancel();
+  clock.advance(5000);
+  assert.equal(done.signal.aborted, false);
+  assert.equal(deadline(clock, 1000, parent.signal).signal.reason, reason);
 });

@@ -34,6 +34,15 @@ test("an annotation is one small patch that names the pod's uid", async (t) => {
   ]);
 });
 
+test("a patch whose answer no one needs is the same one, reads the answer to its end, and fails alike", async (t) => {
+  const { server, objects, during } = await setup(t);
+  inTurn(server, (answer) => answer.json(200, { metadata: { uid: "u1" }, spec: "x".repeat(300_000) }), (answer) => answer.status(503, "ServiceUnavailable"), pod("u1"), (answer) => answer.status(404, "NotFound"));
+  assert.equal(await objects.note(patch, wish), undefined);
+  await during(objects.note(patch, wish));
+  assert.ok(isMissing(await failureOf(objects.note(patch, wish))));
+  assert.deepEqual(server.requests.map(({ method, body }) => [method, body]), Array.from({ length: 4 }, () => ["PATCH", '{"metadata":{"uid":"u1","annotations":{"a":"b","gone":null}}}']));
+});
+
 test("what the API server can not do now is tried again, after the time that it asks for", async (t) => {
   const { server, objects, during, clock } = await setup(t);
   inTurn(server, (answer) => answer.status(503, "ServiceUnavailable", { headers: { "retry-after": "3" } }), (answer) => answer.reset(), (answer) => answer.status(409, "Conflict"), pod("u1"), pod("u1"));

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
-import { Activity } from "../../../src/main/lifecycle/activity.ts";
+import { Activity, gatherMs } from "../../../src/main/lifecycle/activity.ts";
 import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { until } from "../../support/until.ts";
 import { recordOf } from "../../support/results.ts";
 import { timeouts } from "./world.ts";
 
@@ -37,6 +38,7 @@ test("the first call is written and waited for, the next ones cost nothing until
   assert.equal(lastActivityOf(used), clock.now());
   clock.advance(interval / 10);
   assert.equal(activity.mark(used, false), undefined);
+  clock.advance(gatherMs);
   assert.deepEqual(writes.slice(1).map(([, changes, priority]) => [Object.keys(changes), priority]), [[["gitpod.io/lastActivity"], "housekeeping"]]);
 });
 
@@ -126,5 +128,45 @@ test("near the end of its lifetime, which activity does not put off, a workspace
     clock.advance(30_000);
     void activity.mark(record, false);
   }
+  assert.equal(writes.length, 0);
+});
+
+test("writes that are due within a second go out together, each once, with the latest that is known; who is gone or was written meanwhile is not written", async () => {
+  const { activity, clock, writes } = setup();
+  const records = Array.from({ length: 40 }, (_, i) => recordOf(`w${i}`, { everActive: true, lastActivity: clock.now() }));
+  clock.advance(interval);
+  for (const record of records) assert.equal(activity.markAtOnce(record, false), true);
+  clock.advance(gatherMs / 2);
+  const [again, gone, elsewhere] = records;
+  assert.ok(again && gone && elsewhere);
+  assert.equal(activity.markAtOnce(again, false), true);
+  activity.forget(gone);
+  elsewhere.facts = { ...elsewhere.facts, lastActivity: clock.now() };
+  assert.equal(writes.length, 0);
+  clock.advance(gatherMs / 2);
+  await until("all are written", () => writes.length === 38);
+  assert.deepEqual(new Set(writes.map(([uid]) => uid)), new Set(records.map(({ uid }) => uid).filter((uid) => uid !== "w1" && uid !== "w2")));
+  const [, changes] = writes.find(([uid]) => uid === "w0") ?? [];
+  assert.equal(Date.parse(String(changes?.["gitpod.io/lastActivity"])), again.activeAt);
+});
+
+test("at the end what was gathered is written, each once", async () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(interval);
+  activity.markAtOnce(record, false);
+  await activity.flush(5000);
+  clock.advance(2 * gatherMs);
+  assert.deepEqual(writes.map(([uid, , priority]) => [uid, priority]), [["a", "finalization"]]);
+});
+
+test("what has to be waited for is not done at once", async () => {
+  const { activity, clock, writes } = setup();
+  assert.equal(activity.markAtOnce(recordOf("first"), false), false);
+  const open = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(1000);
+  assert.equal(activity.markAtOnce(open, true), false);
+  assert.equal(open.activeAt, undefined);
+  await activity.flush(5000);
   assert.equal(writes.length, 0);
 });

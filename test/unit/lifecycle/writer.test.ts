@@ -9,17 +9,17 @@ import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
 
 /** Has the daemon write with a priority; gives the pods whose status was derived before that was answered. */
-async function submittedBy(priority?: Priority): Promise<readonly string[]> {
+async function submittedBy(priority?: Priority, watched = false): Promise<readonly string[]> {
   const submitted: string[] = [];
   const record = recordOf("a");
   const writer = new WorkspaceWriter({
-    objects: { get: () => Promise.reject(new Error("nothing is to be read")), annotate: ({ podName }) => Promise.resolve(Buffer.from(podName)) },
+    objects: { get: () => Promise.reject(new Error("nothing is to be read")), annotate: ({ podName }) => Promise.resolve(Buffer.from(podName)), note: () => Promise.resolve() },
     registry: { byId: () => record },
     submit: (bytes) => {
       submitted.push(Buffer.from(bytes).toString());
       return Promise.resolve();
     },
-    clock: new FakeClock(), random: () => 0,
+    sightings: { comes: () => Promise.resolve(watched) }, clock: new FakeClock(), random: () => 0,
   });
   await writer.annotate(record, { a: "b" }, "try", new AbortController().signal, priority);
   return submitted;
@@ -28,6 +28,10 @@ async function submittedBy(priority?: Priority): Promise<readonly string[]> {
 test("what a user's call writes is seen by its reader", async () => {
   assert.deepEqual(await submittedBy(), [recordOf("a").facts.podName]);
   assert.deepEqual(await submittedBy("user"), [recordOf("a").facts.podName]);
+});
+
+test("what the watch brings soon is not derived from the answer as well", async () => {
+  assert.deepEqual(await submittedBy("user", true), []);
 });
 
 test("what no one waits for is left to the watch, and costs no second look at the pod", async () => {
@@ -43,6 +47,7 @@ function writeTo(record: WorkspaceRecord, later?: { readonly record: WorkspaceRe
   const writer = new WorkspaceWriter({
     objects: {
       get: () => Promise.reject(new Error("nothing is to be read")),
+      note: () => Promise.reject(new Error("its effect is waited for")),
       annotate: ({ podName, uid }) => {
         written.push(uid);
         return uid === record.uid ? Promise.reject(anotherPod(podName)) : Promise.resolve(Buffer.from(podName));
@@ -50,7 +55,7 @@ function writeTo(record: WorkspaceRecord, later?: { readonly record: WorkspaceRe
     },
     registry: { byId: () => (later && clock.monotonic() - from >= later.afterMs ? later.record : record) },
     submit: () => Promise.resolve(),
-    clock, random: () => 0,
+    sightings: { comes: () => Promise.resolve(false) }, clock, random: () => 0,
   });
   return passing(clock, writer.annotate(record, { a: "b" }, "stop workspace a", new AbortController().signal).then(() => written));
 }

@@ -84,14 +84,9 @@ export class Exchange implements ResponseBody {
   }
 
   async bytes(limit: number, idleMs: number): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    await this.pump((chunk) => {
-      length += chunk.length;
-      if (length > limit) throw new KubeError(`answer of the API server is longer than ${limit} bytes`, { status: 0, reason: "TooLarge", retryable: false });
-      chunks.push(new Uint8Array(chunk));
-    }, idleMs);
-    return Buffer.concat(chunks, length);
+    const gathered = new Gathered(limit);
+    await this.pump((chunk) => gathered.add(chunk), idleMs);
+    return gathered.bytes();
   }
 
   discard(): void {
@@ -183,5 +178,29 @@ export class Exchange implements ResponseBody {
       this.#settleHead.reject(error);
       this.#settleBody.reject(error);
     } else this.#settleBody.resolve();
+  }
+}
+
+/** Bytes of a body: copied once where they come as one piece, and not into memory that was set to zero before. */
+class Gathered {
+  readonly #limit: number;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(chunk: Uint8Array): void {
+    this.#length += chunk.length;
+    if (this.#length > this.#limit) throw new KubeError(`answer of the API server is longer than ${this.#limit} bytes`, { status: 0, reason: "TooLarge", retryable: false });
+    const copy = Buffer.allocUnsafeSlow(chunk.length);
+    copy.set(chunk);
+    this.#chunks.push(copy);
+  }
+
+  bytes(): Uint8Array {
+    const [first, ...others] = this.#chunks;
+    return first && others.length === 0 ? first : Buffer.concat(this.#chunks, this.#length);
   }
 }
