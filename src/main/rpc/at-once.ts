@@ -60,7 +60,8 @@ export function answerAtOnce(server: Server, methods: readonly AtOnceMethod[], c
 /** grpc-js 1.14: a map with the servers as keys. */
 function http2ServersOf(server: Server): EventEmitter[] {
   const servers: unknown = Reflect.get(server, "http2Servers");
-  return servers instanceof Map ? [...servers.keys()].filter((key) => key instanceof EventEmitter) : [];
+  const keys: unknown[] = servers instanceof Map ? Array.from(servers.keys()) : [];
+  return keys.filter((key): key is EventEmitter => key instanceof EventEmitter);
 }
 
 /** Has a body; is gRPC; has a deadline that is one, if any: it does not pass before an answer that is given at once. */
@@ -192,7 +193,7 @@ class LateCalls {
     this.#late.add(call);
     this.#cancel ??= this.#clock.timer(lateMs, () => {
       this.#cancel = undefined;
-      for (const late of [...this.#late]) late.goUsual();
+      for (const late of Array.from(this.#late)) late.goUsual();
     });
   }
 }

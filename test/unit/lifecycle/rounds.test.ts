@@ -6,7 +6,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { until } from "../../support/until.ts";
 
 /** Rounds whose pieces end when they are let go. */
-function setup(): { readonly rounds: Rounds<string>; readonly clock: FakeClock; readonly begun: string[]; letGo(): void } {
+function setup(): { readonly rounds: Rounds<string>; readonly clock: FakeClock; readonly begun: string[]; readonly letGo: () => void } {
   const clock = new FakeClock();
   const begun: string[] = [];
   let waiting: (() => void)[] = [];

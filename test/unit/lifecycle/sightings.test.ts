@@ -8,7 +8,7 @@ import { recordOf } from "../../support/results.ts";
 
 const pod = (uid: string, resourceVersion: string): Buffer => Buffer.from(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"ws-1","namespace":"n","uid":"${uid}","resourceVersion":"${resourceVersion}","labels":{}}}`);
 
-function setup(): { readonly sightings: Sightings; readonly clock: FakeClock; readonly records: Map<string, WorkspaceRecord>; bring(uid: string, resourceVersion: string): void } {
+function setup(): { readonly sightings: Sightings; readonly clock: FakeClock; readonly records: Map<string, WorkspaceRecord>; readonly bring: (uid: string, resourceVersion: string) => void } {
   const clock = new FakeClock();
   const records = new Map<string, WorkspaceRecord>();
   const sightings = new Sightings({ registry: { byUid: (uid) => records.get(uid) }, clock });

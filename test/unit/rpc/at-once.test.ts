@@ -1,5 +1,6 @@
 /** Calls that are answered beneath grpc-js: which are, that no one can tell, and that whatever is out of the ordinary goes its usual way. */
 import assert from "node:assert/strict";
+import type { IncomingHttpHeaders } from "node:http2";
 import { test, type TestContext } from "node:test";
 import { Server, status } from "@grpc/grpc-js";
 import { systemClock, type Clock } from "../../../src/domain/clock.ts";
@@ -111,7 +112,7 @@ test("a request that comes in pieces is put together, and its deadline is kept w
     const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", ...headers });
     stream.on("error", () => undefined).resume();
     const code = new Promise<string>((resolve) => {
-      stream.on("trailers", (trailers) => resolve(String(trailers["grpc-status"])));
+      stream.on("trailers", (trailers: IncomingHttpHeaders) => resolve(String(trailers["grpc-status"])));
       stream.on("response", (given) => given["grpc-status"] !== undefined && resolve(String(given["grpc-status"])));
     });
     return { stream, code };
