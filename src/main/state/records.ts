@@ -26,6 +26,12 @@ export function succeeds(other: WorkspaceRecord, { facts, removed }: WorkspaceRe
   return other.vacant || isRefused(other) || (sameStart && other.facts.phase === PENDING && facts.phase === PENDING);
 }
 
+/** The record of a pod that takes the place of another one: the same workspace, of which the same was told so far. */
+export function successorOf(other: WorkspaceRecord, result: WorkspaceResult, listGeneration: number): WorkspaceRecord {
+  const { facts, digest, version, sequence, awaitsRunning, frame, activeAt } = other;
+  return { ...newRecord(result, listGeneration), facts, digest, version, sequence, awaitsRunning, frame, activeAt };
+}
+
 /** Whether the actions have use for the request for the workspace's content. */
 export function needsContent({ actions }: WorkspaceRecord): boolean {
   return actions.some(({ action }) => action === "initializeContent" || action === "waitForReady");
