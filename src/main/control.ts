@@ -37,7 +37,7 @@ export interface Control {
   /** The state has taken something new over. */
   changed(record: WorkspaceRecord): void;
   forgotten(record: WorkspaceRecord): void;
-  /** Acts no more; no workspace is left without a pod, if that can be had within so long (ms). */
+  /** Acts no more; pods that are being made are made, if that can be had within so long (ms). */
   close(withinMs: number): Promise<void>;
 }
 
@@ -66,6 +66,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const recreation = new Recreation({
     objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
+    dropped: (record, placeholder) => store.dropped(record, placeholder),
     giveUp: (uid) => store.giveUp(uid),
   });
   const due = new Deadlines({
@@ -78,7 +79,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const gaveUp = ({ facts }: WorkspaceRecord): void => {
     if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
   };
-  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
+  const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
     holdMs: reconnectMs + 2 * manager.heartbeatInterval,

@@ -134,8 +134,9 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const { nodeDaemons, nodes } = buildNodes(options, metrics);
   const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
   const recorder = new EventRecorder({ ...options.events, objects, namespace: options.namespace, clock, random, log, onOutcome: (outcome, count) => metrics.kube.events(outcome, count) });
-  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, ...buildImageSpecs(options, objects) };
+  const { storage, layers } = buildStorage(options);
+  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, client, layers, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, imageSpecs: new ImageSpecs({ objects, layers }), storage };
 }
 
 function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {

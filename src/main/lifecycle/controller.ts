@@ -76,7 +76,7 @@ export class Controller {
     reign.timeouts.changed(record);
     const known = reign.jobs.get(record.uid);
     // There is nothing to be done about most changes of most workspaces.
-    if (record.actions.length === 0 && (!known || known.idle)) reign.jobs.delete(record.uid);
+    if (record.actions.length === 0 && !record.placeholder && (!known || known.idle)) reign.jobs.delete(record.uid);
     else (known ?? this.#begin(record, reign)).poke();
   }
 

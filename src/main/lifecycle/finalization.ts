@@ -151,7 +151,7 @@ export class Finalization {
     const { record, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
     const began = clock.monotonic();
-    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }));
+    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization")));
     metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
     const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
     let noted = false;

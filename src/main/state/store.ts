@@ -12,8 +12,9 @@ import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { Listing } from "./listing.ts";
 import { Publisher } from "./publisher.ts";
-import { isRefused, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
-import type { Registry, WorkspaceRecord } from "./registry.ts";
+import { copyOf, encodedOf, viewOf } from "./ranges.ts";
+import { awaitsAnother, isPlaceholder, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
+import type { Placeholder, Registry, WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
@@ -115,6 +116,11 @@ export class StateStore {
     this.#finish(record);
   }
 
+  /** The placeholder behind this pod is gone. */
+  dropped(record: WorkspaceRecord, { uid }: Placeholder): void {
+    if (record.placeholder?.uid === uid) record.placeholder = undefined;
+  }
+
   /** Tells the end of a workspace whose pod is there still, before it is let go: nobody may be watching when it goes. */
   declareStopped(uid: string): void {
     const record = this.registry.byUid(uid);
@@ -140,6 +146,7 @@ export class StateStore {
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
+    if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
@@ -149,7 +156,7 @@ export class StateStore {
   #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
     const { frame, kept, version, sequence } = this.#publisher.publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "" || result.facts.phase === STOPPED);
     const record: WorkspaceRecord = {
-      ...newRecord(result, this.#generationOf(origin)),
+      ...newRecord(result, this.#list.generationOf(origin)),
       version,
       sequence,
       stopped: result.facts.phase === STOPPED,
@@ -163,14 +170,21 @@ export class StateStore {
     return frame;
   }
 
-  #generationOf(origin: Origin): number {
-    return origin === "list" ? this.#list.generation : this.#list.generation - 1;
+  /** A pod and its placeholder: the workspace is told of by the pod, and by the placeholder while there is none. */
+  #meet(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+    if (result.removed) this.registry.bury(result.uid);
+    else if (takesOver(other, result)) return this.#succeed(other, result, bytes, origin);
+    const { placeholder } = other;
+    other.placeholder = placeholderAfter(other, result);
+    if (other.placeholder?.uid !== placeholder?.uid) this.#hooks.changed(other);
+    return undefined;
   }
 
-  /** A pod takes the place of one that a node refused: the same workspace goes on, and only what is new about it is told. */
+  /** A pod takes the place of one that a node refused, or of a placeholder: the same workspace goes on, and only what is new about it is told. */
   #succeed(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
-    const record = successorOf(other, result, this.#generationOf(origin));
-    this.registry.remove(other);
+    const record = successorOf(other, result, this.#list.generationOf(origin));
+    if (record.placeholder?.uid === other.uid) this.registry.putAside(other);
+    else this.registry.remove(other);
     this.#hooks.forgotten(other);
     this.registry.add(record);
     const updated = this.#update(record, result, bytes);
@@ -203,9 +217,10 @@ export class StateStore {
 
   /** A pod that a node refused is gone: its workspace has not ended, for another one is to take its place. */
   #vacates(record: WorkspaceRecord): boolean {
-    if (!isRefused(record) || record.stopped) return false;
+    if (!awaitsAnother(record) || record.stopped) return false;
     record.vacant = true;
     this.#hooks.vacant(record);
+    if (record.placeholder) this.#hooks.reread(record.placeholder.podName, "");
     return true;
   }
 
@@ -285,13 +300,4 @@ export class StateStore {
     const next = this.#claimants.take(record.facts.id);
     if (next !== undefined) this.#hooks.reread(next, "");
   }
-}
-
-function encodedOf(result: WorkspaceResult, bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(result.start, result.start + result.length);
-}
-
-/** A part of the result's bytes, to be kept. */
-function copyOf(part: { readonly start: number; readonly length: number } | undefined, bytes: Uint8Array): Uint8Array | undefined {
-  return part && bytes.slice(part.start, part.start + part.length);
 }

@@ -27,8 +27,36 @@ export function troubleNodes(lab: Lab, lives: readonly Life[]): Life[] {
     lab.did("backups that can not be made");
     return { id, doom: "backup" };
   });
-  for (const method of ["InitWorkspace", "DisposeWorkspace"] as const) for (const slow of slowness) faults.add({ method, ...slow });
-  return troubled;
+}
+
+/** Has nodes refuse the first pod of every tenth workspace. Gives the way to end it. */
+function refuseOnce(lab: Lab, lives: readonly Life[]): () => void {
+  const { store } = lab.cluster;
+  const left = new Set(lives.filter((_, i) => i % 10 === 3).map(({ id }) => `ws-${id}`));
+  const all = new Set(left);
+  return store.subscribe("pods", (type, { metadata: { name } }) => {
+    if (type !== "ADDED" || !all.has(name)) return;
+    const refused = left.delete(name);
+    if (refused) lab.did("pods that a node refuses");
+    store.update("pods", "default", name, (draft) => {
+      const metadata = record(draft["metadata"]);
+      // What a pod is made anew from has it still.
+      const { [faultAnnotation]: _, ...noted } = record(metadata["annotations"]);
+      draft["metadata"] = { ...metadata, annotations: { ...noted, ...(refused && { [faultAnnotation]: "admission-reject:OutOfcpu" }) } };
+    });
+  });
+}
+
+/** A wave of workspaces with all that, from their start to their end. */
+async function wave(lab: Lab, given: readonly Life[], lives: Life[], patienceMs: number): Promise<void> {
+  const now = troubleNodes(lab, given);
+  lives.push(...now);
+  const ends = [slowNodes(lab), refuseOnce(lab, now)];
+  try {
+    await liveAll(lab, now, patienceMs);
+  } finally {
+    for (const end of ends) end();
+  }
 }
 
 /** Many start at once, and stop at once. */
