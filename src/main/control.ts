@@ -1,6 +1,7 @@
 /** The lifecycle controller, wired to the core. */
 import type { Metrics } from "../metrics/registry.ts";
 import type { DaemonOptions } from "./daemon.ts";
+import type { ContentLayers } from "./content/layers.ts";
 import type { KubeObjects } from "./kube/objects.ts";
 import type { Note, Term } from "./lifecycle/acting.ts";
 import { Content } from "./lifecycle/content.ts";
@@ -32,6 +33,9 @@ export interface ControlParts {
 
 /** The controller, and its end. */
 export interface Control {
+  readonly client: KubeClient;
+  /** Undefined: no storage is configured. */
+  readonly layers: Pick<ContentLayers, "manifestOf"> | undefined;
   /** Acts from now on, until the term ends. */
   lead(term: Term): void;
   /** The state has taken something new over. */
@@ -47,7 +51,7 @@ const [maxRecheckMs, minRecheckMs] = [30_000, 1_000];
 const reconnectMs = 144_000;
 
 /** Puts it together; it acts once it leads. */
-export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
+export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, client, layers, note }: ControlParts): Control {
   const { manager, clock, random, log, persistIntervalMs } = options;
   const { timeouts, dryRun } = manager;
   const seen = (pod: Uint8Array): Promise<void> => writer.seen(pod);
@@ -65,6 +69,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
   const recreation = new Recreation({
     objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
+    manifestOf: async (workspace, signal) => layers?.manifestOf(workspace, signal),
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
     dropped: (record, placeholder) => store.dropped(record, placeholder),
     giveUp: (uid) => store.giveUp(uid),

@@ -145,10 +145,10 @@ function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics
   return { nodeDaemons, nodes };
 }
 
-function buildImageSpecs({ storage: config, clock, log }: DaemonOptions, objects: KubeObjects): Pick<Core, "imageSpecs" | "storage"> {
+function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core, "storage"> & { readonly layers: ContentLayers | undefined } {
   const storage = config && openStorage(config, clock);
   const layers = config && storage && new ContentLayers({ storage, config, clock, log });
-  return { imageSpecs: new ImageSpecs({ objects, layers }), storage };
+  return { storage, layers };
 }
 
 function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {

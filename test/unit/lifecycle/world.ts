@@ -167,7 +167,7 @@ export class World {
     const writer = new PodWriter({ objects, seen, dryRun: false });
     const metrics = { initialized() {}, restore() {}, volumeRestored() {}, finalized() {}, backup() {}, volumeSnapshot() {} };
     const nodes = this.#nodes(alive);
-    const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", reread: async () => {} });
+    const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", manifestOf: async () => undefined, reread: async () => {} });
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), dropped: (record, placeholder) => store.dropped(record, placeholder), limitMs: timeouts.initialization, dryRun: false });
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
