@@ -163,6 +163,7 @@ function writeFacts(writer: ByteWriter, facts: WorkspaceFacts): void {
   writer.float64(facts.deletedAt ?? Number.NaN);
   writer.float64(facts.lastActivity ?? Number.NaN);
   writer.string(facts.id);
+  writer.float64(facts.disposalSince ?? Number.NaN);
   writer.string(facts.podName);
   writer.string(facts.owner);
   writer.string(facts.metaId);
@@ -185,6 +186,7 @@ function readFacts(reader: ByteReader): WorkspaceFacts {
     deletedAt: time(reader.float64()),
     lastActivity: time(reader.float64()),
     id: reader.string(),
+    disposalSince: time(reader.float64()),
     podName: reader.string(),
     owner: reader.string(),
     metaId: reader.string(),

@@ -61,6 +61,8 @@ export interface WorkspaceFacts {
   readonly deletedAt: number | undefined;
   /** annotation gitpod.io/lastActivity; undefined if there is none. */
   readonly lastActivity: number | undefined;
+  /** annotation gitpod.io/disposalSince, Unix milliseconds; undefined if there is none. */
+  readonly disposalSince: number | undefined;
   /** annotation gitpod/firstUserActivity is set. */
   readonly everActive: boolean;
   /** annotation gitpod/closed. */

@@ -49,6 +49,8 @@ export const annotations = {
   fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",
   volumeSnapshot: "gitpod.io/volumeSnapshotName",
   startedDisposal: "gitpod.io/startedDisposal",
+  /** From when the time for the end of the content counts, RFC 3339; written once, with startedDisposal. */
+  disposalSince: "gitpod.io/disposalSince",
   disposalStatus: "gitpod.io/disposalStatus",
   nodeName: "gitpod.io/nodeName",
   stoppedByRequest: "gitpod.io/stoppedByRequest",

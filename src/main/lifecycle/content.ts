@@ -128,6 +128,8 @@ export class Content {
       }
       if (origin.backup) metrics.restore(facts, true);
       metrics.initialized(facts, (clock.monotonic() - began) / 1000);
+      // A pod that has a place has its volumes.
+      if (origin.volumeSnapshot) this.#tellRestored(record, beganAt);
     });
   }
 

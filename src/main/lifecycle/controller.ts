@@ -44,7 +44,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs });
+    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */

@@ -58,6 +58,8 @@ export class Lab {
   readonly wrongs: string[] = [];
   readonly #options: LabOptions;
   /** Daemons that were begun; some may not serve yet. */
+  /** Ends of workspaces as daemons told them that were killed since. */
+  readonly ends = new Map<string, ReadStatus>();
   #begun = 0;
 
   private constructor(cluster: EmbeddedCluster, nodes: NodeDaemons, options: LabOptions) {

@@ -85,6 +85,70 @@ export const crashes: Scenario = {
   lab: (size) => ({ nodes: nodesFor(size) }),
   async play(lab, { workspaces, rounds, patienceMs }, lives) {
     lives.push(...troubleNodes(lab, livesOf("crash", workspaces)));
+/** Kills that are asked for at most in one wave: more would leave no leader for long enough to do anything. */
+const killsPerWave = 40;
+/** More than that are never needed, or something is wrong. */
+const maxWaves = 100;
+/** Where nothing changes for so long, a point counts as reached, milliseconds. */
+const stillMs = 5_000;
+/** Daemons that start at once: each takes a processor for a second or two. */
+const maxStarting = 2;
+
+/** Kills one daemon after the other, and has another one started for each. */
+class Killer {
+  readonly #lab: Lab;
+  readonly #starting = new Set<Promise<unknown>>();
+  /** Kills that are asked for still. */
+  left: number;
+
+  constructor(lab: Lab, kills: number) {
+    this.#lab = lab;
+    this.left = kills;
+  }
+
+  /** Kills at random points of some work, in which about so many changes happen. */
+  async during(changes: number, work: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const killing = this.#kill(changes, over.signal);
+    try {
+      await work;
+    } finally {
+      over.abort();
+      await killing;
+      await Promise.all(this.#starting);
+    }
+  }
+
+  async #kill(changes: number, over: AbortSignal): Promise<void> {
+    const { witness, random } = this.#lab;
+    const began = witness.changes;
+    const points = Array.from({ length: Math.min(this.left, killsPerWave) }, () => began + Math.floor(random() * changes)).toSorted((a, b) => a - b);
+    for (const point of points) {
+      let [seen, since] = [witness.changes, performance.now()];
+      while (!over.aborted && (witness.changes < point || !this.#mayKill()) && (performance.now() - since < stillMs || !this.#mayKill())) {
+        await pause(5);
+        if (witness.changes !== seen) [seen, since] = [witness.changes, performance.now()];
+      }
+      if (over.aborted) return;
+      await this.#killOne();
+    }
+  }
+
+  #mayKill(): boolean {
+    return this.#lab.able().length > 0 && this.#starting.size < maxStarting;
+  }
+
+  async #killOne(): Promise<void> {
+    const lab = this.#lab;
+    const victim = pick(lab.random, lab.able());
+    if (victim === lab.leader()) lab.did("of them led");
+    await lab.kill(victim);
+    this.left--;
+    const starting = lab.addReplica().catch((error: unknown) => lab.wrongs.push(`a daemon did not start: ${messageOf(error)}`)).finally(() => this.#starting.delete(starting));
+    this.#starting.add(starting);
+  }
+}
+
     const replicas = [await lab.addReplica(), await lab.addReplica()];
     const points = Array.from({ length: rounds }, () => Math.floor(lab.random() * workspaces * changesPerLife)).toSorted((a, b) => a - b);
     const over = new AbortController();
