@@ -2,7 +2,11 @@
 import type { Metrics } from "../metrics/registry.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import type { ContentLayers } from "./content/layers.ts";
+import type { DaemonOptions } from "./daemon.ts";
+import type { KubeClient } from "./kube/client.ts";
 import type { KubeObjects } from "./kube/objects.ts";
+import { Reflector, type ReflectorHooks } from "./kube/reflector.ts";
+import type { ReflectorSink } from "./kube/sink.ts";
 import type { Note, Term } from "./lifecycle/acting.ts";
 import { Content } from "./lifecycle/content.ts";
 import { Controller } from "./lifecycle/controller.ts";
@@ -12,6 +16,8 @@ import { PodWriter } from "./lifecycle/pod-writer.ts";
 import { ReadyProbe } from "./lifecycle/probe.ts";
 import { QuickActions } from "./lifecycle/quick-actions.ts";
 import { Recreation } from "./lifecycle/recreation.ts";
+import { SnapshotWatch } from "./lifecycle/snapshot-watch.ts";
+import { snapshotsPath } from "./lifecycle/snapshots.ts";
 import { VolumeSnapshots } from "./lifecycle/volume-snapshots.ts";
 import type { WorkspaceWriter } from "./lifecycle/writer.ts";
 import type { Rereader } from "./pipeline/reread.ts";
@@ -65,7 +71,9 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     },
     reread: ({ facts, uid }) => rereader.read(facts.podName, uid),
   });
-  const volumeSnapshots = new VolumeSnapshots({ manager, objects, clock });
+  const reflect = (sink: ReflectorSink, signal: AbortSignal): Promise<void> => new Reflector({ client, path: snapshotsPath(options.namespace), sink, clock, random, log, hooks: watchHooks(metrics, clock) }).run(signal);
+  const watch = new SnapshotWatch({ reflect, clock });
+  const volumeSnapshots = new VolumeSnapshots({ manager, objects, watch, clock, log });
   const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
   const recreation = new Recreation({
     objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
@@ -99,6 +107,16 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
       due.close();
       await recreation.close(withinMs);
       await probe.close();
+      await watch.close();
     },
+  };
+}
+
+function watchHooks({ kube }: Metrics, clock: Clock): ReflectorHooks {
+  const name = "volumesnapshots";
+  return {
+    onListed: (seconds) => kube.listed(name, seconds, clock.now()),
+    onRelist: (reason) => kube.relisted(name, reason),
+    onWatchRestart: (reason) => kube.watchRestarted(name, reason),
   };
 }

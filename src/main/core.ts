@@ -60,7 +60,7 @@ export interface Core {
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
-export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
+export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool, trace?: TraceLog): Core {
   const { clock, random, log, tracing } = options;
   const { subscriptions, workspaces } = metrics;
   const oddities = new Oddities(metrics.pipeline, log);

@@ -106,7 +106,10 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => pool.close());
 
   const ending = new AbortController();
-  const core = buildCore(options, metrics, versions, client, pool);
+  const { eventTraceLog } = options.manager;
+  const trace = eventTraceLog ? await TraceLog.open({ target: eventTraceLog, clock, log }) : undefined;
+  cleanup.push(() => trace?.close());
+  const core = buildCore(options, metrics, versions, client, pool, trace);
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
