@@ -35,6 +35,7 @@ import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
 import { NodeDaemonClient } from "./wsdaemon/client.ts";
+import type { TraceLog } from "./trace-log.ts";
 import { NodeDaemons } from "./wsdaemon/nodes.ts";
 
 /** The parts that hold and change the state, and those that calls work with. */
@@ -68,6 +69,8 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const store = new StateStore(new Registry(), cache, versions, {
     published(update) {
       subscriptions.published.add();
+      const update = trace ? { ...published, objects: undefined } : published;
+      trace?.published(published.frame, published.objects);
       hub.publish(tracing ? { ...update, frame: withHeaders(update.frame, tracing.published(update.facts.id)) } : update);
     },
     suppressed: () => subscriptions.suppressed.add(),

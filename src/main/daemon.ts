@@ -21,6 +21,7 @@ import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
 import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
+import { TraceLog } from "./trace-log.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import type { Hub, HubLimits } from "./subscriptions/hub.ts";
 import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";

@@ -12,6 +12,7 @@ import { addInitRequest } from "./init-request.ts";
 import { PodParser } from "./parse.ts";
 import { InvalidPodError, readPod, type Pod } from "./pod.ts";
 import { deriveStatus } from "./status.ts";
+import { traceText } from "./trace.ts";
 
 const parser = new PodParser();
 const noEvents: readonly PodEvent[] = [];
@@ -39,7 +40,9 @@ interface Reading {
 function processLine(buffer: SharedArrayBuffer, line: TaskLine, config: DeriveConfig, bytes: BatchBytes): LineResult {
   const reading: Reading = { removed: false, pod: undefined };
   try {
-    return deriveLine(read(buffer, line, reading), reading.removed, line.events ?? noEvents, config, bytes);
+    const events = line.events ?? noEvents;
+    const result = deriveLine(read(buffer, line, reading), reading.removed, events, config, bytes);
+    return config.trace ? { ...result, trace: bytes.addText(traceText(JSON.parse(Buffer.from(buffer, line.start, line.length).toString()), line.source, events)) } : result;
   } catch (error) {
     return skipped(error, reading);
   }
@@ -79,7 +82,7 @@ function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], con
   // Of a pod that is gone nothing is left to be done.
   const actions = removed ? noActions : decide(pod, derived);
   const init = actions.length === 0 ? undefined : addInitRequest(pod, facts, actions, bytes);
-  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts, start, length, digest, held, actions, init };
+  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts, start, length, digest, held, actions, init, trace: undefined };
 }
 
 function skipped(error: unknown, { pod, removed }: Reading): SkippedResult {

@@ -13,7 +13,7 @@ const mailboxes = mailboxesOf(workerData);
 function configOf(data: unknown): DeriveConfig {
   const regularWorkspaceTimeoutMs = asObject(asObject(data)?.["derive"])?.["regularWorkspaceTimeoutMs"];
   if (typeof regularWorkspaceTimeoutMs !== "number") throw new Error("workerData has no DeriveConfig: start the pool with one");
-  return { regularWorkspaceTimeoutMs };
+  return { regularWorkspaceTimeoutMs, trace: derive?.["trace"] === true };
 }
 
 function mailboxesOf(data: unknown): readonly Buffer[] {

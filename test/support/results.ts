@@ -63,6 +63,7 @@ export function workspaceResult(changes: Partial<WorkspaceFacts> = {}, options: 
       held: undefined,
       actions: options.actions ?? noActions,
       init: undefined,
+      trace: undefined,
     },
     bytes,
   };

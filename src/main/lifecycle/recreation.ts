@@ -142,8 +142,6 @@ export class Recreation {
   }
 
   async #fill(record: WorkspaceRecord, placeholder: JsonObject, permit: Permit): Promise<void> {
-    const { objects, clock, log, giveUp } = this.#options;
-    const { id } = record.facts;
     const fresh = filled(placeholder);
     const own = permit.wish("finalization");
     // The answer is waited for in any case: nothing may follow the workspace's end.

@@ -38,19 +38,19 @@ export class Publisher {
     return this.#sequence;
   }
 
-  /** Publishes an encoded status. @param keep a slow reader must get this one even if a newer one follows. */
-  publish(facts: WorkspaceFacts, encoded: Uint8Array, keep: boolean): Published {
+  /** Publishes an encoded status. @param keep a slow reader must get this one even if a newer one follows. @param objects what it was derived from, if changes are traced. */
+  publish(facts: WorkspaceFacts, encoded: Uint8Array, keep: boolean, objects?: Uint8Array): Published {
     const version = this.#options.versions.tick();
     const frame = buildFrame(encoded, version);
     this.#sequence++;
     const kept = this.#keep(facts.id, frame);
-    this.#options.published({ facts, frame, keep });
+    this.#options.published(objects ? { facts, frame, keep, objects } : { facts, frame, keep });
     return { frame, kept, version, sequence: this.#sequence };
   }
 
   /** Publishes a status of a record that is known, and notes it there. */
-  publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, keep: boolean): Buffer {
-    const { frame, kept, version, sequence } = this.publish(record.facts, encoded, keep);
+  publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, keep: boolean, objects?: Uint8Array): Buffer {
+    const { frame, kept, version, sequence } = this.publish(record.facts, encoded, keep, objects);
     record.digest = digest;
     this.#options.registry.setFrame(record, kept);
     record.version = version;

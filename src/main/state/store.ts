@@ -154,7 +154,7 @@ export class StateStore {
   }
 
   #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
-    const { frame, kept, version, sequence } = this.#publisher.publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "" || result.facts.phase === STOPPED);
+    const { frame, kept, version, sequence } = this.#publisher.publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "" || result.facts.phase === STOPPED, viewOf(result.trace, bytes));
     const record: WorkspaceRecord = {
       ...newRecord(result, this.#list.generationOf(origin)),
       version,
@@ -243,12 +243,12 @@ export class StateStore {
       this.#hooks.suppressed();
       return this.cache.get(record.facts.id) ?? this.#publisher.rebuild(record, encoded);
     }
-    return this.#publishOf(record, encoded, digest, before.failed !== record.facts.failed);
+    return this.#publishOf(record, encoded, digest, before.failed !== record.facts.failed, viewOf(result.trace, bytes));
   }
 
   /** Publishes a status of a record that is known. */
-  #publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, failedNews: boolean): Buffer {
-    const frame = this.#publisher.publishOf(record, encoded, digest, failedNews || record.facts.phase === STOPPED);
+  #publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, failedNews: boolean, objects?: Uint8Array): Buffer {
+    const frame = this.#publisher.publishOf(record, encoded, digest, failedNews || record.facts.phase === STOPPED, objects);
     this.#tellTransition(record);
     return frame;
   }

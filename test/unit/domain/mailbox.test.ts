@@ -25,7 +25,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 );
 const common = { uid: text, resourceVersion: text, removed: fc.boolean() };
 const line: fc.Arbitrary<LineResult> = fc.oneof(
-  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }), actions: fc.array(action, { maxLength: 6 }), init: fc.option(slice, { nil: undefined }) }, plainly),
+  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }), actions: fc.array(action, { maxLength: 6 }), init: fc.option(slice, { nil: undefined }), trace: fc.option(slice, { nil: undefined }) }, plainly),
   fc.record({ kind: fc.constant("skipped" as const), ...common, reason: fc.constantFrom("unparsable" as const, "invalid" as const, "poisoned" as const), message: text, podName: text }, plainly),
 );
 const result: fc.Arbitrary<BatchResult> = fc.record({ busyMicros: fc.nat(), bytes: fc.uint8Array(), results: fc.array(line, { maxLength: 64 }) }, plainly);
