@@ -1,6 +1,10 @@
 /** Fault tests under load: many workspaces at once with slow node daemons, and the daemon killed in the midst of that. */
 import { setTimeout as pause } from "node:timers/promises";
 import { status as code } from "@grpc/grpc-js";
+import { messageOf } from "../../../src/domain/errors.ts";
+import { faultAnnotation } from "../../../src/embedded/kubelet/index.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
+import { pick } from "../../../src/embedded/kubelet/random.ts";
 import type { Lab } from "./lab.ts";
 import { liveAll, type Life } from "./lives.ts";
 import { livesOf, type Scenario, type Size } from "./run.ts";
@@ -13,10 +17,16 @@ export function nodesFor({ workspaces }: Pick<Size, "workspaces">): number {
 /** Calls take 1 to 20 s of the cluster's time (speed 20), as those of a node that is busy. */
 const slowness = [{ percent: 25, delayMs: 50 }, { percent: 33, delayMs: 200 }, { percent: 50, delayMs: 500 }, { percent: 100, delayMs: 1_000 }] as const;
 
-/** Makes node daemons slow, and a tenth of the workspaces fail once: before or after the work was done; of every fiftieth the backup fails for good. */
-export function troubleNodes(lab: Lab, lives: readonly Life[]): Life[] {
+/** Makes node daemons slow, where they do not fail: of the rules that match the first one counts. Gives the way to end it. */
+function slowNodes({ nodes: { faults } }: Lab): () => void {
+  const ends = (["InitWorkspace", "DisposeWorkspace"] as const).flatMap((method) => slowness.map((slow) => faults.add({ method, ...slow })));
+  return () => ends.forEach((end) => end());
+}
+
+/** A tenth of the workspaces fail once at their node's daemon: before or after the work was done; of every fiftieth the backup fails for good. */
+function troubleNodes(lab: Lab, lives: readonly Life[]): Life[] {
   const { faults } = lab.nodes;
-  const troubled = lives.map(({ id }, i): Life => {
+  return lives.map(({ id }, i): Life => {
     const once = { workspace: id, code: code.UNAVAILABLE, message: "not now", times: 1, delayMs: 100 };
     if (i % 30 === 5) faults.add({ ...once, method: "InitWorkspace" });
     if (i % 30 === 15) faults.add({ ...once, method: "DisposeWorkspace" });
@@ -67,24 +77,14 @@ export const burst: Scenario = {
   small: { workspaces: 30, rounds: 1, faultMs: 0, patienceMs: 40_000 },
   lab: (size) => ({ nodes: nodesFor(size) }),
   async play(lab, { workspaces, patienceMs }, lives) {
-    lives.push(...troubleNodes(lab, livesOf("burst", workspaces)));
     await lab.addReplica();
-    await liveAll(lab, lives, patienceMs);
+    await wave(lab, livesOf("burst", workspaces), lives, patienceMs);
   },
 };
 
 /** About so many changes has a pod in its life. */
 const changesPerLife = 9;
 
-/** The same, while daemons are killed. */
-export const crashes: Scenario = {
-  name: "crashes",
-  what: "the same, while one of two daemons is killed (kill -9) at random points and another one is started",
-  full: { workspaces: 1_000, rounds: 200, faultMs: 0, patienceMs: 1_800_000 },
-  small: { workspaces: 20, rounds: 3, faultMs: 0, patienceMs: 60_000 },
-  lab: (size) => ({ nodes: nodesFor(size) }),
-  async play(lab, { workspaces, rounds, patienceMs }, lives) {
-    lives.push(...troubleNodes(lab, livesOf("crash", workspaces)));
 /** Kills that are asked for at most in one wave: more would leave no leader for long enough to do anything. */
 const killsPerWave = 40;
 /** More than that are never needed, or something is wrong. */
@@ -149,25 +149,21 @@ class Killer {
   }
 }
 
-    const replicas = [await lab.addReplica(), await lab.addReplica()];
-    const points = Array.from({ length: rounds }, () => Math.floor(lab.random() * workspaces * changesPerLife)).toSorted((a, b) => a - b);
-    const over = new AbortController();
-    const killing = (async () => {
-      for (const point of points) {
-        const from = performance.now();
-        while (!over.signal.aborted && lab.witness.changes < point && performance.now() - from < 5_000) await pause(5);
-        if (over.signal.aborted) return;
-        const victim = Math.floor(lab.random() * replicas.length);
-        const replica = replicas[victim];
-        if (replica) await lab.kill(replica);
-        replicas[victim] = await lab.addReplica();
-      }
-    })();
-    try {
-      await liveAll(lab, lives, patienceMs);
-    } finally {
-      over.abort();
-      await killing;
+/** The same, while daemons are killed. */
+export const crashes: Scenario = {
+  name: "crashes",
+  what: "the same in waves, while one of two daemons is killed (kill -9) at random points and another one is started, until all kills have happened; nodes refuse a tenth of the pods once",
+  full: { workspaces: 1_000, rounds: 200, faultMs: 0, patienceMs: 1_800_000 },
+  small: { workspaces: 20, rounds: 3, faultMs: 0, patienceMs: 60_000 },
+  lab: (size) => ({ nodes: nodesFor(size) }),
+  async play(lab, { workspaces, rounds, patienceMs }, lives) {
+    await lab.addReplica();
+    await lab.addReplica();
+    const killer = new Killer(lab, rounds);
+    for (let i = 0; killer.left > 0 && i < maxWaves; i++) {
+      await killer.during(workspaces * changesPerLife, wave(lab, livesOf(`crash${i}`, workspaces), lives, patienceMs));
+      lab.did("waves");
     }
+    if (killer.left > 0) throw new Error(`${killer.left} of ${rounds} kills did not happen`);
   },
 };
