@@ -163,9 +163,9 @@ function writeFacts(writer: ByteWriter, facts: WorkspaceFacts): void {
   writer.uint32(facts.exposedPorts);
   writer.float64(facts.createdAt);
   writer.float64(facts.deletedAt ?? Number.NaN);
+  writer.float64(facts.disposalSince ?? Number.NaN);
   writer.float64(facts.lastActivity ?? Number.NaN);
   writer.string(facts.id);
-  writer.float64(facts.disposalSince ?? Number.NaN);
   writer.string(facts.podName);
   writer.string(facts.owner);
   writer.string(facts.metaId);
@@ -186,9 +186,9 @@ function readFacts(reader: ByteReader): WorkspaceFacts {
     exposedPorts: reader.uint32(),
     createdAt: reader.float64(),
     deletedAt: time(reader.float64()),
+    disposalSince: time(reader.float64()),
     lastActivity: time(reader.float64()),
     id: reader.string(),
-    disposalSince: time(reader.float64()),
     podName: reader.string(),
     owner: reader.string(),
     metaId: reader.string(),

@@ -61,10 +61,10 @@ export interface WorkspaceFacts {
   readonly createdAt: number;
   /** metadata.deletionTimestamp; undefined while the pod is not being deleted. */
   readonly deletedAt: number | undefined;
-  /** annotation gitpod.io/lastActivity; undefined if there is none. */
-  readonly lastActivity: number | undefined;
   /** annotation gitpod.io/disposalSince, Unix milliseconds; undefined if there is none. */
   readonly disposalSince: number | undefined;
+  /** annotation gitpod.io/lastActivity; undefined if there is none. */
+  readonly lastActivity: number | undefined;
   /** annotation gitpod/firstUserActivity is set. */
   readonly everActive: boolean;
   /** annotation gitpod/closed. */

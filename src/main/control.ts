@@ -1,6 +1,6 @@
 /** The lifecycle controller, wired to the core. */
+import type { Clock } from "../domain/clock.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import type { DaemonOptions } from "./daemon.ts";
 import type { ContentLayers } from "./content/layers.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import type { KubeClient } from "./kube/client.ts";
@@ -33,15 +33,15 @@ export interface ControlParts {
   readonly writer: Pick<WorkspaceWriter, "seen">;
   readonly nodes: NodeDaemonClient;
   readonly rereader: Rereader;
+  readonly client: KubeClient;
+  /** Undefined: no storage is configured. */
+  readonly layers: Pick<ContentLayers, "manifestOf"> | undefined;
   /** Tells people what was done to a workspace. */
   readonly note: Note;
 }
 
 /** The controller, and its end. */
 export interface Control {
-  readonly client: KubeClient;
-  /** Undefined: no storage is configured. */
-  readonly layers: Pick<ContentLayers, "manifestOf"> | undefined;
   /** Acts from now on, until the term ends. */
   lead(term: Term): void;
   /** The state has taken something new over. */
@@ -69,6 +69,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
       const frame = await rereader.frame(record);
       return frame && (decodeFrame(frame).spec?.url ?? undefined);
     },
+    manifestOf: async (workspace, signal) => layers?.manifestOf(workspace, signal),
     reread: ({ facts, uid }) => rereader.read(facts.podName, uid),
   });
   const reflect = (sink: ReflectorSink, signal: AbortSignal): Promise<void> => new Reflector({ client, path: snapshotsPath(options.namespace), sink, clock, random, log, hooks: watchHooks(metrics, clock) }).run(signal);
@@ -77,7 +78,6 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
   const recreation = new Recreation({
     objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
-    manifestOf: async (workspace, signal) => layers?.manifestOf(workspace, signal),
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
     dropped: (record, placeholder) => store.dropped(record, placeholder),
     giveUp: (uid) => store.giveUp(uid),

@@ -67,7 +67,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const oddities = new Oddities(metrics.pipeline, log);
   const cache = new StatusCache(options.cache, metrics.cache);
   const store = new StateStore(new Registry(), cache, versions, {
-    published(update) {
+    published(published) {
       subscriptions.published.add();
       const update = trace ? { ...published, objects: undefined } : published;
       trace?.published(published.frame, published.objects);

@@ -2,7 +2,7 @@
 import { performance } from "node:perf_hooks";
 import { noActions } from "../domain/actions.ts";
 import { asObject, stringAt } from "../domain/json.ts";
-import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine } from "../domain/messages.ts";
+import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine, WorkspaceResult } from "../domain/messages.ts";
 import { stoppedStatus } from "../domain/stopped.ts";
 import { decide } from "./actions.ts";
 import { BatchBytes } from "./encode.ts";
@@ -73,7 +73,7 @@ function objectOfWatchLine(value: unknown, reading: Reading): unknown {
   return line?.["object"];
 }
 
-function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], config: DeriveConfig, bytes: BatchBytes): LineResult {
+function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], config: DeriveConfig, bytes: BatchBytes): WorkspaceResult {
   const derived = deriveStatus(pod, events, config);
   const status = removed ? stoppedStatus(derived) : derived;
   const { start, length, digest } = bytes.addStatus(status);

@@ -125,20 +125,21 @@ export class Content {
           if (origin.backup && !isOvertaken(error, permit)) metrics.restore(facts, false);
           throw error;
         }
+        // By whoever led before, who has counted it.
+        if (asked === 1) return;
       }
-      if (origin.backup) metrics.restore(facts, true);
-      metrics.initialized(facts, (clock.monotonic() - began) / 1000);
       // A pod that has a place has its volumes.
       if (origin.volumeSnapshot) this.#tellRestored(record, beganAt);
+      if (origin.backup) metrics.restore(facts, true);
+      metrics.initialized(facts, (clock.monotonic() - began) / 1000);
     });
   }
 
-  /** A pod that has a place has its volumes. */
-  #tellRestored(record: WorkspaceRecord): void {
-    const { clock, metrics } = this.#options;
+  #tellRestored(record: WorkspaceRecord, at: number): void {
+    const { metrics } = this.#options;
     if (this.#restored.has(record)) return;
     this.#restored.add(record);
-    metrics.volumeRestored(record.facts, (clock.now() - record.facts.createdAt) / 1000);
+    metrics.volumeRestored(record.facts, (at - record.facts.createdAt) / 1000);
   }
 
   async #request(record: WorkspaceRecord): Promise<Uint8Array> {
@@ -147,9 +148,6 @@ export class Content {
     return record.init;
   }
 
-  /** Put behind what is encoded already, which may have members that we do not know. */
-  #withQuota(request: Uint8Array, className: string): Uint8Array {
-    const { classes } = this.#options;
   /** The member of the request, for content that comes from a manifest; empty for all other. */
   async #manifest({ fullWorkspaceBackup, metadata, initializer }: wsdaemon.InitWorkspaceRequest, permit: Permit): Promise<Uint8Array> {
     if (!fullWorkspaceBackup) return Buffer.alloc(0);
@@ -158,6 +156,9 @@ export class Content {
     return contentManifest ? wsdaemon.InitWorkspaceRequest.encode({ contentManifest }).finish() : Buffer.alloc(0);
   }
 
+  /** Put behind what is encoded already, which may have members that we do not know. */
+  #withQuota(request: Uint8Array, className: string): Uint8Array {
+    const { classes } = this.#options;
     const own = classes.find(({ id }) => id === className) ?? classes.find(({ id }) => id === "default");
     const quota = parseQuantity(own?.container.limits.storage ?? "");
     if (quota === undefined) return request;
