@@ -10,6 +10,8 @@ export type Action =
   | { readonly action: "removeAnnotation"; readonly key: string }
   /** Delete the pod and make it anew from its own spec: a node refused it before it ever ran. */
   | { readonly action: "recreatePod" }
+  /** Make the workspace's pod from what stands here: the one before it is gone. */
+  | { readonly action: "fillPlaceholder" }
   /** Have the node daemon put the content in place, once. */
   | { readonly action: "initializeContent" }
   /** Wait until the workspace answers, once; then remove never-ready. */

@@ -78,7 +78,7 @@ export function readResult(mailbox: Buffer): BatchResult {
 }
 
 /** Bits of a line's kind: what it has beside what every one has. */
-const kinds = { held: 1, skipped: 2, actions: 4, init: 8 } as const;
+const kinds = { held: 1, skipped: 2, actions: 4, init: 8, trace: 16 } as const;
 const reasons = ["unparsable", "invalid", "poisoned"] as const;
 
 function writeLine(writer: ByteWriter, result: LineResult): void {
@@ -90,8 +90,8 @@ function writeLine(writer: ByteWriter, result: LineResult): void {
   else writeWorkspace(writer, result);
 }
 
-function kindOf({ held, actions, init }: WorkspaceResult): number {
-  return (held ? kinds.held : 0) | (actions.length > 0 ? kinds.actions : 0) | (init ? kinds.init : 0);
+function kindOf({ held, actions, init, trace }: WorkspaceResult): number {
+  return (held ? kinds.held : 0) | (actions.length > 0 ? kinds.actions : 0) | (init ? kinds.init : 0) | (trace ? kinds.trace : 0);
 }
 
 function readLine(reader: ByteReader): LineResult {
@@ -115,13 +115,14 @@ function readSkipped(reader: ByteReader): Omit<SkippedResult, Common> {
   return { reason: reasons[reader.uint8()] ?? "unparsable", message: reader.string(), podName: reader.string() };
 }
 
-function writeWorkspace(writer: ByteWriter, { start, length, digest, held, actions, init, facts }: WorkspaceResult): void {
+function writeWorkspace(writer: ByteWriter, { start, length, digest, held, actions, init, trace, facts }: WorkspaceResult): void {
   writer.uint32(start);
   writer.uint32(length);
   writer.string(digest);
   if (held) writeRange(writer, held);
   if (actions.length > 0) writeActions(writer, actions);
   if (init) writeRange(writer, init);
+  if (trace) writeRange(writer, trace);
   writeFacts(writer, facts);
 }
 
@@ -141,7 +142,8 @@ function readWorkspace(reader: ByteReader, kind: number): Omit<WorkspaceResult, 
   const held = (kind & kinds.held) === 0 ? undefined : readRange(reader);
   const actions = (kind & kinds.actions) === 0 ? noActions : readActions(reader);
   const init = (kind & kinds.init) === 0 ? undefined : readRange(reader);
-  return { start, length, digest, held, actions, init, facts: readFacts(reader) };
+  const trace = (kind & kinds.trace) === 0 ? undefined : readRange(reader);
+  return { start, length, digest, held, actions, init, trace, facts: readFacts(reader) };
 }
 
 /** Bits of the facts' flags. */
@@ -161,6 +163,7 @@ function writeFacts(writer: ByteWriter, facts: WorkspaceFacts): void {
   writer.uint32(facts.exposedPorts);
   writer.float64(facts.createdAt);
   writer.float64(facts.deletedAt ?? Number.NaN);
+  writer.float64(facts.disposalSince ?? Number.NaN);
   writer.float64(facts.lastActivity ?? Number.NaN);
   writer.string(facts.id);
   writer.string(facts.podName);
@@ -183,6 +186,7 @@ function readFacts(reader: ByteReader): WorkspaceFacts {
     exposedPorts: reader.uint32(),
     createdAt: reader.float64(),
     deletedAt: time(reader.float64()),
+    disposalSince: time(reader.float64()),
     lastActivity: time(reader.float64()),
     id: reader.string(),
     podName: reader.string(),

@@ -37,6 +37,8 @@ export interface BatchTask {
 export interface DeriveConfig {
   /** timeouts.regularWorkspace, milliseconds; 0 if there is none. */
   readonly regularWorkspaceTimeoutMs: number;
+  /** Tell what each status was derived from. */
+  readonly trace?: boolean;
 }
 
 /** What the main thread keeps of a workspace: filters, timeouts and metrics read it. Times are Unix milliseconds. */
@@ -59,6 +61,8 @@ export interface WorkspaceFacts {
   readonly createdAt: number;
   /** metadata.deletionTimestamp; undefined while the pod is not being deleted. */
   readonly deletedAt: number | undefined;
+  /** annotation gitpod.io/disposalSince, Unix milliseconds; undefined if there is none. */
+  readonly disposalSince: number | undefined;
   /** annotation gitpod.io/lastActivity; undefined if there is none. */
   readonly lastActivity: number | undefined;
   /** annotation gitpod/firstUserActivity is set. */
@@ -94,6 +98,8 @@ export interface WorkspaceResult {
   readonly actions: readonly Action[];
   /** The encoded wsdaemon.InitWorkspaceRequest, without storage quota, where the actions have use for it and the pod tells it. In the result's bytes as well. */
   readonly init: ResultRange | undefined;
+  /** What the status was derived from, without secrets, as JSON, if changes are traced. In the result's bytes as well. */
+  readonly trace: ResultRange | undefined;
 }
 
 /** A piece of a result's bytes. */

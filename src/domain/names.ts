@@ -44,9 +44,13 @@ export const annotations = {
   lastActivity: "gitpod.io/lastActivity",
   /** On pods that were made anew: when the workspace's first one was made, RFC 3339. */
   firstCreated: "gitpod.io/firstCreated",
+  /** On placeholders: what of the pod is kept out of its effect, as JSON. On pods that were made from one: the version of it that they were made from. */
+  placeholder: "gitpod.io/placeholder",
   fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",
   volumeSnapshot: "gitpod.io/volumeSnapshotName",
   startedDisposal: "gitpod.io/startedDisposal",
+  /** From when the time for the end of the content counts, RFC 3339; written once, with startedDisposal. */
+  disposalSince: "gitpod.io/disposalSince",
   disposalStatus: "gitpod.io/disposalStatus",
   nodeName: "gitpod.io/nodeName",
   stoppedByRequest: "gitpod.io/stoppedByRequest",

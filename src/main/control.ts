@@ -1,7 +1,12 @@
 /** The lifecycle controller, wired to the core. */
+import type { Clock } from "../domain/clock.ts";
 import type { Metrics } from "../metrics/registry.ts";
+import type { ContentLayers } from "./content/layers.ts";
 import type { DaemonOptions } from "./daemon.ts";
+import type { KubeClient } from "./kube/client.ts";
 import type { KubeObjects } from "./kube/objects.ts";
+import { Reflector, type ReflectorHooks } from "./kube/reflector.ts";
+import type { ReflectorSink } from "./kube/sink.ts";
 import type { Note, Term } from "./lifecycle/acting.ts";
 import { Content } from "./lifecycle/content.ts";
 import { Controller } from "./lifecycle/controller.ts";
@@ -11,6 +16,8 @@ import { PodWriter } from "./lifecycle/pod-writer.ts";
 import { ReadyProbe } from "./lifecycle/probe.ts";
 import { QuickActions } from "./lifecycle/quick-actions.ts";
 import { Recreation } from "./lifecycle/recreation.ts";
+import { SnapshotWatch } from "./lifecycle/snapshot-watch.ts";
+import { snapshotsPath } from "./lifecycle/snapshots.ts";
 import { VolumeSnapshots } from "./lifecycle/volume-snapshots.ts";
 import type { WorkspaceWriter } from "./lifecycle/writer.ts";
 import type { Rereader } from "./pipeline/reread.ts";
@@ -26,6 +33,9 @@ export interface ControlParts {
   readonly writer: Pick<WorkspaceWriter, "derived">;
   readonly nodes: NodeDaemonClient;
   readonly rereader: Rereader;
+  readonly client: KubeClient;
+  /** Undefined: no storage is configured. */
+  readonly layers: Pick<ContentLayers, "manifestOf"> | undefined;
   /** Tells people what was done to a workspace. */
   readonly note: Note;
 }
@@ -37,7 +47,7 @@ export interface Control {
   /** The state has taken something new over. */
   changed(record: WorkspaceRecord): void;
   forgotten(record: WorkspaceRecord): void;
-  /** Acts no more; no workspace is left without a pod, if that can be had within so long (ms). */
+  /** Acts no more; pods that are being made are made, if that can be had within so long (ms). */
   close(withinMs: number): Promise<void>;
 }
 
@@ -47,7 +57,7 @@ const [maxRecheckMs, minRecheckMs] = [30_000, 1_000];
 const reconnectMs = 144_000;
 
 /** Puts it together; it acts once it leads. */
-export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, note }: ControlParts): Control {
+export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, client, layers, note }: ControlParts): Control {
   const { manager, clock, random, log, persistIntervalMs } = options;
   const { timeouts, dryRun } = manager;
   const seen = (pod: Uint8Array): Promise<void> => writer.derived(pod);
@@ -59,13 +69,17 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
       const frame = await rereader.frame(record);
       return frame && (decodeFrame(frame).spec?.url ?? undefined);
     },
+    manifestOf: async (workspace, signal) => layers?.manifestOf(workspace, signal),
     reread: ({ facts, uid }) => rereader.read(facts.podName, uid),
   });
-  const volumeSnapshots = new VolumeSnapshots({ manager, objects, clock });
+  const reflect = (sink: ReflectorSink, signal: AbortSignal): Promise<void> => new Reflector({ client, path: snapshotsPath(options.namespace), sink, clock, random, log, hooks: watchHooks(metrics, clock) }).run(signal);
+  const watch = new SnapshotWatch({ reflect, clock });
+  const volumeSnapshots = new VolumeSnapshots({ manager, objects, watch, clock, log });
   const finalization = new Finalization({ writer: pods, objects, nodes, volumeSnapshots, limitMs: timeouts.contentFinalization, metrics: metrics.lifecycle, note, clock, random, log });
   const recreation = new Recreation({
     objects, seen, limitMs: timeouts.initialization, dryRun, note, clock, random, log,
     isAwaited: (uid) => store.registry.byUid(uid) !== undefined,
+    dropped: (record, placeholder) => store.dropped(record, placeholder),
     giveUp: (uid) => store.giveUp(uid),
   });
   const due = new Deadlines({
@@ -78,7 +92,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const gaveUp = ({ facts }: WorkspaceRecord): void => {
     if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
   };
-  const quick = new QuickActions({ writer: pods, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
+  const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
     holdMs: reconnectMs + 2 * manager.heartbeatInterval,
@@ -93,6 +107,16 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
       due.close();
       await recreation.close(withinMs);
       await probe.close();
+      await watch.close();
     },
+  };
+}
+
+function watchHooks({ kube }: Metrics, clock: Clock): ReflectorHooks {
+  const name = "volumesnapshots";
+  return {
+    onListed: (seconds) => kube.listed(name, seconds, clock.now()),
+    onRelist: (reason) => kube.relisted(name, reason),
+    onWatchRestart: (reason) => kube.watchRestarted(name, reason),
   };
 }

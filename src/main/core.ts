@@ -36,6 +36,7 @@ import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
 import { NodeDaemonClient } from "./wsdaemon/client.ts";
+import type { TraceLog } from "./trace-log.ts";
 import { NodeDaemons } from "./wsdaemon/nodes.ts";
 
 /** The parts that hold and change the state, and those that calls work with. */
@@ -61,14 +62,16 @@ export interface Core {
 }
 
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
-export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool): Core {
+export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool, trace?: TraceLog): Core {
   const { clock, random, log, tracing } = options;
   const { subscriptions, workspaces } = metrics;
   const oddities = new Oddities(metrics.pipeline, log);
   const cache = new StatusCache(options.cache, metrics.cache);
   const store = new StateStore(new Registry(), cache, versions, {
-    published(update) {
+    published(published) {
       subscriptions.published.add();
+      const update = trace ? { ...published, objects: undefined } : published;
+      trace?.published(published.frame, published.objects);
       hub.publish(tracing ? { ...update, frame: withHeaders(update.frame, tracing.published(update.facts.id)) } : update);
     },
     suppressed: () => subscriptions.suppressed.add(),
@@ -137,8 +140,9 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const { nodeDaemons, nodes } = buildNodes(options, metrics);
   const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
   const recorder = new EventRecorder({ ...options.events, objects, namespace: options.namespace, clock, random, log, onOutcome: (outcome, count) => metrics.kube.events(outcome, count) });
-  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
-  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, ...buildImageSpecs(options, objects) };
+  const { storage, layers } = buildStorage(options);
+  const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, client, layers, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });
+  return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, imageSpecs: new ImageSpecs({ objects, layers }), storage };
 }
 
 function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
@@ -147,10 +151,10 @@ function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics
   return { nodeDaemons, nodes };
 }
 
-function buildImageSpecs({ storage: config, clock, log }: DaemonOptions, objects: KubeObjects): Pick<Core, "imageSpecs" | "storage"> {
+function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core, "storage"> & { readonly layers: ContentLayers | undefined } {
   const storage = config && openStorage(config, clock);
   const layers = config && storage && new ContentLayers({ storage, config, clock, log });
-  return { imageSpecs: new ImageSpecs({ objects, layers }), storage };
+  return { storage, layers };
 }
 
 function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {

@@ -21,6 +21,7 @@ import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
 import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
+import { TraceLog } from "./trace-log.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import type { Hub, HubLimits } from "./subscriptions/hub.ts";
 import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";
@@ -106,7 +107,10 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => pool.close());
 
   const ending = new AbortController();
-  const core = buildCore(options, metrics, versions, client, pool);
+  const { eventTraceLog } = options.manager;
+  const trace = eventTraceLog ? await TraceLog.open({ target: eventTraceLog, clock, log }) : undefined;
+  cleanup.push(() => trace?.close());
+  const core = buildCore(options, metrics, versions, client, pool, trace);
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));

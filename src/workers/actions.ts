@@ -6,7 +6,7 @@ import { wsman } from "../gen/proto.js";
 import { decodeDisposalStatus } from "./annotations.ts";
 import { failureDependsOnEvents } from "./failure.ts";
 import { annotation, isBeingDeleted, label, type Pod } from "./pod.ts";
-import { isRefusedByNode } from "./refused.ts";
+import { isRefusedByNode, isToBeFilled } from "./refused.ts";
 import type { Status } from "./status.ts";
 
 const phases = wsman.WorkspacePhase;
@@ -19,6 +19,7 @@ const defaultGraceSeconds = 30;
  */
 export function decide(pod: Pod, status: Status): Actions {
   if (isRefusedByNode(pod)) return [{ action: "recreatePod" }];
+  if (isToBeFilled(pod)) return [{ action: "fillPlaceholder" }];
   return both(schedulingActions(pod), statusActions(pod, status));
 }
 

@@ -2,7 +2,7 @@
 import { performance } from "node:perf_hooks";
 import { noActions } from "../domain/actions.ts";
 import { asObject, stringAt } from "../domain/json.ts";
-import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine } from "../domain/messages.ts";
+import type { BatchResult, BatchTask, DeriveConfig, LineResult, PodEvent, SkippedResult, TaskLine, WorkspaceResult } from "../domain/messages.ts";
 import { stoppedStatus } from "../domain/stopped.ts";
 import { decide } from "./actions.ts";
 import { BatchBytes } from "./encode.ts";
@@ -12,6 +12,7 @@ import { addInitRequest } from "./init-request.ts";
 import { PodParser } from "./parse.ts";
 import { InvalidPodError, readPod, type Pod } from "./pod.ts";
 import { deriveStatus } from "./status.ts";
+import { traceText } from "./trace.ts";
 
 const parser = new PodParser();
 const noEvents: readonly PodEvent[] = [];
@@ -39,7 +40,9 @@ interface Reading {
 function processLine(buffer: SharedArrayBuffer, line: TaskLine, config: DeriveConfig, bytes: BatchBytes): LineResult {
   const reading: Reading = { removed: false, pod: undefined };
   try {
-    return deriveLine(read(buffer, line, reading), reading.removed, line.events ?? noEvents, config, bytes);
+    const events = line.events ?? noEvents;
+    const result = deriveLine(read(buffer, line, reading), reading.removed, events, config, bytes);
+    return config.trace ? { ...result, trace: bytes.addText(traceText(JSON.parse(Buffer.from(buffer, line.start, line.length).toString()), line.source, events)) } : result;
   } catch (error) {
     return skipped(error, reading);
   }
@@ -70,7 +73,7 @@ function objectOfWatchLine(value: unknown, reading: Reading): unknown {
   return line?.["object"];
 }
 
-function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], config: DeriveConfig, bytes: BatchBytes): LineResult {
+function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], config: DeriveConfig, bytes: BatchBytes): WorkspaceResult {
   const derived = deriveStatus(pod, events, config);
   const status = removed ? stoppedStatus(derived) : derived;
   const { start, length, digest } = bytes.addStatus(status);
@@ -79,7 +82,7 @@ function deriveLine(pod: Pod, removed: boolean, events: readonly PodEvent[], con
   // Of a pod that is gone nothing is left to be done.
   const actions = removed ? noActions : decide(pod, derived);
   const init = actions.length === 0 ? undefined : addInitRequest(pod, facts, actions, bytes);
-  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts, start, length, digest, held, actions, init };
+  return { kind: "workspace", uid: pod.uid, resourceVersion: pod.resourceVersion, removed, facts, start, length, digest, held, actions, init, trace: undefined };
 }
 
 function skipped(error: unknown, { pod, removed }: Reading): SkippedResult {

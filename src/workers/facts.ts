@@ -47,6 +47,7 @@ function podFacts(pod: Pod): PodFacts {
     workspaceClass: labelText(pod, labels.workspaceClass),
     createdAt: createdAt(pod),
     deletedAt: pod.deletedAt,
+    disposalSince: parseTimeMs(annotation(pod, annotations.disposalSince)),
     lastActivity: parseTimeMs(annotation(pod, annotations.lastActivity)),
     everActive: annotation(pod, annotations.firstUserActivity) !== undefined,
     closed: annotation(pod, annotations.closed) === "true",

@@ -1,5 +1,6 @@
-/** Pods that a node refused before they ever ran: they are made anew, and nobody is told (spec: lifecycle, "Scheduling"). */
+/** Pods that a node refused before they ever ran, and placeholders: a pod is made anew, and nobody is told (spec: lifecycle, "Scheduling"). */
 import { annotations, finalizer } from "../domain/names.ts";
+import { isPlaceholderName } from "../domain/placeholder.ts";
 import { annotation, isBeingDeleted, type Pod } from "./pod.ts";
 
 /** Reasons that a kubelet gives for a pod that it never ran: another node, or a later try, may take it. */
@@ -9,9 +10,18 @@ const endings = [annotations.explicitFail, annotations.stoppedByRequest, annotat
 
 /** Whether the pod was refused, and the workspace may still get another one. */
 export function isRefusedByNode(pod: Pod): boolean {
-  if (pod.phase !== "Failed" || pod.everStarted || (isBeingDeleted(pod) && !isBeingReplaced(pod))) return false;
+  return pod.phase === "Failed" && !pod.everStarted && mayGoOn(pod) && reasons.some((reason) => pod.reason.startsWith(reason));
+}
+
+/** Whether the pod stands for one that is to be made: the workspace waits for it. */
+export function isToBeFilled(pod: Pod): boolean {
+  return isPlaceholderName(pod.name) && mayGoOn(pod);
+}
+
+/** It has not been ready, and nothing ends it. */
+function mayGoOn(pod: Pod): boolean {
   if (annotation(pod, annotations.neverReady) === undefined || endings.some((key) => annotation(pod, key) !== undefined)) return false;
-  return reasons.some((reason) => pod.reason.startsWith(reason));
+  return !isBeingDeleted(pod) || isBeingReplaced(pod);
 }
 
 /** Who makes a pod anew takes its finalizer away before deleting it; whoever else deletes it finds the finalizer, which goes when the workspace has ended. */

@@ -2,12 +2,13 @@
 import { withBackupFailure } from "../domain/failed.ts";
 import type { DeriveConfig, PodEvent } from "../domain/messages.ts";
 import { annotations, finalizer } from "../domain/names.ts";
+import { workspacePodName } from "../domain/placeholder.ts";
 import { parseRfc3339 } from "../domain/rfc3339.ts";
 import { wsman } from "../gen/proto.js";
 import { decodeDisposalStatus, decodeVolumeSnapshot } from "./annotations.ts";
 import { findFailure } from "./failure.ts";
 import { annotation, annotationText, InvalidPodError, isBeingDeleted, type ContainerStatus, type Pod } from "./pod.ts";
-import { isRefusedByNode } from "./refused.ts";
+import { isRefusedByNode, isToBeFilled } from "./refused.ts";
 import { authOf, identityOf, isHeadless, metadataOf, specOf, timestamp } from "./spec.ts";
 
 /** A status as the generated code has it, without status_version. */
@@ -46,7 +47,7 @@ export function deriveStatus(pod: Pod, events: readonly PodEvent[], config: Deri
     phase: phases.UNKNOWN,
     conditions,
     message: "",
-    runtime: { nodeName: pod.nodeName, podName: pod.name, nodeIp: pod.hostIP },
+    runtime: { nodeName: pod.nodeName, podName: workspacePodName(pod.name), nodeIp: pod.hostIP },
     auth: authOf(pod),
   };
   derivePhase({ pod, events, headless: isHeadless(pod), type: identity.type, status, conditions });
@@ -56,7 +57,7 @@ export function deriveStatus(pod: Pod, events: readonly PodEvent[], config: Deri
 function derivePhase(draft: Draft): void {
   const { pod, events, status, conditions } = draft;
   // It is going to be made anew: to those who wait for it nothing has happened.
-  if (isRefusedByNode(pod)) {
+  if (isRefusedByNode(pod) || isToBeFilled(pod)) {
     deriveConditions(draft);
     status.phase = phases.PENDING;
     status.message = pendingMessage;

@@ -11,9 +11,10 @@ const config = configOf(workerData);
 const mailboxes = mailboxesOf(workerData);
 
 function configOf(data: unknown): DeriveConfig {
-  const regularWorkspaceTimeoutMs = asObject(asObject(data)?.["derive"])?.["regularWorkspaceTimeoutMs"];
+  const derive = asObject(asObject(data)?.["derive"]);
+  const regularWorkspaceTimeoutMs = derive?.["regularWorkspaceTimeoutMs"];
   if (typeof regularWorkspaceTimeoutMs !== "number") throw new Error("workerData has no DeriveConfig: start the pool with one");
-  return { regularWorkspaceTimeoutMs };
+  return { regularWorkspaceTimeoutMs, trace: derive?.["trace"] === true };
 }
 
 function mailboxesOf(data: unknown): readonly Buffer[] {

@@ -9,7 +9,7 @@ import { KubeClient } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
 import { KubeError } from "../../src/main/kube/errors.ts";
 import { KubeObjects, type Wish } from "../../src/main/kube/objects.ts";
-import { anew } from "../../src/main/lifecycle/recreation.ts";
+import { anew } from "../../src/main/lifecycle/pod-copies.ts";
 import { record, texts } from "../../src/embedded/kubelet/json.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { kubeApi, metaOf, simplePod, type KubeApi } from "../support/kube-api.ts";

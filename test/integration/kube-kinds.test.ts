@@ -7,7 +7,7 @@ import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import type { TestCluster } from "../support/cluster.ts";
 import { kubeApi, metaOf, namesOf, patches, refusal } from "../support/kube-api.ts";
 import type { KubeApi } from "../support/kube-api.ts";
-import { until } from "../support/until.ts";
+import { defineSnapshotKinds } from "../support/snapshot-kinds.ts";
 
 let cluster: TestCluster;
 before(async () => {
@@ -107,21 +107,8 @@ test("nodes: not ready until their kubelet says so", async (t) => {
 
 /** Defines the kind of snapshots where it is not built in; gives a way to create one. */
 async function snapshots(api: KubeApi): Promise<(name: string, more?: object) => Promise<Json>> {
-  if (onRealCluster) await defineSnapshots(api);
+  if (onRealCluster) await defineSnapshotKinds(api, "volumesnapshots");
   return (name, more = {}) => api.create("volumesnapshots", { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshot", metadata: { name }, spec: { source: { persistentVolumeClaimName: "claim" } }, ...more });
-}
-
-async function defineSnapshots(api: KubeApi): Promise<void> {
-  const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true } as const;
-  await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
-    apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition",
-    metadata: { name: "volumesnapshots.snapshot.storage.k8s.io", annotations: { "api-approved.kubernetes.io": "https://github.com/kubernetes-csi/external-snapshotter/pull/814" } },
-    spec: {
-      group: "snapshot.storage.k8s.io", scope: "Namespaced", names: { plural: "volumesnapshots", singular: "volumesnapshot", kind: "VolumeSnapshot", listKind: "VolumeSnapshotList", shortNames: ["vs"] },
-      versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: { type: "object", required: ["spec"], properties: { spec: open, status: open } } } }],
-    },
-  });
-  await until("the kind is served", async () => (await api.send("GET", api.path("volumesnapshots"))).code === 200);
 }
 
 test("volume snapshots: custom objects with a status of their own and no strategic patches", async (t) => {

@@ -24,6 +24,7 @@ export function facts(changes: Partial<WorkspaceFacts> = {}): WorkspaceFacts {
     timedOut: "",
     createdAt: 1_700_000_000_000,
     deletedAt: undefined,
+    disposalSince: undefined,
     lastActivity: undefined,
     everActive: false,
     closed: false,
@@ -62,6 +63,7 @@ export function workspaceResult(changes: Partial<WorkspaceFacts> = {}, options: 
       held: undefined,
       actions: options.actions ?? noActions,
       init: undefined,
+      trace: undefined,
     },
     bytes,
   };

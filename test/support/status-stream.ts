@@ -33,6 +33,12 @@ export class StatusStream {
     return this.#last;
   }
 
+  /** Lets all go that came so far. */
+  clear(): void {
+    this.all.length = 0;
+    this.#last.clear();
+  }
+
   /** All statuses of a workspace, in order. */
   of(id: string): ReadStatus[] {
     return this.all.filter((status) => status.id === id);

@@ -7,6 +7,7 @@ import { countOf, durationOf, strikingFaults } from "./faults.ts";
 import type { Fault, FaultName } from "./faults.ts";
 import { number, record, text, timestamp } from "./json.ts";
 import { draw } from "./random.ts";
+import { pull } from "./image-pull.ts";
 import { strike } from "./strikes.ts";
 import { withStatus } from "./status.ts";
 import type { Outcome } from "./status.ts";
@@ -173,55 +174,12 @@ export class PodRun {
   #mount(elapsed: number): void {
     const fault = this.#fault("failed-mount");
     if (!fault || elapsed >= durationOf(fault, Number.POSITIVE_INFINITY)) {
-      this.#pull(0);
+      pull(this, this.#fault("image-pull"), this.#fault("slow-start"), (said) => this.#toStart(said));
       return;
     }
     this.note("Warning", "FailedMount", `MountVolume.SetUp failed for volume "vol-this-workspace" : hostPath type check failed: /mnt/workspaces/${this.#name} is not a directory`);
     const wait = Math.min(Math.max(500, elapsed), 122_000);
     this.timeline.later(wait, () => this.#mount(elapsed + wait));
-  }
-
-  #pull(failures: number): void {
-    const image = this.target?.image ?? "";
-    if (this.target?.present) {
-      this.#toStart(`Container image "${image}" already present on machine`);
-      return;
-    }
-    this.note("Normal", "Pulling", `Pulling image "${image}"`, this.target);
-    const fault = this.#fault("image-pull");
-    if (fault && failures < countOf(fault, Number.POSITIVE_INFINITY)) {
-      this.timeline.later(draw(this.deps.random, this.deps.timings.pull) / 2, () => this.#pullFailed(image, failures));
-      return;
-    }
-    const slow = this.#fault("slow-start");
-    const ms = draw(this.deps.random, this.deps.timings.pull) + (slow ? durationOf(slow, 60_000) : 0);
-    this.timeline.later(ms, () => this.#pulled(image, ms));
-  }
-
-  #pullFailed(image: string, failures: number): void {
-    const { timings } = this.deps;
-    const message = `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
-    this.note("Warning", "Failed", `Failed to pull image "${image}": ${message}`, this.target);
-    this.note("Warning", "Failed", "Error: ErrImagePull", this.target);
-    this.#waiting("ErrImagePull", message);
-    const wait = Math.min(timings.backoff * 2 ** failures, timings.backoffLimit);
-    this.timeline.later(wait / 8, () => {
-      this.note("Normal", "BackOff", `Back-off pulling image "${image}"`, this.target);
-      this.note("Warning", "Failed", "Error: ImagePullBackOff", this.target);
-      this.#waiting("ImagePullBackOff", `Back-off pulling image "${image}"`);
-    });
-    this.timeline.later(wait, () => this.#pull(failures + 1));
-  }
-
-  #waiting(reason: string, message?: string): void {
-    const { target } = this;
-    if (target) target.state = { kind: "waiting", reason, ...(message === undefined ? {} : { message }) };
-    this.write();
-  }
-
-  #pulled(image: string, ms: number): void {
-    const took = `${(ms / 1000).toFixed(3)}s`;
-    this.#toStart(`Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: 734003200 bytes.`);
   }
 
   #toStart(pulled: string): void {

@@ -3,13 +3,12 @@ import type { Action } from "../../domain/actions.ts";
 import { toPodEvents } from "../../domain/events.ts";
 import { asObject, type JsonObject } from "../../domain/json.ts";
 import type { DeriveConfig } from "../../domain/messages.ts";
-import { formatRfc3339 } from "../../domain/rfc3339.ts";
+import { statusToJson } from "../../domain/status-json.ts";
 import { dueAt, timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
-import { wsman } from "../../gen/proto.js";
 import { decide } from "../../workers/actions.ts";
 import { factsOf } from "../../workers/facts.ts";
 import { InvalidPodError, readPod } from "../../workers/pod.ts";
-import { deriveStatus, type Status } from "../../workers/status.ts";
+import { deriveStatus } from "../../workers/status.ts";
 
 /** What `explain` prints. */
 export interface Explanation {
@@ -50,19 +49,4 @@ const maxTime = 8.64e15;
 
 function timeText(ms: number): string {
   return new Date(Math.min(ms, maxTime)).toISOString();
-}
-
-/** A WorkspaceStatus as proto3 JSON: enums by name, 64-bit integers as strings, timestamps as RFC 3339. */
-export function statusToJson(status: Status): JsonObject {
-  const object: JsonObject = wsman.WorkspaceStatus.toObject(wsman.WorkspaceStatus.create(status), { enums: String, longs: String, bytes: String });
-  const metadata = withTime(asObject(object["metadata"]), "startedAt", status.metadata?.startedAt);
-  const conditions = withTime(asObject(object["conditions"]), "firstUserActivity", status.conditions?.firstUserActivity);
-  return { ...object, ...(metadata && { metadata }), ...(conditions && { conditions }) };
-}
-
-type Timestamp = NonNullable<wsman.WorkspaceConditions.$Properties["firstUserActivity"]>;
-
-function withTime(parent: JsonObject | undefined, key: string, time: Timestamp | null | undefined): JsonObject | undefined {
-  if (!parent || !time) return parent;
-  return { ...parent, [key]: formatRfc3339({ seconds: Number(time.seconds ?? 0), nanos: time.nanos ?? 0 }) };
 }

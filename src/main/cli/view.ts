@@ -1,7 +1,7 @@
 /** Statuses as people read them: the few things of each that tables and lines show. */
 import { asObject, type JsonObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
-import { statusToJson } from "./explain.ts";
+import { statusToJson } from "../../domain/status-json.ts";
 import { sanitize } from "./text.ts";
 
 /** A workspace, ready to be shown: every text is sanitized. */

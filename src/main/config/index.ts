@@ -99,7 +99,7 @@ function methodWarnings(config: Config): readonly string[] {
 
 /** What the derivation of statuses needs of it. */
 export function toDeriveConfig(config: Config): DeriveConfig {
-  return { regularWorkspaceTimeoutMs: config.manager.timeouts.regularWorkspace };
+  return { regularWorkspaceTimeoutMs: config.manager.timeouts.regularWorkspace, ...(config.manager.eventTraceLog && { trace: true }) };
 }
 
 /** The limits of a workspace's life, milliseconds. */

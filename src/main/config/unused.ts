@@ -2,7 +2,6 @@
 import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
 
 const withoutEffect = [
-  "manager.eventTraceLog",
   "pprof.addr",
 ] as const;
 

@@ -48,10 +48,19 @@ export class ContentLayers {
   }
 
   /** The layers of a workspace, from the lowest to the topmost. They hold secrets. */
-  async of(workspace: ContentWorkspace, signal: AbortSignal): Promise<readonly Layer[]> {
+  of(workspace: ContentWorkspace, signal: AbortSignal): Promise<readonly Layer[]> {
+    return this.#decide(workspace, signal, (decision) => decision.layers());
+  }
+
+  /** The manifest that a full backup's content comes from, as it lies in the storage; undefined: the content comes from something else. */
+  manifestOf(workspace: ContentWorkspace, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#decide(workspace, signal, (decision) => decision.manifest());
+  }
+
+  async #decide<T>(workspace: ContentWorkspace, signal: AbortSignal, work: (decision: Decision) => Promise<T>): Promise<T> {
     const limit = deadline(this.#options.clock, layersMs, signal);
     try {
-      return await this.#slots.run(limit.signal, () => new Decision(this.#options, workspace, limit.signal).layers());
+      return await this.#slots.run(limit.signal, () => work(new Decision(this.#options, workspace, limit.signal)));
     } catch (error) {
       if (limit.signal.aborted && !signal.aborted) throw new WsmanError("UNAVAILABLE", `the content layers are not there within ${layersMs / 1000} s: try again`);
       throw error;
@@ -59,6 +68,12 @@ export class ContentLayers {
       limit.cancel();
     }
   }
+}
+
+/** What is in the storage; without a manifest it is something else. */
+interface Found {
+  readonly manifest: readonly ManifestLayer[] | undefined;
+  readonly bytes: Uint8Array | undefined;
 }
 
 class Decision {
@@ -76,12 +91,32 @@ class Decision {
     return this.#workspace.onClaim ? this.#claim() : this.#fullBackup();
   }
 
+  /** As the layers of a full backup are decided on. */
+  async manifest(): Promise<Uint8Array | undefined> {
+    const own = await this.#ownManifest();
+    if (own) return own.bytes;
+    if (await this.#options.storage.info(this.#placeOf("full.tar"), this.#signal)) return undefined;
+    const { snapshot, prebuild } = this.#workspace.initializer;
+    if (snapshot) return (await this.#lookAtSnapshot(snapshot.snapshot ?? "")).bytes;
+    if (!prebuild) return undefined;
+    // Without one that can be used the repositories are cloned.
+    return this.#lookAtSnapshot(prebuild.prebuild?.snapshot ?? "").then(({ bytes }) => bytes, (error: unknown) => {
+      if (this.#signal.aborted) throw error;
+      return undefined;
+    });
+  }
+
   async #fullBackup(): Promise<readonly Layer[]> {
+    const own = await this.#ownManifest();
+    if (own?.manifest) return this.#ready(own.manifest, "from-backup");
+    return (await this.#legacyBackup(descriptorLayer)) ?? this.#fromInitializer(descriptorLayer);
+  }
+
+  async #ownManifest(): Promise<Found | undefined> {
     const place = this.#placeOf("wsfull.json");
     const found = await this.#look(place);
     if (found && !found.manifest) throw failed(`content manifest ${place.bucket}/${place.object} has an unsupported content type`);
-    if (found?.manifest) return this.#ready(found.manifest, "from-backup");
-    return (await this.#legacyBackup(descriptorLayer)) ?? this.#fromInitializer(descriptorLayer);
+    return found;
   }
 
   async #claim(): Promise<readonly Layer[]> {
@@ -148,7 +183,7 @@ class Decision {
     return remoteLayers(this.#options.storage, manifest, this.#signal);
   }
 
-  async #lookAtSnapshot(snapshot: string): Promise<{ readonly place: ObjectPlace; readonly manifest: readonly ManifestLayer[] | undefined }> {
+  async #lookAtSnapshot(snapshot: string): Promise<Found & { readonly place: ObjectPlace }> {
     const place = snapshotPlace(snapshot);
     const found = await this.#look(place);
     if (!found) throw failed("invalid snapshot: not found");
@@ -156,12 +191,13 @@ class Decision {
   }
 
   /** What is at a place: undefined if nothing is; without a manifest if it is something else. */
-  async #look(place: ObjectPlace): Promise<{ readonly manifest: readonly ManifestLayer[] | undefined } | undefined> {
+  async #look(place: ObjectPlace): Promise<Found | undefined> {
     const { storage } = this.#options;
     const info = await storage.info(place, this.#signal);
     if (!info) return undefined;
-    if (!isManifest(info.contentType)) return { manifest: undefined };
-    return { manifest: parseManifest(await storage.read(place, maxManifestBytes, this.#signal), place) };
+    if (!isManifest(info.contentType)) return { manifest: undefined, bytes: undefined };
+    const bytes = await storage.read(place, maxManifestBytes, this.#signal);
+    return { manifest: parseManifest(bytes, place), bytes };
   }
 
   #placeOf(name: string): ObjectPlace {

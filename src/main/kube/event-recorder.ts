@@ -53,7 +53,7 @@ export interface EventRecorderOptions {
   readonly log: Log;
 }
 
-const defaults: EventLimits = { podBurst: 25, podIntervalMs: 60_000, burst: 200, intervalMs: 50, maxWaiting: 1_000, maxPods: 10_000, maxPerPod: 16 };
+const defaults: EventLimits = { podBurst: 25, podIntervalMs: 60_000, burst: 200, intervalMs: 20, maxWaiting: 1_000, maxPods: 10_000, maxPerPod: 16 };
 /** The name that the Go daemon signs with. */
 const component = "ws-manager";
 /** Requests at once. */

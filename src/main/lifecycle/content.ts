@@ -4,9 +4,10 @@ import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
 import { publicText, withinBytes } from "../../domain/redact.ts";
-import { wsdaemon, type contentservice } from "../../gen/proto.js";
+import { wsdaemon } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
+import type { ContentWorkspace } from "../content/layers.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
@@ -24,6 +25,8 @@ export interface ContentOptions extends Insistence {
   readonly urlOf: (record: WorkspaceRecord) => Promise<string | undefined>;
   /** Has the pod read again, for what was not told of it. */
   readonly reread: (record: WorkspaceRecord) => Promise<unknown>;
+  /** The manifest that a full backup's content comes from; undefined: there is none, or no storage is configured. Rejects with WsmanErrors. */
+  readonly manifestOf: (workspace: ContentWorkspace, signal: AbortSignal) => Promise<Uint8Array | undefined>;
   readonly classes: readonly WorkspaceClass[];
   readonly note: Note;
   readonly metrics: Pick<LifecycleMetrics, "initialized" | "restore" | "volumeRestored">;
@@ -60,8 +63,11 @@ export class Content {
     }
   }
 
-  /** Waits until the workspace answers and its content is there, and notes that it was ready. Rejects only when it is overtaken. */
-  async waitForReady(record: WorkspaceRecord, permit: Permit): Promise<void> {
+  /**
+   * Waits until the workspace answers and its content is there, and notes that it was ready. Rejects only when it is overtaken.
+   * @param last for that note, which is seen by all, ourselves too, before it is answered: it must not be overtaken by its own effect.
+   */
+  async waitForReady(record: WorkspaceRecord, permit: Permit, last: Permit): Promise<void> {
     try {
       await this.#answers(record, permit);
       await this.#waiting.run(record.facts.nodeName, permit.signal, () => this.#wait(record, permit));
@@ -71,7 +77,7 @@ export class Content {
     }
     const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
     // With the finalizations: who was never ready is not backed up.
-    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, permit.wish("finalization")), permit, this.#options);
+    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, last.wish("finalization")), permit, this.#options);
     this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
   }
 
@@ -102,35 +108,52 @@ export class Content {
       const { nodes, clock, metrics } = this.#options;
       const { facts } = record;
       const request = await this.#request(record);
-      const origin = originOf(request);
+      const known = decoded(request);
+      const origin = originOf(known);
       const encoded = this.#withQuota(request, facts.workspaceClass);
-      if (origin.volumeSnapshot) this.#tellRestored(record);
-      const began = clock.monotonic();
+      let manifest: Uint8Array | undefined;
+      const [began, beganAt] = [clock.monotonic(), clock.now()];
+      let asked = 0;
       try {
-        await this.#persist(permit, () => nodes.initWorkspace(facts.nodeName, encoded, permit.signal));
+        await this.#persist(permit, async () => {
+          manifest ??= await this.#manifest(known, permit);
+          asked++;
+          return nodes.initWorkspace(facts.nodeName, Buffer.concat([encoded, manifest]), permit.signal);
+        });
       } catch (error) {
         if (grpcCodeOf(error) !== grpc.ALREADY_EXISTS) {
           if (origin.backup && !isOvertaken(error, permit)) metrics.restore(facts, false);
           throw error;
         }
+        // By whoever led before, who has counted it.
+        if (asked === 1) return;
       }
+      // A pod that has a place has its volumes.
+      if (origin.volumeSnapshot) this.#tellRestored(record, beganAt);
       if (origin.backup) metrics.restore(facts, true);
       metrics.initialized(facts, (clock.monotonic() - began) / 1000);
     });
   }
 
-  /** A pod that has a place has its volumes. */
-  #tellRestored(record: WorkspaceRecord): void {
-    const { clock, metrics } = this.#options;
+  #tellRestored(record: WorkspaceRecord, at: number): void {
+    const { metrics } = this.#options;
     if (this.#restored.has(record)) return;
     this.#restored.add(record);
-    metrics.volumeRestored(record.facts, (clock.now() - record.facts.createdAt) / 1000);
+    metrics.volumeRestored(record.facts, (at - record.facts.createdAt) / 1000);
   }
 
   async #request(record: WorkspaceRecord): Promise<Uint8Array> {
     if (!record.init) await this.#options.reread(record);
     if (!record.init) throw new Error("its initializer can not be read");
     return record.init;
+  }
+
+  /** The member of the request, for content that comes from a manifest; empty for all other. */
+  async #manifest({ fullWorkspaceBackup, metadata, initializer }: wsdaemon.InitWorkspaceRequest, permit: Permit): Promise<Uint8Array> {
+    if (!fullWorkspaceBackup) return Buffer.alloc(0);
+    const { owner, metaId } = { owner: metadata?.owner ?? "", metaId: metadata?.metaId ?? "" };
+    const contentManifest = await this.#options.manifestOf({ owner, metaId, initializer: initializer ?? {}, onClaim: false }, permit.signal);
+    return contentManifest ? wsdaemon.InitWorkspaceRequest.encode({ contentManifest }).finish() : Buffer.alloc(0);
   }
 
   /** Put behind what is encoded already, which may have members that we do not know. */
@@ -176,16 +199,17 @@ export function failure(text: string): AnnotationChanges {
   return { [annotations.explicitFail]: withinBytes(text, maxWritten.failure), [annotations.failedBeforeStopping]: "true" };
 }
 
-/** Where content comes from, as far as metrics tell. @throws Error if the request can not be read. */
-function originOf(request: Uint8Array): { readonly backup: boolean; readonly volumeSnapshot: boolean } {
-  const { backup, snapshot, prebuild } = initializerIn(request);
+/** Where content comes from, as far as metrics tell. */
+function originOf({ initializer }: wsdaemon.InitWorkspaceRequest): { readonly backup: boolean; readonly volumeSnapshot: boolean } {
+  const { backup, snapshot, prebuild } = initializer ?? {};
   const fromVolume = backup?.fromVolumeSnapshot ?? snapshot?.fromVolumeSnapshot ?? prebuild?.prebuild?.fromVolumeSnapshot;
   return { backup: backup !== null && backup !== undefined, volumeSnapshot: fromVolume === true };
 }
 
-function initializerIn(request: Uint8Array): contentservice.WorkspaceInitializer.$Properties {
+/** @throws Error if the request can not be read. */
+function decoded(request: Uint8Array): wsdaemon.InitWorkspaceRequest {
   try {
-    return wsdaemon.InitWorkspaceRequest.decode(request).initializer ?? {};
+    return wsdaemon.InitWorkspaceRequest.decode(request);
   } catch {
     // The decoder's own words could quote it.
     throw new Error("its initializer is not a contentservice.WorkspaceInitializer");

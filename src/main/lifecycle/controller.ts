@@ -44,7 +44,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs });
+    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */
@@ -76,7 +76,7 @@ export class Controller {
     reign.timeouts.changed(record);
     const known = reign.jobs.get(record.uid);
     // There is nothing to be done about most changes of most workspaces.
-    if (record.actions.length === 0 && (!known || known.idle)) reign.jobs.delete(record.uid);
+    if (record.actions.length === 0 && !record.placeholder && (!known || known.idle)) reign.jobs.delete(record.uid);
     else (known ?? this.#begin(record, reign)).poke();
   }
 

@@ -14,6 +14,8 @@ export interface DisposalFacts {
   readonly nodeName: string;
   /** Unix milliseconds; undefined while it is not being deleted. */
   readonly deletedAt: number | undefined;
+  /** From when its time counts, as it was noted; undefined: it was not. */
+  readonly disposalSince: number | undefined;
   /** The content's end is written down already. */
   readonly complete: boolean;
   /** How, or whatever else stands there; empty: nothing. */
@@ -39,6 +41,7 @@ export function disposalFacts(pod: Uint8Array): DisposalFacts {
     resourceVersion: textAt(metadata, "resourceVersion"),
     nodeName: textAt(objectAt(object, "spec"), "nodeName") || textAt(noted, annotations.nodeName),
     deletedAt: parseTimeMs(textAt(metadata, "deletionTimestamp")),
+    disposalSince: parseTimeMs(textAt(noted, annotations.disposalSince)),
     complete: isComplete(textAt(noted, annotations.disposalStatus)),
     disposalStatus: textAt(noted, annotations.disposalStatus),
     everReady: noted?.[annotations.neverReady] === undefined,

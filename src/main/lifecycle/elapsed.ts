@@ -22,6 +22,20 @@ export interface ReckoningOptions {
   readonly unwrittenMs: number;
   /** Whoever uses a workspace says so again within this time after we were away, milliseconds. */
   readonly holdMs: number;
+  /** timeouts.contentFinalization, milliseconds. */
+  readonly finalizationMs: number;
+}
+
+/** Whoever begins to lead has at least this time for a content whose end began before, milliseconds. */
+const lastChanceMs = 60_000;
+
+/**
+ * From when the time for the end of a content counts, Unix milliseconds: once it has begun, from what is noted on the pod, whoever led since; before, from the deletion, or from when this replica
+ * began to lead, for nobody may have been there. However late it is, there is time for one more attempt.
+ */
+export function disposalCountsFrom({ disposalSince, deletedAt }: Pick<WorkspaceFacts, "disposalSince" | "deletedAt">, since: number, limitMs: number): number {
+  const begun = disposalSince ?? Math.max(deletedAt ?? since, since);
+  return Math.max(begun, since + Math.min(lastChanceMs, limitMs) - limitMs);
 }
 
 interface Jump {
@@ -78,9 +92,9 @@ export class Reckoning {
     return { ...of, facts: { ...facts, createdAt, deletedAt: deletedAt && this.#shifted(deletedAt) }, lastActivity: lastActivity && this.#shifted(lastActivity) };
   }
 
-  /** Nobody could save its content while nobody led. */
-  #deletedAt({ deletedAt, backupComplete }: WorkspaceFacts): number | undefined {
-    return deletedAt === undefined || backupComplete ? deletedAt : Math.max(deletedAt, this.#since);
+  #deletedAt(facts: WorkspaceFacts): number | undefined {
+    if (facts.deletedAt === undefined || facts.backupComplete) return facts.deletedAt;
+    return disposalCountsFrom(facts, this.#since, this.#options.finalizationMs);
   }
 
   /** Activity of which nothing was written: of a workspace from before our time, as late as it may have been. */

@@ -4,6 +4,7 @@ import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf, RemoteError } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
+import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
@@ -12,6 +13,7 @@ import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
+import { disposalCountsFrom } from "./elapsed.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import { podPath, type AnnotationChanges, type PodWriter } from "./pod-writer.ts";
@@ -88,10 +90,10 @@ export class Finalization {
     const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
-    const pod = disposalFacts(await writer.change(record, { [annotations.startedDisposal]: "true" }, permit.wish("finalization")));
+    const pod = disposalFacts(await writer.change(record, this.#beginning(record, permit), permit.wish("finalization")));
     if (pod.complete) return;
     const plan = planDisposal(pod, record.facts);
-    const leftMs = Math.max(pod.deletedAt ?? clock.now(), permit.since) + limitMs - clock.now();
+    const leftMs = disposalCountsFrom(pod, permit.since, limitMs) + limitMs - clock.now();
     const limit = deadline(clock, Math.max(0, leftMs - Math.min(marginMs, limitMs / 10)), permit.signal);
     let outcome: Outcome;
     try {
@@ -105,6 +107,16 @@ export class Finalization {
     this.#tell(record, plan, outcome);
     if (plan.backup) metrics.backup(record.facts, outcome.failure === "");
     metrics.finalized(record.facts, (clock.monotonic() - began) / 1000);
+  }
+
+  /** Its time counts from the first beginning, so that no change of the lead gives it more. */
+  #beginning({ facts }: WorkspaceRecord, { since }: Permit): AnnotationChanges {
+    const { clock, limitMs } = this.#options;
+    const began = { [annotations.startedDisposal]: "true" };
+    if (facts.disposalSince !== undefined) return began;
+    const now = clock.now();
+    const from = Math.min(now, disposalCountsFrom({ ...facts, deletedAt: facts.deletedAt ?? now }, since, limitMs));
+    return { ...began, [annotations.disposalSince]: rfc3339Nano(from) };
   }
 
   #tell(record: WorkspaceRecord, { backup }: DisposalPlan, { failure }: Outcome): void {
@@ -151,7 +163,7 @@ export class Finalization {
     const { record, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
     const began = clock.monotonic();
-    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }));
+    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization")));
     metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
     const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
     let noted = false;

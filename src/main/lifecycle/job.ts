@@ -4,11 +4,12 @@ import { Backoff } from "../../domain/backoff.ts";
 import type { Clock } from "../../domain/clock.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { wsman } from "../../gen/proto.js";
+import { awaitsAnother } from "../state/records.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, Permit, retryDelays, type Term } from "./acting.ts";
 import type { Content } from "./content.ts";
 import type { Finalization } from "./finalization.ts";
-import { isQuick, type QuickActions } from "./quick-actions.ts";
+import { isQuick, type DropPlaceholder, type QuickActions } from "./quick-actions.ts";
 import type { Recreation } from "./recreation.ts";
 
 /** Who does it. */
@@ -16,7 +17,7 @@ export interface Workers {
   readonly quick: Pick<QuickActions, "first">;
   readonly content: Pick<Content, "initialize" | "waitForReady">;
   readonly finalization: Pick<Finalization, "finalize">;
-  readonly recreation: Pick<Recreation, "recreate">;
+  readonly recreation: Pick<Recreation, "recreate" | "fill">;
 }
 
 /** What a job works with. */
@@ -32,7 +33,7 @@ export interface JobOptions extends Workers {
 }
 
 type What = "act" | Long["action"];
-type Long = Extract<Action, { readonly action: "initializeContent" | "waitForReady" | "finalizeContent" | "recreatePod" }>;
+type Long = Extract<Action, { readonly action: "initializeContent" | "waitForReady" | "finalizeContent" | "recreatePod" | "fillPlaceholder" }>;
 
 interface Task {
   readonly ending: AbortController;
@@ -41,6 +42,7 @@ interface Task {
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 const starting = ["initializeContent", "waitForReady"] as const;
+const remaking = ["recreatePod", "fillPlaceholder"] as const;
 /** Changes in a row that each ask for another action, before there is a pause. */
 const maxRounds = 20;
 /** What was done and has changed nothing that is known here is done again after so long, milliseconds. */
@@ -159,9 +161,15 @@ export class Job {
   }
 
   /** After the end was told there is nothing to be done but to let the pod go, and a claim that nobody needs, whatever may be written on it. */
-  #actions(): readonly Action[] {
-    const { actions, stopped, vacant } = this.#record;
+  #actions(): readonly (Action | DropPlaceholder)[] {
+    const { vacant, placeholder } = this.#record;
     if (vacant) return noActions;
+    // Before the pod can go: it would be taken for a workspace that waits.
+    return placeholder && !awaitsAnother(this.#record) ? [{ action: "dropPlaceholder", placeholder }, ...this.#own()] : this.#own();
+  }
+
+  #own(): readonly Action[] {
+    const { actions, stopped } = this.#record;
     return stopped && actions.length > 0 ? [...actions.filter(({ action }) => action === "deletePvc"), removeFinalizer] : actions;
   }
 
@@ -174,7 +182,7 @@ export class Job {
         task.done = true;
         this.#delays.delete(action.action);
         // A pod that is made anew may be refused again, and one that could not be is tried again.
-        if (action.action === "recreatePod") this.#forget(action.action, task);
+        if (isRemaking(action)) this.#forget(action.action, task);
       },
       (error: unknown) => {
         this.#forget(action.action, task);
@@ -189,11 +197,13 @@ export class Job {
       case "initializeContent":
         return content.initialize(this.#record, permit);
       case "waitForReady":
-        return content.waitForReady(this.#record, permit);
+        return content.waitForReady(this.#record, permit, this.#permit);
       case "finalizeContent":
         return finalization.finalize(this.#record, action.resume, permit, this.#permit);
       case "recreatePod":
         return recreation.recreate(this.#record, permit);
+      case "fillPlaceholder":
+        return recreation.fill(this.#record, permit);
       default:
         return action satisfies never;
     }
@@ -204,7 +214,7 @@ export class Job {
     const { facts, stopped, vacant, actions } = this.#record;
     if (hasStarted(facts)) for (const name of starting) this.#cancel(name);
     if (stopped || facts.backupComplete) this.#cancel("finalizeContent");
-    if (!vacant && actions[0]?.action !== "recreatePod") this.#cancel("recreatePod");
+    for (const name of remaking) if (!vacant && actions[0]?.action !== name) this.#cancel(name);
   }
 
   #cancel(name: Long["action"]): void {
@@ -247,8 +257,12 @@ function hasStarted({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
   return everReady || phase === STOPPING || phase === STOPPED || deletedAt !== undefined;
 }
 
+function isRemaking({ action }: Long): boolean {
+  return remaking.some((name) => name === action);
+}
+
 /** The quick ones that stand together from there on. */
-function quickFrom(actions: readonly Action[], from: number): Parameters<QuickActions["first"]>[1] {
+function quickFrom(actions: readonly (Action | DropPlaceholder)[], from: number): Parameters<QuickActions["first"]>[1] {
   const rest = actions.slice(from);
   const end = rest.findIndex((action) => !isQuick(action));
   return rest.slice(0, end < 0 ? rest.length : end).filter(isQuick);

@@ -5,13 +5,15 @@ import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { Recreation } from "./recreation.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
   readonly writer: Pick<PodWriter, "look" | "change" | "delete" | "deleteClaim">;
+  readonly placeholders: Pick<Recreation, "drop">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
   /** The end of a content was written down without a backup, for which there was no more time. */
@@ -20,19 +22,24 @@ export interface QuickActionsOptions {
 
 /** Actions that are done in one go. */
 type Patch = Extract<Action, { readonly action: "setAnnotation" | "removeAnnotation" | "addFinalizer" }>;
+/** Takes the placeholder away that stands behind the pod. */
+export interface DropPlaceholder {
+  readonly action: "dropPlaceholder";
+  readonly placeholder: Placeholder;
+}
 /** One of those that take a request each. */
-export type QuickAction = Patch | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
+export type QuickAction = Patch | DropPlaceholder | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 /** Of a pod that is known from before the watch was begun anew. */
 const unknownVersion = "0";
 
 /** Whether an action is one of these. */
-export function isQuick(action: Action): action is QuickAction {
-  return isPatch(action) || action.action === "deletePod" || action.action === "removeFinalizer" || action.action === "deletePvc";
+export function isQuick(action: Action | DropPlaceholder): action is QuickAction {
+  return isPatch(action) || action.action === "dropPlaceholder" || action.action === "deletePod" || action.action === "removeFinalizer" || action.action === "deletePvc";
 }
 
-function isPatch(action: Action): action is Patch {
+function isPatch(action: Action | DropPlaceholder): action is Patch {
   return action.action === "setAnnotation" || action.action === "removeAnnotation" || action.action === "addFinalizer";
 }
 
@@ -87,11 +94,13 @@ export class QuickActions {
   }
 
   async #one(record: WorkspaceRecord, action: Exclude<QuickAction, Patch>, permit: Permit): Promise<void> {
-    const { writer, declareStopped } = this.#options;
+    const { writer, placeholders, declareStopped } = this.#options;
     const wish = permit.wish("finalization");
     switch (action.action) {
       case "deletePod":
         return writer.delete(record, action.gracePeriodSeconds, wish);
+      case "dropPlaceholder":
+        return placeholders.drop(record, action.placeholder, wish);
       case "deletePvc":
         return writer.deleteClaim(record, wish);
       case "removeFinalizer":

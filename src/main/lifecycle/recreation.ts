@@ -1,24 +1,27 @@
-/** Makes pods anew that a node refused before they ever ran (spec: lifecycle, "Scheduling"). */
+/** Makes pods anew that a node refused before they ever ran; a placeholder stands for them meanwhile (spec: lifecycle, "Scheduling"). */
 import { LRUCache } from "lru-cache";
 import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
-import { objectAt, objectsAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
-import { annotations, finalizer } from "../../domain/names.ts";
+import { labels } from "../../domain/names.ts";
+import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
-import { isRefused } from "../state/records.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
+import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
 import { podPath } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface RecreationOptions {
-  readonly objects: Pick<KubeObjects, "get" | "create" | "remove" | "release">;
+  readonly objects: Pick<KubeObjects, "get" | "create" | "remove" | "release" | "annotate">;
   readonly seen: (pod: Uint8Array) => Promise<void>;
   /** Whether a workspace is still waited for. */
   readonly isAwaited: (uid: string) => boolean;
+  /** The placeholder does not stand behind the workspace's pod any more. */
+  readonly dropped: (record: WorkspaceRecord, placeholder: Placeholder) => void;
   /** No pod is going to take the place of this one. */
   readonly giveUp: (uid: string) => void;
   /** timeouts.initialization, milliseconds: so long after its creation a workspace must have got a place. */
@@ -36,13 +39,13 @@ const pauseMs = 1_000;
 /** Workspaces whose attempts are counted; the oldest starts anew. */
 const maxCounted = 10_000;
 
-/** Recreates pods. */
+/** Recreates pods. What is to be done next stands in the cluster at every moment: any process can go on with it. */
 export class Recreation {
   readonly #options: RecreationOptions;
   /** By workspace: a pod that is made anew is another one. */
   readonly #attempts = new LRUCache<string, number>({ max: maxCounted });
-  /** Pods that are gone and not there again yet. */
-  readonly #between = new Set<Promise<void>>();
+  /** Pods that are being made. */
+  readonly #filling = new Set<Promise<void>>();
   readonly #closed = new AbortController();
 
   constructor(options: RecreationOptions) {
@@ -50,76 +53,149 @@ export class Recreation {
   }
 
   /**
-   * Takes the pod away and makes it anew, after a while. Nothing that is written on the pod meanwhile is lost: each step is of the version that was looked at. Rejects with KubeErrors while
-   * the pod is there; once it is taken away, nothing keeps the other one from being made.
+   * Has a placeholder stand for the pod, and takes the pod away, after a while. Nothing that is written on the pod meanwhile is lost: each step is of the version that was looked at.
+   * Rejects with KubeErrors.
    */
   async recreate(record: WorkspaceRecord, permit: Permit): Promise<void> {
-    const { clock, objects, random, dryRun, seen } = this.#options;
+    const { clock, random, dryRun, note } = this.#options;
     if (dryRun) return;
-    const { podName } = record.facts;
-    const attempt = this.#attempts.get(record.facts.id) ?? 0;
+    const { id, podName } = record.facts;
+    const attempt = this.#attempts.get(id) ?? 0;
     await sleep(clock, Math.min(backoff.maxMs, backoff.baseMs * backoff.factor ** attempt) * (1 + backoff.jitter * random()), permit.signal);
-    permit.check();
     const wish = permit.wish("finalization");
-    const bytes = await objects.get(podPath(podName), wish);
-    const pod = parseObject(bytes);
-    if (!pod || uidOf(pod) !== record.uid) return;
-    await seen(bytes);
-    permit.check();
-    // One whose time is over is timed out as it is.
-    if (!isRefused(record) || !this.#isWanted(record)) return;
-    const resourceVersion = textAt(objectAt(pod, "metadata"), "resourceVersion");
+    const pod = await this.#look(record, "recreatePod", permit);
+    if (!pod) return;
+    const resourceVersion = versionOf(pod);
     if (record.resourceVersion === "0" || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
-    const swap = this.#swap(record, pod, resourceVersion, permit);
-    this.#between.add(swap);
-    await swap.finally(() => this.#between.delete(swap));
+    await this.#stand(record, pod, wish);
+    permit.check();
+    await this.#take(podName, record.uid, resourceVersion, wish);
+    this.#attempts.set(id, attempt + 1);
+    note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
   }
 
-  /** Lets no workspace be without a pod, if that can be had within so long (ms). */
+  /** Makes the pod that a placeholder stands for; the placeholder stays. Rejects with KubeErrors. @param record of the placeholder. */
+  async fill(record: WorkspaceRecord, permit: Permit): Promise<void> {
+    if (this.#options.dryRun) return;
+    permit.check();
+    const placeholder = await this.#look(record, "fillPlaceholder", permit);
+    if (!placeholder) return;
+    const filling = this.#fill(record, placeholder, permit);
+    this.#filling.add(filling);
+    await filling.finally(() => this.#filling.delete(filling));
+  }
+
+  /** Takes the placeholder away that stands behind a workspace's pod; what was written on it meanwhile is written on the pod. Rejects with KubeErrors. */
+  async drop(record: WorkspaceRecord, placeholder: Placeholder, wish: Wish): Promise<void> {
+    const { dryRun, dropped } = this.#options;
+    if (dryRun) return;
+    const stands = await this.#read(placeholder.podName, wish);
+    if (stands && uidOf(stands) === placeholder.uid) await this.#dismiss(record, stands, wish);
+    dropped(record, placeholder);
+  }
+
+  /** Ends the making of pods, if they can be made within so long (ms); what is left of it is begun again by others. */
   async close(withinMs: number): Promise<void> {
-    await atMost(this.#options.clock, withinMs, Promise.allSettled(this.#between));
+    await atMost(this.#options.clock, withinMs, Promise.allSettled(this.#filling));
     this.#closed.abort();
   }
 
-  /** Not ended by the permit once the pod may be gone: there is none meanwhile that would tell others of the workspace. */
-  async #swap(record: WorkspaceRecord, pod: JsonObject, resourceVersion: string, permit: Permit): Promise<void> {
-    const { objects, note } = this.#options;
-    const { id, podName } = record.facts;
-    const wish: Wish = { ...permit.wish("finalization"), signal: this.#closed.signal };
-    try {
-      // One that is being deleted goes with its last finalizer.
-      const released = await objects.release(podName, record.uid, wish, { resourceVersion });
-      if (released) await objects.remove(podPath(podName), record.uid, 0, wish, { resourceVersion: textAt(metadataIn(released), "resourceVersion") });
-    } catch (error) {
-      if (await this.#isStillThere(record)) throw error;
-    }
-    this.#attempts.set(id, (this.#attempts.get(id) ?? 0) + 1);
-    note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
-    await this.#fill(record, anew(pod));
+  /** The pod, if that is still to be done, and there is time; undefined otherwise. One whose time is over is timed out as it is. */
+  async #look(record: WorkspaceRecord, action: "recreatePod" | "fillPlaceholder", permit: Permit): Promise<JsonObject | undefined> {
+    const { objects, seen } = this.#options;
+    permit.check();
+    const bytes = await objects.get(podPath(record.facts.podName), permit.wish("finalization")).catch(unlessMissing);
+    const pod = bytes && parseObject(bytes);
+    if (!pod || uidOf(pod) !== record.uid) return undefined;
+    await seen(bytes);
+    permit.check();
+    return record.actions[0]?.action === action && this.#isWanted(record) ? pod : undefined;
   }
 
-  /** Makes the other pod, as long as the workspace is waited for. Never rejects. */
-  async #fill(record: WorkspaceRecord, fresh: JsonObject): Promise<void> {
-    const { objects, clock, giveUp, seen, log } = this.#options;
-    const { id, podName } = record.facts;
+  /** One that stands there from before tells less than the pod: it is taken away first. */
+  async #stand(record: WorkspaceRecord, pod: JsonObject, wish: Wish): Promise<void> {
+    const { objects, seen } = this.#options;
+    const placeholder = placeholderFor(anew(pod));
+    try {
+      await seen(await objects.create("pods", placeholder, wish, { whetherOrNotAnswered: true }));
+    } catch (error) {
+      if (!isAlreadyThere(error)) throw error;
+      const podName = textAt(objectAt(placeholder, "metadata"), "name");
+      await this.drop(record, { podName, uid: uidOf(await this.#read(podName, wish)) }, wish);
+      throw changed(record.facts.podName);
+    }
+  }
+
+  async #dismiss({ uid, facts: { podName } }: WorkspaceRecord, stands: JsonObject, wish: Wish): Promise<void> {
+    const { objects, seen } = this.#options;
+    const pod = await this.#read(podName, wish);
+    const news = pod && uidOf(pod) === uid ? writtenSince(stands, pod) : undefined;
+    if (news) await seen(await objects.annotate({ podName, uid, annotations: news }, wish));
+    await this.#take(textAt(objectAt(stands, "metadata"), "name"), uidOf(stands), versionOf(stands), wish);
+  }
+
+  /** One that is being deleted goes with its last finalizer. */
+  async #take(podName: string, uid: string, resourceVersion: string, wish: Wish): Promise<void> {
+    const { objects } = this.#options;
+    const released = await objects.release(podName, uid, wish, { resourceVersion });
+    if (released) await objects.remove(podPath(podName), uid, 0, wish, { resourceVersion: textAt(metadataIn(released), "resourceVersion") });
+  }
+
+  async #fill(record: WorkspaceRecord, placeholder: JsonObject, permit: Permit): Promise<void> {
+    const fresh = filled(placeholder);
+    const own = permit.wish("finalization");
+    // The answer is waited for in any case: nothing may follow the workspace's end.
     const wish: Wish = { priority: "finalization", signal: this.#closed.signal };
-    let last = "its time for initialization is over";
+    // While it stands others can go on.
+    const outcome = await this.#make(record, fresh, { ...wish, may: () => !permit.signal.aborted && own.may?.() !== false }, permit.signal);
+    if (outcome !== "refused") return;
+    // There may be room for one of the two only.
+    await this.#take(record.facts.podName, record.uid, versionOf(placeholder), own);
     while (this.#isWanted(record)) {
-      try {
-        await seen(await objects.create("pods", fresh, { ...wish, may: () => this.#isWanted(record) }, { whetherOrNotAnswered: true }));
-        return;
-      } catch (error) {
-        // By an attempt that was not answered, or somebody else's; or it is the old one, which is about to go.
-        if (isAlreadyThere(error) && (await this.#isReplaced(record, wish))) return;
-        last = messageOf(error);
-        if (this.#isWanted(record)) log.warn({ id, pod: podName, error: last }, "a pod that a node refused could not be made anew, trying again");
-      }
-      await sleep(clock, pauseMs, wish.signal);
+      if ((await this.#make(record, fresh, wish, wish.signal)) === "made") return;
+      await sleep(this.#options.clock, pauseMs, wish.signal);
     }
     // What was not answered may have been done.
-    if (this.#closed.signal.aborted || (await this.#isReplaced(record, wish))) return;
-    log.error({ id, pod: podName, error: last }, "a pod that a node refused could not be made anew");
-    giveUp(record.uid);
+    if (this.#closed.signal.aborted || (await this.#isThere(record, wish))) return;
+    this.#options.log.error({ id: record.facts.id }, "a pod that a node refused could not be made anew");
+    await this.#removeClaim(fresh, wish);
+    this.#options.giveUp(record.uid);
+  }
+
+  /** Tries to make the pod until it is there, there is no room for it, or it may not be made any more. */
+  async #make(record: WorkspaceRecord, fresh: JsonObject, wish: Wish, signal: AbortSignal): Promise<"made" | "refused" | "over"> {
+    const { objects, clock, log } = this.#options;
+    const may = (): boolean => this.#isWanted(record) && wish.may?.() !== false;
+    while (may()) {
+      try {
+        await this.#made(record, await objects.create("pods", fresh, { ...wish, may }, { whetherOrNotAnswered: true }), wish);
+        return "made";
+      } catch (error) {
+        // By an attempt that was not answered, or by another process; or it is the old one, which is about to go.
+        if (isAlreadyThere(error) && (await this.#isThere(record, wish))) return "made";
+        if (!may()) return "over";
+        log.warn({ id: record.facts.id, pod: workspacePodName(record.facts.podName), error: messageOf(error) }, "a pod that a node refused could not be made anew, trying again");
+        if (isRefusal(error)) return "refused";
+      }
+      await sleep(clock, pauseMs, signal);
+    }
+    return "over";
+  }
+
+  /** Of a workspace that never was there. Never rejects. */
+  async #removeClaim(pod: JsonObject, wish: Wish): Promise<void> {
+    const metadata = objectAt(pod, "metadata");
+    if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return;
+    const claim = textAt(metadata, "name");
+    const { objects, log } = this.#options;
+    await objects.remove(`persistentvolumeclaims/${encodeURIComponent(claim)}`, undefined, 0, wish).catch((error: unknown) => log.warn({ claim, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays"));
+  }
+
+  /** A pod that comes after the workspace's end was told is not wanted. */
+  async #made(record: WorkspaceRecord, bytes: Uint8Array, wish: Wish): Promise<void> {
+    const pod = parseObject(bytes);
+    if (record.stopped && pod) await this.#take(workspacePodName(record.facts.podName), uidOf(pod), versionOf(pod), wish);
+    else await this.#options.seen(bytes);
   }
 
   /** Whether a pod may be made yet; by the wall clock, for a process may have been stopped for a while. Nothing follows an end that was told. */
@@ -128,76 +204,43 @@ export class Recreation {
     return !this.#closed.signal.aborted && !stopped && isAwaited(uid) && clock.now() - facts.createdAt < limitMs;
   }
 
-  /** After a deletion that failed, perhaps without an answer: asked until that is known, or the workspace's time is over. */
-  async #isStillThere(record: WorkspaceRecord): Promise<boolean> {
-    const wish: Wish = { priority: "finalization", signal: this.#closed.signal };
-    while (this.#isWanted(record)) {
-      try {
-        return uidOf(parseObject(await this.#options.objects.get(podPath(record.facts.podName), wish))) === record.uid;
-      } catch (error) {
-        if (isMissing(error)) return false;
-        await sleep(this.#options.clock, pauseMs, wish.signal);
-      }
-    }
-    return true;
-  }
-
-  /** Whether another pod has the name. What can not be known is no. */
-  async #isReplaced({ uid, facts }: WorkspaceRecord, wish: Wish): Promise<boolean> {
+  /** Whether the workspace's pod is there. What can not be known is no. */
+  async #isThere({ facts }: WorkspaceRecord, wish: Wish): Promise<boolean> {
     const { objects, seen } = this.#options;
     try {
-      const pod = await objects.get(podPath(facts.podName), wish);
-      if (uidOf(parseObject(pod)) === uid) return false;
+      const pod = await objects.get(podPath(workspacePodName(facts.podName)), wish);
+      if (metadataIn(pod)?.["deletionTimestamp"] !== undefined) return false;
       await seen(pod);
       return true;
     } catch {
       return false;
     }
   }
+
+  async #read(podName: string, wish: Wish): Promise<JsonObject | undefined> {
+    const bytes = await this.#options.objects.get(podPath(podName), wish).catch(unlessMissing);
+    return bytes && parseObject(bytes);
+  }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
+}
+
+/** Of a quota, or of an admission that counts. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 403;
 }
 
 function uidOf(pod: JsonObject | undefined): string {
   return textAt(objectAt(pod, "metadata"), "uid");
 }
 
+function versionOf(pod: JsonObject): string {
+  return textAt(objectAt(pod, "metadata"), "resourceVersion");
+}
+
 /** What is to be done is to be decided anew. */
 function changed(podName: string): KubeError {
   return new KubeError(`pod ${podName} is being changed`, { status: 409, reason: "Conflict" });
-}
-
-/** What an API server, its admission and the scheduler have put into a pod's metadata and spec. */
-const given = { metadata: ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields", "selfLink"], spec: ["nodeName", "priority", "preemptionPolicy"] } as const;
-/** Volumes of service account tokens that are mounted by default. */
-const tokenVolume = /^(kube-api-access|default-token)-/;
-
-/** The pod as it is to be created once more. */
-export function anew(pod: JsonObject): JsonObject {
-  const metadata = objectAt(pod, "metadata");
-  const first = textAt(objectAt(metadata, "annotations"), annotations.firstCreated) || textAt(metadata, "creationTimestamp");
-  const known = metadata?.["finalizers"];
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      ...without(metadata, given.metadata),
-      annotations: { ...objectAt(metadata, "annotations"), ...(first !== "" && { [annotations.firstCreated]: first }) },
-      finalizers: [...new Set([finalizer, ...(Array.isArray(known) ? known.filter((each) => typeof each === "string") : [])])],
-    },
-    spec: withoutTokens(without(objectAt(pod, "spec"), given.spec)),
-  };
-}
-
-function without(object: JsonObject | undefined, members: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(object ?? {}).filter(([name]) => !members.includes(name)));
-}
-
-function withoutTokens(spec: JsonObject): JsonObject {
-  const keep = (each: JsonObject): boolean => !tokenVolume.test(textAt(each, "name"));
-  const mounts = (list: string): object => (Array.isArray(spec[list]) ? { [list]: objectsAt(spec, list).map((container) => ({ ...container, ...filtered(container, "volumeMounts", keep) })) } : {});
-  return { ...spec, ...filtered(spec, "volumes", keep), ...mounts("containers"), ...mounts("initContainers") };
-}
-
-/** The list without some of its entries, if there is one. */
-function filtered(object: JsonObject, list: string, keep: (each: JsonObject) => boolean): object {
-  return Array.isArray(object[list]) ? { [list]: objectsAt(object, list).filter(keep) } : {};
 }

@@ -10,6 +10,10 @@ import { toClientError } from "./errors.ts";
 /** The API group of volume snapshots, and its path. */
 export const snapshotGroup = "snapshot.storage.k8s.io";
 export const snapshotRoot = `/apis/${snapshotGroup}/v1`;
+/** The path of a namespace's snapshots. */
+export function snapshotsPath(namespace: string): string {
+  return `${snapshotRoot}/namespaces/${encodeURIComponent(namespace)}/volumesnapshots`;
+}
 /** How long the cluster may take to make a restored snapshot its own, and how often it is looked at, milliseconds. */
 const boundMs = 20_000;
 const lookEveryMs = 500;
@@ -82,7 +86,7 @@ export class Snapshots {
   }
 
   #path(name?: string): string {
-    const all = `${snapshotRoot}/namespaces/${encodeURIComponent(this.#manager.namespace)}/volumesnapshots`;
+    const all = snapshotsPath(this.#manager.namespace);
     return name === undefined ? all : `${all}/${encodeURIComponent(name)}`;
   }
 

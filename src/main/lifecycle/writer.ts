@@ -4,7 +4,7 @@ import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
 import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
-import { isRefused } from "../state/records.ts";
+import { awaitsAnother } from "../state/records.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
@@ -119,7 +119,7 @@ export class WorkspaceWriter {
     for (;;) {
       const current = registry.byId(id);
       if (current && current.uid !== uid) return current;
-      if (!current || current.stopped || !(current.vacant || isRefused(current))) throw workspaceNotFound(id);
+      if (!current || current.stopped || !(current.vacant || awaitsAnother(current))) throw workspaceNotFound(id);
       if (signal.aborted || clock.monotonic() >= until) throw new WsmanError("UNAVAILABLE", `cannot ${what}: its pod is being made anew`);
       await sleep(clock, lookMs, signal);
     }

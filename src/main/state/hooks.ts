@@ -8,6 +8,8 @@ export interface Update {
   readonly frame: Buffer;
   /** A slow reader must get this one even if a newer one follows: STOPPED, or another `failed` than before. */
   readonly keep: boolean;
+  /** What it was derived from, as JSON, if changes are traced; valid during the call only. */
+  readonly objects?: Uint8Array | undefined;
 }
 
 /** What others do when the state changes. None may throw. */

@@ -1,4 +1,5 @@
 /** What the list that is being read proves of pods, while the watch tells of changes beside it. */
+import type { Origin } from "../../domain/messages.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
 
@@ -24,6 +25,11 @@ export class Listing {
   /** A number of its own, for the records of those that it tells of. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** The number for the record of a pod that is told of by this. */
+  generationOf(origin: Origin): number {
+    return origin === "list" ? this.#generation : this.#generation - 1;
   }
 
   /** Another list begins. */

@@ -1,8 +1,9 @@
 /** New records, and questions to them that the commit asks. */
 import { noActions } from "../../domain/actions.ts";
 import type { WorkspaceResult } from "../../domain/messages.ts";
+import { isPlaceholderName } from "../../domain/placeholder.ts";
 import { wsman } from "../../gen/proto.js";
-import type { WorkspaceRecord } from "./registry.ts";
+import type { Placeholder, WorkspaceRecord } from "./registry.ts";
 
 const { PENDING } = wsman.WorkspacePhase;
 
@@ -10,20 +11,51 @@ const { PENDING } = wsman.WorkspacePhase;
 export function newRecord({ uid, resourceVersion, facts, digest }: WorkspaceResult, listGeneration: number): WorkspaceRecord {
   return {
     uid, resourceVersion, facts, digest, listGeneration, version: { seconds: 0, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false,
-    frame: undefined, place: -1, held: undefined, actions: noActions, init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined,
+    frame: undefined, place: -1, held: undefined, actions: noActions, init: undefined, vacant: false, placeholder: undefined, activeAt: undefined, activityWrittenAt: undefined,
   };
 }
 
-/** Whether a node refused the pod, and it is to be made anew. */
-export function isRefused({ actions }: WorkspaceRecord): boolean {
-  return actions[0]?.action === "recreatePod";
+/** Whether a node refused the pod, or it is a placeholder: another one is to take its place. */
+export function awaitsAnother({ actions }: Pick<WorkspaceRecord, "actions">): boolean {
+  const action = actions[0]?.action;
+  return action === "recreatePod" || action === "fillPlaceholder";
+}
+
+/** Whether the pod is a placeholder. */
+export function isPlaceholder({ facts }: Pick<WorkspaceRecord, "facts">): boolean {
+  return isPlaceholderName(facts.podName);
+}
+
+/** A placeholder that stood for the workspace until its pod came, or stands behind it still. */
+export function placeholderBehind(record: WorkspaceRecord): Placeholder | undefined {
+  return isPlaceholder(record) && !record.vacant ? { podName: record.facts.podName, uid: record.uid } : record.placeholder;
 }
 
 /** Whether a pod goes on with the workspace of an older one: that was refused, or nothing is known of it but that it waited, and this one is as old as it. */
 export function succeeds(other: WorkspaceRecord, { facts, removed }: WorkspaceResult): boolean {
   if (other.stopped || removed) return false;
   const sameStart = facts.createdAt !== 0 && facts.createdAt === other.facts.createdAt;
-  return other.vacant || isRefused(other) || (sameStart && other.facts.phase === PENDING && facts.phase === PENDING);
+  return other.vacant || awaitsAnother(other) || isPlaceholder(other) || (sameStart && other.facts.phase === PENDING && facts.phase === PENDING);
+}
+
+/** The record of a pod that takes the place of another one: the same workspace, of which the same was told so far. */
+export function successorOf(other: WorkspaceRecord, result: WorkspaceResult, listGeneration: number): WorkspaceRecord {
+  const { facts, digest, version, sequence, awaitsRunning, frame, activeAt } = other;
+  const placeholder = isPlaceholder(result) ? undefined : placeholderBehind(other);
+  return { ...newRecord(result, listGeneration), facts, digest, version, sequence, awaitsRunning, frame, activeAt, placeholder };
+}
+
+/** Of a pod and a placeholder: whether the one that is told of now stands for the workspace from now on. Nothing follows an end that was told. */
+export function takesOver(other: WorkspaceRecord, result: WorkspaceResult): boolean {
+  return !other.stopped && (!isPlaceholder(result) || other.vacant);
+}
+
+/** What stands behind a pod after something was told that does not take over. */
+export function placeholderAfter({ placeholder }: WorkspaceRecord, result: WorkspaceResult): Placeholder | undefined {
+  const { uid, removed, facts } = result;
+  if (!isPlaceholder(result)) return placeholder;
+  if (!removed) return { podName: facts.podName, uid };
+  return placeholder?.uid === uid ? undefined : placeholder;
 }
 
 /** Whether the actions have use for the request for the workspace's content. */

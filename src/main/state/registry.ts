@@ -4,6 +4,12 @@ import type { Action } from "../../domain/actions.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import type { Version } from "./version.ts";
 
+/** A pod that stands for another one (domain/placeholder.ts). */
+export interface Placeholder {
+  readonly podName: string;
+  readonly uid: string;
+}
+
 /** What we know of one workspace pod. Only the state's commit writes it. */
 export interface WorkspaceRecord {
   readonly uid: string;
@@ -22,6 +28,8 @@ export interface WorkspaceRecord {
   init: Uint8Array | undefined;
   /** The pod is gone because a node refused it, and another one is to take its place: until then the workspace is as it was. */
   vacant: boolean;
+  /** A placeholder that stands behind this pod: it was made for its successor, or it was made from it. */
+  placeholder: Placeholder | undefined;
   /** STOPPED was published: nothing may follow. */
   stopped: boolean;
   /** It was seen before it ran, and has not run yet. */
@@ -99,11 +107,17 @@ export class Registry {
     this.setFrame(record, frame);
   }
 
+  /** Takes a pod's record out, which is gone. */
   remove(record: WorkspaceRecord): void {
+    this.putAside(record);
+    this.bury(record.uid);
+  }
+
+  /** Takes the record of a pod out that is there still, but stands for the workspace no more. */
+  putAside(record: WorkspaceRecord): void {
     this.setFrame(record, undefined);
     this.#byUid.delete(record.uid);
     if (this.#byId.get(record.facts.id) === record) this.#byId.delete(record.facts.id);
-    this.bury(record.uid);
   }
 
   /** Says which frame a record has at hand. */

@@ -1,18 +1,20 @@
 /** The state of all workspaces, and the one place that changes it: results of the pipeline come in, in order, and updates go out. */
 import { sameActions } from "../../domain/actions.ts";
-import type { LineResult, Origin, SkippedResult, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
+import type { LineResult, Origin, SkippedResult, WorkspaceResult } from "../../domain/messages.ts";
 import { digestOf } from "../../domain/digest.ts";
 import { wsman } from "../../gen/proto.js";
 import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
 import { Claimants } from "./claimants.ts";
 import { sharing } from "./facts.ts";
-import { buildFrame, decodeFrame, encodeStatus } from "./frame.ts";
+import { buildFrame, decodeFrame, encodeStatus, type Status } from "./frame.ts";
 import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { Listing } from "./listing.ts";
-import { isRefused, needsContent, newRecord, succeeds } from "./records.ts";
-import type { Registry, WorkspaceRecord } from "./registry.ts";
+import { Publisher } from "./publisher.ts";
+import { copyOf, encodedOf, viewOf } from "./ranges.ts";
+import { awaitsAnother, isPlaceholder, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
+import type { Placeholder, Registry, WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
@@ -24,19 +26,19 @@ const beforeRunning: ReadonlySet<wsman.WorkspacePhase> = new Set([PENDING, CREAT
 export class StateStore {
   readonly registry: Registry;
   readonly cache: StatusCache;
-  readonly #versions: VersionClock;
+  readonly #publisher: Publisher;
   readonly #hooks: StateHooks;
-  readonly #claimants = new Claimants();
+  readonly #claimants: Claimants;
   readonly #list: Listing;
-  #sequence = 0;
   #synced = false;
 
   constructor(registry: Registry, cache: StatusCache, versions: VersionClock, hooks: StateHooks) {
     this.registry = registry;
     this.#list = new Listing(registry);
     this.cache = cache;
-    this.#versions = versions;
+    this.#publisher = new Publisher({ registry, cache, versions, published: (update) => hooks.published(update) });
     this.#hooks = hooks;
+    this.#claimants = new Claimants({ bury: (uid) => registry.bury(uid), conflict: (id, podName) => hooks.conflict(id, podName) });
     cache.whenEvicted((id, frame) => {
       const record = registry.byId(id);
       if (record?.frame === frame) registry.setFrame(record, undefined);
@@ -50,7 +52,7 @@ export class StateStore {
 
   /** Count of publications so far; a record's `sequence` is compared with it. */
   get sequence(): number {
-    return this.#sequence;
+    return this.#publisher.sequence;
   }
 
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
@@ -114,12 +116,16 @@ export class StateStore {
     this.#finish(record);
   }
 
+  /** The placeholder behind this pod is gone. */
+  dropped(record: WorkspaceRecord, { uid }: Placeholder): void {
+    if (record.placeholder?.uid === uid) record.placeholder = undefined;
+  }
+
   /** Tells the end of a workspace whose pod is there still, before it is let go: nobody may be watching when it goes. */
   declareStopped(uid: string): void {
     const record = this.registry.byUid(uid);
     if (!record || record.stopped) return;
-    const last = this.cache.peek(record.facts.id);
-    const encoded = encodeStatus({ ...(last ? decodeFrame(last) : statusFromFacts(record.facts)), phase: STOPPED, message: "" });
+    const encoded = encodeStatus({ ...this.#lastStatus(record), phase: STOPPED, message: "" });
     record.facts = { ...record.facts, phase: STOPPED };
     this.#publishOf(record, encoded, digestOf(encoded), false);
   }
@@ -140,18 +146,19 @@ export class StateStore {
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
-    if (other && !this.#mayReplace(other, result)) return undefined;
+    if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meet(other, result, bytes, origin);
+    if (other && !this.#claimants.mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
     return this.#introduce(result, bytes, origin);
   }
 
   #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
-    const { frame, kept, version } = this.#publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "");
+    const { frame, kept, version, sequence } = this.#publisher.publish(result.facts, encodedOf(result, bytes), result.facts.failed !== "" || result.facts.phase === STOPPED, viewOf(result.trace, bytes));
     const record: WorkspaceRecord = {
-      ...newRecord(result, this.#generationOf(origin)),
+      ...newRecord(result, this.#list.generationOf(origin)),
       version,
-      sequence: this.#sequence,
+      sequence,
       stopped: result.facts.phase === STOPPED,
       awaitsRunning: beforeRunning.has(result.facts.phase),
       frame: kept,
@@ -163,16 +170,22 @@ export class StateStore {
     return frame;
   }
 
-  #generationOf(origin: Origin): number {
-    return origin === "list" ? this.#list.generation : this.#list.generation - 1;
+  /** A pod and its placeholder: the workspace is told of by the pod, and by the placeholder while there is none. */
+  #meet(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+    if (result.removed) this.registry.bury(result.uid);
+    else if (takesOver(other, result)) return this.#succeed(other, result, bytes, origin);
+    const { placeholder } = other;
+    other.placeholder = placeholderAfter(other, result);
+    if (other.placeholder?.uid !== placeholder?.uid) this.#hooks.changed(other);
+    return undefined;
   }
 
-  /** A pod takes the place of one that a node refused: the same workspace goes on, and only what is new about it is told. */
+  /** A pod takes the place of one that a node refused, or of a placeholder: the same workspace goes on, and only what is new about it is told. */
   #succeed(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
-    const { facts, digest, version, sequence, awaitsRunning, frame, activeAt } = other;
-    this.registry.remove(other);
+    const record = successorOf(other, result, this.#list.generationOf(origin));
+    if (record.placeholder?.uid === other.uid) this.registry.putAside(other);
+    else this.registry.remove(other);
     this.#hooks.forgotten(other);
-    const record: WorkspaceRecord = { ...newRecord(result, this.#generationOf(origin)), facts, digest, version, sequence, awaitsRunning, frame, activeAt };
     this.registry.add(record);
     const updated = this.#update(record, result, bytes);
     this.#settle(record, result, bytes);
@@ -185,23 +198,11 @@ export class StateStore {
       this.#forget(record);
       return;
     }
-    this.#hold(record, result, bytes);
+    record.held = copyOf(result.held, bytes);
     record.actions = sameActions(record.actions, result.actions) ? record.actions : result.actions;
     // What is derived from a shortened pod does not have it.
-    record.init = result.init ? bytes.slice(result.init.start, result.init.start + result.init.length) : needsContent(record) ? record.init : undefined;
+    record.init = copyOf(result.init, bytes) ?? (needsContent(record) ? record.init : undefined);
     this.#hooks.changed(record);
-  }
-
-  /** A pod claims the ID of another one; it may have it if that is the older one of the same name. False: the pod is left aside. */
-  #mayReplace(other: WorkspaceRecord, result: WorkspaceResult): boolean {
-    if (other.facts.podName !== result.facts.podName) {
-      this.#wait(result);
-      return false;
-    }
-    // Of two pods of one name the newer has taken the older one's place, whether or not we were told.
-    if (compareVersions(result.resourceVersion, other.resourceVersion) >= 0) return true;
-    this.registry.bury(result.uid);
-    return false;
   }
 
   #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
@@ -216,9 +217,10 @@ export class StateStore {
 
   /** A pod that a node refused is gone: its workspace has not ended, for another one is to take its place. */
   #vacates(record: WorkspaceRecord): boolean {
-    if (!isRefused(record) || record.stopped) return false;
+    if (!awaitsAnother(record) || record.stopped) return false;
     record.vacant = true;
     this.#hooks.vacant(record);
+    if (record.placeholder) this.#hooks.reread(record.placeholder.podName, "");
     return true;
   }
 
@@ -239,18 +241,14 @@ export class StateStore {
     // STOPPED was the last word.
     if (digest === record.digest || record.stopped) {
       this.#hooks.suppressed();
-      return this.cache.get(record.facts.id) ?? this.#rebuild(record, encoded);
+      return this.cache.get(record.facts.id) ?? this.#publisher.rebuild(record, encoded);
     }
-    return this.#publishOf(record, encoded, digest, before.failed !== record.facts.failed);
+    return this.#publishOf(record, encoded, digest, before.failed !== record.facts.failed, viewOf(result.trace, bytes));
   }
 
   /** Publishes a status of a record that is known. */
-  #publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, failedNews: boolean): Buffer {
-    const { frame, kept, version } = this.#publish(record.facts, encoded, failedNews);
-    record.digest = digest;
-    this.registry.setFrame(record, kept);
-    record.version = version;
-    record.sequence = this.#sequence;
+  #publishOf(record: WorkspaceRecord, encoded: Uint8Array, digest: string, failedNews: boolean, objects?: Uint8Array): Buffer {
+    const frame = this.#publisher.publishOf(record, encoded, digest, failedNews || record.facts.phase === STOPPED, objects);
     this.#tellTransition(record);
     return frame;
   }
@@ -264,27 +262,6 @@ export class StateStore {
     if (facts.phase !== STOPPED) return;
     record.stopped = true;
     this.#hooks.stopped(facts);
-  }
-
-  /** An evicted frame is made again, with the version that it was published with. */
-  #rebuild(record: WorkspaceRecord, encoded: Uint8Array): Buffer {
-    const frame = buildFrame(encoded, record.version);
-    this.registry.setFrame(record, this.#keep(record.facts.id, frame));
-    return frame;
-  }
-
-  /** Puts a frame into the cache; gives it if it is there then. */
-  #keep(id: string, frame: Buffer): Buffer | undefined {
-    return this.cache.set(id, frame) ? frame : undefined;
-  }
-
-  #publish(facts: WorkspaceFacts, encoded: Uint8Array, failedNews: boolean): { frame: Buffer; kept: Buffer | undefined; version: WorkspaceRecord["version"] } {
-    const version = this.#versions.tick();
-    const frame = buildFrame(encoded, version);
-    this.#sequence++;
-    const kept = this.#keep(facts.id, frame);
-    this.#hooks.published({ facts, frame, keep: failedNews || facts.phase === STOPPED });
-    return { frame, kept, version };
   }
 
   /** One pod's trouble, be it a bug of ours, does not keep the others from being known: it is looked at again later. */
@@ -303,13 +280,18 @@ export class StateStore {
 
   #finish(record: WorkspaceRecord): void {
     if (!record.stopped) {
-      const last = this.cache.peek(record.facts.id);
-      const status = stoppedStatus(last ? decodeFrame(last) : statusFromFacts(record.facts));
+      const status = stoppedStatus(this.#lastStatus(record));
       record.facts = { ...record.facts, phase: STOPPED };
-      this.#publish(record.facts, encodeStatus(status), false);
+      this.#publisher.publish(record.facts, encodeStatus(status), true);
       this.#tellTransition(record);
     }
     this.#forget(record);
+  }
+
+  /** What was published last, or as much of it as is known. */
+  #lastStatus({ facts }: WorkspaceRecord): Status {
+    const last = this.cache.peek(facts.id);
+    return last ? decodeFrame(last) : statusFromFacts(facts);
   }
 
   #forget(record: WorkspaceRecord): void {
@@ -318,21 +300,4 @@ export class StateStore {
     const next = this.#claimants.take(record.facts.id);
     if (next !== undefined) this.#hooks.reread(next, "");
   }
-
-  #wait(result: WorkspaceResult): void {
-    const { id, podName } = result.facts;
-    if (result.removed) {
-      this.#claimants.remove(id, podName);
-      this.registry.bury(result.uid);
-    } else this.#claimants.add(id, podName);
-    this.#hooks.conflict(id, podName);
-  }
-
-  #hold(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): void {
-    record.held = result.held ? bytes.slice(result.held.start, result.held.start + result.held.length) : undefined;
-  }
-}
-
-function encodedOf(result: WorkspaceResult, bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(result.start, result.start + result.length);
 }

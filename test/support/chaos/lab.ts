@@ -4,9 +4,11 @@ import type { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
 import { record } from "../../../src/embedded/kubelet/json.ts";
 import { seededRandom, type Random } from "../../../src/embedded/kubelet/random.ts";
 import { embeddedDocument } from "../../../src/main/config/embedded.ts";
+import { wsman } from "../../../src/gen/proto.js";
 import { DaemonProcess } from "../daemon-process.ts";
 import { TestClient } from "../grpc-client.ts";
-import { StatusStream } from "../status-stream.ts";
+import { StatusStream, type ReadStatus } from "../status-stream.ts";
+import { assertOrder } from "../story.ts";
 import { until } from "../until.ts";
 import { Proxy, type Act } from "./proxy.ts";
 import { Witness } from "./witness.ts";
@@ -56,6 +58,8 @@ export class Lab {
   readonly done = new Map<string, number>();
   /** What went wrong and is no state that can be looked at later. */
   readonly wrongs: string[] = [];
+  /** Ends of workspaces as daemons told them that were killed since. */
+  readonly ends = new Map<string, ReadStatus>();
   readonly #options: LabOptions;
   /** Daemons that were begun; some may not serve yet. */
   #begun = 0;
@@ -117,6 +121,20 @@ export class Lab {
     await until("the daemon is gone", () => replica.daemon.ended);
     replica.client.close();
     this.did("daemons killed (kill -9)");
+    this.#remember(replica);
+  }
+
+  /** What the subscribers of a daemon that was killed were told is looked at now: hundreds of them would take too much room. */
+  #remember({ number, streams }: Replica): void {
+    for (const [i, stream] of streams.entries()) {
+      try {
+        assertOrder(stream);
+      } catch (error) {
+        this.wrongs.push(`subscriber ${i} of daemon ${number}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      for (const status of stream.all) if (status.phase === wsman.WorkspacePhase.STOPPED && !this.ends.has(status.id ?? "")) this.ends.set(status.id ?? "", status);
+      stream.clear();
+    }
   }
 
   /** Those that can be asked. */

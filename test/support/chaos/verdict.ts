@@ -3,19 +3,22 @@ import { record } from "../../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import type { ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
-import type { Lab, Replica } from "./lab.ts";
+import type { Lab } from "./lab.ts";
 import type { Life } from "./lives.ts";
 import type { Seen } from "./witness.ts";
+
+type Ends = ReadonlyMap<string, ReadStatus>;
 
 const { STOPPED } = wsman.WorkspacePhase;
 
 /** Everything that is not as promised, in words; empty: nothing was lost. */
 export async function verdict(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
-  return [...lab.wrongs, ...lab.witness.wrongs, ...told(lab, lives), ...held(lab), ...saved(lab, lives), ...(await counted(lab, lives)), ...logged(lab)];
+  const ends = endsOf(lab);
+  return [...lab.wrongs, ...lab.witness.wrongs, ...told(lab, lives, ends), ...held(lab), ...saved(lab, lives, ends), ...(await counted(lab, lives)), ...logged(lab)];
 }
 
 /** What subscribers got: an order that makes sense, every end at least once, and by those who are still there exactly once. */
-function told(lab: Lab, lives: readonly Life[]): readonly string[] {
+function told(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] {
   const lost: string[] = [];
   for (const { number, streams, killed } of lab.replicas) {
     for (const [i, stream] of streams.entries()) {
@@ -29,7 +32,7 @@ function told(lab: Lab, lives: readonly Life[]): readonly string[] {
       for (const [id, { phase }] of stream.lasts()) if (phase !== STOPPED) lost.push(`${who}: was not told that ${id} has stopped, but that it is ${wsman.WorkspacePhase[phase ?? 0]}`);
     }
   }
-  for (const { id } of lives) if (endOf(lab, id) === undefined) lost.push(`${id}: nobody was told that it has stopped`);
+  for (const { id } of lives) if (!ends.has(id)) lost.push(`${id}: nobody was told that it has stopped`);
   return lost;
 }
 
@@ -39,7 +42,7 @@ function held(lab: Lab): readonly string[] {
 }
 
 /** What node daemons were asked for: one backup of each workspace in which there was work, and its failure told where there is none. */
-function saved(lab: Lab, lives: readonly Life[]): readonly string[] {
+function saved(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] {
   const backups = new Map<string, number>();
   for (const url of lab.nodes.storage.urls()) {
     const metaId = /^workspaces\/[^/]+\/([^/]+)\/backup-/.exec(url)?.[1];
@@ -48,7 +51,7 @@ function saved(lab: Lab, lives: readonly Life[]): readonly string[] {
   return lives.flatMap((life) => {
     const seen = lab.witness.of(life.id);
     if (!seen) return [`${life.id}: there was never a pod`];
-    return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, endOf(lab, life.id)?.conditions?.failed ?? "", isHeld(lab, life.id));
+    return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, ends.get(life.id)?.conditions?.failed ?? "", isHeld(lab, life.id));
   });
 }
 
@@ -91,9 +94,11 @@ function isBad(entry: Readonly<Record<string, unknown>>): boolean {
   return level === undefined || level === "error" || level === "fatal" || (typeof level === "number" && level >= 50);
 }
 
-/** The end of a workspace as it was told; by whoever told it first. */
-function endOf({ replicas }: Lab, id: string): ReadStatus | undefined {
-  return replicas.flatMap(({ streams }: Replica) => streams).map((stream) => stream.of(id).find(({ phase }) => phase === STOPPED)).find((status) => status !== undefined);
+/** The end of each workspace as it was told; by whoever told it first. */
+function endsOf({ replicas, ends }: Lab): Ends {
+  const all = new Map(ends);
+  for (const status of replicas.flatMap(({ streams }) => streams).flatMap((stream) => stream.all)) if (status.phase === STOPPED && !all.has(status.id ?? "")) all.set(status.id ?? "", status);
+  return all;
 }
 
 function isHeld({ nodes }: Lab, id: string): boolean {

@@ -3,6 +3,7 @@ import type { KubeObject } from "../../../src/embedded/contract.ts";
 import type { EmbeddedCluster } from "../../../src/embedded/index.ts";
 import { record, text } from "../../../src/embedded/kubelet/json.ts";
 import { annotations, finalizer, labels, markerLabel } from "../../../src/domain/names.ts";
+import { isPlaceholderName } from "../../../src/domain/placeholder.ts";
 
 /** What was seen of one workspace. */
 export interface Seen {
@@ -59,7 +60,7 @@ export class Witness {
     const { metadata } = pod;
     const given = metadata.labels ?? {};
     const id = given[labels.workspaceId] ?? "";
-    if (given[markerLabel] !== "true" || id === "") return;
+    if (given[markerLabel] !== "true" || id === "" || isPlaceholderName(metadata.name)) return;
     this.#changes++;
     const noted = metadata.annotations ?? {};
     const seen = this.#seen.get(id) ?? { id, metaId: given[labels.metaId] ?? "", uids: new Set(), everReady: false, deleted: false, gone: false, node: "", disposal: "", hasFinalizer: false };

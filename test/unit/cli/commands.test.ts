@@ -110,7 +110,7 @@ test("validate-config accepts the examples, by argument and by flag", async () =
 });
 
 test("validate-config tells what is asked for in vain, where something is", async () => {
-  assert.match((await command(["validate-config", "examples/config.json"])).out, /^note: without effect in this version: .*manager\.eventTraceLog.*pprof\.addr/m);
+  assert.match((await command(["validate-config", "examples/config.json"])).out, /^note: without effect in this version: .*pprof\.addr/m);
   assert.doesNotMatch((await command(["validate-config", "examples/local.json"])).out, /note:/);
 });
 

@@ -256,3 +256,27 @@ test("the same answer has the same bytes every time", async () => {
   const [first, second] = [await layers.of({ owner: "jane", metaId: "meta", initializer: git, onClaim: true }, never), await layers.of({ owner: "jane", metaId: "meta", initializer: git, onClaim: true }, never)];
   assert.deepEqual(first, second);
 });
+
+test("the manifest of a full backup is the one that its layers come from, and there is none if they come from something else", async () => {
+  const { storage, layers } = setup();
+  const manifest = async (initializer: Initializer): Promise<string | undefined> => {
+    const bytes = await layers.manifestOf({ owner: "jane", metaId: "meta", initializer, onClaim: false }, never);
+    return bytes && Buffer.from(bytes).toString();
+  };
+  storage.objects.set("snaps/other", { contentType: "application/x-tar" });
+  addManifest(storage, "snaps/snap", ["one"]);
+  assert.equal(await manifest(git), undefined);
+  assert.equal(await manifest(snapshotOf("other@snaps")), undefined);
+  assert.equal(await manifest(snapshotOf("snap@snaps")), manifestText(["one"]));
+  assert.equal(await manifest(prebuildOf("snap@snaps")), manifestText(["one"]));
+  assert.equal(await manifest(prebuildOf("gone@snaps")), undefined, "the repositories are cloned");
+  await assert.rejects(manifest(snapshotOf("gone@snaps")), failed("invalid snapshot: not found"));
+  storage.objects.set(backupTar, {});
+  assert.equal(await manifest(snapshotOf("snap@snaps")), undefined);
+  addManifest(storage, backupJson, ["two"]);
+  assert.equal(await manifest(snapshotOf("snap@snaps")), manifestText(["two"]));
+  storage.objects.set(backupJson, { contentType: "text/plain" });
+  await assert.rejects(manifest(git), failed(/unsupported content type/));
+  storage.failures.set(backupJson, unavailable);
+  await assert.rejects(manifest(git), unavailable);
+});

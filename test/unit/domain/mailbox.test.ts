@@ -13,7 +13,7 @@ const slice = fc.record({ start: fc.nat(), length: fc.nat() }, plainly);
 const facts = fc.record({
   id: text, podName: text, owner: text, metaId: text, workspaceClass: text, nodeName: text, failed: text, timedOut: text, customTimeout: text,
   annotations: fc.option(fc.dictionary(fc.oneof(text, fc.constantFrom("__proto__", "constructor")), text, { minKeys: 1, noNullPrototype: true }), { nil: undefined }),
-  phase: fc.nat(7), type: fc.nat(4), exposedPorts: fc.nat(), createdAt: fc.double({ noNaN: true }), deletedAt: time, lastActivity: time,
+  phase: fc.nat(7), type: fc.nat(4), exposedPorts: fc.nat(), createdAt: fc.double({ noNaN: true }), deletedAt: time, disposalSince: time, lastActivity: time,
   headless: fc.boolean(), everActive: fc.boolean(), closed: fc.boolean(), everReady: fc.boolean(), pullingImages: fc.boolean(), backupComplete: fc.boolean(),
 }, plainly);
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -25,7 +25,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 );
 const common = { uid: text, resourceVersion: text, removed: fc.boolean() };
 const line: fc.Arbitrary<LineResult> = fc.oneof(
-  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }), actions: fc.array(action, { maxLength: 6 }), init: fc.option(slice, { nil: undefined }) }, plainly),
+  fc.record({ kind: fc.constant("workspace" as const), ...common, facts, start: fc.nat(), length: fc.nat(), digest: text, held: fc.option(slice, { nil: undefined }), actions: fc.array(action, { maxLength: 6 }), init: fc.option(slice, { nil: undefined }), trace: fc.option(slice, { nil: undefined }) }, plainly),
   fc.record({ kind: fc.constant("skipped" as const), ...common, reason: fc.constantFrom("unparsable" as const, "invalid" as const, "poisoned" as const), message: text, podName: text }, plainly),
 );
 const result: fc.Arbitrary<BatchResult> = fc.record({ busyMicros: fc.nat(), bytes: fc.uint8Array(), results: fc.array(line, { maxLength: 64 }) }, plainly);

@@ -1,9 +1,10 @@
 /** Bringing content in place: what is tried again, for how long, and what is told in the end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RemoteError } from "../../../src/domain/errors.ts";
+import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsdaemon } from "../../../src/gen/proto.js";
+import { KubeError } from "../../../src/main/kube/errors.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Content, contentLimits, failure } from "../../../src/main/lifecycle/content.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
@@ -15,13 +16,16 @@ type Answer = number | "ok";
 const classes = [{ id: "default", container: { requests: {}, limits: { storage: "30Gi" } }, templates: {}, pvc: {} }];
 
 /** Content whose node daemon answers each method as it is told, the last answer again and again. */
-function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: object = { empty: {} }) {
+function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: object = { empty: {} }, members: object = {}) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const written: Readonly<Record<string, string | null>>[] = [];
   const priorities: string[] = [];
   const metrics: string[] = [];
+  const notes: string[] = [];
   const requests: wsdaemon.InitWorkspaceRequest[] = [];
+  const onWritten = { call: (): void => {} };
+  const manifests = { of: (_whose: string): Uint8Array | undefined => undefined };
   const ending = new AbortController();
   const probing = { hangs: false, done: Promise.withResolvers<void>() };
   const answer = (name: string, list: Answer[]): void => {
@@ -30,7 +34,7 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
     if (typeof next === "number") throw new RemoteError(next, `${name} said ${next}`);
   };
   const content = new Content({
-    clock, random: () => 0.5, log: silentLog, note: () => {}, classes,
+    clock, random: () => 0.5, log: silentLog, note: (_record, { reason }) => notes.push(reason), classes,
     nodes: {
       initWorkspace: async (_node, request) => {
         requests.push(wsdaemon.InitWorkspaceRequest.decode(request));
@@ -45,18 +49,20 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
       },
     },
     writer: {
-      annotate: async (_record, changes, { priority }) => {
+      annotate: async (_record, changes, { priority, signal }) => {
         written.push(changes);
         priorities.push(priority);
+        onWritten.call();
+        if (signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: "Aborted" });
       },
     },
-    urlOf: async () => "https://one", reread: async () => {},
+    urlOf: async () => "https://one", reread: async () => {}, manifestOf: async ({ owner, metaId }) => manifests.of(`${owner}/${metaId}`),
     metrics: { initialized: () => metrics.push("initialized"), restore: (_of, succeeded) => metrics.push(`restore ${succeeded}`), volumeRestored: () => metrics.push("volume") },
   });
-  const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer })).finish() };
+  const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer, ...members })).finish() };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
   const during = (work: Promise<void>): Promise<void> => passing(clock, work);
-  return { clock, calls, written, priorities, metrics, requests, ending, probing, content, record, permit, during };
+  return { clock, calls, written, priorities, metrics, notes, onWritten, requests, manifests, ending, probing, content, record, permit, during };
 }
 
 test("a node daemon that is away is tried again for two minutes; then the workspace has failed, and says why", async () => {
@@ -98,12 +104,12 @@ test("an initializer that can not be read fails the workspace, without being quo
 
 test("a workspace is ready once it answers and its content is there; content that was missed is asked for again, but not for ever", async () => {
   const missed = setup({ wait: [5, "ok"] });
-  await missed.during(missed.content.waitForReady(missed.record, missed.permit));
+  await missed.during(missed.content.waitForReady(missed.record, missed.permit, missed.permit));
   assert.deepEqual(missed.calls, ["probe", "wait", "init", "wait"]);
   assert.deepEqual(missed.written, [{ "gitpod/never-ready": null, "gitpod.io/nodeName": "node1" }]);
   assert.deepEqual(missed.priorities, ["finalization"], "a backup depends on it");
   const never = setup({ wait: [5] });
-  await never.during(never.content.waitForReady(never.record, never.permit));
+  await never.during(never.content.waitForReady(never.record, never.permit, never.permit));
   assert.equal(never.calls.filter((call) => call === "init").length, 3);
   assert.equal(never.written[0]?.["gitpod/explicitFail"], "cannot wait for workspace to initialize: wait said 5");
 });
@@ -111,10 +117,10 @@ test("a workspace is ready once it answers and its content is there; content tha
 test("workspaces that do not answer take no place from those that wait for their content", async () => {
   const { content, record, permit, during, written, probing } = setup();
   probing.hangs = true;
-  const hanging = Array.from({ length: contentLimits.wait.perNode + 1 }, () => content.waitForReady(record, permit));
+  const hanging = Array.from({ length: contentLimits.wait.perNode + 1 }, () => content.waitForReady(record, permit, permit));
   await new Promise(setImmediate);
   probing.hangs = false;
-  await during(content.waitForReady(record, permit));
+  await during(content.waitForReady(record, permit, permit));
   assert.equal(written.length, 1);
   probing.done.resolve();
   await Promise.all(hanging);
@@ -143,4 +149,44 @@ test("whoever is overtaken writes nothing", async () => {
   ending.abort();
   await assert.rejects(work);
   assert.deepEqual(written, []);
+});
+
+test("the manifest that a full backup's content comes from goes with the request; a storage that is away is asked again, and no other workspace's", async () => {
+  const members = { fullWorkspaceBackup: true, metadata: { owner: "jane", metaId: "meta" } };
+  const full = setup({}, { backup: {} }, members);
+  let away = 2;
+  full.manifests.of = (whose) => {
+    if (away-- > 0) throw new WsmanError("UNAVAILABLE", "the storage answered 503");
+    return Buffer.from(whose);
+  };
+  await full.during(full.content.initialize(full.record, full.permit));
+  assert.deepEqual(full.requests.map(({ contentManifest, storageQuotaBytes }) => [Buffer.from(contentManifest).toString(), Number(storageQuotaBytes)]), [["jane/meta", 30 * 2 ** 30]]);
+  assert.deepEqual(full.written, []);
+  const wrong = setup({}, { backup: {} }, members);
+  wrong.manifests.of = () => {
+    throw new WsmanError("FAILED_PRECONDITION", "invalid content manifest b/o: type");
+  };
+  await wrong.during(wrong.content.initialize(wrong.record, wrong.permit));
+  assert.deepEqual([wrong.requests.length, wrong.written[0]?.["gitpod/explicitFail"]], [0, "cannot initialize workspace: invalid content manifest b/o: type"]);
+  const other = setup();
+  other.manifests.of = () => assert.fail("it has none");
+  await other.during(other.content.initialize(other.record, other.permit));
+  assert.equal(other.requests[0]?.contentManifest.length, 0);
+});
+
+test("what another process has initialized and counted is not counted again; what this one did, and was not answered, is", async () => {
+  const theirs = setup({ init: [6] }, { backup: { fromVolumeSnapshot: true } });
+  await theirs.during(theirs.content.initialize(theirs.record, theirs.permit));
+  assert.deepEqual(theirs.metrics, []);
+  const ours = setup({ init: [14, 6] }, { backup: {} });
+  await ours.during(ours.content.initialize(ours.record, ours.permit));
+  assert.deepEqual(ours.metrics, ["restore true", "initialized"]);
+});
+
+test("that a workspace is ready is told also where its note is seen before it is answered, which ends the wait", async () => {
+  const { content, record, permit, notes, onWritten, written } = setup();
+  const overtaking = new AbortController();
+  onWritten.call = () => overtaking.abort();
+  await content.waitForReady(record, new Permit({ signal: permit.signal, goesOn: () => true }, 0, overtaking.signal), permit);
+  assert.deepEqual([written.length, notes], [1, ["Ready"]]);
 });

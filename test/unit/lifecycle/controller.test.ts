@@ -25,7 +25,7 @@ function setup(): Setup {
   const record = recordOf("a", { createdAt: clock.now(), everActive: true, lastActivity: clock.now() });
   let due: number | undefined;
   const controller = new Controller({
-    quick: { first: never }, content: { initialize: never, waitForReady: never }, finalization: { finalize: never }, recreation: { recreate: never },
+    quick: { first: never }, content: { initialize: never, waitForReady: never }, finalization: { finalize: never }, recreation: { recreate: never, fill: never },
     registry: { records: () => new Map([["a", record]]).values(), byUid: () => record },
     timeouts: {
       registry: { byUid: () => record }, writer: { change: never }, objects: { get: never }, seen: never, due: { set: (_uid, at) => void (due = at) },

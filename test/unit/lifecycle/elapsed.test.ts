@@ -16,7 +16,7 @@ function record(changes: Partial<WorkspaceFacts>, activeAt?: number): WorkspaceR
 }
 
 function ledSince(since: number, holdMs = 0): Reckoning {
-  const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs });
+  const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs, finalizationMs: timeouts.contentFinalization });
   reckoning.begin(since);
   return reckoning;
 }
@@ -47,6 +47,14 @@ test("a backup that nobody could make while nobody led has its whole time from o
   assert.equal(reckoning.of(record({ deletedAt: since - 90 * minute })).facts.deletedAt, since);
   assert.equal(reckoning.of(record({ deletedAt: since + minute })).facts.deletedAt, since + minute);
   assert.equal(reckoning.of(record({ deletedAt: since - 90 * minute, backupComplete: true })).facts.deletedAt, since - 90 * minute);
+});
+
+test("a backup that was begun has its time from then, whoever leads, but time for one more attempt in any case", () => {
+  const [began, limit] = [start + 100 * minute, timeouts.contentFinalization];
+  const of = { deletedAt: start + 99 * minute, disposalSince: began };
+  for (const since of [start, began + 20 * minute, began + 54 * minute]) assert.equal(ledSince(since).of(record(of)).facts.deletedAt, began);
+  const late = began + 300 * minute;
+  assert.equal((ledSince(late).of(record(of)).facts.deletedAt ?? 0) + limit, late + minute);
 });
 
 test("after the clock has jumped ahead each workspace has as much time left as before; what begins then is not touched", () => {

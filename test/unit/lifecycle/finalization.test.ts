@@ -16,7 +16,7 @@ import { until } from "../../support/until.ts";
 import { deletedPod, type RawPod } from "../workers/pods.ts";
 
 const limitMs = 600_000;
-const [begun, ended] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus"] as const;
+const [begun, ended, since] = ["gitpod.io/startedDisposal", "gitpod.io/disposalStatus", "gitpod.io/disposalSince"] as const;
 
 interface Options {
   readonly pod?: (pod: RawPod) => void;
@@ -32,6 +32,8 @@ interface Options {
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
   /** The pod has no room for so much in its annotation of the end. */
   readonly room?: number;
+  /** When this replica began to lead, Unix milliseconds. */
+  readonly leadsSince?: number;
 }
 
 interface Illness {
@@ -39,7 +41,7 @@ interface Illness {
   readonly status: number;
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, room = Infinity }: Options = {}) {
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, room = Infinity, leadsSince = 0 }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
   const pod = deletedPod(change);
@@ -60,7 +62,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     if (resourceVersion !== undefined && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
     Object.assign(pod.metadata.annotations, annotations);
     pod.metadata["resourceVersion"] = String(++version);
-    did.push(...Object.keys(annotations));
+    did.push(...Object.keys(annotations).filter((key) => key !== since));
     return bytes();
   };
   const metrics: string[] = [];
@@ -108,7 +110,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   });
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
   const term = { signal: ending.signal, goesOn: () => !ending.signal.aborted };
-  const [permit, last] = [new Permit(term, 0, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, 0, ending.signal)];
+  const [permit, last] = [new Permit(term, leadsSince, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, leadsSince, ending.signal)];
   const run = async (resume = false): Promise<void> => {
     await passing(clock, finalization.finalize(record, resume, permit, last));
   };
@@ -193,6 +195,24 @@ test("a node that is gone, and a daemon that is never done, are told as such bef
   const away = setup({ dispose: [14] });
   await away.run();
   assert.equal(away.outcome()["backupFailure"], "Dispose backup said 14");
+});
+
+test("a backup's time counts from when it was first begun, whoever leads; one whose time is over long since is tried once more, and given up", async () => {
+  const deletedAt = Date.parse("2026-03-01T11:00:00Z");
+  const first = setup({ facts: { deletedAt } });
+  await first.run();
+  assert.equal(first.pod.metadata.annotations[since], "2026-03-01T11:00:00Z");
+  const noted = "2026-03-01T10:55:00Z";
+  const begunThen = { facts: { deletedAt, disposalSince: Date.parse(noted) }, pod: (pod: RawPod) => void (pod.metadata.annotations[since] = noted), dispose: [14] };
+  const flapping = setup({ ...begunThen, leadsSince: deletedAt });
+  await flapping.run(true);
+  assert.equal(flapping.pod.metadata.annotations[since], noted);
+  assert.ok(flapping.clock.now() <= Date.parse(noted) + limitMs, "the whole time, and no more");
+  const late = setup({ ...begunThen, leadsSince: deletedAt + 10 * limitMs });
+  late.clock.setWall(deletedAt + 10 * limitMs);
+  await late.run(true);
+  assert.ok(late.did.includes("Dispose backup"));
+  assert.ok(late.clock.now() <= deletedAt + 10 * limitMs + 60_000);
 });
 
 test("nothing is done once the end is written down, and it is not written over what somebody else wrote meanwhile", async () => {

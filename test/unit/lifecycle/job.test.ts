@@ -41,7 +41,7 @@ function setup() {
     },
     content: { initialize: (_record, permit) => act("initialize", permit), waitForReady: (_record, permit) => act("wait", permit) },
     finalization: { finalize: (_record, _resume, permit, last) => act("finalize", permit, last) },
-    recreation: { recreate: (_record, permit) => act("recreate", permit) },
+    recreation: { recreate: (_record, permit) => act("recreate", permit), fill: (_record, permit) => act("fill", permit) },
     term: { signal: term.ending.signal, goesOn: () => term.leads }, since: 0, clock, random: () => 1, onFailed: (_record, what) => failed.push(what),
   });
   /** The workspace changes. */
@@ -191,4 +191,23 @@ test("whoever does not lead does nothing, and what runs is told to end", async (
   job.end();
   assert.equal(doing[0]?.permit.signal.aborted, true);
   assert.deepEqual(failed, []);
+});
+
+test("a placeholder that stands behind the pod goes before anything else is done; not while the pod is to be made anew, for then it is needed", async () => {
+  const { record, change, whats } = setup();
+  record.placeholder = { podName: "placeholder-ws-ws1", uid: "s" };
+  await change([{ action: "recreatePod" }]);
+  assert.deepEqual(whats(), ["recreate"]);
+  await change([{ action: "deletePod", gracePeriodSeconds: 1 }]);
+  assert.deepEqual(whats(), ["recreate", "dropPlaceholder"]);
+});
+
+test("a placeholder is filled as often as that is to be done, and not any more once its workspace ends", async () => {
+  const { doing, change, end, whats } = setup();
+  await change([{ action: "fillPlaceholder" }]);
+  await end(0);
+  await change([{ action: "fillPlaceholder" }]);
+  assert.deepEqual(whats(), ["fill", "fill"]);
+  await change([{ action: "deletePod", gracePeriodSeconds: 1 }]);
+  assert.equal(doing[1]?.permit.signal.aborted, true);
 });

@@ -5,7 +5,7 @@ import type { Action } from "../../../src/domain/actions.ts";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { isConflict } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { isQuick, QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
+import { isQuick, type DropPlaceholder, QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { workspaceResult } from "../../support/results.ts";
@@ -23,11 +23,12 @@ function setup(status?: number, onLook: (record: WorkspaceRecord) => void = () =
   };
   const givenUp: string[] = [];
   const quick = new QuickActions({
+    placeholders: { drop: async (_record, { podName }) => void answer(`drop ${podName}`) },
     declareStopped: () => did.push("declared"),
     gaveUp: ({ uid }) => givenUp.push(uid),
     writer: { look: async () => onLook(record), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
   });
-  return { did, givenUp, record, first: async (...actions: Action[]) => quick.first(record, actions.filter(isQuick), permit) };
+  return { did, givenUp, record, first: async (...actions: (Action | DropPlaceholder)[]) => quick.first(record, actions.filter(isQuick), permit) };
 }
 
 const set = (key: string, value: string): Action => ({ action: "setAnnotation", key, value });

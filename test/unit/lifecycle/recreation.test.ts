@@ -1,59 +1,91 @@
-/** Pods that are made anew: what they are then, and that nothing said meanwhile is lost. */
+/** Pods that are made anew: what they are then, that nothing said meanwhile is lost, and that another process can go on at any point. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { objectAt, textAt, type JsonObject } from "../../../src/domain/json.ts";
+import { asObject, objectAt, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { isConflict } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
-import { anew, Recreation } from "../../../src/main/lifecycle/recreation.ts";
+import { anew, filled, placeholderFor, writtenSince } from "../../../src/main/lifecycle/pod-copies.ts";
+import { Recreation } from "../../../src/main/lifecycle/recreation.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
 
 const limitMs = 60_000;
-type Verb = "get" | "release" | "remove" | "create" | "seen";
+const [podName, placeholder] = ["ws-ws1", "placeholder-ws-ws1"];
+type Verb = "get" | "release" | "remove" | "create" | "annotate" | "seen";
 
-/** A cluster with the one pod, and what happens right before and right after a request of ours. */
-function setup() {
+/** A cluster with the one pod, and what happens right before and right after a request of ours. `stands`: the placeholder instead. */
+function setup({ stands = false }: { readonly stands?: boolean } = {}) {
   const clock = new FakeClock();
   const ending = new AbortController();
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
-  const record = Object.assign(recordOf("u", { phase: wsman.WorkspacePhase.PENDING, everReady: false, createdAt: clock.now() }), { resourceVersion: "1", actions: [{ action: "recreatePod" }] as const });
+  const name = stands ? placeholder : podName;
+  const record = Object.assign(recordOf("u", { podName: name, phase: wsman.WorkspacePhase.PENDING, everReady: false, createdAt: clock.now() }), { resourceVersion: "1", actions: [{ action: stands ? "fillPlaceholder" : "recreatePod" }] as const });
   const did: string[] = [];
-  const state: { pod: JsonObject | undefined; before: Partial<Record<Verb, () => void>>; after: Partial<Record<Verb, () => void>> } = { pod: podOf("u", 1), before: {}, after: {} };
-  const request = async (verb: Verb, what: string, work: () => void, version?: string): Promise<Uint8Array> => {
-    did.push(what);
+  const pods = new Map<string, JsonObject>([[name, podOf(name, "u", 1)]]);
+  const state: { readonly before: Partial<Record<Verb, () => void>>; readonly after: Partial<Record<Verb, () => void>> } = { before: {}, after: {} };
+  let versions = 10;
+  const request = async (verb: Verb, of: string, work: (pod: JsonObject | undefined) => JsonObject | undefined, version?: string): Promise<Uint8Array> => {
+    did.push(`${verb} ${of}${version === undefined ? "" : ` ${version}`}`);
     state.before[verb]?.();
-    if (version !== undefined && versionOf(state.pod) !== version) throw new KubeError("changed", { status: 409, reason: "Conflict" });
-    work();
+    const pod = pods.get(of);
+    if (version !== undefined && pod && versionOf(pod) !== version) throw new KubeError("changed", { status: 409, reason: "Conflict" });
+    if (!pod && verb !== "create" && verb !== "remove") throw new KubeError("gone", { status: 404, reason: "NotFound" });
+    const now = work(pod);
+    if (now) pods.set(of, now);
+    else pods.delete(of);
     state.after[verb]?.();
-    if (!state.pod && verb !== "remove") throw new KubeError("gone", { status: 404, reason: "NotFound" });
-    return Buffer.from(JSON.stringify(state.pod ?? {}));
+    return Buffer.from(JSON.stringify(now ?? {}));
   };
   const givenUp: string[] = [];
+  const dropped: string[] = [];
   const recreation = new Recreation({
-    clock, random: () => 0, log: silentLog, note: () => {}, limitMs, dryRun: false, isAwaited: () => !record.stopped, giveUp: (uid) => void givenUp.push(uid),
+    clock, random: () => 0, log: silentLog, note: () => {}, limitMs, dryRun: false, isAwaited: () => !record.stopped, giveUp: (uid) => void givenUp.push(uid), dropped: ({ uid }, { podName: name }) => void dropped.push(`${name} of ${uid}`),
     seen: async () => state.after.seen?.(),
     objects: {
-      get: (_path) => request("get", "get", () => {}),
-      release: (_name, _uid, _wish, on) => request("release", `release ${on?.resourceVersion}`, () => (state.pod = podOf("u", 2)), on?.resourceVersion),
-      remove: (_path, _uid, _grace, _wish, on) => request("remove", `remove ${on?.resourceVersion}`, () => (state.pod = undefined), on?.resourceVersion),
-      create: async (_path, _object, { may }) => {
+      get: (path) => request("get", path.slice("pods/".length), (pod) => pod),
+      release: (of, _uid, _wish, on) => request("release", of, (pod) => versioned(pod, ++versions), on?.resourceVersion),
+      remove: (path, _uid, _grace, _wish, on) => request("remove", path.slice("pods/".length), () => undefined, on?.resourceVersion),
+      annotate: (patch) => request("annotate", patch.podName, (pod) => versioned(pod, ++versions, patch.annotations)),
+      create: async (_path, object, { may }) => {
+        const of = nameOf(asObject(object));
         if (may?.() === false) throw new KubeError("not wanted", { status: 0, reason: "Aborted" });
-        return request("create", "create", () => (state.pod = podOf("next", 9)));
+        return request("create", of, (pod) => {
+          if (pod) throw new KubeError("there", { status: 409, reason: "AlreadyExists" });
+          return { ...asObject(object), metadata: { ...objectAt(asObject(object), "metadata"), uid: `new-${of}`, resourceVersion: String(++versions) } };
+        });
       },
     },
   });
-  return { clock, did, ending, givenUp, record, state, recreate: () => passing(clock, recreation.recreate(record, permit)) };
+  return {
+    clock, did, dropped, ending, givenUp, record, state, pods,
+    recreate: () => passing(clock, recreation.recreate(record, permit)),
+    fill: () => passing(clock, recreation.fill(record, permit)),
+    drop: (behind: string) => recreation.drop(record, { podName: placeholder, uid: behind }, permit.wish("finalization")),
+  };
 }
 
-function podOf(uid: string, version: number): JsonObject {
-  return { kind: "Pod", metadata: { name: "ws-ws1", uid, resourceVersion: String(version), annotations: {} }, spec: {}, status: { reason: "OutOfcpu" } };
+function podOf(name: string, uid: string, version: number, annotations: Readonly<Record<string, string>> = {}): JsonObject {
+  return { kind: "Pod", metadata: { name, uid, resourceVersion: String(version), annotations }, spec: {}, status: { reason: "OutOfcpu" } };
+}
+
+function versioned(pod: JsonObject | undefined, version: number, annotations: Readonly<Record<string, string | null>> = {}): JsonObject {
+  const metadata = objectAt(pod, "metadata");
+  return { ...pod, metadata: { ...metadata, resourceVersion: String(version), annotations: { ...objectAt(metadata, "annotations"), ...annotations } } };
+}
+
+function nameOf(pod: JsonObject | undefined): string {
+  return textAt(objectAt(pod, "metadata"), "name");
 }
 
 function versionOf(pod: JsonObject | undefined): string {
   return textAt(objectAt(pod, "metadata"), "resourceVersion");
+}
+
+function uidOf(pod: JsonObject | undefined): string {
+  return textAt(objectAt(pod, "metadata"), "uid");
 }
 
 function failing(error = new KubeError("ill", { status: 500, reason: "InternalError" })): () => never {
@@ -62,25 +94,28 @@ function failing(error = new KubeError("ill", { status: 500, reason: "InternalEr
   };
 }
 
-test("each step is of the version of the pod that the one before it found", async () => {
-  const { did, recreate } = setup();
+test("before a pod goes a placeholder stands for it; each step is of the version of the pod that the one before it found", async () => {
+  const { did, pods, recreate } = setup();
   await recreate();
-  assert.deepEqual(did, ["get", "release 1", "remove 2", "create"]);
+  assert.deepEqual(did, [`get ${podName}`, `create ${placeholder}`, `release ${podName} 1`, `remove ${podName} 12`]);
+  assert.deepEqual([...pods.keys()], [placeholder]);
 });
 
 test("what is written on the pod before it goes, as a user's stop, is not overlooked: the pod stays, and it is decided anew", async () => {
   for (const verb of ["release", "remove"] as const) {
-    const { did, recreate, state } = setup();
-    state.before[verb] = () => (state.pod = podOf("u", 5));
+    const { recreate, pods, state } = setup();
+    state.before[verb] = () => pods.set(podName, podOf(podName, "u", 5));
     await assert.rejects(recreate(), isConflict);
-    assert.equal(versionOf(state.pod), "5", verb);
-    assert.ok(!did.includes("create"));
+    assert.equal(versionOf(pods.get(podName)), "5", verb);
   }
 });
 
-test("a pod that turns out to be another one, to be asked to stop, to have had its time, or not to be known here yet, is left alone", async () => {
+test("a pod that is gone, turns out to be another one, to be asked to stop, to have had its time, or not to be known here yet, is left alone", async () => {
+  const gone = setup();
+  gone.pods.clear();
+  await gone.recreate();
   const other = setup();
-  other.state.pod = podOf("other", 1);
+  other.pods.set(podName, podOf(podName, "other", 1));
   await other.recreate();
   const asked = setup();
   asked.state.after.seen = () => Object.assign(asked.record, { actions: [{ action: "deletePod", gracePeriodSeconds: 1 }] });
@@ -89,63 +124,106 @@ test("a pod that turns out to be another one, to be asked to stop, to have had i
   over.clock.setWall(over.record.facts.createdAt + limitMs);
   await over.recreate();
   const late = setup();
-  late.state.pod = podOf("u", 4);
+  late.pods.set(podName, podOf(podName, "u", 4));
   await assert.rejects(late.recreate(), isConflict);
-  for (const { did } of [other, asked, over, late]) assert.deepEqual(did, ["get"]);
+  for (const { did } of [gone, other, asked, over, late]) assert.deepEqual(did, [`get ${podName}`]);
 });
 
-test("a pod that could not be taken away is told as a failure; one whose deletion was only not answered is made anew", async () => {
-  const failed = setup();
-  failed.state.before.remove = failing();
-  await assert.rejects(failed.recreate(), /ill/);
-  assert.ok(!failed.did.includes("create"));
-  const unanswered = setup();
-  let looks = 0;
-  unanswered.state.after.remove = () => {
-    unanswered.ending.abort();
-    // Neither is the first look.
-    unanswered.state.before.get = () => {
-      if (looks++ === 0) failing()();
-    };
-    failing()();
-  };
-  await unanswered.recreate();
-  assert.equal(versionOf(unanswered.state.pod), "9");
-  assert.equal(looks, 2);
+test("a placeholder of an earlier attempt is replaced: what it says may be outdated, but for a stop, which is written on the pod", async () => {
+  const { pods, recreate } = setup();
+  pods.set(placeholder, podOf(placeholder, "old", 3, { "gitpod.io/stoppedByRequest": "1s", "gitpod.io/sshPublicKeys": "old" }));
+  await assert.rejects(recreate(), isConflict);
+  assert.deepEqual([...pods.keys()], [podName]);
+  assert.deepEqual(objectAt(objectAt(pods.get(podName), "metadata"), "annotations"), { "gitpod.io/stoppedByRequest": "1s" });
 });
 
-test("no pod is made of a workspace whose end was told, or whose time is over by the wall clock; that it has none is told", async () => {
-  const stopped = setup();
-  stopped.state.after.remove = () => void (stopped.record.stopped = true);
-  await stopped.recreate();
-  const woken = setup();
-  woken.state.after.remove = () => woken.clock.setWall(woken.record.facts.createdAt + limitMs);
-  await woken.recreate();
-  for (const { did, givenUp } of [stopped, woken]) {
-    assert.ok(!did.includes("create"));
-    assert.deepEqual(givenUp, ["u"]);
-  }
+test("the pod is made from the placeholder, which stays until it is dropped; what was written on it meanwhile is on the pod then", async () => {
+  const { did, dropped, pods, record, fill, drop } = setup({ stands: true });
+  await fill();
+  assert.deepEqual(did, [`get ${placeholder}`, `create ${podName}`]);
+  pods.set(placeholder, versioned(pods.get(placeholder), 7, { "gitpod/customTimeout": "1h" }));
+  Object.assign(record, { uid: uidOf(pods.get(podName)), facts: { ...record.facts, podName } });
+  await drop("another");
+  assert.equal(pods.size, 2);
+  await drop("u");
+  assert.deepEqual([...pods.keys()], [podName]);
+  assert.deepEqual(dropped, [`${placeholder} of new-${podName}`, `${placeholder} of new-${podName}`]);
+  assert.equal(textAt(objectAt(objectAt(pods.get(podName), "metadata"), "annotations"), "gitpod/customTimeout"), "1h");
 });
 
-test("creation is tried again, in time; a pod that an unanswered request made at the last moment is found", async () => {
-  const ill = setup();
+test("making the pod is tried again, in time, and by whoever leads; a pod that an unanswered request made is found", async () => {
+  const ill = setup({ stands: true });
   let fails = 3;
   ill.state.before.create = () => {
     if (fails-- > 0) failing()();
   };
-  await ill.recreate();
-  assert.deepEqual([versionOf(ill.state.pod), ill.givenUp], ["9", []]);
-  const last = setup();
-  last.state.after.create = () => {
-    last.clock.setWall(last.record.facts.createdAt + limitMs);
+  await ill.fill();
+  assert.deepEqual([...ill.pods.keys()], [placeholder, podName]);
+  const lost = setup({ stands: true });
+  lost.state.before.create = () => {
+    lost.ending.abort();
     failing()();
   };
-  await last.recreate();
-  assert.deepEqual(last.givenUp, []);
-  const never = setup();
-  never.state.before.create = failing();
-  await never.recreate();
-  assert.deepEqual(never.givenUp, ["u"]);
+  await lost.fill();
+  assert.equal(lost.did.length, 2);
+  const unanswered = setup({ stands: true });
+  unanswered.state.after.create = () => {
+    unanswered.state.after.create = () => {};
+    failing()();
+  };
+  await unanswered.fill();
+  assert.equal(uidOf(unanswered.pods.get(podName)), `new-${podName}`);
+  assert.deepEqual(unanswered.did.slice(-2), [`create ${podName}`, `get ${podName}`]);
+});
+
+test("the old pod that is about to go is waited for; another one is taken as it is", async () => {
+  const { did, fill, pods, clock } = setup({ stands: true });
+  pods.set(podName, { ...podOf(podName, "old", 2), metadata: { name: podName, uid: "old", resourceVersion: "2", deletionTimestamp: "2026-01-01T00:00:00Z" } });
+  clock.timer(1_500, () => pods.delete(podName));
+  await fill();
+  assert.equal(uidOf(pods.get(podName)), `new-${podName}`);
+  assert.ok(did.filter((each) => each === `create ${podName}`).length > 1);
+});
+
+test("where a quota has room for one of the two only, the placeholder goes first; then no loss of the lead keeps the pod from being made, and that none could be is told", async () => {
+  const full = (world: ReturnType<typeof setup>): void => {
+    world.state.before.create = () => {
+      if (world.pods.has(placeholder)) failing(new KubeError("exceeded quota", { status: 403, reason: "Forbidden" }))();
+    };
+  };
+  const tight = setup({ stands: true });
+  full(tight);
+  tight.state.after.remove = () => tight.ending.abort();
+  await tight.fill();
+  assert.deepEqual([...tight.pods.keys()], [podName]);
+  const never = setup({ stands: true });
+  never.state.before.create = failing(new KubeError("exceeded quota", { status: 403, reason: "Forbidden" }));
+  await never.fill();
+  assert.deepEqual([never.pods.size, never.givenUp], [0, ["u"]]);
+});
+
+test("no pod is made of a workspace whose time is over by the wall clock; one that comes after the workspace's end was told is taken away again", async () => {
+  const woken = setup({ stands: true });
+  woken.state.after.get = () => woken.clock.setWall(woken.record.facts.createdAt + limitMs);
+  await woken.fill();
+  assert.deepEqual([[...woken.pods.keys()], woken.givenUp], [[placeholder], []]);
+  const stopped = setup({ stands: true });
+  stopped.state.after.create = () => void (stopped.record.stopped = true);
+  await stopped.fill();
+  assert.deepEqual([...stopped.pods.keys()], [placeholder]);
+});
+
+test("a placeholder has all of the pod, but nobody schedules it or finds it, and the pod is made from it as it was", () => {
+  const fresh = { apiVersion: "v1", kind: "Pod", metadata: { name: "ws-one", labels: { app: "gitpod", component: "workspace", owner: "o" }, annotations: { "gitpod/id": "one" }, finalizers: ["gitpod.io/finalizer"] }, spec: { schedulerName: "s", hostname: "h" } };
+  const stands = placeholderFor(fresh);
+  assert.deepEqual(objectAt(stands, "spec"), { schedulerName: "wsmand-placeholder", hostname: "h" });
+  assert.deepEqual(objectAt(objectAt(stands, "metadata"), "labels"), { owner: "o" });
+  const created = { ...stands, metadata: { ...objectAt(stands, "metadata"), uid: "u", resourceVersion: "7", creationTimestamp: "2026-03-01T10:00:00Z" }, status: { phase: "Pending" } };
+  const pod = filled(created);
+  assert.deepEqual(pod, { ...fresh, metadata: { ...fresh.metadata, annotations: { "gitpod/id": "one", "gitpod.io/firstCreated": "2026-03-01T10:00:00Z", "gitpod.io/placeholder": "7" } } });
+  assert.equal(writtenSince(created, pod), undefined);
+  const since = { ...created, metadata: { ...created.metadata, resourceVersion: "8", annotations: { "gitpod/id": "one", "gitpod/closed": "true" } } };
+  assert.deepEqual(writtenSince(since, pod), { "gitpod/closed": "true" });
 });
 
 test("a pod is made anew from its own spec, without what the cluster gave it, and keeps when its first one was made", () => {

@@ -1,10 +1,18 @@
 /** Snapshots of claims: when one counts as taken, and when it does not. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import type { Wish } from "../../../src/main/kube/objects.ts";
+import type { ReflectorSink } from "../../../src/main/kube/sink.ts";
+import { SnapshotWatch } from "../../../src/main/lifecycle/snapshot-watch.ts";
 import { VolumeSnapshots } from "../../../src/main/lifecycle/volume-snapshots.ts";
+import { RecordingLog } from "../kube/helpers.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+}
 
 interface World {
   spec: object;
@@ -16,11 +24,11 @@ interface World {
 const ready = { readyToUse: true, boundVolumeSnapshotContentName: "content" };
 const ofClaim = { source: { persistentVolumeClaimName: "ws-one" } };
 
-/** A cluster in which a snapshot of that name is there already. */
-function setup(first: Partial<World> = {}) {
+/** A cluster in which a snapshot of that name is there already, or no snapshots are known of at all. */
+function setup(first: Partial<World> = {}, { known = true, watchable = true }: { readonly known?: boolean; readonly watchable?: boolean } = {}) {
   const clock = new FakeClock();
   const world: World = { spec: ofClaim, status: ready, content: { status: { snapshotHandle: "handle" } }, ...first };
-  const ending = new AbortController();
+  const [ending, leading] = [new AbortController(), new AbortController()];
   const reads: string[] = [];
   const get = async (path: string, { signal }: Wish): Promise<Uint8Array> => {
     reads.push(path);
@@ -29,28 +37,86 @@ function setup(first: Partial<World> = {}) {
     if (object === undefined) throw new KubeError("not found", { status: 404, reason: "NotFound" });
     return Buffer.from(JSON.stringify(object));
   };
-  const snapshots = new VolumeSnapshots({
-    manager: { namespace: "here", workspaceClasses: [{ id: "default", container: { requests: {}, limits: {} }, templates: {}, pvc: {} }] }, clock,
-    objects: { get, create: () => Promise.reject(new KubeError("there", { status: 409, reason: "AlreadyExists" })) },
+  const log = new RecordingLog();
+  const sinks: ReflectorSink[] = [];
+  const watch = new SnapshotWatch({
+    clock,
+    reflect: async (sink, signal) => {
+      sinks.push(sink);
+      if (watchable) sink.listFinished("1");
+      await once(signal, "abort");
+      sinks.splice(sinks.indexOf(sink), 1);
+    },
   });
-  const take = () => snapshots.take("one", "ws-one", "default", { priority: "finalization", signal: ending.signal });
-  return { clock, world, ending, reads, take };
+  /** The watch tells of the snapshot as it is. */
+  const tell = (changes: Partial<World> = {}, type = "MODIFIED"): void => {
+    Object.assign(world, changes);
+    for (const sink of sinks) void sink.line(Buffer.from(JSON.stringify({ type, object: { metadata: { name: "one", resourceVersion: "9" }, spec: world.spec, status: world.status } })));
+  };
+  const snapshots = new VolumeSnapshots({
+    manager: { namespace: "here", workspaceClasses: [{ id: "default", container: { requests: {}, limits: {} }, templates: {}, pvc: {} }] }, clock, watch, log,
+    objects: { get, create: () => Promise.reject(known ? new KubeError("there", { status: 409, reason: "AlreadyExists" }) : new KubeError("the server could not find the requested resource", { status: 404, reason: "NotFound" })) },
+  });
+  const take = () => snapshots.take("one", "ws-one", "default", { priority: "finalization", signal: ending.signal }, { priority: "finalization", signal: leading.signal });
+  return { clock, world, ending, leading, log, reads, sinks, take, tell, watch };
 }
 
-test("a snapshot is taken once it is ready and the provider's name of it is known", async () => {
+test("a snapshot is taken once it is told to be ready and the provider's name of it is known", async () => {
   for (const missing of [{ status: {} }, { status: { readyToUse: true } }, { content: undefined }, { content: {} }, { content: { status: { snapshotHandle: "" } } }]) {
-    const { clock, world, reads, take } = setup(missing);
-    clock.timer(60_000, () => Object.assign(world, { status: ready, content: { status: { snapshotHandle: "handle" } } }));
+    const { clock, reads, take, tell } = setup(missing);
+    clock.timer(60_000, () => tell({ status: ready, content: { status: { snapshotHandle: "handle" } } }));
     assert.deepEqual(await passing(clock, take()), { name: "one", handle: "handle" }, JSON.stringify(missing));
     assert.ok(reads.length > 2);
     assert.ok(reads.every((path) => !path.endsWith("/")), "no list is read for a content that has no name yet");
   }
 });
 
-test("one that never has a name at the provider is not ready when the time is over, and what the storage said is told", async () => {
-  const { clock, ending, take } = setup({ status: { error: { message: "disk on fire" } } });
-  clock.timer(600_000, () => ending.abort());
-  await assert.rejects(passing(clock, take()), /volume snapshot one did not become ready: disk on fire/);
+test("two hundred that do not become ready cost no request while they are waited for: one watch tells of all, and ends a minute after the last", async () => {
+  const { clock, reads, sinks, ending, take, tell, watch } = setup({ status: {} });
+  const waiting = Array.from({ length: 200 }, () => take().catch((error: unknown) => error));
+  await settle();
+  clock.advance(3_600_000);
+  tell({ status: { error: { message: "disk on fire" } } });
+  await settle();
+  assert.deepEqual([reads.length, sinks.length], [200, 1]);
+  ending.abort();
+  for (const error of await Promise.all(waiting)) assert.match(String(error), /volume snapshot one did not become ready: disk on fire/);
+  assert.equal(reads.length, 400, "a look at the end");
+  clock.advance(59_000);
+  assert.equal(watch.active, true);
+  clock.advance(2_000);
+  await settle();
+  assert.deepEqual([watch.active, sinks.length], [false, 0]);
+});
+
+test("one that became ready unnoticed is found by the look at the end; not by who does not lead any more", async () => {
+  const found = setup({ status: {} });
+  const taking = found.take();
+  await settle();
+  Object.assign(found.world, { status: ready });
+  found.ending.abort();
+  assert.deepEqual(await taking, { name: "one", handle: "handle" });
+  const lost = setup({ status: {} });
+  const losing = lost.take();
+  await settle();
+  lost.leading.abort();
+  lost.ending.abort();
+  await assert.rejects(losing);
+  assert.equal(lost.reads.length, 1);
+});
+
+test("where the watch sees nothing, as without the right to it, snapshots are looked at now and then", async () => {
+  const { clock, world, take, reads } = setup({ status: {} }, { watchable: false });
+  clock.timer(60_000, () => Object.assign(world, { status: ready }));
+  assert.deepEqual(await passing(clock, take()), { name: "one", handle: "handle" });
+  assert.ok(reads.length <= 6, `${reads.length} reads in a minute`);
+});
+
+test("in a cluster without snapshots none is waited for, and the log says so once", async () => {
+  const { log, take, watch } = setup({}, { known: false });
+  for (let i = 0; i < 3; i++) await assert.rejects(take(), /^Error: the cluster has no volume snapshots: there is no resource volumesnapshots\.snapshot\.storage\.k8s\.io/);
+  assert.equal(log.entries.length, 1);
+  assert.equal(watch.active, false);
 });
 
 test("a snapshot of that name which is of something else is not taken for this claim's", async () => {

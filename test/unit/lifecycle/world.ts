@@ -1,6 +1,7 @@
 /** One workspace in a small world of its own: its pod, a kubelet that does as it likes, a node daemon, and a controller that may die at any moment. On a virtual clock. */
 import { RemoteError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
+import { placeholderName } from "../../../src/domain/placeholder.ts";
 import { formatRfc3339 } from "../../../src/domain/rfc3339.ts";
 import { wsdaemon, wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
@@ -28,6 +29,7 @@ export const timeouts = {
   stopping: 60 * minute, interrupted: 5 * minute,
 };
 const finalizer = "gitpod.io/finalizer";
+const podName = "ws-one";
 
 /** A process. */
 interface Life {
@@ -41,7 +43,8 @@ interface Life {
 /** The world. */
 export class World {
   readonly clock = new VirtualClock();
-  pod: RawPod | undefined;
+  /** By name: the workspace's, and the placeholder that may stand for it. */
+  readonly #pods = new Map<string, RawPod>();
   /** What went on that others can see, in order. */
   readonly phases: wsman.WorkspacePhase[] = [];
   readonly failures: string[] = [];
@@ -59,8 +62,21 @@ export class World {
 
   constructor(type: "regular" | "prebuild" = "regular") {
     this.type = type;
-    this.pod = this.#newPod();
+    this.#add(this.#newPod());
     this.boot();
+  }
+
+  /** The workspace's pod. */
+  get pod(): RawPod | undefined {
+    return this.#pods.get(podName);
+  }
+
+  get placeholder(): RawPod | undefined {
+    return this.#pods.get(placeholderName(podName));
+  }
+
+  #add(pod: RawPod): void {
+    this.#pods.set(nameOf(pod), pod);
   }
 
   /** The process dies, and another one begins with what it finds. */
@@ -98,7 +114,7 @@ export class World {
   changeUntold(how: (pod: RawPod) => void): void {
     if (!this.pod) return;
     how(this.pod);
-    this.#touch();
+    this.#touch(this.pod);
   }
 
   annotate(key: string, value: string): void {
@@ -106,7 +122,9 @@ export class World {
   }
 
   tell(): void {
-    if (this.pod) this.#apply(this.#bytes(), false);
+    // A list tells of them in any order.
+    const pods = [...this.#pods.values()];
+    for (const pod of this.#version % 2 === 0 ? pods : pods.toReversed()) this.#apply(bytesOf(pod), false);
   }
 
   /** Whatever can go on without time passing goes on. */
@@ -136,7 +154,7 @@ export class World {
         this.phases.push(facts.phase);
         this.failures.push(decodeFrame(frame).conditions?.failed ?? "");
       },
-      suppressed() {}, started() {}, stopped() {}, skipped: ({ message }) => this.wrongs.push(message), conflict() {}, reread() {},
+      suppressed() {}, started() {}, stopped() {}, skipped: ({ message }) => this.wrongs.push(message), conflict() {}, reread: (name) => void alive(() => this.#reread(name)),
       vacant: (record) => vacancies.add(record),
       changed: (record) => controller.changed(record),
       forgotten: (record) => {
@@ -149,11 +167,11 @@ export class World {
     const writer = new PodWriter({ objects, seen, dryRun: false });
     const metrics = { initialized() {}, restore() {}, volumeRestored() {}, finalized() {}, backup() {}, volumeSnapshot() {} };
     const nodes = this.#nodes(alive);
-    const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", reread: async () => {} });
+    const content = new Content({ ...common, nodes, writer, metrics, classes: [], probe: { ready: async () => {} }, urlOf: async () => "https://one", manifestOf: async () => undefined, reread: async () => {} });
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
-    const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, dryRun: false });
+    const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), dropped: (record, placeholder) => store.dropped(record, placeholder), limitMs: timeouts.initialization, dryRun: false });
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
-    const quick = new QuickActions({ writer, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
+    const quick = new QuickActions({ writer, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
     const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, holdMs: 3 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
     const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, clock });
     return { store, controller, deadlines, vacancies, ending };
@@ -169,16 +187,16 @@ export class World {
       return work();
     });
     return {
-      get: (_path, wish) => request(wish, () => this.#bytes()),
+      get: (path, wish) => request(wish, () => bytesOf(this.#pods.get(path.replace("pods/", "")))),
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
-      remove: (path, uid, grace, wish, on) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(uid ?? "", grace, on?.resourceVersion) : undefined)),
-      release: (_name, uid, wish, on) => request(wish, () => this.#release(uid, on?.resourceVersion)),
+      remove: (path, uid, grace, wish, on) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(path.replace("pods/", ""), uid ?? "", grace, on?.resourceVersion) : undefined)),
+      release: (name, uid, wish, on) => request(wish, () => this.#release(name, uid, on?.resourceVersion)),
       create: (_path, object, wish) => request(wish, () => this.#created(object)),
     };
   }
 
-  #patched({ uid, resourceVersion, annotations, finalizers }: AnnotationPatch): Uint8Array {
-    const pod = this.pod;
+  #patched({ podName: name, uid, resourceVersion, annotations, finalizers }: AnnotationPatch): Uint8Array {
+    const pod = this.#pods.get(name);
     if (pod?.metadata["uid"] !== uid || !pod) throw new KubeError("gone", { status: 404, reason: "NotFound" });
     checkVersion(pod, resourceVersion);
     const before = JSON.stringify(pod);
@@ -186,9 +204,9 @@ export class World {
     if (finalizers?.remove !== undefined) this.#finalized(pod, finalizers.remove);
     if (finalizers?.add !== undefined) pod.metadata["finalizers"] = [...new Set([...finalizersOf(pod), finalizers.add])];
     // As an API server does: what changes nothing makes no new version.
-    if (JSON.stringify(pod) !== before) this.#touch();
-    const bytes = this.#bytes();
-    this.reap();
+    if (JSON.stringify(pod) !== before) this.#touch(pod);
+    const bytes = bytesOf(pod);
+    this.#reap(pod);
     return bytes;
   }
 
@@ -203,54 +221,61 @@ export class World {
     pod.metadata["finalizers"] = finalizersOf(pod).filter((each) => each !== which);
   }
 
-  #deleted(uid: string, grace: number, version: string | undefined): Uint8Array | undefined {
-    const { pod } = this;
+  #deleted(name: string, uid: string, grace: number, version: string | undefined): Uint8Array | undefined {
+    const pod = this.#pods.get(name);
     if (!pod || pod.metadata["uid"] !== uid) return undefined;
     checkVersion(pod, version);
     const { annotations } = pod.metadata;
     const asked = ["gitpod.io/stoppedByRequest", "gitpod/timedout", "gitpod/explicitFail", "gitpod/failedBeforeStopping"].some((key) => key in annotations);
-    if (!asked && !["Failed", "Succeeded"].includes(String(pod.status["phase"])) && pod.metadata["deletionTimestamp"] === undefined) this.wrongs.push("a pod was deleted for no reason");
-    this.mark(grace);
-    const bytes = this.#bytes();
-    this.reap();
+    const stands = name !== podName && this.pod !== undefined;
+    if (!asked && !stands && !["Failed", "Succeeded"].includes(String(pod.status["phase"])) && pod.metadata["deletionTimestamp"] === undefined) this.wrongs.push("a pod was deleted for no reason");
+    this.#mark(pod, grace);
+    const bytes = bytesOf(pod);
+    this.#reap(pod);
     return bytes;
   }
 
   /** The pod is being deleted from now on. */
   mark(grace: number): void {
-    const { pod } = this;
-    if (!pod) return;
+    if (this.pod) this.#mark(this.pod, grace);
+  }
+
+  #mark(pod: RawPod, grace: number): void {
     const period = pod.status["phase"] === "Running" ? grace : 0;
     pod.metadata["deletionTimestamp"] ??= timestamp(this.clock.now() + period * 1000);
     pod.metadata["deletionGracePeriodSeconds"] = period;
-    this.#touch();
+    this.#touch(pod);
   }
 
-  #release(uid: string, version: string | undefined): Uint8Array | undefined {
-    const { pod } = this;
+  #release(name: string, uid: string, version: string | undefined): Uint8Array | undefined {
+    const pod = this.#pods.get(name);
     if (!pod || pod.metadata["uid"] !== uid) return undefined;
     checkVersion(pod, version);
     if (finalizersOf(pod).length > 0) {
       pod.metadata["finalizers"] = [];
-      this.#touch();
+      this.#touch(pod);
     }
-    const bytes = this.#bytes();
-    this.reap();
+    const bytes = bytesOf(pod);
+    this.#reap(pod);
     return bytes;
   }
 
   #created(object: object): Uint8Array {
-    if (this.pod) throw new KubeError("there", { status: 409, reason: "AlreadyExists" });
-    this.pod = this.#newPod(object);
-    return this.#bytes();
+    const pod = this.#newPod(object);
+    if (this.#pods.has(nameOf(pod))) throw new KubeError("there", { status: 409, reason: "AlreadyExists" });
+    this.#add(pod);
+    return bytesOf(pod);
   }
 
   /** A pod that is being deleted goes once nothing holds it. */
   reap(): void {
-    const { pod } = this;
-    if (!pod || pod.metadata["deletionTimestamp"] === undefined || finalizersOf(pod).length > 0 || pod.status["phase"] === "Running") return;
-    const bytes = this.#bytes();
-    this.pod = undefined;
+    if (this.pod) this.#reap(this.pod);
+  }
+
+  #reap(pod: RawPod): void {
+    if (pod.metadata["deletionTimestamp"] === undefined || finalizersOf(pod).length > 0 || pod.status["phase"] === "Running") return;
+    const bytes = bytesOf(pod);
+    this.#pods.delete(nameOf(pod));
     // The watch tells a little later.
     setImmediate(() => this.#apply(bytes, true));
   }
@@ -292,11 +317,11 @@ export class World {
 
   #newPod(from?: object): RawPod {
     const headless = this.type === "prebuild" ? "true" : "false";
-    const given: { metadata?: { annotations?: Record<string, unknown> } } = from ?? {};
+    const given: { metadata?: { name?: string; annotations?: Record<string, unknown> } } = from ?? {};
     const annotations = given.metadata?.annotations ?? { "gitpod/id": "one", "gitpod/url": "https://one", "gitpod/never-ready": "true", "gitpod/contentInitializer": "CgA=", "gitpod.io/attemptingToCreate": "true" };
     return {
       metadata: {
-        name: "ws-one", uid: `uid-${++this.#uids}`, resourceVersion: String(++this.#version), creationTimestamp: timestamp(this.clock.now()), finalizers: [finalizer],
+        name: given.metadata?.name ?? podName, uid: `uid-${++this.#uids}`, resourceVersion: String(++this.#version), creationTimestamp: timestamp(this.clock.now()), finalizers: [finalizer],
         labels: { owner: "jane", metaID: "meta", workspaceType: this.type, headless, "gitpod.io/workspaceClass": "default" }, annotations: { ...annotations },
       },
       spec: { containers: [{ name: "workspace", image: "image" }] },
@@ -304,13 +329,13 @@ export class World {
     };
   }
 
-  #touch(): void {
-    if (this.pod) this.pod.metadata["resourceVersion"] = String(++this.#version);
+  #touch(pod: RawPod): void {
+    pod.metadata["resourceVersion"] = String(++this.#version);
   }
 
-  #bytes(): Buffer {
-    if (!this.pod) throw new KubeError("gone", { status: 404, reason: "NotFound" });
-    return Buffer.from(JSON.stringify(this.pod));
+  #reread(name: string): void {
+    const pod = this.#pods.get(name);
+    if (pod) this.#apply(bytesOf(pod), false);
   }
 
   #apply(bytes: Uint8Array, removed: boolean): void {
@@ -320,6 +345,15 @@ export class World {
     const { results, bytes: out } = processBatch({ buffer, lines: [{ source: removed ? "watch" : "object", start: 0, length: line.length, events: undefined }] }, config);
     for (const result of results) this.#life?.store.apply(result, out, "watch");
   }
+}
+
+function bytesOf(pod: RawPod | undefined): Buffer {
+  if (!pod) throw new KubeError("gone", { status: 404, reason: "NotFound" });
+  return Buffer.from(JSON.stringify(pod));
+}
+
+function nameOf(pod: RawPod): string {
+  return String(pod.metadata["name"]);
 }
 
 function checkVersion(pod: RawPod, version: string | undefined): void {

@@ -14,7 +14,7 @@ function registryOf(all: readonly Partial<WorkspaceFacts>[]): Registry {
   const registry = new Registry();
   all.forEach((changes, i) => registry.add({
     uid: `uid-${i}`, resourceVersion: "1", facts: facts({ id: `w${i}`, ...changes }), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0,
-    stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined,
+    stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, placeholder: undefined, activeAt: undefined, activityWrittenAt: undefined,
   }));
   return registry;
 }

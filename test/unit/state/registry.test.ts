@@ -6,7 +6,7 @@ import { Registry, type WorkspaceRecord } from "../../../src/main/state/registry
 import { facts } from "../../support/results.ts";
 
 function recordOf(uid: string, frame: Buffer | undefined): WorkspaceRecord {
-  return { uid, resourceVersion: "1", facts: facts({ id: `id-${uid}` }), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame, place: -1, held: undefined, actions: [], init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined };
+  return { uid, resourceVersion: "1", facts: facts({ id: `id-${uid}` }), digest: "", version: { seconds: 1, logical: 0 }, sequence: 0, stopped: false, awaitsRunning: false, listGeneration: 0, frame, place: -1, held: undefined, actions: [], init: undefined, vacant: false, placeholder: undefined, activeAt: undefined, activityWrittenAt: undefined };
 }
 
 const step = fc.record({ uid: fc.nat(7).map(String), does: fc.constantFrom("come", "change", "lose", "go") });

@@ -505,6 +505,40 @@ test("a pod that a node refused may go without its workspace ending: the next on
   assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED]);
 });
 
+test("a placeholder stands behind a pod unnoticed, stands for the workspace while there is none, and behind the next one until it goes", () => {
+  const { apply, told, changed, conflicts, reread, forgotten, store } = setup();
+  const stands = { podName: "placeholder-ws-ws1", phase: PENDING, nodeName: "" };
+  const actions = [{ action: "fillPlaceholder" }] as const;
+  apply({ phase: PENDING }, { rv: 1, uid: "a", actions: refused });
+  apply(stands, { rv: 2, uid: "s", actions });
+  assert.deepEqual([store.registry.byId("ws1")?.uid, store.registry.byId("ws1")?.placeholder?.uid, changed.at(-1)], ["a", "s", "a"]);
+  apply({ phase: STOPPED }, { rv: 3, uid: "a", removed: true });
+  assert.deepEqual(reread, ["placeholder-ws-ws1"]);
+  apply(stands, { rv: 2, uid: "s", actions });
+  assert.deepEqual([store.registry.byId("ws1")?.uid, store.registry.byId("ws1")?.vacant], ["s", false]);
+  apply({ phase: PENDING, nodeName: "" }, { rv: 4, uid: "b" });
+  assert.deepEqual([store.registry.byId("ws1")?.uid, store.registry.byId("ws1")?.placeholder?.uid], ["b", "s"]);
+  apply(stands, { rv: 5, uid: "s", removed: true });
+  assert.equal(store.registry.byId("ws1")?.placeholder, undefined);
+  assert.deepEqual([forgotten, conflicts], [["a", "s"], []]);
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+});
+
+test("a list may tell of the placeholder before its pod; what comes after an end that was told is left aside", () => {
+  const { apply, list, told, store } = setup();
+  const stands = { podName: "placeholder-ws-ws1", phase: PENDING };
+  list("3", () => {
+    apply(stands, { rv: 2, uid: "s", actions: [{ action: "fillPlaceholder" }] }, "list");
+    apply({ phase: PENDING }, { rv: 1, uid: "a", actions: refused }, "list");
+  });
+  assert.deepEqual([store.registry.byId("ws1")?.uid, store.registry.byId("ws1")?.placeholder?.uid], ["a", "s"]);
+  const other = setup();
+  other.apply({ ...stands, phase: STOPPED }, { rv: 2, uid: "s" });
+  other.apply({ phase: PENDING }, { rv: 3, uid: "b" });
+  assert.deepEqual(other.told().map(({ phase }) => phase), [STOPPED]);
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+});
+
 test("if no pod takes its place, the workspace has ended, once", () => {
   const { apply, told, store } = setup();
   apply({ phase: PENDING }, { rv: 2, uid: "a", actions: refused });

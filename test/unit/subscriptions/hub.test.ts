@@ -48,7 +48,7 @@ function setup(limits = { stallTimeoutMs: 300_000, maxBacklog: 1000 }) {
     const changed = { facts: record, digest: text, sequence: initial.sequence };
     const known = initial.map.get(id);
     if (known) Object.assign(known, changed);
-    else initial.map.set(id, { uid: id, resourceVersion: "1", version: { seconds: 1, logical: 1 }, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, activeAt: undefined, activityWrittenAt: undefined, ...changed });
+    else initial.map.set(id, { uid: id, resourceVersion: "1", version: { seconds: 1, logical: 1 }, stopped: false, awaitsRunning: false, listGeneration: 0, frame: undefined, place: -1, held: undefined, actions: [], init: undefined, vacant: false, placeholder: undefined, activeAt: undefined, activityWrittenAt: undefined, ...changed });
     initial.frames.set(id, frame);
     hub.publish({ facts: record, frame, keep: options.keep ?? false });
   };

@@ -61,7 +61,7 @@ describe("a line that is a workspace", () => {
     assert.deepEqual(result.facts, {
       id: "one", podName: "ws-one", owner: "ann", metaId: "red-fox", annotations: undefined, phase: wsman.WorkspacePhase.RUNNING, type: 0, headless: false,
       workspaceClass: "small", nodeName: "node-1", failed: "", timedOut: "", createdAt: Date.parse("2026-03-01T10:00:00Z"), deletedAt: undefined,
-      lastActivity: undefined, everActive: false, closed: false, everReady: true, pullingImages: false, backupComplete: false, customTimeout: "", exposedPorts: 0,
+      disposalSince: undefined, lastActivity: undefined, everActive: false, closed: false, everReady: true, pullingImages: false, backupComplete: false, customTimeout: "", exposedPorts: 0,
     });
   });
   it("has no status_version", () => assert.equal(Number(workspace(object(runningPod())).status.statusVersion), 0));

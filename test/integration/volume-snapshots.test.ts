@@ -1,0 +1,80 @@
+/** Volume snapshots of claims, before a Kubernetes API: one watch tells of all, and a cluster without the kind is told of once. Runs on the built-in cluster and on a real API server. */
+import assert from "node:assert/strict";
+import { after, before, test, type TestContext } from "node:test";
+import { systemClock } from "../../src/domain/clock.ts";
+import { silentLog } from "../../src/domain/log.ts";
+import { Budget } from "../../src/main/kube/budget.ts";
+import { KubeClient } from "../../src/main/kube/client.ts";
+import { Credentials } from "../../src/main/kube/credentials.ts";
+import { KubeObjects, type Wish } from "../../src/main/kube/objects.ts";
+import { Reflector } from "../../src/main/kube/reflector.ts";
+import { SnapshotWatch } from "../../src/main/lifecycle/snapshot-watch.ts";
+import { snapshotsPath } from "../../src/main/lifecycle/snapshots.ts";
+import { VolumeSnapshots } from "../../src/main/lifecycle/volume-snapshots.ts";
+import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { kubeApi, patches } from "../support/kube-api.ts";
+import { defineSnapshotKinds } from "../support/snapshot-kinds.ts";
+import { until } from "../support/until.ts";
+import { RecordingLog } from "../unit/kube/helpers.ts";
+
+const group = "snapshot.storage.k8s.io";
+let cluster: TestCluster;
+before(async () => {
+  cluster = await startTestCluster();
+});
+after(async () => cluster.close());
+
+async function setup(t: TestContext) {
+  const api = await kubeApi(t, cluster.kubeconfig);
+  const requests: string[] = [];
+  const client = new KubeClient({
+    credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock,
+    hooks: { onRequest: ({ verb, resource }) => requests.push(`${verb} ${resource}`) },
+  });
+  const [log, ending] = [new RecordingLog(), new AbortController()];
+  const common = { clock: systemClock, random: Math.random, log };
+  const watch = new SnapshotWatch({ clock: systemClock, reflect: (sink, signal) => new Reflector({ ...common, client, path: snapshotsPath(api.namespace), sink }).run(signal) });
+  t.after(async () => {
+    ending.abort();
+    await watch.close();
+    await client.close();
+  });
+  const objects = new KubeObjects({ client, budget: new Budget({ qps: 1_000, burst: 1_000, clock: systemClock }), namespace: api.namespace, clock: systemClock, random: Math.random });
+  const snapshots = new VolumeSnapshots({ manager: { namespace: api.namespace, workspaceClasses: [{ id: "default", container: { requests: {}, limits: {} }, templates: {}, pvc: {} }] }, objects, watch, ...common });
+  const [wish, last]: readonly Wish[] = [{ priority: "finalization", signal: ending.signal }, { priority: "finalization", signal: new AbortController().signal }];
+  const take = (name: string) => snapshots.take(name, `claim-${name}`, "default", wish ?? assert.fail(), last ?? assert.fail());
+  return { api, ending, log, requests, take, watch };
+}
+
+test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: !onRealCluster }, async (t) => {
+  const { log, take, watch } = await setup(t);
+  for (const name of ["a", "b"]) await assert.rejects(take(name), /the cluster has no volume snapshots/);
+  assert.deepEqual([log.entries.length, watch.active], [1, false]);
+});
+
+test("of a hundred snapshots those are taken that become ready, whenever they do, and the others cost no request until the end", async (t) => {
+  const { api, ending, requests, take } = await setup(t);
+  if (onRealCluster) await defineSnapshotKinds(api, "volumesnapshots", "volumesnapshotcontents");
+  const names = Array.from({ length: 100 }, (_, i) => `s${i}`);
+  const taken = new Map<string, string>();
+  const failed: string[] = [];
+  const taking = names.map((name) => take(name).then(({ handle }) => taken.set(name, handle), (error: unknown) => failed.push(String(error))));
+  await until("all are asked for, and watched", () => requests.filter((each) => each === "create volumesnapshots").length === names.length && requests.includes("watch volumesnapshots") && requests.filter((each) => each === "get volumesnapshots").length === names.length, 20_000);
+  const [first, ready] = [names.slice(0, 1), names.slice(1, 20)];
+  for (const name of [...first, ...ready]) {
+    const content = { apiVersion: `${group}/v1`, kind: "VolumeSnapshotContent", metadata: { name: `${api.namespace}-${name}` }, spec: { deletionPolicy: "Delete", driver: "d", source: { volumeHandle: "v" }, volumeSnapshotRef: { name, namespace: api.namespace } } };
+    await api.ok("POST", `/apis/${group}/v1/volumesnapshotcontents`, content);
+    await api.ok("PATCH", `/apis/${group}/v1/volumesnapshotcontents/${api.namespace}-${name}/status`, { status: { snapshotHandle: `handle-${name}` } }, { contentType: patches.merge });
+    await api.ok("PATCH", `${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true, boundVolumeSnapshotContentName: `${api.namespace}-${name}` } }, { contentType: patches.merge });
+  }
+  await until("those are taken", () => taken.size === 20, 20_000);
+  assert.equal(taken.get("s7"), "handle-s7");
+  const before = requests.length;
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.deepEqual(requests.slice(before), []);
+  ending.abort();
+  await Promise.all(taking);
+  assert.equal(failed.length, 80);
+  const count = (what: string): number => requests.filter((each) => each === `${what} volumesnapshots`).length;
+  assert.deepEqual([count("watch"), count("get"), count("list") <= 2], [1, 200, true], "one watch, one list of two pages, a look at the beginning and one at the end");
+});
