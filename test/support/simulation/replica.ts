@@ -1,0 +1,138 @@
+/** One process of the daemon in a simulation: the daemon as it is, on a machine, a network and a thread that are not. */
+import type { Log } from "../../../src/domain/log.ts";
+import { messageOf } from "../../../src/domain/errors.ts";
+import type { Random } from "../../../src/embedded/kubelet/random.ts";
+import { embeddedDocument } from "../../../src/main/config/embedded.ts";
+import { parseConfig, toDeriveConfig, type Config } from "../../../src/main/config/index.ts";
+import { assembleDaemon, type Daemon } from "../../../src/main/daemon.ts";
+import { KubeClient } from "../../../src/main/kube/client.ts";
+import type { Access, AccessSource } from "../../../src/main/kube/credentials.ts";
+import type { RpcDependencies } from "../../../src/main/rpc/ports.ts";
+import type { NodeCaller } from "../../../src/main/wsdaemon/client.ts";
+import type { Machine } from "../machine.ts";
+import type { Link } from "./link.ts";
+import type { Plan } from "./plan.ts";
+import { simulatedPool, type SimulatedPool } from "./pool.ts";
+
+/** How a process is made. */
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly slot: number;
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly random: Random;
+  readonly link: Link;
+  readonly nodeCaller: NodeCaller;
+  readonly lease: Plan["lease"];
+  readonly note: (text: string) => void;
+  /** It wrote an error into its log. */
+  readonly onError: (text: string) => void;
+  /** It serves from now on. */
+  readonly onServing: (replica: Replica) => void;
+}
+
+const access: Access = { origin: "http://api.invalid", basePath: "", namespace: "default", headers: {}, tls: {}, proxyUrl: undefined, connectionDigest: "" };
+const credentials: AccessSource = { current: () => Promise.resolve(access), renew: () => Promise.resolve(access) };
+
+/** The configuration of all processes. */
+export async function simulatedConfig(nodePort: number): Promise<Config> {
+  const document = JSON.parse(JSON.stringify(embeddedDocument({ wsdaemon: { port: nodePort } })));
+  Object.assign(document.manager, {
+    timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "12h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
+    heartbeatInterval: "1m",
+  });
+  document.manager.workspaceClass.claimed = { ...document.manager.workspaceClass.default, name: "Claimed", pvc: { size: "10Gi", snapshotClass: "snaps" } };
+  return (await parseConfig(document, "the simulation", { cores: 2, kubeStage: "" })).config;
+}
+
+/** A process, from its start to its end. */
+export class Replica {
+  readonly name: string;
+  readonly slot: number;
+  readonly machine: Machine;
+  readonly link: Link;
+  readonly pool: SimulatedPool;
+  readonly #options: ReplicaOptions;
+  /** What its calls are answered with; undefined before it serves, and after it was asked to end. */
+  serving: RpcDependencies | undefined;
+  #daemon: Daemon | undefined;
+  /** Those who are connected, and learn when it is gone. */
+  readonly connected = new Set<() => void>();
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.slot = options.slot;
+    this.machine = options.machine;
+    this.link = options.link;
+    this.pool = simulatedPool(options.machine, options.random, toDeriveConfig(options.config));
+  }
+
+  get alive(): boolean {
+    return !this.machine.killed;
+  }
+
+  /** Who it is in the Lease. */
+  get identity(): string {
+    return `host-${this.slot}_${this.name}`;
+  }
+
+  /** Begins; what goes wrong is told to `onError`. */
+  start(): void {
+    this.#assemble().then((daemon) => {
+      this.#daemon = daemon;
+    }, (error: unknown) => this.#options.onError(`does not start: ${messageOf(error)}`));
+  }
+
+  /** SIGTERM; resolves when the process would have ended. */
+  async end(): Promise<void> {
+    await this.#daemon?.close();
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    this.serving = undefined;
+    this.machine.kill();
+    this.link.drop();
+    const connected = [...this.connected];
+    this.connected.clear();
+    for (const gone of connected) gone();
+  }
+
+  #assemble(): Promise<Daemon> {
+    const { config: { manager, wsmand, content }, config, machine: clock, random, lease, nodeCaller } = this.#options;
+    return assembleDaemon({
+      namespace: manager.namespace, rpc: { addr: "", tls: undefined }, metricsAddr: undefined, workers: 1, derive: toDeriveConfig(config), cache: wsmand.statusCache,
+      subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog }, drainTimeoutMs: wsmand.drainTimeout, rateLimits: [], lifecycle: true,
+      leaderElection: { enabled: true, leaseDurationMs: lease.durationMs, renewDeadlineMs: lease.renewMs, retryPeriodMs: lease.retryMs, identity: this.identity },
+      events: { enabled: true, instance: this.identity }, imageBuilder: undefined, tracing: undefined, manager, storage: content.storage, seccompField: wsmand.pods.seccompField, kubernetes: wsmand.kubernetes,
+      persistIntervalMs: wsmand.activity.persistInterval, connect: (hooks) => new KubeClient({ credentials, clock, hooks, carrier: this.link.carrier }), clock, random, log: this.#log(),
+      surroundings: {
+        pool: this.pool, nodeCaller,
+        randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
+        serve: (dependencies) => {
+          this.serving = dependencies;
+          this.#options.onServing(this);
+          return Promise.resolve({
+            port: 0, openStreams: 0, setServing: () => {},
+            close: () => {
+              this.serving = undefined;
+              return Promise.resolve();
+            },
+          });
+        },
+      },
+    });
+  }
+
+  #log(): Log {
+    const { note, onError } = this.#options;
+    const at = (level: keyof Log) => (fields: object, message: string): void => {
+      if (this.machine.killed) return;
+      const text = `${message} ${JSON.stringify(fields)}`;
+      note(`${this.name} ${level} ${text}`);
+      if (level === "error") onError(text);
+    };
+    return { debug: () => {}, info: at("info"), warn: at("warn"), error: at("error") };
+  }
+}
