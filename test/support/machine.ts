@@ -32,7 +32,8 @@ export class Machine implements Clock {
     const fire = (): void => {
       if (cancelled) return;
       const left = at - this.monotonic();
-      if (left > 0) cancel = this.#time.timer(left, () => this.run(fire));
+      // What is less is but rounding.
+      if (left > 0.001) cancel = this.#time.timer(left, () => this.run(fire));
       else callback();
     };
     let cancel = this.#time.timer(ms, () => this.run(fire));

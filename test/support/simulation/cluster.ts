@@ -25,7 +25,7 @@ export async function startSimulatedCluster(clock: VirtualClock, nodes: number, 
   const daemons = new Map<string, NodeDaemonService>();
   const uids = source("uids");
   const cluster = await startEmbeddedCluster({
-    clock, random: source("faults"),
+    clock, random: source("faults"), bookmarkIntervalMs: 80_000,
     identities: { uid: () => [8, 4, 4, 4, 12].map((digits) => hex(uids, digits)).join("-"), suffix: () => hex(uids, 5) },
     entrance: (given) => {
       handler = given;

@@ -24,7 +24,9 @@ export function drawPlan(seed: number, { days, workspaces, faults }: Amount = us
   const hours = days * 24;
   const replicas = pick(random, [1, 2, 2, 3]);
   const nodes = pick(random, [2, 3, 4]);
-  const lease = pick(random, [{ durationMs: 60 * second, renewMs: 40 * second, retryMs: 10 * second }, { durationMs: 300 * second, renewMs: 200 * second, retryMs: 50 * second }]);
+  // Looks at the Lease are most of what happens in a day.
+  const long = { durationMs: 600 * second, renewMs: 400 * second, retryMs: 100 * second };
+  const lease = pick(random, [long, long, long, { durationMs: 120 * second, renewMs: 80 * second, retryMs: 20 * second }]);
   // Mornings and afternoons: what happens at the same time is what goes wrong together.
   const moments = Array.from({ length: Math.max(1, Math.round(days * 3)) }, () => random() * (hours - 4) * hour);
   const lives = Array.from({ length: Math.round(days * workspaces) }, (_, i) => drawLife(sourceOf(seed, `life ${i}`), `w${i}`, moments));
