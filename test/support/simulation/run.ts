@@ -60,9 +60,11 @@ export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: s
   return { breaches: ledger.breaches, digest: journal.end(), lines: journal.lines, steps, hours: clock.monotonic() / hour, counts: ledger.counts };
 }
 
-function leftovers({ world: { cluster: { store } } }: Simulation): readonly string[] {
+/** What is there still; a claim whose pod was taken away from under everybody's eyes stays, for nobody has saved what is on it. */
+function leftovers({ world: { cluster: { store } }, taken }: Simulation): readonly string[] {
   const pods = store.list("pods", "default").filter(({ metadata }) => metadata.labels?.["gpwsman"] === "true");
-  return [...pods, ...store.list("persistentvolumeclaims", "default")].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
+  const claims = store.list("persistentvolumeclaims", "default").filter(({ metadata }) => !taken.has(metadata.name.slice("ws-".length)));
+  return [...pods, ...claims].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
 }
 
 /** Everybody has what they can expect. */
