@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
+import { rfc3339Nano } from "../../../src/domain/rfc3339.ts";
 import { Activity } from "../../../src/main/lifecycle/activity.ts";
-import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
+import type { AnnotationChanges, Changer } from "../../../src/main/lifecycle/writer.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
@@ -11,14 +12,16 @@ import { timeouts } from "./world.ts";
 
 const interval = 300_000;
 
-function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][] } {
+function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
   const clock = new FakeClock();
   const writes: [string, AnnotationChanges, string][] = [];
-  const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user"): Promise<void> => {
+  const otherwise: (Changer | undefined)[] = [];
+  const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user", other?: Changer): Promise<void> => {
     writes.push([record.uid, changes, priority]);
+    otherwise.push(other);
     if (fail) throw new Error("no API server");
   };
-  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes };
+  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes, otherwise };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {
@@ -127,4 +130,16 @@ test("near the end of its lifetime, which activity does not put off, a workspace
     void activity.mark(record, false);
   }
   assert.equal(writes.length, 0);
+});
+
+test("a process that stood still takes nothing back that others have written meanwhile", async () => {
+  const { activity, clock, otherwise } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(interval);
+  activity.mark(record, false);
+  const changed = (noted: number): AnnotationChanges | undefined => otherwise.at(-1)?.(new Map([["gitpod.io/lastActivity", rfc3339Nano(noted)]]));
+  assert.equal(changed(clock.now() + 1_000), undefined);
+  assert.deepEqual(changed(clock.now() - 1_000), { "gitpod.io/lastActivity": rfc3339Nano(clock.now()) });
+  void activity.mark(record, true);
+  assert.deepEqual(changed(clock.now() + 1_000), { "gitpod/closed": "true" });
 });
