@@ -1,5 +1,5 @@
 /** The workers' code, run in the thread of the simulation: each batch takes a little virtual time, and some workers die, or hang. */
-import type { DeriveConfig } from "../../../src/domain/messages.ts";
+import type { BatchResult, DeriveConfig } from "../../../src/domain/messages.ts";
 import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
 import { processBatch } from "../../../src/workers/batch.ts";
@@ -16,8 +16,8 @@ const capacity = 3;
 /** How long a batch takes, milliseconds, at most. */
 const slowestMs = 2;
 
-/** Makes the pool of a process. */
-export function simulatedPool(machine: Machine, random: Random, derive: DeriveConfig): SimulatedPool {
+/** Makes the pool of a process. @param decisions what becomes of what workers found: for daemons that are to be wrong. */
+export function simulatedPool(machine: Machine, random: Random, derive: DeriveConfig, decisions: (result: BatchResult) => BatchResult): SimulatedPool {
   let troubled = 0;
   let hangs = false;
   return {
@@ -32,7 +32,7 @@ export function simulatedPool(machine: Machine, random: Random, derive: DeriveCo
       machine.timer(random() * slowestMs, () => {
         signal.removeEventListener("abort", giveUp);
         if (fails) reject(new Error("the worker died"));
-        else resolve(processBatch(task, derive, () => machine.monotonic()));
+        else resolve(decisions(processBatch(task, derive, () => machine.monotonic())));
       });
       return undefined;
     }),

@@ -1,6 +1,7 @@
 /** One process of the daemon in a simulation: the daemon as it is, on a machine, a network and a thread that are not. */
 import type { Log } from "../../../src/domain/log.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
+import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import { embeddedDocument } from "../../../src/main/config/embedded.ts";
 import { parseConfig, toDeriveConfig, type Config } from "../../../src/main/config/index.ts";
@@ -24,6 +25,8 @@ export interface ReplicaOptions {
   readonly link: Link;
   readonly nodeCaller: NodeCaller;
   readonly lease: Plan["lease"];
+  /** See simulatedPool. */
+  readonly decisions: (result: BatchResult) => BatchResult;
   readonly note: (text: string) => void;
   /** It wrote an error into its log. */
   readonly onError: (text: string) => void;
@@ -65,7 +68,7 @@ export class Replica {
     this.slot = options.slot;
     this.machine = options.machine;
     this.link = options.link;
-    this.pool = simulatedPool(options.machine, options.random, toDeriveConfig(options.config));
+    this.pool = simulatedPool(options.machine, options.random, toDeriveConfig(options.config), options.decisions);
   }
 
   get alive(): boolean {

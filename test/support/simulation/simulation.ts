@@ -1,4 +1,5 @@
 /** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
+import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Config } from "../../../src/main/config/index.ts";
 import { pick, type Random } from "../../../src/embedded/kubelet/random.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -63,6 +64,8 @@ export class Simulation {
   readonly #random: Random;
   readonly #roamers: readonly Roamer[];
   readonly #listeners = new Map<Replica, Set<Listener>>();
+  /** What becomes of what workers found: a test may have daemons that decide wrongly. */
+  decisions: (result: BatchResult) => BatchResult = (result) => result;
   /** The API server takes connections. */
   apiUp = true;
   /** The time of faults is over, and that of waiting. */
@@ -130,7 +133,7 @@ export class Simulation {
       };
     } });
     const replica: Replica = new Replica({
-      name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, note: (text) => this.journal.note(text),
+      name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
       onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
     });

@@ -7,6 +7,8 @@ import type { VirtualClock } from "../virtual-clock.ts";
 
 /** Rounds of immediates without time in between; what needs more spins. */
 const maxRounds = 10_000;
+/** Timers that fire at the same moment; more of them spin. */
+const maxAtOnce = 1_000_000;
 /** Steps in one turn of the machine's event loop: between them what was collected is finalized. */
 const stepsPerTurn = 20_000;
 
@@ -15,6 +17,9 @@ type Immediate = () => void;
 /** The thread in which a simulation runs. One at a time. */
 export class Thread {
   #immediates: Immediate[] = [];
+  /** When the last timer fired, and how many had by then without time passing. */
+  #at = -1;
+  #atOnce = 0;
   readonly #before = { setImmediate: globalThis.setImmediate, clearImmediate: globalThis.clearImmediate };
   readonly #tick = ticker();
 
@@ -45,11 +50,18 @@ export class Thread {
           this.#settle();
           if (isOver() || !clock.fireNext(until)) return false;
           fired++;
+          this.#checkProgress(clock.monotonic());
         }
         return true;
       });
     }
     return fired;
+  }
+
+  #checkProgress(now: number): void {
+    if (now !== this.#at) this.#atOnce = 0;
+    this.#at = now;
+    if (++this.#atOnce > maxAtOnce) throw new Error(`more than ${maxAtOnce} timers fired without time passing`);
   }
 
   #turn<T>(work: () => T): Promise<T> {
