@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { messageOf } from "../src/domain/errors.ts";
 import type { Breach } from "../test/support/simulation/laws.ts";
 import { drawPlan, usual } from "../test/support/simulation/draw.ts";
-import type { Plan } from "../test/support/simulation/plan.ts";
+import { parsePlan, type Plan } from "../test/support/simulation/plan.ts";
 import { runPlan } from "../test/support/simulation/run.ts";
 import { shrink, story } from "../test/support/simulation/shrink.ts";
 
@@ -79,7 +79,7 @@ async function tell(flags: Flags, plan: Plan, day: Day | undefined): Promise<voi
 }
 
 function planOf({ plan, seed, workspaces, faults }: Flags): Plan {
-  return plan === undefined ? drawPlan(seed, { days: 1, workspaces, faults }) : JSON.parse(readFileSync(plan, "utf8"));
+  return plan === undefined ? drawPlan(seed, { days: 1, workspaces, faults }) : parsePlan(readFileSync(plan, "utf8"));
 }
 
 async function runOne(plan: Plan, log?: string): Promise<Day> {

@@ -1,4 +1,5 @@
 /** What a daemon has in place of threads, ports and secret random numbers where it is not alone in its process: in a simulation, whose every step follows from a seed. */
+import type { Ask } from "./lifecycle/probe.ts";
 import type { WorkerPool } from "./pipeline/pool.ts";
 import type { RandomBytes } from "./render/token.ts";
 import type { RpcDependencies } from "./rpc/ports.ts";
@@ -14,4 +15,6 @@ export interface Surroundings {
   /** Closed by the daemon. */
   readonly nodeCaller: NodeCaller;
   readonly randomBytes: RandomBytes;
+  /** Asks a workspace whether it is ready. */
+  readonly ask: Ask;
 }

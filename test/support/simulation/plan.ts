@@ -1,4 +1,5 @@
 /** What is to happen in a simulation, as data: drawn from a seed before anything begins, so that parts of it can be left out and the rest stays as it is. */
+import { asObject } from "../../../src/domain/json.ts";
 
 /** A workspace, and who uses it. Times are virtual milliseconds. */
 export interface LifePlan {
@@ -75,6 +76,20 @@ export interface Plan {
   readonly lease: { readonly durationMs: number; readonly renewMs: number; readonly retryMs: number };
   readonly lives: readonly LifePlan[];
   readonly faults: readonly FaultPlan[];
+}
+
+/** Reads a plan as it was written. @throws Error if it is none. */
+export function parsePlan(text: string): Plan {
+  const value: unknown = JSON.parse(text);
+  if (!isPlan(value)) throw new Error("that is no plan: it needs seed, hours, replicas, nodes, lease, lives and faults");
+  return value;
+}
+
+/** What stands in its lists is taken as it is: whoever changes it by hand sees what comes of it. */
+function isPlan(value: unknown): value is Plan {
+  const plan = asObject(value);
+  const numbers = ["seed", "hours", "replicas", "nodes"].every((name) => typeof plan?.[name] === "number");
+  return numbers && asObject(plan?.["lease"]) !== undefined && Array.isArray(plan?.["lives"]) && Array.isArray(plan?.["faults"]);
 }
 
 export const second = 1_000;

@@ -2,6 +2,7 @@
 import type { Log } from "../../../src/domain/log.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
 import type { BatchResult } from "../../../src/domain/messages.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
 import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import { embeddedDocument } from "../../../src/main/config/embedded.ts";
 import { parseConfig, toDeriveConfig, type Config } from "../../../src/main/config/index.ts";
@@ -39,13 +40,18 @@ const credentials: AccessSource = { current: () => Promise.resolve(access), rene
 
 /** The configuration of all processes. */
 export async function simulatedConfig(nodePort: number): Promise<Config> {
-  const document = JSON.parse(JSON.stringify(embeddedDocument({ wsdaemon: { port: nodePort } })));
-  Object.assign(document.manager, {
-    timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "12h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
-    heartbeatInterval: "1m",
-  });
-  document.manager.workspaceClass.claimed = { ...document.manager.workspaceClass.default, name: "Claimed", pvc: { size: "10Gi", snapshotClass: "snaps" } };
-  return (await parseConfig(document, "the simulation", { cores: 2, kubeStage: "" })).config;
+  const document = record(embeddedDocument({ wsdaemon: { port: nodePort } }));
+  const manager = record(document["manager"]);
+  const classes = record(manager["workspaceClass"]);
+  return (await parseConfig({
+    ...document,
+    manager: {
+      ...manager,
+      timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "12h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
+      heartbeatInterval: "1m", initProbe: { disabled: false, timeout: "5s" },
+      workspaceClass: { ...classes, claimed: { ...record(classes["default"]), name: "Claimed", pvc: { size: "10Gi", snapshotClass: "snaps" } } },
+    },
+  }, "the simulation", { cores: 2, kubeStage: "" })).config;
 }
 
 /** A process, from its start to its end. */
@@ -111,7 +117,7 @@ export class Replica {
       events: { enabled: true, instance: this.identity }, imageBuilder: undefined, tracing: undefined, manager, storage: content.storage, seccompField: wsmand.pods.seccompField, kubernetes: wsmand.kubernetes,
       persistIntervalMs: wsmand.activity.persistInterval, connect: (hooks) => new KubeClient({ credentials, clock, hooks, carrier: this.link.carrier }), clock, random, log: this.#log(),
       surroundings: {
-        pool: this.pool, nodeCaller,
+        pool: this.pool, nodeCaller, ask: (target, signal) => this.#ask(target, signal),
         randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
         serve: (dependencies) => {
           this.serving = dependencies;
@@ -125,6 +131,16 @@ export class Replica {
           });
         },
       },
+    });
+  }
+
+  /** Not each workspace answers at once, nor every time. */
+  #ask(_target: URL, signal: AbortSignal): Promise<number> {
+    const { machine, random } = this.#options;
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(new Error("given up")), { once: true });
+      const fate = random();
+      if (fate > 0.05) machine.timer(fate * 100, () => resolve(fate < 0.4 ? 502 : 200));
     });
   }
 
