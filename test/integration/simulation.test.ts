@@ -18,7 +18,7 @@ test("in bad quarters of days no promise is broken", async (t) => {
     const plan = drawPlan(seed, amount);
     const { breaches, counts } = await runPlan(plan);
     assert.deepEqual(breaches, [], `npm run simulate -- --seed ${seed}: ${story(plan, breaches[0] ?? { law: "", what: "", at: 0 })}`);
-    assert.ok((counts.get("workspaces lived") ?? 0) > 5 && (counts.get("requests to the API server") ?? 0) > 1_000);
+    assert.ok((counts.get("workspaces lived") ?? 0) > 5 && (counts.get("requests to the API server") ?? 0) > 300);
     t.diagnostic(`seed ${seed}: ${[...counts].map(([what, times]) => `${times} ${what}`).join(", ")}`);
   }
 });
@@ -48,7 +48,7 @@ function hasty(simulation: Simulation): void {
 }
 
 test("a promise that is broken is found, and shortened to what it takes", async () => {
-  const plan = drawPlan(11, amount);
+  const plan = drawPlan(11, { days: 0.25, workspaces: 120, faults: 20 });
   const broken = { prepare: hasty };
   const { breaches } = await runPlan(plan, broken);
   const [breach] = breaches;

@@ -26,10 +26,11 @@ export function drawPlan(seed: number, { days, workspaces, faults }: Amount = us
   const nodes = pick(random, [2, 3, 4]);
   // Looks at the Lease are most of what happens in a day.
   const long = { durationMs: 600 * second, renewMs: 400 * second, retryMs: 100 * second };
-  const lease = pick(random, [long, long, long, { durationMs: 120 * second, renewMs: 80 * second, retryMs: 20 * second }]);
+  const usualLease = { durationMs: 15 * second, renewMs: 10 * second, retryMs: 2 * second };
+  const lease = pick(random, hours > 8 ? [long, long, long, { durationMs: 120 * second, renewMs: 80 * second, retryMs: 20 * second }] : [usualLease, { durationMs: 60 * second, renewMs: 40 * second, retryMs: 10 * second }]);
   // Mornings and afternoons: what happens at the same time is what goes wrong together.
-  const moments = Array.from({ length: Math.max(1, Math.round(days * 3)) }, () => random() * (hours - 4) * hour);
-  const lives = Array.from({ length: Math.round(days * workspaces) }, (_, i) => drawLife(sourceOf(seed, `life ${i}`), `w${i}`, moments));
+  const moments = Array.from({ length: Math.max(1, Math.round(days * 3)) }, () => random() * Math.max(hours / 4, hours - 4) * hour);
+  const lives = Array.from({ length: Math.round(days * workspaces) }, (_, i) => drawLife(sourceOf(seed, `life ${i}`), `w${i}`, { moments, spreadMs: Math.min(3, hours / 3) * hour }));
   const drawn = Array.from({ length: Math.round(days * faults) }, (_, i) => drawFault(sourceOf(seed, `fault ${i}`), { replicas, nodes, lives, until: hours * hour }));
   return { seed, hours, replicas, nodes, lease, lives: lives.toSorted((a, b) => a.at - b.at), faults: drawn.toSorted((a, b) => a.at - b.at) };
 }
@@ -43,14 +44,14 @@ function chance(random: Random, share: number): boolean {
   return random() < share;
 }
 
-function drawLife(random: Random, id: string, moments: readonly number[]): LifePlan {
+function drawLife(random: Random, id: string, { moments, spreadMs }: { readonly moments: readonly number[]; readonly spreadMs: number }): LifePlan {
   const type = pick(random, ["REGULAR", "REGULAR", "REGULAR", "REGULAR", "PREBUILD", "IMAGEBUILD"] as const);
   const usedMs = chance(random, 0.2) ? 0 : between(random, minute, 5 * hour);
   const deeds: Deed[] = [];
   while (chance(random, 0.35) && deeds.length < 4) deeds.push({ afterMs: between(random, second, Math.max(2 * second, usedMs)), what: pick(random, ["timeout", "port", "snapshot", "backup", "describe", "close-and-return"] as const) });
   return {
     id, type, usedMs, deeds,
-    at: Math.round(pick(random, moments) + random() * random() * 3 * hour),
+    at: Math.round(pick(random, moments) + random() * random() * spreadMs),
     claim: type === "REGULAR" && chance(random, 0.15),
     fault: drawPodFault(random, type),
     beatMs: pick(random, [minute, 2 * minute, 3 * minute]),
@@ -94,13 +95,19 @@ function drawReplicaFault(random: Random, { replicas }: Within): Drawn {
   const slot = Math.floor(random() * replicas);
   const forMs = between(random, second, 20 * minute);
   switch (Math.floor(random() * 8)) {
-    case 0: case 1: case 2: return { kind: "crash", slot, side: pick(random, ["now", "before", "after", "after"] as const), request: between(random, 1, 40), downMs: between(random, second, 10 * minute) };
+    case 0: case 1: case 2: return drawCrash(random, slot);
     case 3: return { kind: "restart", slot, downMs: between(random, second, 5 * minute) };
     case 4: return { kind: "pause", slot, asleep: chance(random, 0.3), forMs };
     case 5: return { kind: "cut-off", slot, silent: chance(random, 0.5), forMs };
     case 6: return { kind: "clock", slot, byMs: (chance(random, 0.5) ? 1 : -1) * between(random, second, 3 * hour), forMs };
     default: return { kind: "workers", slot, hang: chance(random, 0.5), times: between(random, 1, 10) };
   }
+}
+
+/** Mostly in the midst of what it does. */
+function drawCrash(random: Random, slot: number): Drawn {
+  const writes = chance(random, 0.7);
+  return { kind: "crash", slot, writes, side: pick(random, ["now", "before", "after", "after", "after"] as const), request: between(random, 1, writes ? 12 : 40), downMs: between(random, second, 10 * minute) };
 }
 
 function drawApiFault(random: Random): Drawn {

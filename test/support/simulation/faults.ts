@@ -33,7 +33,7 @@ export class Faults {
     nodes.faults.clear();
     cluster.faults.clear();
     // What a process was to die of it does not any more.
-    for (const { process } of this.#simulation.slots) process?.link.dieAt(Number.POSITIVE_INFINITY, "before");
+    for (const { process } of this.#simulation.slots) process?.link.dieAt(undefined);
   }
 
   #strike(fault: FaultPlan): void {
@@ -86,10 +86,10 @@ export class Faults {
     }
   }
 
-  #crash({ side, request, downMs }: Of<"crash">, slot: Slot, process: Replica): undefined {
+  #crash({ side, request, writes, downMs }: Of<"crash">, slot: Slot, process: Replica): undefined {
     slot.downMs = downMs;
     if (side === "now") this.#simulation.kill(slot, process);
-    else process.link.dieAt(request, side);
+    else process.link.dieAt({ left: request, side, writes });
   }
 
   #pause({ asleep }: Of<"pause">, { number }: Slot, { machine }: Replica): End {

@@ -30,10 +30,14 @@ const patienceMs = 30_000;
 const refusedMs = 1;
 
 /** A point at which the process dies: around the n-th request from now. */
-interface Trap {
+export interface Trap {
   left: number;
   readonly side: "before" | "after";
+  /** Of those that change a workspace's pod or claim. */
+  readonly writes: boolean;
 }
+
+const workspacePath = /\/(pods|persistentvolumeclaims)(\/(ws|prebuild|imagebuild)-|$)/;
 
 /** One replica's. */
 export class Link {
@@ -54,9 +58,9 @@ export class Link {
     return this.#state === "open";
   }
 
-  /** The process dies right before, or after, the n-th request from now. */
-  dieAt(request: number, side: Trap["side"]): void {
-    this.#trap = { left: request, side };
+  /** The process dies there; undefined: not any more. */
+  dieAt(trap: Trap | undefined): void {
+    this.#trap = trap;
   }
 
   /** Nothing comes through: connections break, or are silent until it is mended, or for too long. */
@@ -91,7 +95,7 @@ export class Link {
 
   #carry(request: CarriedRequest, exchange: Exchange, onDone: () => void): void {
     const { clock, machine, isUp, onSent, die } = this.#options;
-    const trap = this.#spring();
+    const trap = this.#spring(request);
     if (trap === "before") return die();
     exchange.sent();
     if (exchange.failure || machine.killed) return onDone();
@@ -130,9 +134,10 @@ export class Link {
     else work();
   }
 
-  #spring(): Trap["side"] | undefined {
+  #spring({ method, path }: CarriedRequest): Trap["side"] | undefined {
     const trap = this.#trap;
-    if (!trap || --trap.left > 0) return undefined;
+    if (!trap || (trap.writes && (method === "GET" || !workspacePath.test(path)))) return undefined;
+    if (--trap.left > 0) return undefined;
     this.#trap = undefined;
     return trap.side;
   }

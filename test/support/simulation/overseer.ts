@@ -19,8 +19,8 @@ export interface OverseerOptions {
   readonly now: () => number;
 }
 
-const podPath = /^\/api\/v1\/namespaces\/[^/]+\/pods\/(ws-[^/?]+)$/;
-const claimPath = /^\/api\/v1\/namespaces\/[^/]+\/persistentvolumeclaims\/(ws-[^/?]+)$/;
+const podPath = /^\/api\/v1\/namespaces\/[^/]+\/pods\/((?:ws|prebuild|imagebuild)-[^/?]+)$/;
+const claimPath = /^\/api\/v1\/namespaces\/[^/]+\/persistentvolumeclaims\/((?:ws|prebuild|imagebuild)-[^/?]+)$/;
 /** What the controller alone writes on pods; calls write other annotations. */
 const leadersWords = /startedDisposal|disposalStatus|never-ready|attemptingToCreate|explicitFail|timedout|"finalizers"/;
 /** Calls that only the controller makes. */

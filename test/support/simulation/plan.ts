@@ -28,8 +28,8 @@ export interface Deed {
 
 /** Something that goes wrong, or that somebody does by hand. `slot` is one of the replicas, and `node` one of the nodes, by number. */
 export type FaultPlan = { readonly at: number } & (
-  /** The process is gone at once, or right before, or after, the n-th request that it sends from then on. */
-  | { readonly kind: "crash"; readonly slot: number; readonly request: number; readonly side: "now" | "before" | "after"; readonly downMs: number }
+  /** The process is gone at once, or right before, or after, the n-th request that it sends from then on; of those that change a workspace's pod or claim, if so asked. */
+  | { readonly kind: "crash"; readonly slot: number; readonly request: number; readonly writes: boolean; readonly side: "now" | "before" | "after"; readonly downMs: number }
   /** SIGTERM. */
   | { readonly kind: "restart"; readonly slot: number; readonly downMs: number }
   /** SIGSTOP, or the machine sleeps. */

@@ -88,6 +88,11 @@ function judge(simulation: Simulation): void {
   for (const { id } of witness.all()) judgeLife(simulation, id);
 }
 
+/** What was told of it, without what differs from one to the other. */
+function reasonOf(failed: string): string {
+  return failed.replaceAll(/ws-\S+|\bw\d+\b|node-\d+|\d+h\d+m/g, "…").slice(0, 160);
+}
+
 function judgeLife(simulation: Simulation, id: string): void {
   const { ledger, witness, world, ends, taken } = simulation;
   const seen = witness.of(id);
@@ -99,8 +104,10 @@ function judgeLife(simulation: Simulation, id: string): void {
   if (backups > 1) ledger.breach("one backup", `${id}: ${backups} backups`);
   const saves = seen.everReady && person.plan.type === "REGULAR" && !person.plan.claim;
   const failed = ends.get(id)?.conditions?.failed ?? "";
+  const isHeld = world.nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
+  if (isHeld && failed === "" && !taken.has(id)) ledger.breach("no content is left on a node", id);
   if (saves && backups === 0) {
-    ledger.did("backups that were lost");
+    ledger.did(taken.has(id) ? "backups not made, as the pod was taken away" : `backups that failed: ${reasonOf(failed)}`);
     if (failed === "" && !taken.has(id)) ledger.breach("work is saved, or its loss is told", `${id}: no backup, and no word of it (${seen.disposal || `no ${annotations.disposalStatus}`})`);
   } else if (saves) ledger.did("backups made");
 }
