@@ -7,6 +7,7 @@ import type { AdminActions } from "./apiserver/admin.ts";
 import { RequestCounter } from "./apiserver/counter.ts";
 import { FaultRules, makeFaults } from "./apiserver/faults.ts";
 import type { Faults } from "./apiserver/faults.ts";
+import type { HttpRequest, HttpResponse } from "./apiserver/http.ts";
 import type { HistoryLimits } from "./apiserver/history.ts";
 import { kubeconfigOf } from "./apiserver/kubeconfig.ts";
 import { Listener } from "./apiserver/listener.ts";
@@ -26,16 +27,30 @@ export { ApiError } from "./apiserver/errors.ts";
 export type { RequestCount } from "./apiserver/counter.ts";
 export type { FaultRule, Faults } from "./apiserver/faults.ts";
 export type { Identities } from "./apiserver/metadata.ts";
+export type { HttpRequest, HttpResponse } from "./apiserver/http.ts";
 export type { TlsOptions } from "./apiserver/listener.ts";
 export type { Cut } from "./apiserver/watches.ts";
 export type { DemoOptions } from "./demo/index.ts";
 export type { Kubelet, KubeletOptions } from "./kubelet/index.ts";
 export type { NodeDaemons, NodeDaemonsOptions } from "./wsdaemon/fleet.ts";
 
+/** Where requests come from. */
+export interface Entrance {
+  readonly port: number;
+  start(): Promise<void>;
+  /** Breaks all connections and takes no more. */
+  stop(): Promise<void>;
+}
+
+/** Answers a request; never throws. */
+export type Handler = (request: HttpRequest, response: HttpResponse) => void;
+
 /** Options of the built-in cluster. Everything is bounded; what happens at a bound stands beside it. */
 export interface EmbeddedClusterOptions {
   /** Default: a free one. */
   readonly port?: number | undefined;
+  /** In place of a port: makes what brings requests to the handler, for clients in this process. */
+  readonly entrance?: ((handler: Handler) => Entrance) | undefined;
   /** Address to listen on; default 127.0.0.1. */
   readonly host?: string | undefined;
   /** Namespace that exists from the start, beside default, kube-system and kube-node-lease; kubeconfig names it. Default `default`. */
@@ -123,7 +138,8 @@ async function startServer(store: ObjectStore, clock: Clock, options: EmbeddedCl
   const { host = "127.0.0.1", port = 0, tls, token, admin = false } = options;
   const watches = new Watches(store, options.serverClock ?? clock, watchLimits(options));
   const rules = new FaultRules(options.random ?? Math.random);
-  const listener = new Listener(host, port, tls, (request, response) => void handle(deps, request, response));
+  const handler: Handler = (request, response) => void handle(deps, request, response);
+  const listener: Entrance = options.entrance?.(handler) ?? new Listener(host, port, tls, handler);
   const faults = makeFaults(rules, watches, () => store.compact(), { stopServer: () => listener.stop(), startServer: () => listener.start() });
   const deps: ServerDeps = { store, watches, clock, counter: new RequestCounter(), rules, faults, token, admin, adminActions };
   await listener.start();

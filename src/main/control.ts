@@ -58,11 +58,11 @@ const reconnectMs = 144_000;
 
 /** Puts it together; it acts once it leads. */
 export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, client, layers, note }: ControlParts): Control {
-  const { manager, clock, random, log, persistIntervalMs } = options;
+  const { manager, clock, random, log, persistIntervalMs, surroundings } = options;
   const { timeouts, dryRun } = manager;
   const seen = (pod: Uint8Array): Promise<void> => writer.derived(pod);
   const pods = new PodWriter({ objects, seen, dryRun });
-  const probe = new ReadyProbe({ disabled: manager.initProbe.disabled, timeoutMs: manager.initProbe.timeout, clock });
+  const probe = new ReadyProbe({ disabled: manager.initProbe.disabled, timeoutMs: manager.initProbe.timeout, clock, ask: surroundings?.ask });
   const content = new Content({
     nodes, probe, writer: pods, classes: manager.workspaceClasses, metrics: metrics.lifecycle, note, clock, random, log,
     urlOf: async (record) => {

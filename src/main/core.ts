@@ -37,6 +37,7 @@ import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
 import { NodeDaemonClient } from "./wsdaemon/client.ts";
 import type { TraceLog } from "./trace-log.ts";
+import { GrpcCaller } from "./wsdaemon/grpc-caller.ts";
 import { NodeDaemons } from "./wsdaemon/nodes.ts";
 
 /** The parts that hold and change the state, and those that calls work with. */
@@ -145,9 +146,10 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, imageSpecs: new ImageSpecs({ objects, layers }), storage };
 }
 
-function buildNodes({ manager, tracing, clock }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
+function buildNodes({ manager, tracing, clock, surroundings }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
   const nodeDaemons = new NodeDaemons((ip) => nodes.drop(ip));
-  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, tls: manager.wsdaemon.tls, ipOn: (node) => nodeDaemons.ipOn(node), observers: { metrics: metrics.rpcClient, tracing, clock } });
+  const caller = surroundings?.nodeCaller ?? new GrpcCaller({ tls: manager.wsdaemon.tls, observers: { metrics: metrics.rpcClient, tracing, clock } });
+  const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, ipOn: (node) => nodeDaemons.ipOn(node), caller });
   return { nodeDaemons, nodes };
 }
 
@@ -157,9 +159,9 @@ function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core
   return { storage, layers };
 }
 
-function buildStarter({ manager, seccompField, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
+function buildStarter({ manager, seccompField, surroundings, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
   const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
-  return new Starter({ creation, clock, randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
+  return new Starter({ creation, clock, randomBytes: surroundings?.randomBytes ?? randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
 }
 
 /** What the calls that change something work with. */

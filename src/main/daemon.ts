@@ -16,6 +16,7 @@ import type { ReflectorSink } from "./kube/sink.ts";
 import { startActing } from "./lead.ts";
 import type { LeaderOptions } from "./lifecycle/leader.ts";
 import { startPool } from "./pipeline/pool.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { RpcDependencies } from "./rpc/ports.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
 import type { TlsFiles } from "./rpc/tls.ts";
@@ -64,6 +65,8 @@ export interface DaemonOptions {
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
   readonly log: Log;
+  /** Default: threads, ports and sources of this machine. */
+  readonly surroundings?: Surroundings | undefined;
 }
 
 /** A daemon that runs. */
@@ -91,8 +94,8 @@ export async function assembleDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | void)[]): Promise<Daemon> {
-  const { clock, log } = options;
-  const metrics = createMetrics();
+  const { clock, log, surroundings } = options;
+  const metrics = createMetrics({ process: surroundings === undefined });
   const versions = new VersionClock(clock, () => metrics.workspaces.clockRanBackwards());
   const client = options.connect({
     onRequest: (request) => {
@@ -103,7 +106,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   });
   cleanup.push(() => options.tracing?.close(flushMs));
   cleanup.push(() => client.close());
-  const pool = await startPool({ workers: options.workers, derive: options.derive, log });
+  const pool = surroundings?.pool ?? (await startPool({ workers: options.workers, derive: options.derive, log }));
   cleanup.push(() => pool.close());
 
   const ending = new AbortController();
@@ -124,7 +127,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
   // Served until the drain is over, so that it can be watched.
   if (http) cleanup.push(() => http.close());
-  const rpc = await startRpcServer(options.rpc, rpcDependencies(options, metrics, core));
+  const rpc = await (surroundings?.serve ?? ((dependencies) => startRpcServer(options.rpc, dependencies)))(rpcDependencies(options, metrics, core));
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
   const watching = watch(options, metrics, client, core);

@@ -61,6 +61,18 @@ export class VirtualClock implements Clock {
     this.#elapsed = end;
   }
 
+  /** Moves time on to the next timer and fires it alone, at most `until` (elapsed milliseconds). False: none is due by then. */
+  fireNext(until = Number.POSITIVE_INFINITY): boolean {
+    for (let next = this.#heap[0]; next && next.at <= until; next = this.#heap[0]) {
+      this.#pop();
+      if (this.#cancelled.delete(next)) continue;
+      this.#elapsed = Math.max(this.#elapsed, next.at);
+      next.callback();
+      return true;
+    }
+    return false;
+  }
+
   /** Moves time on in steps until the condition holds; throws if it does not within `ms`. */
   advanceUntil(condition: () => boolean, ms = 600_000, step = 10): void {
     for (let passed = 0; !condition(); passed += step) {

@@ -1,10 +1,10 @@
 /** Faults and counts over HTTP, for tests and load tools in other processes: `/embedded/v1/...`, only where it is switched on. */
-import type { IncomingMessage } from "node:http";
 import type { Clock } from "../../domain/clock.ts";
 import { parseObject, readBody } from "./body.ts";
 import type { RequestCounter } from "./counter.ts";
 import { badRequest } from "./errors.ts";
 import type { FaultRule, Faults } from "./faults.ts";
+import type { HttpRequest } from "./http.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { textOr } from "./json.ts";
 import type { Verb } from "./request.ts";
@@ -28,7 +28,7 @@ export interface AdminDeps {
  * GET requests: counts and running watches; DELETE requests: counts from zero. POST faults: a {@link FaultRule}; DELETE faults: none any more.
  * POST faults/cut-watches {how, resource}, faults/freeze-watches, faults/thaw-watches, faults/expire-history, faults/outage {ms}.
  */
-export async function admin(deps: AdminDeps, request: IncomingMessage, url: URL, answer: Responder): Promise<void> {
+export async function admin(deps: AdminDeps, request: HttpRequest, url: URL, answer: Responder): Promise<void> {
   const action = `${request.method} ${url.pathname.slice("/embedded/v1/".length)}`;
   const bytes = await readBody(request);
   const body = bytes.length === 0 ? {} : await parseObject(bytes, "application/json", "fault");

@@ -1,6 +1,6 @@
 /** Bodies of requests: read within a limit, and understood by their content type. */
-import type { IncomingMessage } from "node:http";
 import { ApiError, badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
+import type { HttpRequest } from "./http.ts";
 import { isObject } from "./json.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { decodeProtobuf } from "./protobuf.ts";
@@ -11,7 +11,7 @@ export const maxBodyBytes = 3 * 1024 * 1024;
 const accepted = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 /** Reads the whole body. Rejects with ApiError 413 beyond the limit (the rest of the body is then not kept), with another error if the client goes away. */
-export function readBody(request: IncomingMessage): Promise<Buffer> {
+export function readBody(request: HttpRequest): Promise<Buffer> {
   // Iterating over the request would cost several times as much as the rest of a small change.
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -32,7 +32,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** The media type without parameters; JSON if there is none. */
-export function mediaType(request: IncomingMessage): string {
+export function mediaType(request: HttpRequest): string {
   return (request.headers["content-type"] ?? "application/json").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 

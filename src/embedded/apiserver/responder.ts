@@ -1,16 +1,16 @@
 /** One answer over HTTP: whole or in a stream, counted, and cut short where a fault asks for it. */
-import type { ServerResponse } from "node:http";
 import { ApiError } from "./errors.ts";
+import type { HttpResponse } from "./http.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Bytes } from "./version.ts";
 
 /** The answer to one request. */
 export class Responder {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   /** Bytes of the body until the connection is reset. */
   #cutAfter: number;
 
-  constructor(response: ServerResponse, cutAfter = Number.POSITIVE_INFINITY) {
+  constructor(response: HttpResponse, cutAfter = Number.POSITIVE_INFINITY) {
     this.#response = response;
     this.#cutAfter = cutAfter;
   }
@@ -102,7 +102,7 @@ export class Responder {
   /** Ends the connection with a reset. */
   reset(): void {
     const { socket } = this.#response;
-    if (socket && "resetAndDestroy" in socket && socket.constructor.name === "Socket") socket.resetAndDestroy();
+    if (socket?.resetAndDestroy && socket.constructor.name === "Socket") socket.resetAndDestroy();
     else this.#response.destroy();
   }
 

@@ -1,6 +1,5 @@
 /** The API server over HTTP: who may ask, what is asked, and who answers. */
 import { timingSafeEqual, createHash } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../domain/clock.ts";
 import { chooseForm } from "./accept.ts";
 import { act, refuseStream } from "./actions.ts";
@@ -11,6 +10,7 @@ import type { RequestCounter } from "./counter.ts";
 import { aggregatedType, discover, isBelowKnownGroup } from "./discovery.ts";
 import { methodNotAllowed, noSuchResource, unauthorized, versionTooLarge } from "./errors.ts";
 import type { FaultRules, Faults } from "./faults.ts";
+import type { HttpRequest, HttpResponse } from "./http.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { listPage } from "./listing.ts";
 import { listOptions, parseVersion } from "./options.ts";
@@ -44,7 +44,7 @@ export interface ServerDeps {
 }
 
 /** Handles one request; never throws. */
-export async function handle(deps: ServerDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function handle(deps: ServerDeps, request: HttpRequest, response: HttpResponse): Promise<void> {
   let answer = new Responder(response);
   try {
     const url = new URL(request.url ?? "/", "http://localhost");
@@ -67,14 +67,14 @@ function isHealth(path: string): boolean {
   return /^\/(healthz|livez|readyz)(\/|$)/.test(path);
 }
 
-function authorize(token: string | undefined, request: IncomingMessage): void {
+function authorize(token: string | undefined, request: HttpRequest): void {
   if (token === undefined) return;
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   if (!timingSafeEqual(digest(request.headers.authorization ?? ""), digest(`Bearer ${token}`))) throw unauthorized();
 }
 
 /** Lets the first fault that matches strike. */
-async function strike(deps: ServerDeps, { verb, type, subresource, name }: ResourceRequest, response: ServerResponse, answer: Responder): Promise<Responder> {
+async function strike(deps: ServerDeps, { verb, type, subresource, name }: ResourceRequest, response: HttpResponse, answer: Responder): Promise<Responder> {
   const fault = deps.rules.strike({ verb, resource: type.plural, subresource, name });
   if (!fault) return answer;
   if (fault.delayMs > 0) {
@@ -90,7 +90,7 @@ async function strike(deps: ServerDeps, { verb, type, subresource, name }: Resou
   return new Responder(response, fault.resetAfterBytes);
 }
 
-async function other(deps: ServerDeps, request: IncomingMessage, url: URL, answer: Responder): Promise<void> {
+async function other(deps: ServerDeps, request: HttpRequest, url: URL, answer: Responder): Promise<void> {
   if (isHealth(url.pathname)) return answer.send(200, "ok", "text/plain; charset=utf-8");
   if (deps.admin && url.pathname.startsWith("/embedded/v1/")) return admin(deps, request, url, answer);
   const question = reviewAt(url.pathname);
@@ -101,7 +101,7 @@ async function other(deps: ServerDeps, request: IncomingMessage, url: URL, answe
   return sendDiscovery(request, url.pathname.length > 1 && url.pathname.endsWith("/") ? url.pathname.slice(0, -1) : url.pathname, answer);
 }
 
-function sendDiscovery({ method, headers }: IncomingMessage, path: string, answer: Responder): void {
+function sendDiscovery({ method, headers }: HttpRequest, path: string, answer: Responder): void {
   const accept = headers.accept ?? "";
   const aggregated = accept.includes("as=APIGroupDiscoveryList") && accept.includes("v=v2;");
   const found = method === "GET" ? discover(path, aggregated) : undefined;
@@ -111,7 +111,7 @@ function sendDiscovery({ method, headers }: IncomingMessage, path: string, answe
   return answer.send(200, JSON.stringify(found), aggregated && (path === "/api" || path === "/apis") ? aggregatedType : "application/json");
 }
 
-async function serve(deps: ServerDeps, resource: ResourceRequest, request: IncomingMessage, answer: Responder): Promise<void> {
+async function serve(deps: ServerDeps, resource: ResourceRequest, request: HttpRequest, answer: Responder): Promise<void> {
   const { store, clock } = deps;
   const form = chooseForm(request.headers.accept);
   const rows = rowObject(resource.query.get("includeObject"));
@@ -132,7 +132,7 @@ async function serve(deps: ServerDeps, resource: ResourceRequest, request: Incom
 }
 
 /** Creates, updates, patches; nothing comes back from an action on a subresource. */
-async function write({ store, clock }: ServerDeps, resource: ResourceRequest, request: IncomingMessage): Promise<Written | undefined> {
+async function write({ store, clock }: ServerDeps, resource: ResourceRequest, request: HttpRequest): Promise<Written | undefined> {
   const media = mediaType(request);
   const body = await readBody(request);
   if (resource.verb === "patch") {
@@ -160,7 +160,7 @@ function get(store: ObjectStore, request: ResourceRequest): Version {
   return store.need(type, namespace, name);
 }
 
-function sendDeleted({ store, clock }: ServerDeps, resource: ResourceRequest, options: JsonObject, request: IncomingMessage, answer: Responder): void {
+function sendDeleted({ store, clock }: ServerDeps, resource: ResourceRequest, options: JsonObject, request: HttpRequest, answer: Responder): void {
   const { version, gone } = remove(store, resource, options);
   const { type } = resource;
   // Pods come back as they were last; of other things that are gone only the name does.

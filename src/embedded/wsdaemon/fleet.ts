@@ -7,7 +7,7 @@ import { nodeFaults } from "./faults.ts";
 import type { NodeFaults } from "./faults.ts";
 import type { EmbeddedNodeDaemon, NodeDaemonTls } from "./index.ts";
 import type { ContentOrigin } from "./contents.ts";
-import { listen } from "./listeners.ts";
+import { listen, type ListenOptions } from "./listeners.ts";
 import { daemonPod, daemonPodName, isReady } from "./pods.ts";
 import { ObjectStorage } from "./storage.ts";
 
@@ -19,6 +19,8 @@ export interface NodeDaemonsOptions {
   readonly tls?: NodeDaemonTls | undefined;
   /** One daemon for all nodes on 127.0.0.1. Default: only where the system has no other loopback addresses. */
   readonly shared?: boolean | undefined;
+  /** Starts them in another way than on ports, for callers in this process. */
+  readonly listen?: ((options: ListenOptions) => Promise<readonly EmbeddedNodeDaemon[]>) | undefined;
 }
 
 /** What they need of the cluster. */
@@ -68,9 +70,9 @@ export class NodeDaemons {
   }
 
   /** Starts them, and makes their pods. Rejects if they can not listen. */
-  static async start(deps: FleetDeps, options: NodeDaemonsOptions = {}): Promise<NodeDaemons> {
+  static async start(deps: FleetDeps, { listen: begin = listen, ...options }: NodeDaemonsOptions = {}): Promise<NodeDaemons> {
     const own = { storage: new ObjectStorage(), faults: nodeFaults(deps.random) };
-    const daemons = deps.nodes.length === 0 ? [] : await listen({ ...options, ...own, clock: deps.clock, nodes: deps.nodes });
+    const daemons = deps.nodes.length === 0 ? [] : await begin({ ...options, ...own, clock: deps.clock, nodes: deps.nodes });
     return new NodeDaemons(deps, daemons, own);
   }
 

@@ -55,6 +55,18 @@ export interface ClientHooks {
   observe?(dateMs: number): void;
 }
 
+/** A request as it goes over a connection. */
+export interface CarriedRequest {
+  readonly method: KubeRequest["method"];
+  /** With its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string | undefined;
+}
+
+/** Takes a request to the API server in another way than over sockets, and tells the exchange what becomes of it; calls `onDone` once when it is over. */
+export type Carrier = (request: CarriedRequest, exchange: Exchange, onDone: () => void) => void;
+
 /** What the client is made of. */
 export interface KubeClientOptions {
   readonly credentials: AccessSource;
@@ -65,6 +77,8 @@ export interface KubeClientOptions {
   /** Requests at once, running and waiting for a connection; more are refused with a retryable KubeError (reason "Busy"). Default 1,000. */
   readonly maxRequests?: number;
   readonly userAgent?: string;
+  /** Default: HTTP over sockets. */
+  readonly carrier?: Carrier | undefined;
 }
 
 /** The part of the client that reflectors need. */
@@ -163,13 +177,15 @@ export class KubeClient implements Requester {
     const headers = { accept: "application/json", "user-agent": this.#options.userAgent ?? "wsmand", ...request.headers, ...access.headers };
     const { method } = request;
     const path = access.basePath + request.path + queryString(request.query);
+    const { carrier } = this.#options;
+    if (carrier) return carrier({ method, path, headers, body: request.body }, exchange, () => this.#running--);
     if ((request.watch || request.long) && access.proxyUrl === undefined) {
       OwnConnection.open(access, { path, headers }, exchange, this.#options.clock, () => {
         this.#own.delete(exchange);
         this.#running--;
       });
       this.#own.add(exchange);
-      return;
+      return undefined;
     }
     const pool = this.#pool(access);
     const transport = new PooledTransport(exchange, () => this.#running--);
@@ -179,6 +195,7 @@ export class KubeClient implements Requester {
     } catch (error) {
       transport.refused(error);
     }
+    return undefined;
   }
 
   #observe(head: ResponseHead): void {

@@ -3,7 +3,7 @@ import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
-import { rfc3339Nano } from "../../domain/rfc3339.ts";
+import { parseTimeMs, rfc3339Nano } from "../../domain/rfc3339.ts";
 import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
@@ -207,7 +207,7 @@ export class Activity {
     // Not before the next interval if it fails, or a dead API server would get a request with every call.
     record.activityWrittenAt = clock.now();
     try {
-      await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority);
+      await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority, (noted) => laterThan(noted, at, changes));
       if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
       return true;
     } catch (error) {
@@ -222,6 +222,13 @@ export class Activity {
       return false;
     }
   }
+}
+
+/** What is to be written where the pod is not as it was known: a process that stood still must not take back what others wrote meanwhile. */
+function laterThan(noted: ReadonlyMap<string, string>, at: number, changes: AnnotationChanges): AnnotationChanges | undefined {
+  const isLater = at > (parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY);
+  if (isLater) return { ...changes, [annotations.lastActivity]: rfc3339Nano(at) };
+  return Object.keys(changes).length > 0 ? changes : undefined;
 }
 
 /** Time since the last write, milliseconds; infinite if there was none. */

@@ -10,7 +10,12 @@ export interface ProbeOptions {
   /** Time for one try, milliseconds. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** Asks once, and gives the HTTP status; rejects once the signal aborts. Default: over connections of its own. */
+  readonly ask?: Ask | undefined;
 }
+
+/** One question to a workspace. */
+export type Ask = (target: URL, signal: AbortSignal) => Promise<number>;
 
 const path = "/_supervisor/v1/status/ide";
 const pauseMs = 500;
@@ -55,9 +60,8 @@ export class ReadyProbe {
     return this.#gate.run(node, signal, async () => {
       const limit = deadline(this.#options.clock, this.#options.timeoutMs, signal);
       try {
-        const { statusCode, body } = await request(target, { dispatcher: this.#dispatcher(), signal: limit.signal });
-        await body.dump();
-        return statusCode === 200;
+        const { ask = this.#ask } = this.#options;
+        return (await ask(target, limit.signal)) === 200;
       } catch {
         signal.throwIfAborted();
         return false;
@@ -66,6 +70,12 @@ export class ReadyProbe {
       }
     });
   }
+
+  readonly #ask: Ask = async (target, signal) => {
+    const { statusCode, body } = await request(target, { dispatcher: this.#dispatcher(), signal });
+    await body.dump();
+    return statusCode;
+  };
 
   /** Workspaces have certificates for names that only their users' browsers go by. Redirects are not followed. */
   #dispatcher(): Agent {

@@ -66,7 +66,7 @@ export class Starter {
 
   constructor(options: StarterOptions) {
     this.#options = options;
-    this.#attempts = new LRUCache({ max: maxRemembered, maxSize: maxRememberedText, sizeCalculation: ({ build }) => 1 + textOf(build), ttl: rememberMs, perf: { now: () => options.clock.monotonic() } });
+    this.#attempts = new LRUCache({ max: maxRemembered, maxSize: maxRememberedText, sizeCalculation: ({ build }) => 1 + textOf(build), ttl: rememberMs, ttlResolution: 0, perf: { now: () => options.clock.monotonic() } });
   }
 
   /** Answers as soon as the API server has the pod. What was begun is finished or taken away, whether or not the client still waits. */

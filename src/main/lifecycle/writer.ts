@@ -13,6 +13,9 @@ import type { Sightings } from "./sightings.ts";
 /** New values of annotations; null removes. */
 export type AnnotationChanges = Readonly<Record<string, string | null>>;
 
+/** New values according to those that there are; undefined if there is nothing to do. */
+export type Changer = (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined;
+
 /** What the writer works with. */
 export interface WriterOptions {
   readonly objects: Pick<KubeObjects, "get" | "annotate" | "note">;
@@ -25,6 +28,8 @@ export interface WriterOptions {
   readonly random: () => number;
 }
 
+/** Of a pod that is known from before the watch was begun anew: it is no version. */
+const unknownVersion = "0";
 /** An answer is not held up for longer than this for its effect to be seen, milliseconds. */
 const seenMs = 1_000;
 /** The watch may take so long for it, milliseconds; then the API server's answer has to do, which costs a derivation more. */
@@ -58,21 +63,29 @@ export class WorkspaceWriter {
   /**
    * Sets annotations of a workspace's pod. @param what for errors, as in "stop workspace x".
    * @param priority users' writes have taken effect here before it resolves; of others, which no one reads at once, the watch will tell.
+   * @param otherwise for values that depend on what is known: where the pod turns out to be another than that, they are made of what stands there, as `change` does it.
    */
-  async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user"): Promise<void> {
+  async annotate(record: WorkspaceRecord, annotations: AnnotationChanges, what: string, signal: AbortSignal, priority: Priority = "user", otherwise?: Changer): Promise<void> {
     const { objects } = this.#options;
-    await this.#onCurrent(record, what, signal, async ({ uid, facts }) => {
-      const patch = { podName: facts.podName, uid, annotations };
-      if (priority === "user") await this.seen(await objects.annotate(patch, { priority, signal }));
-      else await objects.note(patch, { priority, signal });
+    let isOutdated = false;
+    await this.#onCurrent(record, what, signal, async ({ uid, facts, resourceVersion }) => {
+      const patch = { podName: facts.podName, uid, annotations, ...(otherwise && resourceVersion !== unknownVersion && { resourceVersion }) };
+      try {
+        if (priority === "user") await this.seen(await objects.annotate(patch, { priority, signal }));
+        else await objects.note(patch, { priority, signal });
+      } catch (error) {
+        if (!otherwise || !isConflict(error)) throw error;
+        isOutdated = true;
+      }
     });
+    if (isOutdated && otherwise) await this.change(record, what, signal, otherwise);
   }
 
   /**
    * Changes annotations according to what they are: one call of a workspace after the other, and again whenever somebody else was faster.
    * @param change gives the new values; undefined if there is nothing to do.
    */
-  async change(record: WorkspaceRecord, what: string, signal: AbortSignal, change: (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined): Promise<void> {
+  async change(record: WorkspaceRecord, what: string, signal: AbortSignal, change: Changer): Promise<void> {
     const { clock, random } = this.#options;
     // The wait for those before it included, who have begun earlier and end earlier.
     const limit = deadline(clock, changeMs, signal);
@@ -126,7 +139,7 @@ export class WorkspaceWriter {
   }
 
   /** False: somebody else has changed the pod in between. */
-  async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, signal: AbortSignal, change: (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined, again: boolean): Promise<boolean> {
+  async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, signal: AbortSignal, change: Changer, again: boolean): Promise<boolean> {
     const { objects } = this.#options;
     const wish = { priority: "user", signal } as const;
     const pod = await objects.get(`pods/${encodeURIComponent(podName)}`, wish);

@@ -35,7 +35,8 @@ export class Hub {
   /** Frames that wait for all subscribers together. */
   #backlog = 0;
   #closed: Promise<void> | undefined;
-  #cancelSweep: () => void;
+  /** Runs while there may be streams that are full. */
+  #cancelSweep: (() => void) | undefined;
 
   constructor(options: { clock: Clock; limits: HubLimits; hooks: HubHooks; initial: InitialState }) {
     this.#clock = options.clock;
@@ -47,8 +48,11 @@ export class Hub {
       queued: (change) => {
         this.#backlog += change;
       },
+      filled: () => {
+        this.#scheduleSweep();
+        return this.#clock.monotonic();
+      },
     };
-    this.#cancelSweep = this.#scheduleSweep();
   }
 
   get size(): number {
@@ -63,12 +67,12 @@ export class Hub {
   /** Adds a subscriber; the first writes may happen before this returns. Throws a WsmanError (UNAVAILABLE) once it shuts down. */
   subscribe(filter: Filter, stream: SubscriberStream, options: SubscribeOptions): Subscription {
     if (this.#closed) throw new WsmanError("UNAVAILABLE", "the server is shutting down: subscribe again");
-    const subscriber = new Subscriber(filter, options.client, stream, this.#subscriberHooks, this.#clock.monotonic());
+    const subscriber = new Subscriber(filter, options.client, stream, this.#subscriberHooks);
     this.#all.add(subscriber);
     this.#indexFor(filter).add(subscriber);
     if (options.initialState) subscriber.startInitialState(this.#initial, () => this.#end(subscriber, "unavailable"));
     return {
-      drained: () => subscriber.drained(this.#clock.monotonic()),
+      drained: () => subscriber.drained(),
       closed: () => this.#remove(subscriber),
     };
   }
@@ -88,7 +92,7 @@ export class Hub {
   }
 
   async #shutDown(withinMs: number): Promise<void> {
-    this.#cancelSweep();
+    this.#cancelSweep?.();
     const late = Promise.withResolvers<void>();
     const cancel = this.#clock.timer(withinMs, () => late.resolve());
     const flushed = Array.from(this.#all, (subscriber) => {
@@ -128,17 +132,19 @@ export class Hub {
     this.#remove(subscriber);
   }
 
-  #scheduleSweep(): () => void {
+  #scheduleSweep(): void {
+    if (this.#cancelSweep || this.#closed) return;
     const interval = Math.min(1000, Math.max(10, this.#limits.stallTimeoutMs / 10));
-    return this.#clock.timer(interval, () => {
+    this.#cancelSweep = this.#clock.timer(interval, () => {
+      this.#cancelSweep = undefined;
       this.#sweep();
-      this.#cancelSweep = this.#scheduleSweep();
     });
   }
 
   #sweep(): void {
     const now = this.#clock.monotonic();
     for (const subscriber of this.#all) if (subscriber.stalled(now, this.#limits.stallTimeoutMs)) this.#end(subscriber, "stalled");
+    for (const subscriber of this.#all) if (subscriber.full) return this.#scheduleSweep();
   }
 
   #endLongest(): boolean {

@@ -25,6 +25,8 @@ export interface SubscriberHooks {
   coalesced(): void;
   /** So many frames more wait for it, or fewer. */
   queued(change: number): void;
+  /** Its stream is full. Gives the time, monotonic milliseconds. */
+  filled(): number;
 }
 
 /** `failed` texts of one workspace that wait at the same time; more than that is noise, and the oldest but one goes. */
@@ -49,15 +51,14 @@ export class Subscriber {
   #waitsForFrame = false;
   #state: "open" | "flushing" | "ended" = "open";
   #flushed: (() => void) | undefined;
-  /** When the stream last took something, or had nothing to take; monotonic ms. Read by the hub's sweep. */
-  #aliveAt: number;
+  /** Since when it is full, monotonic ms. Read by the hub's sweep. */
+  #fullSince = 0;
 
-  constructor(filter: Filter, client: string, stream: SubscriberStream, hooks: SubscriberHooks, now: number) {
+  constructor(filter: Filter, client: string, stream: SubscriberStream, hooks: SubscriberHooks) {
     this.filter = filter;
     this.client = client;
     this.#stream = stream;
     this.#hooks = hooks;
-    this.#aliveAt = now;
   }
 
   /** Frames that wait for this subscriber. */
@@ -78,16 +79,19 @@ export class Subscriber {
     else this.#write(update.frame);
   }
 
-  drained(now: number): void {
+  drained(): void {
     this.#full = false;
-    this.#aliveAt = now;
     this.#pump();
+  }
+
+  /** Whether its stream takes nothing more. */
+  get full(): boolean {
+    return this.#full;
   }
 
   /** Whether its stream was full for `timeout` ms without a drain. A wait of ours, for an evicted frame, does not count. */
   stalled(now: number, timeout: number): boolean {
-    if (!this.#full) this.#aliveAt = now;
-    return now - this.#aliveAt >= timeout;
+    return this.#full && now - this.#fullSince >= timeout;
   }
 
   /** Ends the stream at once; what waits is dropped. */
@@ -221,7 +225,9 @@ export class Subscriber {
   }
 
   #write(frame: Buffer): void {
-    if (!this.#stream.write(frame)) this.#full = true;
+    if (this.#stream.write(frame) || this.#full) return;
+    this.#full = true;
+    this.#fullSince = this.#hooks.filled();
   }
 }
 

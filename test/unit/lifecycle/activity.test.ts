@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
+import { rfc3339Nano } from "../../../src/domain/rfc3339.ts";
 import { Activity, gatherMs } from "../../../src/main/lifecycle/activity.ts";
-import type { AnnotationChanges } from "../../../src/main/lifecycle/writer.ts";
+import type { AnnotationChanges, Changer } from "../../../src/main/lifecycle/writer.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { until } from "../../support/until.ts";
@@ -12,14 +13,16 @@ import { timeouts } from "./world.ts";
 
 const interval = 300_000;
 
-function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][] } {
+function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
   const clock = new FakeClock();
   const writes: [string, AnnotationChanges, string][] = [];
-  const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user"): Promise<void> => {
+  const otherwise: (Changer | undefined)[] = [];
+  const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user", other?: Changer): Promise<void> => {
     writes.push([record.uid, changes, priority]);
+    otherwise.push(other);
     if (fail) throw new Error("no API server");
   };
-  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes };
+  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes, otherwise };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {
@@ -169,4 +172,19 @@ test("what has to be waited for is not done at once", async () => {
   assert.equal(open.activeAt, undefined);
   await activity.flush(5000);
   assert.equal(writes.length, 0);
+});
+
+test("a process that stood still takes nothing back that others have written meanwhile", async () => {
+  const { activity, clock, otherwise } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  clock.advance(interval);
+  activity.mark(record, false);
+  const at = clock.now();
+  clock.advance(gatherMs);
+  await until("it is written", () => otherwise.length === 1);
+  const changed = (noted: number): AnnotationChanges | undefined => otherwise.at(-1)?.(new Map([["gitpod.io/lastActivity", rfc3339Nano(noted)]]));
+  assert.equal(changed(at + 1_000), undefined);
+  assert.deepEqual(changed(at - 1_000), { "gitpod.io/lastActivity": rfc3339Nano(at) });
+  void activity.mark(record, true);
+  assert.deepEqual(changed(clock.now() + 1_000), { "gitpod/closed": "true" });
 });

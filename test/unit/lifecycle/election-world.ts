@@ -1,83 +1,13 @@
 /** Machines with clocks of their own, a Lease in an API server behind a network of sorts, and electors on them: a world in one thread whose time a test moves. */
 import assert from "node:assert/strict";
-import type { Clock } from "../../../src/domain/clock.ts";
 import { asObject, objectAt, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog, type Log } from "../../../src/domain/log.ts";
 import type { KubeRequest, KubeResponse, Requester } from "../../../src/main/kube/client.ts";
 import { abortedError, KubeError } from "../../../src/main/kube/errors.ts";
 import type { ResponseBody } from "../../../src/main/kube/http/exchange.ts";
 import { Leader, type LeaderHooks, type LeaderOptions } from "../../../src/main/lifecycle/leader.ts";
+import { Machine } from "../../support/machine.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
-
-/** A machine: its process can be stopped (both clocks go on), and it can sleep as a whole (its monotonic clock stands still). */
-export class Machine implements Clock {
-  readonly #time: VirtualClock;
-  #offset: number;
-  #slept = 0;
-  #stopped: { readonly asleepSince: number | undefined } | undefined;
-  #waiting: (() => void)[] = [];
-
-  constructor(time: VirtualClock, offsetMs: number) {
-    this.#time = time;
-    this.#offset = offsetMs;
-  }
-
-  now(): number {
-    return this.#time.now() + this.#offset;
-  }
-
-  monotonic(): number {
-    const asleep = this.#stopped?.asleepSince === undefined ? 0 : this.#time.monotonic() - this.#stopped.asleepSince;
-    return this.#time.monotonic() - this.#slept - asleep;
-  }
-
-  timer(ms: number, callback: () => void): () => void {
-    const at = this.monotonic() + Math.max(0, ms);
-    let cancelled = false;
-    const fire = (): void => {
-      if (cancelled) return;
-      const left = at - this.monotonic();
-      if (left > 0) this.#time.timer(left, () => this.run(fire));
-      else callback();
-    };
-    this.#time.timer(ms, () => this.run(fire));
-    return () => {
-      cancelled = true;
-    };
-  }
-
-  get runs(): boolean {
-    return this.#stopped === undefined;
-  }
-
-  /** Does it now; once the process goes on, if it does not run. */
-  run(work: () => void): void {
-    if (this.#stopped) this.#waiting.push(work);
-    else work();
-  }
-
-  /** SIGSTOP, or, with the machine asleep, its monotonic clock with it. */
-  stop(asleep = false): void {
-    this.#stopped ??= { asleepSince: asleep ? this.#time.monotonic() : undefined };
-  }
-
-  /** It goes on: what has come due meanwhile happens at once, in the order in which it came. */
-  goOn(first: () => void = () => {}): void {
-    if (!this.#stopped) return;
-    const { asleepSince } = this.#stopped;
-    if (asleepSince !== undefined) this.#slept += this.#time.monotonic() - asleepSince;
-    this.#stopped = undefined;
-    first();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const work of waiting) this.run(work);
-  }
-
-  /** Sets its wall clock. */
-  shift(ms: number): void {
-    this.#offset += ms;
-  }
-}
 
 /** What becomes of a request. Times are milliseconds; Infinity: never. */
 export interface Fate {

@@ -8,7 +8,8 @@ import { microTime } from "../../../src/main/lifecycle/lease.ts";
 import { momentOf, Term } from "../../../src/main/lifecycle/term.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RecordingLog } from "../kube/helpers.ts";
-import { Elector, electionWorld, Machine, specOf, type Fate } from "./election-world.ts";
+import { Elector, electionWorld, specOf, type Fate } from "./election-world.ts";
+import { Machine } from "../../support/machine.ts";
 
 const quick = (): Fate => ({ there: 5, back: 5 });
 /** A Lease as a Go manager writes it. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Priority } from "../../../src/main/kube/budget.ts";
-import { anotherPod } from "../../../src/main/kube/objects.ts";
+import { KubeError } from "../../../src/main/kube/errors.ts";
+import { anotherPod, type AnnotationPatch } from "../../../src/main/kube/objects.ts";
 import { WorkspaceWriter } from "../../../src/main/lifecycle/writer.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
@@ -72,4 +73,33 @@ test("what is written while a refused pod is made anew is written on the next on
 
 test("a workspace whose pod is gone for good is not there", async () => {
   await assert.rejects(writeTo(recordOf("old")), { code: "NOT_FOUND" });
+});
+
+test("a value that depends on what is known is made anew where the pod is not as it was known, and nothing is written where there is nothing to do then", async () => {
+  const record = Object.assign(recordOf("a"), { resourceVersion: "5" });
+  const write = async (noted: string): Promise<readonly string[]> => {
+    const written: string[] = [];
+    const patch = ({ resourceVersion, annotations }: AnnotationPatch): Promise<void> => {
+      written.push(`${resourceVersion}: ${annotations["at"]}`);
+      return resourceVersion === "7" ? Promise.resolve() : Promise.reject(new KubeError("modified", { status: 409, reason: "Conflict" }));
+    };
+    const writer = new WorkspaceWriter({
+      objects: {
+        get: () => Promise.resolve(Buffer.from(JSON.stringify({ metadata: { uid: "a", resourceVersion: "7", annotations: { at: noted } } }))),
+        annotate: async (change) => {
+          await patch(change);
+          return Buffer.from("pod");
+        },
+        note: patch,
+      },
+      registry: { byId: () => record },
+      sightings: { comes: () => Promise.resolve(true) },
+      submit: () => Promise.resolve(),
+      clock: new FakeClock(), random: () => 0,
+    });
+    await writer.annotate(record, { at: "3" }, "try", new AbortController().signal, "housekeeping", (now) => (Number(now.get("at")) < 3 ? { at: "3" } : undefined));
+    return written;
+  };
+  assert.deepEqual(await write("2"), ["5: 3", "7: 3"]);
+  assert.deepEqual(await write("4"), ["5: 3"]);
 });

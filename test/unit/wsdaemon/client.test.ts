@@ -5,6 +5,7 @@ import { Server, ServerCredentials, status as code, type handleUnaryCall } from 
 import { systemClock } from "../../../src/domain/clock.ts";
 import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { NodeDaemonClient } from "../../../src/main/wsdaemon/client.ts";
+import { GrpcCaller } from "../../../src/main/wsdaemon/grpc-caller.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
 import { until } from "../../support/until.ts";
 
@@ -27,7 +28,7 @@ async function setup(t: TestContext) {
   const method = { path: "/wsdaemon.WorkspaceContentService/BackupWorkspace", requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } as const;
   server.addService({ backup: method }, { backup });
   const port = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
-  const client = new NodeDaemonClient({ port, tls: undefined, ipOn: (node) => (node === "there" ? "127.0.0.1" : undefined), observers: { metrics: createMetrics().rpcClient, clock: systemClock } });
+  const client = new NodeDaemonClient({ port, ipOn: (node) => (node === "there" ? "127.0.0.1" : undefined), caller: new GrpcCaller({ tls: undefined, observers: { metrics: createMetrics().rpcClient, clock: systemClock } }) });
   t.after(() => {
     client.close();
     server.forceShutdown();

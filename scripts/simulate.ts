@@ -1,0 +1,142 @@
+// Simulated cluster-days from seeds, with faults: tells what was done and what was broken, shortens the plan of what broke a promise, and ends with exit code 1 if one did. --help tells the flags.
+import { fork } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { messageOf } from "../src/domain/errors.ts";
+import type { Breach } from "../test/support/simulation/laws.ts";
+import { drawPlan, usual } from "../test/support/simulation/draw.ts";
+import { parsePlan, type Plan } from "../test/support/simulation/plan.ts";
+import { runPlan } from "../test/support/simulation/run.ts";
+import { shrink, story } from "../test/support/simulation/shrink.ts";
+
+interface Flags {
+  readonly seed: number;
+  readonly days: number;
+  readonly workspaces: number;
+  readonly faults: number;
+  readonly jobs: number;
+  readonly plan?: string;
+  readonly log?: string;
+  readonly save?: string;
+  readonly shrink: boolean;
+  readonly verbose?: boolean;
+}
+
+/** What became of one day. */
+interface Day {
+  readonly seed: number;
+  readonly breaches: readonly Breach[];
+  readonly digest: string;
+  readonly steps: number;
+  readonly lines: number;
+  readonly milliseconds: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+const program = new Command("simulate")
+  .description("Lets replicas, the built-in cluster, node daemons and people live through days of virtual time with faults, all drawn from seeds, in one thread each; every promise is checked at each step. Exit code 1 if one was broken.")
+  .option("--seed <n>", "the first day's seed; each day has the next one", whole, 1)
+  .option("--days <n>", "how many days", whole, 1)
+  .option("--workspaces <n>", "workspaces a day", whole, usual.workspaces)
+  .option("--faults <n>", "faults a day; 0 for none", number, usual.faults)
+  .option("--jobs <n>", "processes; default: as many as there are cores", whole, availableParallelism())
+  .option("--plan <file>", "run this plan instead, as written by --save")
+  .option("--log <file>", "write all that happens there: the same seed gives the same bytes; one day only")
+  .option("--save <file>", "write the plan there, shortened if it breaks a promise; one day only")
+  .option("--no-shrink", "do not shorten what broke a promise")
+  .option("--verbose", "a line for each day");
+
+try {
+  await main(program.parse().opts<Flags>());
+} catch (error) {
+  process.stderr.write(`error: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main(flags: Flags): Promise<void> {
+  if (process.send) return work(flags);
+  const single = flags.plan !== undefined || flags.days === 1;
+  if (!single && (flags.log !== undefined || flags.save !== undefined)) throw new Error("--log and --save are for one day: give its --seed");
+  const from = performance.now();
+  const days = single ? [await runOne(planOf(flags), flags.log)] : await spread(flags);
+  for (const day of days) if (flags.verbose || single) process.stdout.write(`${dayText(day)}\n`);
+  process.stdout.write(`${summary(days, (performance.now() - from) / 1000)}\n`);
+  const failed = days.filter(({ breaches }) => breaches.length > 0);
+  if (failed.length > 0) process.exitCode = 1;
+  for (const { seed, breaches } of failed) for (const { law, what } of breaches) process.stdout.write(`BROKEN by seed ${seed}: ${law}: ${what}\n`);
+  if (single) await tell(flags, planOf(flags), failed[0]);
+  else if (failed[0] && flags.shrink) await tell(flags, planOf({ ...flags, seed: failed[0].seed }), failed[0]);
+}
+
+/** Shortens what broke a promise, tells it, and saves it. */
+async function tell(flags: Flags, plan: Plan, day: Day | undefined): Promise<void> {
+  const breach = day?.breaches[0];
+  const short = breach && flags.shrink ? await shrink(plan, breach, { run: runPlan, onShorter: ({ faults, lives }) => process.stderr.write(`\r${faults.length} faults, ${lives.length} workspaces left  `) }) : undefined;
+  if (short) process.stdout.write(`\nshortened in ${short.runs} runs; --save FILE writes it, --plan FILE runs it, --log FILE tells all that happens:\n${story(short.plan, short.breach)}\n`);
+  if (flags.save !== undefined) writeFileSync(flags.save, `${JSON.stringify(short?.plan ?? plan, undefined, 1)}\n`);
+}
+
+function planOf({ plan, seed, workspaces, faults }: Flags): Plan {
+  return plan === undefined ? drawPlan(seed, { days: 1, workspaces, faults }) : parsePlan(readFileSync(plan, "utf8"));
+}
+
+async function runOne(plan: Plan, log?: string): Promise<Day> {
+  const from = performance.now();
+  const { breaches, digest, steps, lines, counts } = await runPlan(plan, { file: log });
+  return { seed: plan.seed, breaches, digest, steps, lines, milliseconds: performance.now() - from, counts: Object.fromEntries(counts) };
+}
+
+/** In processes of their own, a day at a time. */
+async function spread(flags: Flags): Promise<readonly Day[]> {
+  const days: Day[] = [];
+  let next = flags.seed;
+  const end = flags.seed + flags.days;
+  const one = (): Promise<void> => new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(import.meta.url), ["--workspaces", String(flags.workspaces), "--faults", String(flags.faults)]);
+    const give = (): void => void (next < end ? child.send(next++) : child.disconnect());
+    child.on("message", (day: Day) => {
+      days.push(day);
+      if (process.stderr.isTTY || days.length % 50 === 0) process.stderr.write(`\r${days.length} of ${flags.days} days, ${days.filter(({ breaches }) => breaches.length > 0).length} broke a promise  ${process.stderr.isTTY ? "" : "\n"}`);
+      give();
+    });
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with code ${code}`))));
+    give();
+  });
+  await Promise.all(Array.from({ length: Math.min(flags.jobs, flags.days) }, one));
+  return days.toSorted((a, b) => a.seed - b.seed);
+}
+
+/** One of those processes: takes seeds, gives days. */
+function work(flags: Flags): Promise<void> {
+  return new Promise((resolve) => {
+    process.on("message", (seed: number) => {
+      void runOne(planOf({ ...flags, seed })).then((day) => process.send?.(day));
+    });
+    process.on("disconnect", resolve);
+  });
+}
+
+function dayText({ seed, breaches, digest, steps, lines, milliseconds }: Day): string {
+  return `${breaches.length === 0 ? "ok    " : "BROKEN"} seed ${seed}: ${steps} steps, ${lines} lines of log, sha256 ${digest.slice(0, 16)}, ${Math.round(milliseconds)} ms`;
+}
+
+function summary(days: readonly Day[], seconds: number): string {
+  const counts = new Map<string, number>();
+  for (const day of days) for (const [what, times] of Object.entries(day.counts)) counts.set(what, (counts.get(what) ?? 0) + times);
+  const broken = days.filter(({ breaches }) => breaches.length > 0).length;
+  const each = days.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / days.length;
+  const lines = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => `  ${String(times).padStart(8)} ${what}`);
+  return [`${days.length} days in ${seconds.toFixed(1)} s (${Math.round(each)} ms each), ${broken} broke a promise`, ...lines].join("\n");
+}
+
+function number(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("must be a whole number");
+  return Number(text);
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("must be a whole number from 1 on");
+  return Number(text);
+}

@@ -1,0 +1,20 @@
+/** What a daemon has in place of threads, ports and secret random numbers where it is not alone in its process: in a simulation, whose every step follows from a seed. */
+import type { Ask } from "./lifecycle/probe.ts";
+import type { WorkerPool } from "./pipeline/pool.ts";
+import type { RandomBytes } from "./render/token.ts";
+import type { RpcDependencies } from "./rpc/ports.ts";
+import type { RpcServer } from "./rpc/server.ts";
+import type { NodeCaller } from "./wsdaemon/client.ts";
+
+/** All that reaches beyond the daemon's own code, beside its clock, `random` and its way to the API server. */
+export interface Surroundings {
+  /** Closed by the daemon. */
+  readonly pool: WorkerPool;
+  /** Serves calls and streams. */
+  readonly serve: (dependencies: RpcDependencies) => Promise<RpcServer>;
+  /** Closed by the daemon. */
+  readonly nodeCaller: NodeCaller;
+  readonly randomBytes: RandomBytes;
+  /** Asks a workspace whether it is ready. */
+  readonly ask: Ask;
+}

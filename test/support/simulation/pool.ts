@@ -1,0 +1,45 @@
+/** The workers' code, run in the thread of the simulation: each batch takes a little virtual time, and some workers die, or hang. */
+import type { BatchResult, DeriveConfig } from "../../../src/domain/messages.ts";
+import type { Random } from "../../../src/embedded/kubelet/random.ts";
+import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
+import { processBatch } from "../../../src/workers/batch.ts";
+import type { Machine } from "../machine.ts";
+
+/** A pool that can be troubled. */
+export interface SimulatedPool extends WorkerPool {
+  /** So many of the next batches fail: their worker dies, or hangs until it is given up. */
+  trouble(times: number, hang: boolean): void;
+}
+
+/** As many as one worker takes. */
+const capacity = 3;
+/** How long a batch takes, milliseconds, at most. */
+const slowestMs = 2;
+
+/** Makes the pool of a process. @param decisions what becomes of what workers found: for daemons that are to be wrong. */
+export function simulatedPool(machine: Machine, random: Random, derive: DeriveConfig, decisions: (result: BatchResult) => BatchResult): SimulatedPool {
+  let troubled = 0;
+  let hangs = false;
+  return {
+    capacity,
+    run: (task, signal) => new Promise((resolve, reject) => {
+      const fails = troubled > 0;
+      if (fails) troubled--;
+      const giveUp = (): void => reject(new Error("the batch was given up"));
+      if (signal.aborted) return giveUp();
+      signal.addEventListener("abort", giveUp, { once: true });
+      if (fails && hangs) return undefined;
+      machine.timer(random() * slowestMs, () => {
+        signal.removeEventListener("abort", giveUp);
+        if (fails) reject(new Error("the worker died"));
+        else resolve(decisions(processBatch(task, derive, () => machine.monotonic())));
+      });
+      return undefined;
+    }),
+    close: () => Promise.resolve(),
+    trouble(times, hang) {
+      troubled = times;
+      hangs = hang;
+    },
+  };
+}

@@ -1,0 +1,248 @@
+/** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
+import type { BatchResult } from "../../../src/domain/messages.ts";
+import type { Config } from "../../../src/main/config/index.ts";
+import { pick, type Random } from "../../../src/embedded/kubelet/random.ts";
+import { wsman } from "../../../src/gen/proto.js";
+import { Witness } from "../chaos/witness.ts";
+import { Machine } from "../machine.ts";
+import type { ReadStatus } from "../status-stream.ts";
+import { VirtualClock } from "../virtual-clock.ts";
+import { nodePort, startSimulatedCluster, type SimulatedCluster } from "./cluster.ts";
+import { sourceOf } from "./draw.ts";
+import { Journal } from "./journal.ts";
+import { Ledger } from "./laws.ts";
+import { Link } from "./link.ts";
+import { nodeCalls } from "./node-calls.ts";
+import { Overseer } from "./overseer.ts";
+import { Person } from "./people.ts";
+import { hour, second, type Plan } from "./plan.ts";
+import { Replica, simulatedConfig } from "./replica.ts";
+import { Listener, phaseName } from "./subscribers.ts";
+import { Truth } from "./truth.ts";
+
+/** Where a replica runs: its machine outlives its processes. */
+export interface Slot {
+  readonly number: number;
+  /** How wrong its wall clock is, milliseconds. */
+  offset: number;
+  /** How long it is gone after its next death, milliseconds. */
+  downMs: number;
+  process: Replica | undefined;
+  processes: number;
+}
+
+/** A subscriber that goes from one process to the next. */
+interface Roamer {
+  readonly name: string;
+  connections: number;
+  listener: Listener | undefined;
+}
+
+const roamers = 2;
+/** Errors that logs may have: of workers that die together, and of a start that failed while the API server was away for so long that its pod is left to time out. */
+const expected = ["the worker pool does not work", "what a failed start made could not be removed"];
+/** What a process takes to start, milliseconds. */
+const startMs = 300;
+
+/** The whole. */
+export class Simulation {
+  readonly plan: Plan;
+  readonly clock: VirtualClock;
+  readonly journal: Journal;
+  readonly ledger: Ledger;
+  readonly world: SimulatedCluster;
+  readonly witness: Witness;
+  readonly truth = new Truth();
+  readonly slots: readonly Slot[];
+  readonly people: readonly Person[];
+  /** The first word of a workspace's end, by its ID. */
+  readonly ends = new Map<string, ReadStatus>();
+  /** Workspaces that somebody took away from under everybody's eyes. */
+  readonly taken = new Set<string>();
+  readonly #overseer: Overseer;
+  readonly #config: Config;
+  readonly #random: Random;
+  readonly #roamers: readonly Roamer[];
+  readonly #listeners = new Map<Replica, Set<Listener>>();
+  /** What becomes of what workers found: a test may have daemons that decide wrongly. */
+  decisions: (result: BatchResult) => BatchResult = (result) => result;
+  /** The API server takes connections. */
+  apiUp = true;
+  /** The time of faults is over, and that of waiting. */
+  late = false;
+  over = false;
+
+  private constructor(plan: Plan, clock: VirtualClock, journal: Journal, world: SimulatedCluster, config: Config) {
+    this.plan = plan;
+    this.clock = clock;
+    this.journal = journal;
+    this.ledger = new Ledger(() => clock.monotonic(), (text) => journal.note(text));
+    this.world = world;
+    this.witness = new Witness(world.cluster);
+    this.#config = config;
+    this.#random = this.source("simulation");
+    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic() });
+    this.slots = Array.from({ length: plan.replicas }, (_, number) => ({ number, offset: 0, downMs: 0, process: undefined, processes: 0 }));
+    this.#roamers = Array.from({ length: roamers }, (_, i) => ({ name: `roamer ${i}`, connections: 0, listener: undefined }));
+    this.people = plan.lives.map((life) => new Person(life, {
+      clock, replicas: () => this.able(), isOver: () => this.over, isLate: () => this.late, answered: (call) => this.#answered(call),
+    }, this.source(`person ${life.id}`)));
+  }
+
+  /** Makes it; nothing has begun. @param file where the journal is written to. */
+  static async open(plan: Plan, file?: string): Promise<Simulation> {
+    const clock = new VirtualClock();
+    const journal = new Journal(() => clock.monotonic(), file);
+    const world = await startSimulatedCluster(clock, plan.nodes, (name) => sourceOf(plan.seed, name));
+    return new Simulation(plan, clock, journal, world, await simulatedConfig(nodePort));
+  }
+
+  /** A random source of its own. */
+  source(name: string): Random {
+    return sourceOf(this.plan.seed, name);
+  }
+
+  /** Everything begins. */
+  begin(): void {
+    for (const slot of this.slots) this.clock.timer(this.#random() * 5 * second, () => this.start(slot));
+    for (const roamer of this.#roamers) this.#connect(roamer);
+    for (const person of this.people) void person.live();
+  }
+
+  /** Starts a process, unless there is one. */
+  start(slot: Slot): void {
+    if (slot.process?.alive || this.over) return;
+    const name = `r${slot.number}.${++slot.processes}`;
+    const machine = new Machine(this.clock, slot.offset);
+    const random = this.source(name);
+    const link: Link = new Link({
+      clock: this.clock, machine, random: this.source(`${name} link`), handler: this.world.handler, isUp: () => this.apiUp,
+      onSent: (request) => this.#overseer.sent(replica, request),
+      onArrived: (request) => {
+        if (!request.path.includes("/leases/")) this.journal.note(`${name} ${request.method} ${request.path}`);
+        this.#overseer.arrived(replica, request);
+      },
+      die: () => this.kill(slot, replica),
+    });
+    const nodeCaller = nodeCalls({ clock: this.clock, machine, random: this.source(`${name} calls`), at: this.world.daemonAt, onCalled: (method, id) => {
+      this.journal.note(`${name} calls ${method} ${id}`);
+      const ended = this.#overseer.called(replica, method, id);
+      return (outcome) => {
+        this.journal.note(`${name} ${method} ${id}: ${outcome}`);
+        ended(outcome);
+      };
+    } });
+    const replica: Replica = new Replica({
+      name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
+      onError: (text) => this.#logged(name, text),
+      onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
+    });
+    slot.process = replica;
+    this.ledger.did("processes started");
+    this.clock.timer(this.#random() * startMs, () => machine.run(() => replica.start()));
+  }
+
+  /** The process is gone without a word; another one takes its place after a while. */
+  kill(slot: Slot, replica: Replica): void {
+    if (!replica.alive) return;
+    this.journal.note(`${replica.name} is killed`);
+    this.ledger.did("processes killed");
+    this.#bury(slot, replica);
+  }
+
+  /** The process is asked to end. */
+  end(slot: Slot, replica: Replica): void {
+    this.journal.note(`${replica.name} is asked to end`);
+    this.ledger.did("processes ended in order");
+    void replica.end().then(() => {
+      if (replica.alive) this.#bury(slot, replica);
+    });
+  }
+
+  /** Processes that answer calls. */
+  able(): readonly Replica[] {
+    return this.slots.flatMap(({ process }) => (process?.alive && process.serving ? [process] : []));
+  }
+
+  /** Those who listen to a process. */
+  listeners(replica: Replica): readonly Listener[] {
+    return [...(this.#listeners.get(replica) ?? [])];
+  }
+
+  holder(): string {
+    return this.#overseer.holder();
+  }
+
+  #bury(slot: Slot, replica: Replica): void {
+    const ended = this.truth.trouble(slot.number, this.clock.monotonic());
+    replica.kill();
+    for (const listener of this.listeners(replica)) listener.cut();
+    this.#listeners.delete(replica);
+    for (const roamer of this.#roamers) if (roamer.listener?.ended) this.#connectLater(roamer);
+    this.clock.timer(slot.downMs, () => {
+      ended(this.clock.monotonic());
+      this.start(slot);
+    });
+    slot.downMs = second;
+  }
+
+  #logged(name: string, text: string): void {
+    if (expected.some((words) => text.startsWith(words))) this.ledger.did("errors in logs that were to be expected");
+    else this.ledger.breach("no error in the log", `${name}: ${text}`);
+  }
+
+  #answered({ method, id, replica, sentAt, code, details }: Parameters<ConstructorParameters<typeof Person>[1]["answered"]>[0]): void {
+    this.ledger.did(`calls of ${method}`);
+    this.journal.note(`${replica.name} answers ${method} ${id}: ${code} ${details}`);
+    if (code !== 0) return;
+    if (method === "StartWorkspace") this.truth.started(id);
+    if (method === "MarkActive") this.truth.told(id, sentAt, replica);
+  }
+
+  #listen(replica: Replica, listener: Listener, initialState = false): void {
+    const { serving } = replica;
+    if (!serving) return;
+    const listeners = this.#listeners.get(replica) ?? new Set<Listener>();
+    this.#listeners.set(replica, listeners);
+    listeners.add(listener);
+    const subscription = serving.hub.subscribe({ owner: "", metaId: "", annotations: new Map() }, listener, { initialState, client: listener.name });
+    listener.drained = () => replica.machine.run(() => subscription.drained());
+    listener.onEnd = () => {
+      listeners.delete(listener);
+      subscription.closed();
+    };
+  }
+
+  #connectLater(roamer: Roamer): void {
+    roamer.listener = undefined;
+    this.clock.timer(second + this.#random() * 4 * second, () => this.#connect(roamer));
+  }
+
+  #connect(roamer: Roamer): void {
+    const able = this.able().filter(({ machine }) => machine.runs);
+    if (able.length === 0) return this.#connectLater(roamer);
+    const replica = pick(this.#random, able);
+    const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
+    const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
+    this.#listen(replica, listener, true);
+    const forget = listener.onEnd;
+    listener.onEnd = (reason) => {
+      this.journal.note(`${name}: ended, ${reason}`);
+      forget(reason);
+      this.#connectLater(roamer);
+    };
+    roamer.listener = listener;
+  }
+
+  #told(status: ReadStatus, listener: Listener): void {
+    const id = status.id ?? "";
+    this.journal.note(`${listener.name} is told ${id} ${phaseName(status.phase)} ${status.conditions?.failed ?? ""}`);
+    this.ledger.did("statuses told");
+    const person = this.people.find(({ plan }) => plan.id === id);
+    if (person && person.phase !== wsman.WorkspacePhase.STOPPED) person.phase = status.phase ?? 0;
+    if (status.phase === wsman.WorkspacePhase.STOPPED && !this.ends.has(id)) this.ends.set(id, status);
+  }
+}
+
+/** How long after the time of faults everything may take to come to its end, milliseconds: a finalization, its end, and what is retried meanwhile. */
+export const aftermathMs = 8 * hour;

@@ -1,0 +1,93 @@
+/** Those who listen to a replica: what they are told is checked as it comes (spec: status, "Rules over time"). */
+import { wsman } from "../../../src/gen/proto.js";
+import { decodeFrame } from "../../../src/main/state/frame.ts";
+import type { SubscriberStream } from "../../../src/main/subscriptions/stream.ts";
+import { versionOf, type ReadStatus } from "../status-stream.ts";
+import type { Ledger } from "./laws.ts";
+
+const { STOPPING, STOPPED } = wsman.WorkspacePhase;
+
+/** The last frame that was decoded: many subscribers get the same one. */
+let decoded: { readonly frame: Buffer; readonly status: ReadStatus } | undefined;
+
+function statusIn(frame: Buffer): ReadStatus {
+  if (decoded?.frame !== frame) decoded = { frame, status: decodeFrame(frame) };
+  return decoded.status;
+}
+
+/** What a subscriber does when its stream is full now and then. */
+export interface Slowness {
+  /** After so many statuses the stream is full. */
+  readonly every: number;
+  /** Calls back when it takes more. */
+  readonly later: (work: () => void) => void;
+}
+
+/** One subscriber of one process. */
+export class Listener implements SubscriberStream {
+  readonly name: string;
+  readonly #ledger: Ledger;
+  readonly #told: (status: ReadStatus, listener: Listener) => void;
+  readonly #lasts = new Map<string, ReadStatus>();
+  readonly #slowness: Slowness | undefined;
+  #taken = 0;
+  #ended = false;
+  drained: () => void = () => {};
+  onEnd: (reason: string) => void = () => {};
+
+  constructor(name: string, ledger: Ledger, told: (status: ReadStatus, listener: Listener) => void, slowness?: Slowness) {
+    this.name = name;
+    this.#ledger = ledger;
+    this.#told = told;
+    this.#slowness = slowness;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The newest of each workspace. */
+  lasts(): ReadonlyMap<string, ReadStatus> {
+    return this.#lasts;
+  }
+
+  write(frame: Buffer): boolean {
+    if (this.#ended) return true;
+    const status = statusIn(frame);
+    this.#check(status);
+    this.#lasts.set(status.id ?? "", status);
+    this.#told(status, this);
+    if (!this.#slowness || ++this.#taken % this.#slowness.every !== 0) return true;
+    this.#slowness.later(() => {
+      if (!this.#ended) this.drained();
+    });
+    return false;
+  }
+
+  end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onEnd(reason);
+  }
+
+  /** Its process is gone. */
+  cut(): void {
+    this.#ended = true;
+  }
+
+  #check(status: ReadStatus): void {
+    const before = this.#lasts.get(status.id ?? "");
+    if (!before) return;
+    const who = `${this.name}: ${status.id}`;
+    const [was, is] = [before.phase ?? 0, status.phase ?? 0];
+    if (versionOf(status) <= versionOf(before)) this.#ledger.breach("versions rise", `${who}: ${versionOf(status)} after ${versionOf(before)}`);
+    if (was === STOPPED) this.#ledger.breach(is === STOPPED ? "STOPPED is told once" : "STOPPED is the last word", `${who}: ${phaseName(is)} after STOPPED`);
+    else if (was === STOPPING && is !== STOPPING && is !== STOPPED) this.#ledger.breach("phases do not go back", `${who}: ${phaseName(is)} after STOPPING`);
+    if (before.conditions?.failed && !status.conditions?.failed) this.#ledger.breach("a failure is not taken back", `${who}: ${before.conditions.failed}`);
+  }
+}
+
+/** A phase's name. */
+export function phaseName(phase: number | null | undefined): string {
+  return wsman.WorkspacePhase[phase ?? 0] ?? String(phase);
+}

@@ -1,0 +1,58 @@
+/** What people were promised: which starts were answered, and when who was told to be active, by processes that could pass it on. */
+import type { Replica } from "./replica.ts";
+
+/** Activity that a process was told of. */
+interface Told {
+  readonly at: number;
+  readonly replica: Replica;
+}
+
+/** A time in which activity may have been lost. */
+interface Trouble {
+  readonly slot: number | undefined;
+  readonly from: number;
+  to: number;
+}
+
+/** Activity is written so much later at most, virtual milliseconds: the interval, a sweep, and the patience of a request. */
+const writtenMs = 300_000 + 30_000 + 60_000;
+
+/** The truth. Times are virtual milliseconds. */
+export class Truth {
+  readonly #started = new Set<string>();
+  readonly #told = new Map<string, Told[]>();
+  readonly #troubles: Trouble[] = [];
+
+  started(id: string): void {
+    this.#started.add(id);
+  }
+
+  isStarted(id: string): boolean {
+    return this.#started.has(id);
+  }
+
+  told(id: string, at: number, replica: Replica): void {
+    const told = this.#told.get(id) ?? [];
+    this.#told.set(id, told);
+    told.push({ at, replica });
+    if (told.length > 50) told.shift();
+  }
+
+  /** From now on a replica, or all, may not get at the API server, or be gone. Gives the end of it. */
+  trouble(slot: number | undefined, from: number): (to: number) => void {
+    const trouble: Trouble = { slot, from, to: Number.POSITIVE_INFINITY };
+    this.#troubles.push(trouble);
+    return (to) => {
+      trouble.to = to;
+    };
+  }
+
+  /** When somebody was active last, as far as a process was told that could write it. */
+  activeAt(id: string, now: number): number | undefined {
+    return this.#told.get(id)?.findLast(({ at, replica }) => !this.#mayBeLost(at, Math.min(now, at + writtenMs), replica))?.at;
+  }
+
+  #mayBeLost(from: number, to: number, { slot }: Replica): boolean {
+    return this.#troubles.some((trouble) => (trouble.slot === undefined || trouble.slot === slot) && trouble.from <= to && trouble.to >= from);
+  }
+}
