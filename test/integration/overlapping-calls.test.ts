@@ -93,7 +93,10 @@ test("stops against starts of one workspace, in any order and overlap, leave wha
       await pause(random() * 15);
       return call();
     };
-    const [first, second, stop, hard] = await Promise.all([late(() => start(client, request({ id }))), late(() => start(client, request({ id }))), late(() => calls.stop(client, 0, id)), late(() => calls.stop(client, 1, id))]);
+    // In some rounds a start has answered before anyone stops, so that both ways are gone however busy the machine is.
+    const begun = [late(() => start(client, request({ id }))), late(() => start(client, request({ id })))] as const;
+    const stops = round % 4 === 3 ? Promise.race(begun) : Promise.resolve();
+    const [first, second, stop, hard] = await Promise.all([...begun, stops.then(() => late(() => calls.stop(client, 0, id))), stops.then(() => late(() => calls.stop(client, 1, id)))]);
     assertOk(first);
     assertOk(second);
     for (const { code: got, details } of [stop, hard]) assert.ok(got === code.OK || (got === code.NOT_FOUND && details === `workspace ${id} does not exist`), details);
