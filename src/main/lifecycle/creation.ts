@@ -60,11 +60,15 @@ export class Creation {
     this.#options = options;
   }
 
-  /** Makes claim and pod; resolves when the API server has the pod. Rejects with a WsmanError; `clean` is owed then. */
-  async create(start: WorkspaceStart, tokens: Tokens): Promise<{ readonly uid: string; readonly url: string }> {
+  /**
+   * Makes claim and pod; resolves when the API server has the pod. Rejects with a WsmanError; `clean` is owed then.
+   * @param unwanted aborts when nobody waits any more: what was not begun until then is not begun, what was is finished.
+   */
+  async create(start: WorkspaceStart, tokens: Tokens, unwanted: AbortSignal): Promise<{ readonly uid: string; readonly url: string }> {
     const { clock, manager, snapshots } = this.#options;
-    const limit = deadline(clock, createMs, new AbortController().signal);
-    const wish: Wish = { priority: "user", signal: limit.signal };
+    const beginning = untilBegun(unwanted);
+    const limit = deadline(clock, createMs, beginning.signal);
+    const wish: Wish = { priority: "user", signal: limit.signal, may: beginning.begin };
     const made: Made = {};
     try {
       const context = await this.#context(start, tokens);
@@ -77,6 +81,7 @@ export class Creation {
       await this.#options.seen(created);
       return { uid: textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
     } catch (error) {
+      if (beginning.signal.aborted) throw new WsmanError("CANCELLED", `cannot start workspace ${start.id}: nobody waits for it any more`, { cause: error });
       this.#made.set(tokens.owner, made);
       if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
       throw toClientError(error, `start workspace ${start.id}`);
@@ -177,6 +182,19 @@ export class Creation {
       await sleep(clock, lookEveryMs, wish.signal);
     }
   }
+}
+
+/** A signal that aborts with another one only as long as nothing was begun. */
+function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begin(): boolean } {
+  const own = new AbortController();
+  const give = (): void => own.abort();
+  if (unwanted.aborted) give();
+  else unwanted.addEventListener("abort", give, { once: true });
+  const begin = (): boolean => {
+    if (!own.signal.aborted) unwanted.removeEventListener("abort", give);
+    return !own.signal.aborted;
+  };
+  return { signal: own.signal, begin };
 }
 
 /** Whether a creation may have had its effect although it failed. */
