@@ -44,8 +44,8 @@ interface Attempt {
   readonly tokens: Tokens;
   /** Undefined: it failed. */
   result: Promise<Started> | undefined;
-  /** The calls that it is for. */
-  readonly interest: Interest;
+  /** The calls that it is for; undefined: it has ended. */
+  interest: Interest | undefined;
   /** Of the pod, once it is there. */
   uid: string;
 }
@@ -65,6 +65,8 @@ export class Starter {
   /** One start, with its clean-up, for each ID at a time. */
   readonly #lanes = new Lanes();
   readonly #running = new Set<Promise<void>>();
+  /** By owner token: clean-ups after failed starts, which the same request again need not wait for. */
+  readonly #cleaning = new Map<string, AbortController>();
   #begun = 0;
 
   constructor(options: StarterOptions) {
@@ -97,11 +99,11 @@ export class Starter {
   /** One more call for what is under way. @param anew for one that comes when all others have just given up, and it with them. */
   async #join({ interest }: Attempt, result: Promise<Started>, signal: AbortSignal, anew: () => Promise<Started>): Promise<Started> {
     throwIfGone(signal);
-    interest.add(signal);
+    interest?.add(signal);
     try {
       return await result;
     } catch (error) {
-      if (!interest.gone.aborted || signal.aborted) throw error;
+      if (!interest?.gone.aborted || signal.aborted) throw error;
       return anew();
     }
   }
@@ -134,18 +136,22 @@ export class Starter {
 
   #attempt(start: WorkspaceStart, digest: string, tokens: Tokens, signal: AbortSignal): Promise<Started> {
     const { promise, resolve, reject } = Promise.withResolvers<Started>();
-    const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, interest: new Interest(), uid: "" };
-    attempt.interest.add(signal);
+    const interest = new Interest();
+    interest.add(signal);
+    const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, interest, uid: "" };
     this.#attempts.set(start.id, attempt);
+    this.#cleaning.get(tokens.owner)?.abort();
     const running = this.#lanes.run(start.id, async () => {
       try {
-        resolve(await this.#run(start, attempt));
+        resolve(await this.#run(start, attempt, interest.gone));
+        attempt.interest = undefined;
         // Its time counts from now.
         this.#attempts.set(start.id, attempt);
       } catch (error) {
         attempt.result = undefined;
+        attempt.interest = undefined;
         reject(error);
-        await this.#options.creation.clean(start, tokens);
+        await this.#clean(start, tokens);
       }
     });
     this.#running.add(running);
@@ -154,10 +160,17 @@ export class Starter {
     return promise;
   }
 
-  async #run(start: WorkspaceStart, attempt: Attempt): Promise<Started> {
+  async #clean(start: WorkspaceStart, tokens: Tokens): Promise<void> {
+    const again = new AbortController();
+    this.#cleaning.set(tokens.owner, again);
+    await this.#options.creation.clean(start, tokens, again.signal);
+    this.#cleaning.delete(tokens.owner);
+  }
+
+  async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
     const joined = attempt.build && (await this.#runningBuild(attempt.build, attempt.number));
     if (joined) return joined;
-    const { uid, url } = await this.#options.creation.create(start, attempt.tokens, attempt.interest.gone);
+    const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
   }
