@@ -4,11 +4,12 @@ import { after, before, test, type TestContext } from "node:test";
 import { status as code } from "@grpc/grpc-js";
 import { record, text, type Json } from "../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../src/gen/proto.js";
-import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
 import { metaOf, type KubeApi } from "../support/kube-api.ts";
 import { secretSshKey } from "../support/secrets.ts";
+import { defineSnapshotKinds } from "../support/snapshot-kinds.ts";
 import { until } from "../support/until.ts";
 import { assertOk, calls, claimsOf, describe, podsOf, request, start, startCalls, started, type Calls } from "../support/workspace-calls.ts";
 
@@ -81,8 +82,9 @@ const snapshotRoot = "/apis/snapshot.storage.k8s.io/v1";
 const snapshotOf = (client: TestClient, members: wsman.DeleteVolumeSnapshotRequest.$Properties): Promise<UnaryResult> => client.wsman("DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest.encode(members).finish());
 
 // A real API server has the snapshots' kinds only with the snapshot controller.
-test("a workspace starts from a volume snapshot, restored if need be, and snapshots are deleted with what the provider has of them", { skip: onRealCluster }, async (t) => {
+test("a workspace starts from a volume snapshot, restored if need be, and snapshots are deleted with what the provider has of them", async (t) => {
   const { api, client } = await setup(t, { withClaims: true });
+  await defineSnapshotKinds(api, "volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses");
   await api.ok("POST", `${snapshotRoot}/volumesnapshotclasses`, { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", metadata: { name: "snaps" }, driver: "disk.example", deletionPolicy: "Delete" });
   const from = (id: string, volumeSnapshot: object): wsman.StartWorkspaceRequest => request({ id }, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"], volumeSnapshot });
   assert.equal((await start(client, from("a", { volumeSnapshotName: "snap-1" }))).code, code.INVALID_ARGUMENT);

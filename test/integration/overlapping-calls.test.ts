@@ -169,3 +169,22 @@ test("who changes something sees it with the next call, whatever others change m
   };
   await Promise.all([client, ...others].map(work));
 });
+
+test("a start that is given up while it waits for its turn at the API server makes nothing, and takes nobody's place; whoever asks for the same meanwhile gets it", async (t) => {
+  const { api, client } = await startCalls(t, cluster, { kubernetes: { qps: 0.5, burst: 1 } });
+  const path = "/wsman.WorkspaceManager/StartWorkspace";
+  const bytes = (i: number): Uint8Array => wsman.StartWorkspaceRequest.encode(request({ id: `queued-${i}` })).finish();
+  const first = client.unary(path, bytes(0));
+  const cancels: (() => void)[] = [];
+  const givenUp = Array.from({ length: 20 }, (_, i) => client.unary(path, bytes(i + 1), {}, (cancel) => cancels.push(cancel)));
+  const kept = client.unary(path, bytes(20));
+  // What came before on the connection has got as far as the budget by then.
+  assertOk(await client.wsman("DescribeCluster"));
+  for (const cancel of cancels) cancel();
+  assert.ok((await Promise.all(givenUp)).every((answer) => answer.code === code.CANCELLED));
+  for (const answer of await Promise.all([first, kept, client.unary(path, bytes(19))])) assertOk(answer);
+  const names = (await podsOf(api)).map(nameOf);
+  for (const name of ["ws-queued-0", "ws-queued-19", "ws-queued-20"]) assert.ok(names.includes(name), name);
+  // One or two may have had their turn before they were given up.
+  assert.ok(names.length <= 5, names.join());
+});

@@ -1,23 +1,37 @@
-/** Defines the kinds of volume snapshots where they are not built in: on a real API server without the snapshot controller. */
+/** The kinds of volume snapshots: their controller brings them to a cluster, so that a real API server has none of its own. */
 import type { KubeApi } from "./kube-api.ts";
 import { until } from "./until.ts";
 
 const group = "snapshot.storage.k8s.io";
-const kinds = { volumesnapshots: ["VolumeSnapshot", "Namespaced"], volumesnapshotcontents: ["VolumeSnapshotContent", "Cluster"] } as const;
+const kinds = { volumesnapshots: ["VolumeSnapshot", "Namespaced"], volumesnapshotcontents: ["VolumeSnapshotContent", "Cluster"], volumesnapshotclasses: ["VolumeSnapshotClass", "Cluster"] } as const;
 
-/** Defines these; resolves once they are served. */
-export async function defineSnapshotKinds(api: KubeApi, ...plurals: readonly (keyof typeof kinds)[]): Promise<void> {
-  const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true } as const;
+type Plural = keyof typeof kinds;
+
+/** Defines those of these that are not served; resolves once they are. */
+export async function defineSnapshotKinds(api: KubeApi, ...plurals: readonly Plural[]): Promise<void> {
   for (const plural of plurals) {
-    const [kind, scope] = kinds[plural];
-    await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
-      apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition",
-      metadata: { name: `${plural}.${group}`, annotations: { "api-approved.kubernetes.io": "https://github.com/kubernetes-csi/external-snapshotter/pull/814" } },
-      spec: {
-        group, scope, names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List`, ...(plural === "volumesnapshots" && { shortNames: ["vs"] }) },
-        versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: { type: "object", required: ["spec"], properties: { spec: open, status: open } } } }],
-      },
-    });
-    await until(`${plural} are served`, async () => (await api.send("GET", scope === "Cluster" ? `/apis/${group}/v1/${plural}` : api.path(plural))).code === 200);
+    const isServed = async (): Promise<boolean> => (await api.send("GET", `/apis/${group}/v1/${plural}`)).code === 200;
+    if (await isServed()) continue;
+    await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definitionOf(plural));
+    await until(`${plural} are served`, isServed, 30_000);
   }
+}
+
+function definitionOf(plural: Plural): object {
+  const [kind, scope] = kinds[plural];
+  const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true } as const;
+  const isClass = plural === "volumesnapshotclasses";
+  const schema = isClass ? open : { type: "object", required: ["spec"], properties: { spec: open, status: open } };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    // Groups of Kubernetes' own need a word that somebody has approved of it.
+    metadata: { name: `${plural}.${group}`, annotations: { "api-approved.kubernetes.io": "https://github.com/kubernetes-csi/external-snapshotter/pull/814" } },
+    spec: {
+      group,
+      scope,
+      names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List`, ...(plural === "volumesnapshots" && { shortNames: ["vs"] }) },
+      versions: [{ name: "v1", served: true, storage: true, ...(!isClass && { subresources: { status: {} } }), schema: { openAPIV3Schema: schema } }],
+    },
+  };
 }

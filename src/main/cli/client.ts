@@ -213,7 +213,7 @@ const hints: ReadonlyMap<number, (connection: Connection) => string> = new Map([
   [codes.DEADLINE_EXCEEDED, ({ timeoutMs }: Connection) => `no answer within ${timeoutMs / 1000} s; --timeout allows more`],
   [codes.UNIMPLEMENTED, ({ address }: Connection) => `is the server at ${address} a ws-manager?`],
   [codes.NOT_FOUND, () => "`wsmand list` shows the workspaces that there are"],
-  [codes.RESOURCE_EXHAUSTED, () => "narrow the question with --owner, --meta-id or --annotation, or try again later"],
+  [codes.RESOURCE_EXHAUSTED, () => "try again later; --owner, --meta-id and --annotation narrow down what is listed or watched"],
   [codes.UNAUTHENTICATED, () => "the server wants other credentials: see --tls-cert and --tls-key"],
   [codes.PERMISSION_DENIED, () => "the server does not allow this to the certificate given"],
 ]);

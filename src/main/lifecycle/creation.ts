@@ -61,12 +61,17 @@ export class Creation {
     this.#options = options;
   }
 
-  /** Makes claim and pod; resolves when the API server has the pod. Rejects with a WsmanError; `clean` is owed then. */
-  async create(start: WorkspaceStart, tokens: Tokens): Promise<{ readonly uid: string; readonly url: string }> {
+  /**
+   * Makes claim and pod; resolves when the API server has the pod. Rejects with a WsmanError; `clean` is owed then.
+   * @param unwanted aborts when nobody waits any more: what was not begun until then is not begun, what was is finished.
+   */
+  async create(start: WorkspaceStart, tokens: Tokens, unwanted: AbortSignal): Promise<{ readonly uid: string; readonly url: string }> {
     const { clock, manager, snapshots } = this.#options;
-    const limit = deadline(clock, createMs, new AbortController().signal);
-    const wish: Wish = { priority: "user", signal: limit.signal };
-    const made: Made = {};
+    const beginning = untilBegun(unwanted);
+    const limit = deadline(clock, createMs, beginning.signal);
+    const wish: Wish = { priority: "user", signal: limit.signal, may: beginning.begin };
+    const before = this.#take(tokens);
+    const made: Made = { ...before };
     try {
       const context = await this.#context(start, tokens);
       const pod = renderPod(start, context);
@@ -78,7 +83,9 @@ export class Creation {
       await this.#options.seen(created);
       return { uid: peekIdentity(created)?.uid ?? textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
     } catch (error) {
-      this.#made.set(tokens.owner, made);
+      const isBegun = !beginning.signal.aborted;
+      if (isBegun || before) this.#made.set(tokens.owner, isBegun ? made : { ...before });
+      if (!isBegun) throw new WsmanError("CANCELLED", `cannot start workspace ${start.id}: nobody waits for it any more`, { cause: error });
       if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
       throw toClientError(error, `start workspace ${start.id}`);
     } finally {
@@ -86,18 +93,27 @@ export class Creation {
     }
   }
 
-  /** Takes away what a failed `create` made. Never rejects; what can not be removed is logged. */
-  async clean(start: WorkspaceStart, { owner }: Tokens): Promise<void> {
+  #take({ owner }: Tokens): Made | undefined {
     const made = this.#made.get(owner);
     this.#made.delete(owner);
+    return made;
+  }
+
+  /**
+   * Takes away what a failed `create` made. Never rejects; what can not be removed is logged.
+   * @param again aborts when a `create` with these tokens is to follow: a pod that may still come is not waited for then, for it would be that one's.
+   */
+  async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
+    const made = this.#take(tokens);
     if (!made?.claim && made?.podUnclear !== true) return;
     const { clock, objects, log } = this.#options;
     const limit = deadline(clock, lingerMs, new AbortController().signal);
     const wish: Wish = { priority: "finalization", signal: limit.signal };
     const name = podNameOf(start);
     try {
-      if (made.podUnclear === true) await this.#removePod(name, owner, wish);
-      if (made.claim) await objects.remove(`persistentvolumeclaims/${encodeURIComponent(made.claim.name)}`, made.claim.uid, 0, wish);
+      const isOver = made.podUnclear !== true || (await this.#removePod(name, tokens.owner, wish, again));
+      if (!isOver) this.#made.set(tokens.owner, made);
+      else if (made.claim) await objects.remove(`persistentvolumeclaims/${encodeURIComponent(made.claim.name)}`, made.claim.uid, 0, wish);
     } catch (error) {
       log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
     } finally {
@@ -146,7 +162,7 @@ export class Creation {
       const created = await objects.create("pods", pod, wish, { whetherOrNotAnswered: true });
       return created;
     } catch (error) {
-      made.podUnclear = mayHaveHappened(error);
+      if (mayHaveHappened(error)) made.podUnclear = true;
       if (!isAlreadyThere(error)) throw error;
       const found = await objects.get(`pods/${encodeURIComponent(name)}`, wish).catch((failed: unknown) => {
         // It is gone again, and was another one: ours has a finalizer.
@@ -159,25 +175,40 @@ export class Creation {
     }
   }
 
-  /** Looks for the pod for as long as an unanswered request may take effect. */
-  async #removePod(name: string, ownerToken: string, wish: Wish): Promise<void> {
+  /** Looks for the pod for as long as an unanswered request may take effect. Gives whether there is nothing to be waited for any more. */
+  async #removePod(name: string, ownerToken: string, wish: Wish, again: AbortSignal): Promise<boolean> {
     const { objects, clock } = this.#options;
     const path = `pods/${encodeURIComponent(name)}`;
-    while (!wish.signal.aborted) {
+    const waiting = AbortSignal.any([wish.signal, again]);
+    while (!waiting.aborted) {
       const found = await objects.get(path, wish).catch((error: unknown) => {
         if (isMissing(error)) return undefined;
         throw error;
       });
-      if (found && tokenOf(found) !== ownerToken) return;
+      if (found && tokenOf(found) !== ownerToken) return true;
       if (found) {
         const uid = textAt(metadataIn(found), "uid");
         await objects.release(name, uid, wish);
         await objects.remove(path, uid, 0, wish);
-        return;
+        return true;
       }
-      await sleep(clock, lookEveryMs, wish.signal);
+      await sleep(clock, lookEveryMs, waiting);
     }
+    return wish.signal.aborted;
   }
+}
+
+/** A signal that aborts with another one only as long as nothing was begun. */
+function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begin(): boolean } {
+  const own = new AbortController();
+  const give = (): void => own.abort();
+  if (unwanted.aborted) give();
+  else unwanted.addEventListener("abort", give, { once: true });
+  const begin = (): boolean => {
+    if (!own.signal.aborted) unwanted.removeEventListener("abort", give);
+    return !own.signal.aborted;
+  };
+  return { signal: own.signal, begin };
 }
 
 /** Whether a creation may have had its effect although it failed. */

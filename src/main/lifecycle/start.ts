@@ -13,6 +13,7 @@ import { decodeFrame } from "../state/frame.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import type { Creation, Tokens } from "./creation.ts";
 import { alreadyExists } from "./errors.ts";
+import { Interest } from "./interest.ts";
 import { Lanes } from "./lanes.ts";
 
 /** What a client is told of a workspace that it started. The token is secret. */
@@ -43,6 +44,8 @@ interface Attempt {
   readonly tokens: Tokens;
   /** Undefined: it failed. */
   result: Promise<Started> | undefined;
+  /** The calls that it is for; undefined: it has ended. */
+  interest: Interest | undefined;
   /** Of the pod, once it is there. */
   uid: string;
 }
@@ -62,6 +65,8 @@ export class Starter {
   /** One start, with its clean-up, for each ID at a time. */
   readonly #lanes = new Lanes();
   readonly #running = new Set<Promise<void>>();
+  /** By owner token: clean-ups after failed starts, which the same request again need not wait for. */
+  readonly #cleaning = new Map<string, AbortController>();
   #begun = 0;
 
   constructor(options: StarterOptions) {
@@ -69,7 +74,7 @@ export class Starter {
     this.#attempts = new LRUCache({ max: maxRemembered, maxSize: maxRememberedText, sizeCalculation: ({ build }) => 1 + textOf(build), ttl: rememberMs, ttlResolution: 0, perf: { now: () => options.clock.monotonic() } });
   }
 
-  /** Answers as soon as the API server has the pod. What was begun is finished or taken away, whether or not the client still waits. */
+  /** Answers as soon as the API server has the pod. What was begun is finished or taken away, whether or not the client still waits; what was not is given up with the last that waits. */
   async start(request: wsman.StartWorkspaceRequest, signal: AbortSignal): Promise<Started> {
     const problems = startProblems(request);
     if (problems.length > 0) throw invalidStart(problems);
@@ -81,14 +86,26 @@ export class Starter {
   async #startOnce(start: WorkspaceStart, digest: string, signal: AbortSignal): Promise<Started> {
     const before = this.#attempts.get(start.id);
     const running = this.#resultOf(before, digest);
-    if (running) return running;
+    if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     const tokens = before?.digest === digest ? before.tokens : undefined;
     const own = await this.#known(start.id, tokens);
     if (own) return own;
-    if (signal.aborted) throw new WsmanError("CANCELLED", "the call was cancelled");
+    throwIfGone(signal);
     // Somebody else may have been as far in the meantime.
     if (this.#attempts.get(start.id) !== before) return this.#startOnce(start, digest, signal);
-    return this.#attempt(start, digest, tokens ?? this.#tokens());
+    return this.#attempt(start, digest, tokens ?? this.#tokens(), signal);
+  }
+
+  /** One more call for what is under way. @param anew for one that comes when all others have just given up, and it with them. */
+  async #join({ interest }: Attempt, result: Promise<Started>, signal: AbortSignal, anew: () => Promise<Started>): Promise<Started> {
+    throwIfGone(signal);
+    interest?.add(signal);
+    try {
+      return await result;
+    } catch (error) {
+      if (!interest?.gone.aborted || signal.aborted) throw error;
+      return anew();
+    }
   }
 
   /** What a start of this ID that is under way, or was successful, gives the very same request; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
@@ -117,19 +134,24 @@ export class Starter {
     return { owner: randomToken(randomBytes), cliApi: randomToken(randomBytes) };
   }
 
-  #attempt(start: WorkspaceStart, digest: string, tokens: Tokens): Promise<Started> {
+  #attempt(start: WorkspaceStart, digest: string, tokens: Tokens, signal: AbortSignal): Promise<Started> {
     const { promise, resolve, reject } = Promise.withResolvers<Started>();
-    const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, uid: "" };
+    const interest = new Interest();
+    interest.add(signal);
+    const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, interest, uid: "" };
     this.#attempts.set(start.id, attempt);
+    this.#cleaning.get(tokens.owner)?.abort();
     const running = this.#lanes.run(start.id, async () => {
       try {
-        resolve(await this.#run(start, attempt));
+        resolve(await this.#run(start, attempt, interest.gone));
+        attempt.interest = undefined;
         // Its time counts from now.
         this.#attempts.set(start.id, attempt);
       } catch (error) {
         attempt.result = undefined;
+        attempt.interest = undefined;
         reject(error);
-        await this.#options.creation.clean(start, tokens);
+        await this.#clean(start, tokens);
       }
     });
     this.#running.add(running);
@@ -138,10 +160,17 @@ export class Starter {
     return promise;
   }
 
-  async #run(start: WorkspaceStart, attempt: Attempt): Promise<Started> {
+  async #clean(start: WorkspaceStart, tokens: Tokens): Promise<void> {
+    const again = new AbortController();
+    this.#cleaning.set(tokens.owner, again);
+    await this.#options.creation.clean(start, tokens, again.signal);
+    this.#cleaning.delete(tokens.owner);
+  }
+
+  async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
     const joined = attempt.build && (await this.#runningBuild(attempt.build, attempt.number));
     if (joined) return joined;
-    const { uid, url } = await this.#options.creation.create(start, attempt.tokens);
+    const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
   }
@@ -176,6 +205,10 @@ export class Starter {
     const started = { url: spec?.url ?? "", ownerToken: auth?.ownerToken ?? "" };
     return ownerToken === undefined || ownerToken === started.ownerToken ? started : undefined;
   }
+}
+
+function throwIfGone(signal: AbortSignal): void {
+  if (signal.aborted) throw new WsmanError("CANCELLED", "the call was cancelled");
 }
 
 /** What a build's workspace must match to be for the same. Owner and meta ID are never empty, which would match all. */

@@ -25,3 +25,12 @@ export function audited(method: string, handler: UnaryHandler, clock: Clock, log
     }
   };
 }
+
+/** A handler that changes something only where it does not answer at once: of those calls alone the log tells, and the others cost nothing. */
+export function auditedWhereItWaits(method: string, handler: UnaryHandler, clock: Clock, log: Log): UnaryHandler {
+  return (request, call) => {
+    const answer = handler(request, call);
+    if (!(answer instanceof Promise)) return answer;
+    return audited(method, () => answer, clock, log)(request, call);
+  };
+}

@@ -1,6 +1,7 @@
 /** The wsman.WorkspaceManager service: its methods, and which handler serves each. */
 import { AnswerGate } from "./answer-gate.ts";
 import type { AtOnceMethod } from "./at-once.ts";
+import { auditedWhereItWaits } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
 import { serverStream, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
@@ -40,14 +41,17 @@ const steering: ReadonlyMap<string, (dependencies: CallDependencies) => UnaryHan
   ["BackupWorkspace", backupWorkspace],
 ]);
 
-/** MarkActive comes every half minute from every workspace, and changes next to nothing. */
+/** It comes every half minute from every workspace: told of is what changes the status, the first one and `closed`. */
+const rarelyChanging = "MarkActive";
+
 function isAudited(name: string): boolean {
-  return steering.has(name) && name !== "MarkActive";
+  return steering.has(name) && name !== rarelyChanging;
 }
 
-function steeringHandler({ reader, steering: parts }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
+function steeringHandler({ reader, steering: parts, clock, log }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
   if (!parts) return unimplemented(name);
-  return make({ reader, ...parts });
+  const handler = make({ reader, ...parts });
+  return name === rarelyChanging ? auditedWhereItWaits(name, handler, clock, log) : handler;
 }
 
 /** The service for grpc-js, all methods of the contract. */

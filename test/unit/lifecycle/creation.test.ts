@@ -10,6 +10,7 @@ import type { FakeApiServer, Answer } from "../../support/fake-apiserver.ts";
 import { request } from "../render/helpers.ts";
 import { startObjects, type ObjectsBench } from "../kube/setup.ts";
 
+const never = new AbortController().signal;
 const tokens = { owner: "owner-token", cliApi: "cli-token" };
 
 interface Setup {
@@ -59,30 +60,49 @@ async function failureOf(work: Promise<unknown>): Promise<WsmanError> {
 test("a pod whose creation was not answered is known by its token", async (t) => {
   const { server, creation, during } = await setup(t);
   script(server, { "POST pods": [lost, status(409, "AlreadyExists")], "GET pods": [pod("owner-token")] });
-  assert.equal((await during(creation.create(startOf(), tokens))).uid, "u1");
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
   script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [pod("somebody else's")] });
-  assert.equal((await failureOf(during(creation.create(startOf(), tokens)))).code, "ALREADY_EXISTS");
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "ALREADY_EXISTS");
 });
 
 test("a pod that comes after its start was given up is taken away, finalizer first", async (t) => {
   const { server, creation, during, asked } = await setup(t);
   script(server, { "POST pods": [lost] });
-  assert.equal((await failureOf(during(creation.create(startOf(), tokens)))).code, "UNAVAILABLE");
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "UNAVAILABLE");
   const before = asked().length;
   script(server, { "GET pods": [status(404, "NotFound"), status(404, "NotFound"), pod("owner-token")], "PATCH pods": [pod("owner-token")], "DELETE pods": [pod("owner-token")] });
-  await during(creation.clean(startOf(), tokens));
+  await during(creation.clean(startOf(), tokens, never));
   assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1", "GET pods/ws-instance-1", "GET pods/ws-instance-1", "PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1"]);
   assert.deepEqual(JSON.parse(server.requests.at(-2)?.body ?? ""), { metadata: { uid: "u1", finalizers: null } });
   assert.match(server.requests.at(-1)?.body ?? "", /"preconditions":\{"uid":"u1"\}/);
 });
 
+test("the same start again does not wait until the pod of the first can not come any more: it has its claim, and takes its pod, or its clean-up does", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [lost] });
+  await failureOf(during(creation.create(flags, tokens, never)));
+  const again = new AbortController();
+  script(server, { "GET pods": [(answer) => {
+    again.abort();
+    answer.status(404, "NotFound");
+  }] });
+  const before = asked().length;
+  await during(creation.clean(flags, tokens, again.signal));
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1"]);
+  script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [made], "POST pods": [status(403, "Forbidden")], "GET pods": [pod("owner-token")], "PATCH pods": [pod("owner-token")], "DELETE pods": [pod("owner-token")], "DELETE persistentvolumeclaims": [made] });
+  assert.equal((await failureOf(during(creation.create(flags, tokens, never)))).code, "FAILED_PRECONDITION");
+  await during(creation.clean(flags, tokens, never));
+  assert.deepEqual(asked().slice(-3), ["PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
+});
+
 test("a pod of somebody else is left alone by the clean-up", async (t) => {
   const { server, creation, during, asked } = await setup(t);
   script(server, { "POST pods": [lost] });
-  await failureOf(during(creation.create(startOf(), tokens)));
+  await failureOf(during(creation.create(startOf(), tokens, never)));
   const before = asked().length;
   script(server, { "GET pods": [pod("another")] });
-  await during(creation.clean(startOf(), tokens));
+  await during(creation.clean(startOf(), tokens, never));
   assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1"]);
 });
 
@@ -90,8 +110,8 @@ test("the claim of a start whose pod is refused goes, also if its own creation w
   for (const claims of [[made], [lost, status(409, "AlreadyExists")]]) {
     const { server, creation, during, asked } = await setup(t);
     script(server, { "POST persistentvolumeclaims": claims, "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")], "DELETE persistentvolumeclaims": [made] });
-    assert.equal((await failureOf(during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens)))).code, "INVALID_ARGUMENT");
-    await during(creation.clean(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens));
+    assert.equal((await failureOf(during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never)))).code, "INVALID_ARGUMENT");
+    await during(creation.clean(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never));
     assert.equal(asked().at(-1), "DELETE persistentvolumeclaims/ws-instance-1");
   }
 });
@@ -100,15 +120,33 @@ test("a claim that was there before is used and stays; one that is being deleted
   const { server, creation, during, asked } = await setup(t);
   const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
   script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")] });
-  await failureOf(during(creation.create(flags, tokens)));
-  await during(creation.clean(flags, tokens));
+  await failureOf(during(creation.create(flags, tokens, never)));
+  await during(creation.clean(flags, tokens, never));
   assert.ok(!asked().some((each) => each.startsWith("DELETE")));
   script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [(answer) => answer.json(200, { metadata: { uid: "c0", deletionTimestamp: "2026-01-01T00:00:00Z" } })] });
-  assert.equal((await failureOf(during(creation.create(flags, tokens)))).code, "UNAVAILABLE");
+  assert.equal((await failureOf(during(creation.create(flags, tokens, never)))).code, "UNAVAILABLE");
 });
 
 test("a quota that others use at the same moment is tried again, and is nobody's pod", async (t) => {
   const { server, creation, during } = await setup(t);
   script(server, { "POST pods": [status(409, "Conflict"), pod("owner-token")] });
-  assert.equal((await during(creation.create(startOf(), tokens))).uid, "u1");
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
+});
+
+test("what nobody waits for any more is not begun, and asked for by nothing; what was begun is finished", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const giveUp = new AbortController();
+  giveUp.abort();
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [pod(tokens.owner)] });
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  assert.equal((await failureOf(during(creation.create(flags, tokens, giveUp.signal)))).code, "CANCELLED");
+  await during(creation.clean(flags, tokens, never));
+  assert.deepEqual(asked(), []);
+  const late = new AbortController();
+  script(server, { "POST persistentvolumeclaims": [(answer) => {
+    late.abort();
+    made(answer);
+  }], "POST pods": [pod(tokens.owner)] });
+  assert.equal((await during(creation.create(flags, tokens, late.signal))).uid, "u1");
+  assert.deepEqual(asked(), ["POST persistentvolumeclaims", "POST pods"]);
 });

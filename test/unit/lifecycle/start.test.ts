@@ -1,5 +1,6 @@
 /** Who may start what, and what the same request again is answered. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import type { wsman } from "../../../src/gen/proto.js";
@@ -8,30 +9,34 @@ import type { WorkspaceStart } from "../../../src/main/render/start.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { request } from "../render/helpers.ts";
 
-const never = new AbortController().signal;
-
 interface Creating {
   readonly id: string;
   readonly token: string;
+  /** Aborts when nobody waits for it. */
+  readonly unwanted: AbortSignal;
   readonly done: PromiseWithResolvers<{ uid: string; url: string }>;
 }
 
 /** A starter whose creations the test finishes. */
-function setup(): { starter: Starter; clock: FakeClock; creating: Creating[]; cleaned: string[]; gone: Set<string>; start: (from: wsman.StartWorkspaceRequest) => Promise<Started> } {
+function setup(): { starter: Starter; clock: FakeClock; creating: Creating[]; cleaned: string[]; gone: Set<string>; lingering: { on: boolean }; start: (from: wsman.StartWorkspaceRequest) => Promise<Started> } {
   const clock = new FakeClock();
   const [creating, cleaned, gone] = [new Array<Creating>(), new Array<string>(), new Set<string>()];
   const creation = {
-    create: ({ id }: WorkspaceStart, { owner }: { readonly owner: string }) => {
+    create: ({ id }: WorkspaceStart, { owner }: { readonly owner: string }, unwanted: AbortSignal) => {
       const done = Promise.withResolvers<{ uid: string; url: string }>();
-      creating.push({ id, token: owner, done });
+      creating.push({ id, token: owner, unwanted, done });
       return done.promise;
     },
-    clean: async ({ id }: WorkspaceStart) => void cleaned.push(id),
+    clean: async ({ id }: WorkspaceStart, _tokens: object, again: AbortSignal) => {
+      cleaned.push(id);
+      if (lingering.on) await once(again, "abort");
+    },
   };
+  const lingering = { on: false };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
   const starter = new Starter({ creation, clock, randomBytes, frameOf: () => undefined, registry: { byId: () => undefined, records: () => new Map<string, never>().values(), isGone: (uid) => gone.has(uid) } });
-  return { starter, clock, creating, cleaned, gone, start: async (from) => starter.start(from, never) };
+  return { starter, clock, creating, cleaned, gone, lingering, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -68,6 +73,43 @@ test("after a failure the same request tries again with the same token, once the
   creating[1]?.done.resolve({ uid: "u1", url: "https://x" });
   assert.equal((await second).ownerToken, creating[0]?.token);
   assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
+});
+
+test("a clean-up that waits for what may still come is told that the same request has come again, and of no other", async () => {
+  const { creating, start, lingering } = setup();
+  lingering.on = true;
+  const first = start(request());
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  void start(request({ id: "other" }));
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["instance-1", "other"]);
+  const second = start(request());
+  await settle();
+  creating[2]?.done.resolve({ uid: "u1", url: "https://x" });
+  assert.equal((await second).ownerToken, creating[0]?.token);
+});
+
+test("a start is unwanted once all calls for it have given up, and one that comes at that moment begins it anew", async () => {
+  const { starter, creating } = setup();
+  const [one, two, three] = [new AbortController(), new AbortController(), new AbortController()];
+  const [first, second] = [starter.start(request(), one.signal), starter.start(request(), two.signal)];
+  await settle();
+  one.abort();
+  assert.equal(creating[0]?.unwanted.aborted, false);
+  two.abort();
+  assert.equal(creating[0]?.unwanted.aborted, true);
+  const third = starter.start(request(), three.signal);
+  await settle();
+  assert.equal(creating.length, 1);
+  creating[0]?.done.reject(new WsmanError("CANCELLED", "nobody waits for it"));
+  assert.deepEqual([await codeOf(first), await codeOf(second)], ["CANCELLED", "CANCELLED"]);
+  await settle();
+  assert.equal(creating[1]?.unwanted.aborted, false);
+  creating[1]?.done.resolve({ uid: "u1", url: "https://x" });
+  assert.equal((await third).ownerToken, creating[0]?.token);
+  assert.equal(await codeOf(starter.start(request(), one.signal)), "CANCELLED");
 });
 
 test("a workspace that has gone meanwhile can be started anew", async () => {
