@@ -45,7 +45,7 @@ async function main({ only, workspaces, rounds, seed, small = false, list = fals
       continue;
     }
     const size = small ? scenario.small : scenario.full;
-    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, seed);
+    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, seed, (line) => process.stdout.write(`... ${scenario.name}: ${line}\n`));
     reports.push(report);
     process.stdout.write(`${reportText(report)}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(reports, undefined, 2)}\n`);

@@ -30,7 +30,8 @@ export function startActing(options: DaemonOptions, metrics: Metrics, core: Core
     ...leaderElection, drainMs, client, namespace, clock, random, log,
     hooks: {
       onStarted(signal) {
-        metrics.leader(true);
+        // A process that stood still, and whose time is over, must not report beside the next one until a timer tells it.
+        metrics.leader(() => leader.leads());
         core.control.lead({ signal, goesOn: () => leader.leads() });
       },
       onStopped: () => metrics.leader(false),

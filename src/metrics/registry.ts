@@ -22,8 +22,10 @@ export interface Metrics {
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
   readonly kube: KubeMetrics;
-  /** Whether this replica leads; followers report no workspaces. True until told otherwise, so of each that takes no part in an election. */
-  leader(leads: boolean): void;
+  /**
+   * Whether this replica leads, or how to find out at the moment of a scrape; followers report no workspaces. True until told otherwise, so of each that takes no part in an election.
+   */
+  leader(leads: boolean | (() => boolean)): void;
   /** The metrics in Prometheus' text format. */
   render(): Promise<string>;
   /** The text format's content type. */
@@ -34,26 +36,28 @@ export interface Metrics {
 export function createMetrics(options: { process?: boolean } = {}): Metrics {
   const registry = new Registry();
   if (options.process ?? true) collectDefaultMetrics({ register: registry });
-  let leads = true;
+  let told = true;
+  let leads = (): boolean => true;
   registry.registerMetric(new Gauge({
     name: "wsmand_leader",
     help: "Whether this replica acts on workspaces and reports them; 1 in each that takes no part in an election.",
     registers: [],
     collect() {
-      this.set(leads ? 1 : 0);
+      this.set(leads() ? 1 : 0);
     },
   }));
   return {
     rpc: createRpcMetrics(registry),
     rpcClient: createRpcClientMetrics(registry),
-    workspaces: createWorkspaceMetrics(registry, () => leads),
+    workspaces: createWorkspaceMetrics(registry, () => told, () => leads()),
     lifecycle: createLifecycleMetrics(registry),
     pipeline: createPipelineMetrics(registry),
     cache: createCacheMetrics(registry),
     subscriptions: createSubscriptionMetrics(registry),
     kube: createKubeMetrics(registry),
     leader(now) {
-      leads = now;
+      told = now !== false;
+      leads = typeof now === "boolean" ? () => now : now;
     },
     render: () => registry.metrics(),
     contentType: registry.contentType,

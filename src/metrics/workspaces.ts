@@ -37,10 +37,10 @@ export interface WorkspaceMetrics {
 const maxClasses = 50;
 const maxTimeouts = 50;
 
-/** Declares the metrics of workspaces. `leads` says whether this replica reports. */
-export function createWorkspaceMetrics(registry: Registry, leads: () => boolean): WorkspaceMetrics {
+/** Declares the metrics of workspaces. `leads` says whether this replica reports what happens, `leadsNow`, when somebody scrapes, whether it reports what there is. */
+export function createWorkspaceMetrics(registry: Registry, leads: () => boolean, leadsNow: () => boolean): WorkspaceMetrics {
   let read: (() => WorkspaceCounts) | undefined;
-  const counts = (): WorkspaceCounts | undefined => (leads() ? read?.() : undefined);
+  const counts = (): WorkspaceCounts | undefined => (leadsNow() ? read?.() : undefined);
   const classLabel = cap(maxClasses);
   gauges(registry, counts, classLabel);
   const startup = new Histogram({

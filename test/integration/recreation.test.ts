@@ -116,8 +116,8 @@ test("a pod that is refused is made anew, and its placeholder goes", async (t) =
   assert.equal(record(pod["spec"])["schedulerName"], "default-scheduler");
 });
 
-test("a process that dies between any two of its requests, or before it has an answer, leaves a start behind that the next one goes on with", async (t) => {
-  for (const deaf of [false, true]) {
+for (const deaf of [false, true]) {
+  test(`a process that dies ${deaf ? "before it has the answer to any of its requests" : "between any two of its requests"} leaves a start behind that the next one goes on with`, async (t) => {
     for (const left of [0, 1, 2, 3, 4, 5]) {
       const { player, daemon, refuse, made, names } = await setup(t);
       const follower = await daemon(false);
@@ -137,8 +137,8 @@ test("a process that dies between any two of its requests, or before it has an a
       for (const { stream } of [follower, leader, next]) assert.deepEqual(phasesOf(stream), [PENDING], point);
       await Promise.all([follower.close(), leader.close(), next.close()]);
     }
-  }
-});
+  });
+}
 
 test("a workspace that has nothing but its placeholder can be asked for, and stopped", async (t) => {
   const { player, daemon, refuse, names } = await setup(t);

@@ -67,15 +67,21 @@ export function filled(placeholder: JsonObject): JsonObject {
   };
 }
 
+/** What calls write on pods. All else that stands on a placeholder is older than what the controller has written on its pod since. */
+const written: ReadonlySet<string> = new Set([
+  annotations.stoppedByRequest, annotations.customTimeout, annotations.closed, annotations.firstUserActivity, annotations.lastActivity, annotations.sshPublicKeys, annotations.admission, annotations.exposedPorts,
+]);
+
 /**
- * What was written on a placeholder, as a user's stop, and is not on the pod: undefined if there is nothing. On a pod that was not made from it, which may have newer values of all else, only
- * what ends the workspace.
+ * What calls have written on a placeholder, as a user's stop, and is not on the pod: undefined if there is nothing. On a pod that was not made from it, which may have newer values of all else,
+ * only what ends the workspace. Once a placeholder has no finalizers any more, all of that was written on the pod before.
  */
 export function writtenSince(placeholder: JsonObject, pod: JsonObject): Readonly<Record<string, string>> | undefined {
   const [stands, has] = [placeholder, pod].map((each) => objectAt(objectAt(each, "metadata"), "annotations"));
   const madeFrom = textAt(has, annotations.placeholder);
-  if (madeFrom === textAt(objectAt(placeholder, "metadata"), "resourceVersion")) return undefined;
-  const counts = (key: string): boolean => (madeFrom === "" ? key === annotations.stoppedByRequest : key !== annotations.placeholder);
+  const metadata = objectAt(placeholder, "metadata");
+  if (madeFrom === textAt(metadata, "resourceVersion") || !Array.isArray(metadata?.["finalizers"])) return undefined;
+  const counts = (key: string): boolean => (madeFrom === "" ? key === annotations.stoppedByRequest : written.has(key));
   const news = Object.entries(stands ?? {}).filter((entry): entry is [string, string] => counts(entry[0]) && typeof entry[1] === "string" && entry[1] !== has?.[entry[0]]);
   return news.length === 0 ? undefined : Object.fromEntries(news);
 }

@@ -21,6 +21,8 @@ export interface LabOptions {
   readonly speed?: number;
   /** Parts of the configuration's `manager.timeouts`. */
   readonly timeouts?: Readonly<Record<string, string>>;
+  /** Told how far it is, now and then. */
+  readonly tell?: (line: string) => void;
 }
 
 /** A daemon, and who listens to it. */
@@ -84,6 +86,11 @@ export class Lab {
   /** Counts something that was done. */
   did(what: string, times = 1): void {
     this.done.set(what, (this.done.get(what) ?? 0) + times);
+  }
+
+  /** Tells how far it is. */
+  tell(line: string): void {
+    this.#options.tell?.(line);
   }
 
   /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */

@@ -140,8 +140,10 @@ class Killer {
 
   async #killOne(): Promise<void> {
     const lab = this.#lab;
-    const victim = pick(lab.random, lab.able());
-    if (victim === lab.leader()) lab.did("of them led");
+    const leader = lab.leader();
+    // Half of the kills strike who leads, if somebody does.
+    const victim = leader?.able === true && lab.random() < 0.5 ? leader : pick(lab.random, lab.able());
+    if (victim === leader) lab.did("of them led");
     await lab.kill(victim);
     this.left--;
     const starting = lab.addReplica().catch((error: unknown) => lab.wrongs.push(`a daemon did not start: ${messageOf(error)}`)).finally(() => this.#starting.delete(starting));
@@ -163,6 +165,7 @@ export const crashes: Scenario = {
     for (let i = 0; killer.left > 0 && i < maxWaves; i++) {
       await killer.during(workspaces * changesPerLife, wave(lab, livesOf(`crash${i}`, workspaces), lives, patienceMs));
       lab.did("waves");
+      lab.tell(`${i + 1} waves of ${workspaces} workspaces, ${rounds - killer.left} of ${rounds} kills`);
     }
     if (killer.left > 0) throw new Error(`${killer.left} of ${rounds} kills did not happen`);
   },

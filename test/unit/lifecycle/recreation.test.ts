@@ -46,7 +46,7 @@ function setup({ stands = false }: { readonly stands?: boolean } = {}) {
     seen: async () => state.after.seen?.(),
     objects: {
       get: (path) => request("get", path.slice("pods/".length), (pod) => pod),
-      release: (of, _uid, _wish, on) => request("release", of, (pod) => versioned(pod, ++versions), on?.resourceVersion),
+      release: (of, _uid, _wish, on) => request("release", of, (pod) => versioned(pod, ++versions, {}, null), on?.resourceVersion),
       remove: (path, _uid, _grace, _wish, on) => request("remove", path.slice("pods/".length), () => undefined, on?.resourceVersion),
       annotate: (patch) => request("annotate", patch.podName, (pod) => versioned(pod, ++versions, patch.annotations)),
       create: async (_path, object, { may }) => {
@@ -68,12 +68,12 @@ function setup({ stands = false }: { readonly stands?: boolean } = {}) {
 }
 
 function podOf(name: string, uid: string, version: number, annotations: Readonly<Record<string, string>> = {}): JsonObject {
-  return { kind: "Pod", metadata: { name, uid, resourceVersion: String(version), annotations }, spec: {}, status: { reason: "OutOfcpu" } };
+  return { kind: "Pod", metadata: { name, uid, resourceVersion: String(version), annotations, finalizers: ["gitpod.io/finalizer"] }, spec: {}, status: { reason: "OutOfcpu" } };
 }
 
-function versioned(pod: JsonObject | undefined, version: number, annotations: Readonly<Record<string, string | null>> = {}): JsonObject {
+function versioned(pod: JsonObject | undefined, version: number, annotations: Readonly<Record<string, string | null>> = {}, finalizers = objectAt(pod, "metadata")?.["finalizers"]): JsonObject {
   const metadata = objectAt(pod, "metadata");
-  return { ...pod, metadata: { ...metadata, resourceVersion: String(version), annotations: { ...objectAt(metadata, "annotations"), ...annotations } } };
+  return { ...pod, metadata: { ...metadata, finalizers, resourceVersion: String(version), annotations: { ...objectAt(metadata, "annotations"), ...annotations } } };
 }
 
 function nameOf(pod: JsonObject | undefined): string {
@@ -224,6 +224,10 @@ test("a placeholder has all of the pod, but nobody schedules it or finds it, and
   assert.equal(writtenSince(created, pod), undefined);
   const since = { ...created, metadata: { ...created.metadata, resourceVersion: "8", annotations: { "gitpod/id": "one", "gitpod/closed": "true" } } };
   assert.deepEqual(writtenSince(since, pod), { "gitpod/closed": "true" });
+  const ready = { ...pod, metadata: { ...objectAt(pod, "metadata"), annotations: { "gitpod/id": "one", "gitpod.io/placeholder": "7" } } };
+  const outdated = { ...since, metadata: { ...since.metadata, annotations: { "gitpod/id": "one", "gitpod/never-ready": "true" } } };
+  assert.equal(writtenSince(outdated, ready), undefined, "what the controller has taken away stays away");
+  assert.equal(writtenSince({ ...since, metadata: { ...since.metadata, finalizers: undefined } }, pod), undefined, "it was written before");
 });
 
 test("a pod is made anew from its own spec, without what the cluster gave it, and keeps when its first one was made", () => {

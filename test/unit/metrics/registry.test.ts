@@ -127,6 +127,16 @@ test("a follower reports no workspaces", async () => {
   assert.deepEqual(await series(metrics, "gitpod_ws_manager_exposed_ports"), ["5"]);
 });
 
+test("one that stood still and leads no more finds that out when it is scraped", async () => {
+  const metrics = plain();
+  let leads = true;
+  metrics.workspaces.source(() => ({ ...noWorkspaces, exposedPorts: 5 }));
+  metrics.leader(() => leads);
+  assert.deepEqual([await series(metrics, "wsmand_leader"), await series(metrics, "gitpod_ws_manager_exposed_ports")], [["1"], ["5"]]);
+  leads = false;
+  assert.deepEqual([await series(metrics, "wsmand_leader"), await series(metrics, "gitpod_ws_manager_exposed_ports")], [["0"], ["0"]]);
+});
+
 test("a subscriber's series vanishes with it, and many subscribers share one", async () => {
   const metrics = plain();
   let queues: [string, number][] = [["10.0.0.1:1", 3], ["10.0.0.1:1", 4], ["10.0.0.2:1", 0]];
