@@ -45,7 +45,7 @@ export class Link {
   readonly #wires = new Set<Wire>();
   #state: "open" | "refused" | "silent" = "open";
   /** What waits for the silence to end. */
-  #waiting: (() => void)[] = [];
+  #waiting: { readonly at: number; readonly work: () => void }[] = [];
   #trap: Trap | undefined;
 
   constructor(options: LinkOptions) {
@@ -66,16 +66,24 @@ export class Link {
   /** Nothing comes through: connections break, or are silent until it is mended, or for too long. */
   cut(silent: boolean): void {
     this.#state = silent ? "silent" : "refused";
-    const broken = [...this.#wires];
-    if (!silent) for (const wire of broken) this.#break(wire);
-    else this.#options.clock.timer(patienceMs, () => { if (this.#state === "silent") for (const wire of broken) this.#break(wire); });
+    if (!silent) for (const wire of this.#wires) this.#break(wire);
+    else this.#options.clock.timer(patienceMs, () => this.#loseHope());
+  }
+
+  /** Connections that were silent for too long break, and so do those that are tried meanwhile. */
+  #loseHope(): void {
+    if (this.#state !== "silent") return;
+    for (const wire of this.#wires) this.#break(wire);
+    this.#options.clock.timer(patienceMs, () => this.#loseHope());
   }
 
   mend(): void {
     this.#state = "open";
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const work of waiting) this.#options.clock.timer(0, work);
+    const { clock } = this.#options;
+    // What waited for longer is lost with its connection.
+    for (const { at, work } of waiting) if (clock.monotonic() - at <= patienceMs) clock.timer(0, work);
   }
 
   /** The API server is gone, with all connections. */
@@ -130,7 +138,7 @@ export class Link {
   }
 
   #pass(work: () => void): void {
-    if (this.#state === "silent") this.#waiting.push(work);
+    if (this.#state === "silent") this.#waiting.push({ at: this.#options.clock.monotonic(), work });
     else work();
   }
 

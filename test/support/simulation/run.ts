@@ -103,7 +103,7 @@ function judgeLife(simulation: Simulation, id: string): void {
   const backups = world.nodes.storage.urls().filter((url) => url.includes(`/${seen.metaId}/backup-`)).length;
   if (backups > 1) ledger.breach("one backup", `${id}: ${backups} backups`);
   const saves = seen.everReady && person.plan.type === "REGULAR" && !person.plan.claim;
-  const failed = ends.get(id)?.conditions?.failed ?? "";
+  const failed = ends.get(id)?.status.conditions?.failed ?? "";
   const isHeld = world.nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
   if (isHeld && failed === "" && !taken.has(id)) ledger.breach("no content is left on a node", id);
   if (saves && backups === 0) {
