@@ -124,7 +124,7 @@ export class Simulation {
 
   /** Starts a process, unless there is one. */
   start(slot: Slot): void {
-    if (slot.process?.alive || this.over) return;
+    if (slot.process?.alive) return;
     const name = `r${slot.number}.${++slot.processes}`;
     const machine = new Machine(this.clock, slot.offset);
     const random = this.source(name);
