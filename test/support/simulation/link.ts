@@ -151,13 +151,20 @@ export class Link {
   }
 }
 
+/** What was put on a way last: when, when it arrives, and what it is. */
+interface Batch {
+  readonly put: number;
+  readonly at: number;
+  readonly works: (() => void)[];
+}
+
 /** What is put on a way in one moment arrives together, and nothing overtakes what was put there before. */
 class DelayedLine implements Line {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #ways: Readonly<Record<"server" | "client", (work: () => void) => void>>;
   readonly done: () => void;
-  readonly #last = { server: { put: -1, at: 0, works: [] as (() => void)[] }, client: { put: -1, at: 0, works: [] as (() => void)[] } };
+  readonly #last: Record<"server" | "client", Batch> = { server: { put: -1, at: 0, works: [] }, client: { put: -1, at: 0, works: [] } };
 
   constructor(clock: VirtualClock, random: Random, server: (work: () => void) => void, client: (work: () => void) => void, done: () => void) {
     this.#clock = clock;
