@@ -10,14 +10,15 @@ import { runPlan } from "../support/simulation/run.ts";
 import { shrink, story } from "../support/simulation/shrink.ts";
 import type { Simulation } from "../support/simulation/simulation.ts";
 
-const seeds = [1, 2, 3, 4];
-const amount = { days: 0.25, workspaces: 40, faults: 80 };
+const seeds = [1, 2, 3];
+/** Above eight hours, with looks at the Lease that are rare enough for the suite. */
+const amount = { days: 0.35, workspaces: 40, faults: 80 };
 
-test("in bad quarters of days no promise is broken", async (t) => {
+test("on bad working days no promise is broken", async (t) => {
   for (const seed of seeds) {
     const plan = drawPlan(seed, amount);
     const { breaches, counts } = await runPlan(plan);
-    assert.deepEqual(breaches, [], `npm run simulate -- --seed ${seed}: ${story(plan, breaches[0] ?? { law: "", what: "", at: 0 })}`);
+    assert.deepEqual(breaches, [], `seed ${seed}: ${story(plan, breaches[0] ?? { law: "", what: "", at: 0 })}`);
     assert.ok((counts.get("workspaces lived") ?? 0) > 5 && (counts.get("requests to the API server") ?? 0) > 300);
     t.diagnostic(`seed ${seed}: ${[...counts].map(([what, times]) => `${times} ${what}`).join(", ")}`);
   }
@@ -48,7 +49,7 @@ function hasty(simulation: Simulation): void {
 }
 
 test("a promise that is broken is found, and shortened to what it takes", async () => {
-  const plan = drawPlan(11, { days: 0.25, workspaces: 120, faults: 20 });
+  const plan = drawPlan(11, { days: 0.35, workspaces: 80, faults: 20 });
   const broken = { prepare: hasty };
   const { breaches } = await runPlan(plan, broken);
   const [breach] = breaches;

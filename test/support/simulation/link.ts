@@ -45,7 +45,7 @@ export class Link {
   readonly #wires = new Set<Wire>();
   #state: "open" | "refused" | "silent" = "open";
   /** What waits for the silence to end. */
-  #waiting: (() => void)[] = [];
+  #waiting: { readonly at: number; readonly work: () => void }[] = [];
   #trap: Trap | undefined;
 
   constructor(options: LinkOptions) {
@@ -66,16 +66,24 @@ export class Link {
   /** Nothing comes through: connections break, or are silent until it is mended, or for too long. */
   cut(silent: boolean): void {
     this.#state = silent ? "silent" : "refused";
-    const broken = [...this.#wires];
-    if (!silent) for (const wire of broken) this.#break(wire);
-    else this.#options.clock.timer(patienceMs, () => { if (this.#state === "silent") for (const wire of broken) this.#break(wire); });
+    if (!silent) for (const wire of this.#wires) this.#break(wire);
+    else this.#options.clock.timer(patienceMs, () => this.#loseHope());
+  }
+
+  /** Connections that were silent for too long break, and so do those that are tried meanwhile. */
+  #loseHope(): void {
+    if (this.#state !== "silent") return;
+    for (const wire of this.#wires) this.#break(wire);
+    this.#options.clock.timer(patienceMs, () => this.#loseHope());
   }
 
   mend(): void {
     this.#state = "open";
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const work of waiting) this.#options.clock.timer(0, work);
+    const { clock } = this.#options;
+    // What waited for longer is lost with its connection.
+    for (const { at, work } of waiting) if (clock.monotonic() - at <= patienceMs) clock.timer(0, work);
   }
 
   /** The API server is gone, with all connections. */
@@ -130,7 +138,7 @@ export class Link {
   }
 
   #pass(work: () => void): void {
-    if (this.#state === "silent") this.#waiting.push(work);
+    if (this.#state === "silent") this.#waiting.push({ at: this.#options.clock.monotonic(), work });
     else work();
   }
 
@@ -143,13 +151,20 @@ export class Link {
   }
 }
 
+/** What was put on a way last: when, when it arrives, and what it is. */
+interface Batch {
+  readonly put: number;
+  readonly at: number;
+  readonly works: (() => void)[];
+}
+
 /** What is put on a way in one moment arrives together, and nothing overtakes what was put there before. */
 class DelayedLine implements Line {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #ways: Readonly<Record<"server" | "client", (work: () => void) => void>>;
   readonly done: () => void;
-  readonly #last = { server: { put: -1, at: 0, works: [] as (() => void)[] }, client: { put: -1, at: 0, works: [] as (() => void)[] } };
+  readonly #last: Record<"server" | "client", Batch> = { server: { put: -1, at: 0, works: [] }, client: { put: -1, at: 0, works: [] } };
 
   constructor(clock: VirtualClock, random: Random, server: (work: () => void) => void, client: (work: () => void) => void, done: () => void) {
     this.#clock = clock;

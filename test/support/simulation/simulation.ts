@@ -1,6 +1,10 @@
 /** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
+import { annotations, labels } from "../../../src/domain/names.ts";
 import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Config } from "../../../src/main/config/index.ts";
+import type { ChangeType, KubeObject } from "../../../src/embedded/contract.ts";
+import { faultAnnotation } from "../../../src/embedded/kubelet/faults.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
 import { pick, type Random } from "../../../src/embedded/kubelet/random.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { Witness } from "../chaos/witness.ts";
@@ -39,6 +43,8 @@ interface Roamer {
 }
 
 const roamers = 2;
+/** So often a pod is refused before it finds a place. */
+const refusals = 2;
 /** Errors that logs may have: of workers that die together, and of a start that failed while the API server was away for so long that its pod is left to time out. */
 const expected = ["the worker pool does not work", "what a failed start made could not be removed"];
 /** What a process takes to start, milliseconds. */
@@ -55,8 +61,11 @@ export class Simulation {
   readonly truth = new Truth();
   readonly slots: readonly Slot[];
   readonly people: readonly Person[];
-  /** The first word of a workspace's end, by its ID. */
-  readonly ends = new Map<string, ReadStatus>();
+  /** The first word of a workspace's end, by its ID: of the last one that was begun under it. */
+  readonly ends = new Map<string, { readonly begun: number; readonly status: ReadStatus }>();
+  readonly #begun = new Map<string, number>();
+  /** How often pods were made anew. */
+  readonly #anew = new Map<string, number>();
   /** Workspaces that somebody took away from under everybody's eyes. */
   readonly taken = new Set<string>();
   readonly #overseer: Overseer;
@@ -79,6 +88,7 @@ export class Simulation {
     this.ledger = new Ledger(() => clock.monotonic(), (text) => journal.note(text));
     this.world = world;
     this.witness = new Witness(world.cluster);
+    world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
     this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic() });
@@ -102,6 +112,9 @@ export class Simulation {
     return sourceOf(this.plan.seed, name);
   }
 
+  /** How often a workspace was begun under an ID. */
+  readonly begunOf = (id: string): number => this.#begun.get(id) ?? 0;
+
   /** Everything begins. */
   begin(): void {
     for (const slot of this.slots) this.clock.timer(this.#random() * 5 * second, () => this.start(slot));
@@ -111,7 +124,7 @@ export class Simulation {
 
   /** Starts a process, unless there is one. */
   start(slot: Slot): void {
-    if (slot.process?.alive || this.over) return;
+    if (slot.process?.alive) return;
     const name = `r${slot.number}.${++slot.processes}`;
     const machine = new Machine(this.clock, slot.offset);
     const random = this.source(name);
@@ -135,7 +148,7 @@ export class Simulation {
     const replica: Replica = new Replica({
       name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
-      onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
+      onServing: () => this.#listen(replica, new Listener(name, this.ledger, this.begunOf, (status, who) => this.#told(status, who))),
     });
     slot.process = replica;
     this.ledger.did("processes started");
@@ -223,7 +236,7 @@ export class Simulation {
     if (able.length === 0) return this.#connectLater(roamer);
     const replica = pick(this.#random, able);
     const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
-    const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
+    const listener = new Listener(name, this.ledger, this.begunOf, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
     this.#listen(replica, listener, true);
     const forget = listener.onEnd;
     listener.onEnd = (reason) => {
@@ -240,7 +253,31 @@ export class Simulation {
     this.ledger.did("statuses told");
     const person = this.people.find(({ plan }) => plan.id === id);
     if (person && person.phase !== wsman.WorkspacePhase.STOPPED) person.phase = status.phase ?? 0;
-    if (status.phase === wsman.WorkspacePhase.STOPPED && !this.ends.has(id)) this.ends.set(id, status);
+    const begun = this.begunOf(id);
+    if (status.phase === wsman.WorkspacePhase.STOPPED && (this.ends.get(id)?.begun ?? -1) < begun) this.ends.set(id, { begun, status });
+  }
+
+  #podChanged(type: ChangeType, { metadata }: KubeObject): void {
+    const id = metadata.labels?.[labels.workspaceId];
+    if (type !== "ADDED" || id === undefined) return;
+    // A pod that is made anew goes on with its workspace.
+    const isAnew = metadata.annotations?.[annotations.firstCreated] !== undefined;
+    if (isAnew) this.#anew.set(id, (this.#anew.get(id) ?? 0) + 1);
+    else this.#begun.set(id, this.begunOf(id) + 1);
+    this.#trouble(metadata.name, id);
+  }
+
+  /** Its own fault strikes the pod; one that is refused without a reason of its own finds a place after a while. */
+  #trouble(pod: string, id: string): void {
+    const planned = this.people.find(({ plan }) => plan.id === id)?.plan.fault ?? "";
+    const fault = planned === "admission-reject" && (this.#anew.get(id) ?? 0) >= refusals ? "" : planned;
+    const { store } = this.world.cluster;
+    if (planned === "") return;
+    store.update("pods", "default", pod, (draft) => {
+      const metadata = record(draft["metadata"]);
+      const { [faultAnnotation]: _before, ...noted } = record(metadata["annotations"]);
+      draft["metadata"] = { ...metadata, annotations: { ...noted, ...(fault !== "" && { [faultAnnotation]: fault }) } };
+    });
   }
 }
 

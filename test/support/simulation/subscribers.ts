@@ -29,14 +29,19 @@ export class Listener implements SubscriberStream {
   readonly #ledger: Ledger;
   readonly #told: (status: ReadStatus, listener: Listener) => void;
   readonly #lasts = new Map<string, ReadStatus>();
+  /** How often a workspace of the ID was begun when its last status came. */
+  readonly #begun = new Map<string, number>();
+  readonly #begunOf: (id: string) => number;
   readonly #slowness: Slowness | undefined;
   #taken = 0;
   #ended = false;
   drained: () => void = () => {};
   onEnd: (reason: string) => void = () => {};
 
-  constructor(name: string, ledger: Ledger, told: (status: ReadStatus, listener: Listener) => void, slowness?: Slowness) {
+  /** @param begunOf how often a workspace of an ID was begun: after a start that failed it may be started anew. */
+  constructor(name: string, ledger: Ledger, begunOf: (id: string) => number, told: (status: ReadStatus, listener: Listener) => void, slowness?: Slowness) {
     this.name = name;
+    this.#begunOf = begunOf;
     this.#ledger = ledger;
     this.#told = told;
     this.#slowness = slowness;
@@ -77,7 +82,10 @@ export class Listener implements SubscriberStream {
 
   #check(status: ReadStatus): void {
     const before = this.#lasts.get(status.id ?? "");
-    if (!before) return;
+    const begun = this.#begunOf(status.id ?? "");
+    const isAnew = begun > (this.#begun.get(status.id ?? "") ?? begun) && before?.phase === STOPPED;
+    this.#begun.set(status.id ?? "", begun);
+    if (!before || isAnew) return;
     const who = `${this.name}: ${status.id}`;
     const [was, is] = [before.phase ?? 0, status.phase ?? 0];
     if (versionOf(status) <= versionOf(before)) this.#ledger.breach("versions rise", `${who}: ${versionOf(status)} after ${versionOf(before)}`);

@@ -14,8 +14,6 @@ export interface Line {
   done(): void;
 }
 
-type Listener = (...given: never[]) => void;
-
 /** An exchange over a line. Both sides see of the other what they would see of a connection. */
 export class Wire implements Transport {
   readonly #exchange: Exchange;
@@ -155,7 +153,7 @@ class WireRequest implements HttpRequest {
 class WireResponse implements HttpResponse {
   readonly #wire: Wire;
   readonly #headers: Record<string, string> = {};
-  readonly #onClose: Listener[] = [];
+  readonly #onClose: (() => void)[] = [];
   readonly socket = null;
   readonly writableNeedDrain = false;
   destroyed = false;
@@ -229,7 +227,7 @@ class WireResponse implements HttpResponse {
   close(): void {
     if (this.destroyed) return;
     this.destroyed = true;
-    for (const listener of this.#onClose.splice(0)) Reflect.apply(listener, undefined, []);
+    for (const listener of this.#onClose.splice(0)) listener();
   }
 
   #write(parts: readonly Buffer[]): void {
