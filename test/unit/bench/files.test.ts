@@ -23,8 +23,8 @@ test("a look whether files can be written leaves what is there as it is, and not
 
 test("what can not be written is told with its flag, and before anything is measured", async () => {
   const out = { write: () => {} };
-  await assert.rejects(bench(["stream", "--json", join(folder, "no", "x.json"), "--html", folder], { stdout: out, stderr: out, signal: new AbortController().signal }), ({ message }: Error) => {
-    assert.match(message, /^--json: the file ".*x\.json" can not be written: its folder is not there\n--html: the file ".*" can not be written: it is a directory$/);
+  await assert.rejects(bench(["stream", "--json", join(folder, "no", "x.json"), "--html", folder], { stdout: out, stderr: out, signal: new AbortController().signal }), (error: unknown) => {
+    assert.match(error instanceof Error ? error.message : "", /^--json: the file ".*x\.json" can not be written: its folder is not there\n--html: the file ".*" can not be written: it is a directory$/);
     return true;
   });
 });
