@@ -1,10 +1,13 @@
 /** The load tool as a command, `wsmand bench SCENARIO [flags]`: reads the command line, runs the scenario as often as was asked for, reports. */
-import { writeFile } from "node:fs/promises";
+import { messageOf } from "../domain/errors.ts";
 import { Lab } from "./lab.ts";
 import { parseOptions } from "./options.ts";
 import type { Options } from "./options.ts";
+import { checkFiles, writeFiles } from "./report/files.ts";
+import type { ReportFile } from "./report/files.ts";
 import { htmlReport } from "./report/html.ts";
 import { reportOf } from "./report/report.ts";
+import type { ReportJson } from "./report/report.ts";
 import { table } from "./report/table.ts";
 import { scenarios } from "./scenarios/index.ts";
 import type { Outcome, Scenario } from "./scenarios/scenario.ts";
@@ -27,25 +30,39 @@ export interface BenchIo {
 /**
  * Runs the load tool.
  * @param args what stands behind `bench`.
- * @throws CommanderError, after having told, for a wrong command line and for --help; Error if something can not be measured.
+ * @returns whether anything was measured: not if the user wanted an end before that.
+ * @throws CommanderError, after having told, for a wrong command line and for --help; Error if something can not be measured, or a file of the report not be written.
  */
-export async function bench(args: readonly string[], io: BenchIo): Promise<void> {
+export async function bench(args: readonly string[], io: BenchIo): Promise<boolean> {
   const { scenario: name, options } = parseOptions(args, scenarios, io);
   const scenario = scenarios.get(name);
-  if (!scenario) return;
+  if (!scenario) return false;
+  await checkFiles(filesOf(options));
   const { outcomes, failure } = await runAll(scenario, options, io);
   // What was measured before is reported all the same.
-  if (failure && outcomes.length === 0) throw failure;
-  try {
-    const report = await reportOf(name, options, outcomes);
-    io.stdout.write(`${table(report.summary, outcomes.length)}\n`);
-    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report.json, undefined, 2)}\n`);
-    if (options.html !== undefined) await writeFile(options.html, await htmlReport(report.json));
-  } catch (error) {
-    // Why a run failed says more than that the rest can not be written.
-    throw failure ?? error;
-  }
+  if (outcomes.length > 0) await report(name, options, outcomes, io).catch((error: unknown) => failBoth(failure, error));
   if (failure) throw failure;
+  if (outcomes.length === 0) lineTo(io.stderr, "ended early: nothing was measured yet");
+  return outcomes.length > 0;
+}
+
+async function report(name: string, options: Options, outcomes: readonly Outcome[], { stdout }: BenchIo): Promise<void> {
+  const { summary, json } = await reportOf(name, options, outcomes);
+  stdout.write(`${table(summary, outcomes.length)}\n`);
+  await writeFiles(filesOf(options, json));
+}
+
+/** @param json the report; without it the files are only named. */
+function filesOf({ json: jsonPath, html: htmlPath }: Options, json?: ReportJson): readonly ReportFile[] {
+  return [
+    ...(jsonPath === undefined ? [] : [{ flag: "--json", path: jsonPath, content: () => (json ? `${JSON.stringify(json, undefined, 2)}\n` : "") }]),
+    ...(htmlPath === undefined ? [] : [{ flag: "--html", path: htmlPath, content: () => (json ? htmlReport(json) : "") }]),
+  ];
+}
+
+/** Why a run failed says more than that the rest can not be written; both are told. */
+function failBoth(failure: Error | undefined, error: unknown): never {
+  throw failure ? new Error(`${failure.message}\n${messageOf(error)}`, { cause: failure }) : error;
 }
 
 /** Runs, until one fails or the user wants an end. */
@@ -55,15 +72,25 @@ async function runAll(scenario: Scenario, options: Options, { signal, stderr }: 
   await using lab = await Lab.open(options, signal, say, scenario);
   await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
-    say(`run ${i + 1} of ${options.runs}`);
+    const run = `run ${i + 1} of ${options.runs}`;
+    say(run);
     const outcome = await scenario.run(lab).catch(failed(signal));
-    if (outcome instanceof Error) return { outcomes, failure: new Error(`run ${i + 1} of ${options.runs}: ${outcome.message}`, { cause: outcome }) };
-    if (!outcome) break;
+    if (outcome instanceof Error) return { outcomes, failure: new Error(`${run}: ${outcome.message}`, { cause: outcome }) };
+    // What a run gives that was ended in its warm-up looks like figures, and is none: nothing lost, of nothing.
+    if (!outcome || (!lab.takeMeasured() && signal.aborted)) {
+      if (outcomes.length > 0) lineTo(stderr, `${run} was ended early, and is left out`);
+      break;
+    }
     outcomes.push(outcome);
-    say(`run ${i + 1} of ${options.runs}: ${outcome.notes.join("; ")}`);
-    stderr.write(stderr.isTTY === true ? "\n" : "");
+    lineTo(stderr, `${run}:`);
+    for (const note of outcome.notes) stderr.write(`  ${note}\n`);
   }
   return { outcomes, failure: undefined };
+}
+
+/** A line of its own, in place of what a terminal shows of the progress. */
+function lineTo(stderr: BenchIo["stderr"], text: string): void {
+  stderr.write(`${stderr.isTTY === true ? "\r\x1b[K" : ""}${text}\n`);
 }
 
 /** A line that tells what goes on: replaced by the next one on a terminal; elsewhere only what changes more than its numbers is told. */

@@ -43,6 +43,7 @@ export class Lab implements AsyncDisposable {
   /** Of the built-in cluster's node daemons; undefined: there are none, and our daemon does not act on workspaces. */
   #nodeDaemonPort: number | undefined;
   #nextStamp = 1;
+  #measured = false;
 
   private constructor(options: Options, signal: AbortSignal, say: (text: string) => void) {
     this.options = options;
@@ -86,6 +87,18 @@ export class Lab implements AsyncDisposable {
   /** Tells people what goes on. */
   say(text: string): void {
     this.#say(text);
+  }
+
+  /** Says that the run has begun to measure: what comes of it are figures, also if it is ended early. */
+  measures(): void {
+    this.#measured = true;
+  }
+
+  /** Whether the run has begun to measure; the next run has not. */
+  takeMeasured(): boolean {
+    const measured = this.#measured;
+    this.#measured = false;
+    return measured;
   }
 
   /** Numbers for stamps that no other plan has. */

@@ -11,6 +11,14 @@ export function statusToJson(status: wsman.WorkspaceStatus.$Properties): JsonObj
   return { ...object, ...(metadata && { metadata }), ...(conditions && { conditions }) };
 }
 
+/** A status as JSON without its secret, the owner token. */
+export function withoutSecrets(status: JsonObject): JsonObject {
+  const auth = asObject(status["auth"]);
+  if (!auth) return status;
+  const { ownerToken: _hidden, ...rest } = auth;
+  return { ...status, auth: rest };
+}
+
 type Timestamp = NonNullable<wsman.WorkspaceConditions.$Properties["firstUserActivity"]>;
 
 function withTime(parent: JsonObject | undefined, key: string, time: Timestamp | null | undefined): JsonObject | undefined {

@@ -134,6 +134,7 @@ test("a value out of range, too long, or that makes no sense, is refused by its 
   const cases: (readonly [method: string, message: Uint8Array, expected: RegExp])[] = [
     ...enums.flatMap((value) => [["StopWorkspace", withId(varint(2, value)), /policy/], ["ControlAdmission", withId(varint(2, value)), /level/], ["ControlPort", Buffer.concat([withId(varint(2, 1n)), Buffer.from([0x1a, 2 + varint(3, value).length, 8, 80]), varint(3, value)]), /visibility/]] as const),
     ...["", "0x10", "1h ", "１h", "1h\n", "9999999999h", "-", "1", "NaN", "1ns".repeat(50), "x".repeat(60_000)].map((duration) => ["SetTimeout", encoded.timeout(duration), /^invalid duration "/] as const),
+    ["SetTimeout", encoded.timeout("-5m"), /^invalid duration "-5m": duration must not be negative$/],
     ...[0, 65_536, 4_294_967_295].map((port) => ["ControlPort", encoded.port({ port }), new RegExp(`^port ${port} is out of range`)] as const),
     ["ControlPort", withId(varint(2, 1n)), /^spec is required/],
     ...["", "ssh-ed25519", `${secretSshKey()}\n${secretSshKey()}`, "-----BEGIN PRIVATE KEY-----", `# ${secretSshKey()}`, `${secretSshKey()}${"x".repeat(20_000)}`].map((key) => ["UpdateSSHKey", encoded.keys([secretSshKey(), key]), /^keys\[1\] /] as const),

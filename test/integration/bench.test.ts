@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -203,6 +204,17 @@ describe("the load tool", { skip: onRealCluster, concurrency: 4 }, () => {
     assert.ok((figures["delivered"] ?? 0) > 0);
     assert.equal(figures["lost"], 0);
     assert.match(runs[0]?.notes.join() ?? "", /ended early/);
+  });
+
+  test("Ctrl-C in the warm-up gives no figures: nothing lost, of nothing, would read as good", async () => {
+    const file = join(folder, "warming.json");
+    const { child, output, code } = start("stream", ...small, "--warmup", "600", "--json", file);
+    await until("the warm-up", () => output().includes("measuring"), 60_000);
+    child.kill("SIGINT");
+    assert.equal(await code, 130, output());
+    assert.match(output(), /^ended early: nothing was measured yet$/m);
+    assert.doesNotMatch(output(), /^lost|CPU of one core/m);
+    assert.ok(!existsSync(file));
   });
 
   test("a command line that makes no sense is told, and nothing is started", async () => {

@@ -76,6 +76,7 @@ async function measure(setting: Setting, method: Method): Promise<Sides> {
   if (warmup > 0 && !lab.signal.aborted) for (const side of ["bare", "daemon"] as const) await turn(setting, side, method, warmup, noTurns());
   for (const side of inTurn) {
     if (lab.signal.aborted) break;
+    lab.measures();
     lab.say(`${method.path}, ${processNames[side]}`);
     const run = (): Promise<void> => turn(setting, side, method, lab.options.seconds / 2, found[side]);
     await (side === "daemon" ? daemonTurn(run) : run());

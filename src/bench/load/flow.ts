@@ -46,8 +46,10 @@ export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Pr
   await openSubscribers(lab, crowd, flood.daemon, 0);
   const plan = planned();
   await Promise.all(crowd.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail: "each" }, nothing)));
+  const endedBefore = lab.signal.aborted;
   await flood.begin(plan);
   const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
+  if (!endedBefore && sent.sent > plan.measuredFrom) lab.measures();
   await settle(crowd, sent.written, lab.signal);
   await lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));

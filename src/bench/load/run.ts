@@ -85,10 +85,12 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
     openSubscribers(lab, team.subscribers, daemon, stalled),
   ]);
   const before = await lab.cluster.requests();
+  const endedBefore = lab.signal.aborted;
   const plan = await begin(lab, team, detail);
   await Promise.all([watchProgress(lab, plan), beside(plan)]);
   const written = await lastWritten(lab, writer);
   const to = machineNow();
+  if (!endedBefore && written.sent > plan.measuredFrom) lab.measures();
   await settle(team.subscribers, written.written, lab.signal);
   await lab.usage.sample();
   const after = await lab.cluster.requests();

@@ -1,5 +1,6 @@
 /** Says what limited a run, where that was not the daemon. */
 import type { Histogram } from "hdr-histogram-js";
+import type { Lab } from "../lab.ts";
 import type { Usage } from "./usage.ts";
 
 /** The process that the user has started, as it is watched. */
@@ -38,14 +39,20 @@ export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly
   return notes;
 }
 
-/** What each process took, for people. */
-export function shares(usage: Usage, from: number, to: number): string {
+/** What each process took, for people: a note, or none of a time that was too short to tell. @param what was measured, where a run has several such times. */
+export function shares(usage: Pick<Usage, "names" | "cost" | "machine">, from: number, to: number, what?: string): readonly string[] {
   const parts = usage.names.flatMap((name) => {
     const cost = usage.cost(name, from, to);
     return cost ? `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MB` : [];
   });
+  if (parts.length === 0) return [];
   const machine = usage.machine(from, to);
-  return `CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; all of the machine's cores ${percent(machine)}`}`;
+  return [`${what === undefined ? "" : `${what}: `}CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; all of the machine's cores ${percent(machine)}`}`];
+}
+
+/** What is counted of an API server, or a daemon, that works for others as well. @param figures that hold it. */
+export function othersNote({ ownsAll }: Pick<Lab, "ownsAll">, figures: string): readonly string[] {
+  return ownsAll ? [] : [`${figures} hold what was asked for others in that time, too: neither the API server nor a daemon that was there already tells for whom a request is`];
 }
 
 function most(values: readonly number[]): number | undefined {

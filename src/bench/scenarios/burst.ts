@@ -55,7 +55,7 @@ export const burst: Scenario = {
         ...alone?.figures,
         parse_limit_per_s: limit?.perSecond, parse_us_per_line: limit?.cpuMicrosPerLine,
       }),
-      notes: [...notes(lab, read), ...(alone ? [`without subscribers: ${shares(lab.usage, alone.from, alone.to)}`] : [])],
+      notes: [...notes(lab, read), ...(alone ? shares(lab.usage, alone.from, alone.to, "without subscribers") : [])],
       plots: [
         timePlot("Throughput", "statuses/s", { "delivered to all subscribers": read.deliveredPerSecond.map((value, second) => [second + 0.5, value]) }),
         ...usagePlots(lab, ["daemon", "replayer", "subscribers"], read.plan.startAt, alone?.to ?? read.to),
@@ -74,7 +74,7 @@ function notes(lab: Lab, read: Flow): readonly string[] {
   if (read.sent.failed > 0) all.push(`the API server did not take ${read.sent.failed} changes`);
   if (read.ended > 0) all.push(`${read.ended} streams ended early: ${read.why}`);
   if (lab.signal.aborted) all.push("ended early by the user");
-  return [...all, shares(lab.usage, read.from, read.to)];
+  return [...all, ...shares(lab.usage, read.from, read.to)];
 }
 
 /** Changes that no one is told of, and what they cost the daemon. */

@@ -80,7 +80,7 @@ export const calls: Scenario = {
         ...limitsOf(lab.usage, turns.flatMap(({ spans }) => spans), Math.max(...turns.map(({ share }) => share))),
         ...found.flatMap(notesOf), ...left, budgetNote(lab),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
-        shares(lab.usage, from, to),
+        ...shares(lab.usage, from, to),
       ],
       plots: [
         percentilePlot("Time to the answer, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.delays]))),
@@ -140,6 +140,7 @@ async function measure(setting: Setting, name: string, call: SteeringCall, turnC
   if (warmup > 0) for (const side of new Set(order)) await turn(setting, call, side, (2 * warmup) / turnCount);
   for (const side of order) {
     if (lab.signal.aborted) break;
+    lab.measures();
     lab.say(`${call.method}, ${side === "bare" ? "bare patches" : "the daemon"}`);
     const before = call.annotations ? await lab.cluster.version() : 0;
     const called = await turn(setting, call, side, seconds / turnCount);

@@ -38,6 +38,7 @@ export const connect: Scenario = {
     await sleep(lab.options.rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
     const after = lab.usage.cost("daemon", from, machineNow());
+    if (arrived.came > 0) lab.measures();
     const missing = arrived.came - arrived.complete.length;
     return {
       figures: measured({
@@ -51,7 +52,7 @@ export const connect: Scenario = {
         ...(missing > 0 ? [`${missing} subscribers did not get all ${workspaces} statuses`] : []),
         ...(arrived.ended > 0 ? [`${arrived.ended} streams ended early: ${arrived.why}`] : []),
         ...(lab.signal.aborted ? [`ended early by the user: ${arrived.came} of ${subscribers} came`] : []),
-        ...limits(lab.usage, from, to, arrived.share), shares(lab.usage, from, to),
+        ...limits(lab.usage, from, to, arrived.share), ...shares(lab.usage, from, to),
       ],
       plots: [percentilePlot("Time until the initial state is complete, by percentile", { connect: histogramOf(arrived.complete) }), ...usagePlots(lab, ["daemon"], from, machineNow())],
     };

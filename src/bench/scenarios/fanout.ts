@@ -58,6 +58,7 @@ export const fanout: Scenario = {
     const plainEndpoint: Endpoint = { host: "127.0.0.1", port: await plain.call("listen", {}, z.number()) };
     lab.say("node:http2 without gRPC");
     const [http2] = await turn(lab, plainEndpoint, () => plain.call("begin", { frames }, nothing), () => plain.call("finish", {}, nothing));
+    if (bareTurns.length > 0) lab.measures();
     const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
     lab.say("the daemon");
     const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
@@ -97,13 +98,13 @@ function comparison(lab: Lab, bareTurns: readonly Turn[], http2: Turn | undefine
 
 function notesOf(lab: Lab, bareTurns: readonly Turn[], ours: Turn | undefined, sourceShare: number): readonly string[] {
   const ended = lab.signal.aborted ? ["ended early by the user"] : [];
-  const bare = bareTurns.map(({ from, to }, i) => `bare, ${ways[i] ?? ""}: ${shares(lab.usage, from, to)}`);
+  const bare = bareTurns.flatMap(({ from, to }, i) => shares(lab.usage, from, to, `bare, ${ways[i] ?? ""}`));
   if (!ours) return [...ended, ...bare];
   return [
     ...ended,
     ...idleness(lab.usage.cost("daemon", ours.from, ours.to)?.main),
     ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...bareTurns.map(({ share }) => share))),
-    ...bare, `the daemon: ${shares(lab.usage, ours.from, ours.to)}`,
+    ...bare, ...shares(lab.usage, ours.from, ours.to, "the daemon"),
   ];
 }
 

@@ -4,7 +4,7 @@ import type { Lab } from "../lab.ts";
 import type { Lived } from "../load/life-results.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { limits, ms, othersNote, shares } from "../report/limits.ts";
 import { percentilePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
@@ -21,6 +21,8 @@ export interface LivesFound {
   /** On the machine's clock: of the rest before, and of the lives. */
   readonly rest: readonly [number, number];
   readonly load: readonly [number, number];
+  /** Seconds after which the daemon still made requests, before anything was started; undefined: it had come to rest. */
+  readonly busy: number | undefined;
 }
 
 /** Puts together what a run gives. */
@@ -63,13 +65,15 @@ function isForLife(request: string): boolean {
   return !isEvent(request) && !request.endsWith(" leases");
 }
 
-function notesOf(lab: Lab, { lived, requests, load: [from, to] }: LivesFound): readonly string[] {
+function notesOf(lab: Lab, { lived, requests, load: [from, to], busy }: LivesFound): readonly string[] {
   return [
     ...limits(lab.usage, from, to, lived.share, decodeFromCompressedBase64(lived.late)), ...lived.problems,
     ...(requests ? [`requests per life: ${requests.map(([request, count]) => `${request} ${(count / lived.started).toFixed(2)}`).join(", ")}`] : []),
     ...(lived.interrupted ? ["the bare watch was ended by the API server: overheads are of those workspaces that it saw"] : []),
     ...(lab.ownsAll ? [] : ["what the node daemons took is part of the overheads, and no workspaces were made that live on"]),
-    budgetNote(lab), ...(lab.signal.aborted ? ["ended early by the user"] : []), shares(lab.usage, from, to),
+    ...(busy === undefined ? [] : [`the daemon still made requests ${busy} s before the rest began: rest_* hold what it did`]),
+    ...(requests ? othersNote(lab, "api_requests_per_life and events_per_life") : []),
+    budgetNote(lab), ...(lab.signal.aborted ? ["ended early by the user"] : []), ...shares(lab.usage, from, to),
   ];
 }
 

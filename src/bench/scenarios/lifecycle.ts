@@ -21,8 +21,9 @@ const initMs = 800;
 const disposeMs = 800;
 /** The daemon is looked at while nothing happens for so long at most, seconds. */
 const restSeconds = 10;
-/** How long it may take until it has nothing to do, seconds. */
+/** How long it may take until it has nothing to do, seconds: one of ours, which gives all that live on their finalizers, and one that works for others meanwhile, so that it may never come to rest. */
 const settleSeconds = 120;
+const settleBesideOthersSeconds = 30;
 /** What lives may take beyond the time of their starts, milliseconds. */
 const endMs = 300_000;
 /** Node daemons remember as many objects; with more lives than that the statuses must do. */
@@ -43,12 +44,13 @@ export const lifecycle: Scenario = {
     await lab.cluster.prepareStarts();
     await using daemon = await lab.daemon();
     await daemon.synced();
-    await settled(lab, daemon);
+    const busy = await settled(lab, daemon);
     const rest = await atRest(lab);
     await using lifer = lab.part("lifer", "lifer");
     await lifer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, endpoint: daemon.endpoint, owner: lab.cluster.owner, size: lab.options.size }, nothing);
     const { rate, warmup, seconds } = lab.options;
     if (warmup > 0) await letLive(lab, lifer, warmup);
+    if (!lab.signal.aborted) lab.measures();
     lab.say(`${rate} starts a second`);
     const before = requestCounts(await metrics(daemon));
     await lab.usage.sample();
@@ -60,7 +62,7 @@ export const lifecycle: Scenario = {
     const left = await leftBehind(lab);
     const backups = lab.ownsAll && lived.ran.length <= maxObjects ? await backupsOf(lab, lived) : { missing: lived.unsaved, twice: 0 };
     await lab.cluster.removeStarted();
-    return lifecycleOutcome(lab, { lived, requests: after.size === 0 ? undefined : requestsBetween(before, after), leftBehind: left, backups, rest, load: [from, to] });
+    return lifecycleOutcome(lab, { lived, requests: after.size === 0 ? undefined : requestsBetween(before, after), leftBehind: left, backups, rest, load: [from, to], busy });
   },
 };
 
@@ -83,17 +85,19 @@ async function slowNodeDaemons(lab: Lab): Promise<void> {
   }
 }
 
-/** Waits until the daemon has done what it does about workspaces that it finds (those that live on get their finalizers): it makes no more requests, or has had its time. */
-async function settled(lab: Lab, daemon: Daemon): Promise<void> {
+/** Waits until the daemon has done what it does about workspaces that it finds (those that live on get their finalizers): it makes no more requests, or has had its time. @returns seconds after which it still made some; undefined if it came to rest. */
+async function settled(lab: Lab, daemon: Daemon): Promise<number | undefined> {
   const made = async (): Promise<number> => [...requestCounts(await metrics(daemon)).values()].reduce((sum, count) => sum + count, 0);
-  lab.say("waiting until the daemon has nothing to do");
+  const seconds = lab.options.target ? settleBesideOthersSeconds : settleSeconds;
   let before = Number.NaN;
-  for (let i = 0; i < settleSeconds && !lab.signal.aborted; i++) {
+  for (let i = 0; i < seconds && !lab.signal.aborted; i++) {
+    lab.say(`waiting for a second in which the daemon asks the API server for nothing, ${seconds - i} s at most`);
     const now = await made();
-    if (now === before) return;
+    if (now === before) return undefined;
     before = now;
     await pause(lab, 1);
   }
+  return seconds;
 }
 
 /** A while in which nothing happens, for what those that live on cost. */

@@ -50,7 +50,7 @@ export const list: Scenario = {
         ...failureNotes("GetWorkspaces", gets), ...failureNotes("DescribeWorkspace", describes),
         ...(sum(all, "different") > 0 ? ["some answers were not what they were at the beginning: the workspaces changed meanwhile"] : []),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
-        ...limits(lab.usage, from, to, Math.max(...all.map(({ share }) => share))), shares(lab.usage, from, to),
+        ...limits(lab.usage, from, to, Math.max(...all.map(({ share }) => share))), ...shares(lab.usage, from, to),
       ],
       plots: [
         percentilePlot("Time to the whole answer, by percentile", { GetWorkspaces: gets.daemon.delays, "GetWorkspaces, bare": gets.bare.delays, DescribeWorkspace: describes.daemon.delays, "DescribeWorkspace, bare": describes.bare.delays }),

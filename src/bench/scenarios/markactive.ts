@@ -75,7 +75,7 @@ export const markactive: Scenario = {
         ...failureNotes("MarkActive", sides), ...(steady.turns.failed > 0 ? [`${steady.turns.failed} calls every ${beatSeconds} s failed: ${steady.turns.why}`] : []),
         ...(lab.signal.aborted ? ["ended early by the user"] : []),
         ...limits(lab.usage, from, to, Math.max(sides.daemon.share, sides.bare.share), steady.turns.late),
-        `every ${beatSeconds} s: ${shares(lab.usage, steady.from, steady.to)}`, shares(lab.usage, from, to),
+        ...shares(lab.usage, steady.from, steady.to, `every ${beatSeconds} s`), ...shares(lab.usage, from, to),
       ],
       plots: [
         percentilePlot("Time to the answer, by percentile", { MarkActive: sides.daemon.delays, "MarkActive, bare": sides.bare.delays, [`every ${beatSeconds} s`]: steady.turns.delays }),
@@ -111,6 +111,7 @@ async function steadily({ lab, daemon, callers, endpoints, method: { path, tasks
   };
   lab.say(`each workspace every ${beatSeconds} s, ${rate.toFixed(0)} calls/s, ${processNames[side]}`);
   if (warmup > 0) await call(warmup, 0, noTurns());
+  if (!lab.signal.aborted) lab.measures();
   const turns = noTurns();
   await lab.usage.sample();
   const from = machineNow();

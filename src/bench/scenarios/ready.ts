@@ -17,6 +17,7 @@ export const ready: Scenario = {
     // Reading the metric sets it back: what is read next is the time of the list alone.
     const before = await loopDelayMs(daemon);
     const syncedAt = await daemon.synced();
+    lab.measures();
     const delay = await loopDelayMs(daemon);
     await sleep(lab.options.rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
     await lab.usage.sample();
@@ -27,7 +28,7 @@ export const ready: Scenario = {
         loop_delay_max_ms: delay, loop_delay_starting_ms: before,
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
-      notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), shares(lab.usage, daemon.startedAt, syncedAt)],
+      notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), ...shares(lab.usage, daemon.startedAt, syncedAt)],
       plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
     };
   },

@@ -81,7 +81,7 @@ function notes(lab: Lab, { workspaces, flow }: Step): Outcome["notes"] {
   if (flow.sent.failed > 0) all.push(`the API server did not take ${flow.sent.failed} changes`);
   if (flow.ended > 0) all.push(`${flow.ended} streams ended early: ${flow.why}`);
   if (lab.signal.aborted) all.push("ended early by the user");
-  return [...all, shares(lab.usage, flow.from, flow.to)].map((note) => `${workspaces} workspaces: ${note}`);
+  return [...all, ...shares(lab.usage, flow.from, flow.to)].map((note) => `${workspaces} workspaces: ${note}`);
 }
 
 function plots(lab: Lab, all: readonly Step[]): readonly Plot[] {

@@ -157,7 +157,7 @@ function soakNotes(lab: Lab, soaked: Soaked, memory: Memory): readonly string[] 
     ...(broken && broken.problem !== "" ? [`a watch could not be broken: ${broken.problem}`] : []),
     ...visits.problems, ...lives.problems, ...calls.problems,
     ...(lab.signal.aborted ? ["ended early by the user"] : []),
-    shares(lab.usage, from, to),
+    ...shares(lab.usage, from, to),
   ];
 }
 

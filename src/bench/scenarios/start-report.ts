@@ -86,7 +86,7 @@ function notesOf(lab: Lab, found: Started): readonly string[] {
     ...(witness.why === "" ? [] : [`the subscriber was ended: ${witness.why}`]),
     budgetNote(lab),
     ...(lab.signal.aborted ? ["ended early by the user"] : []),
-    shares(lab.usage, from, to),
+    ...shares(lab.usage, from, to),
   ];
 }
 

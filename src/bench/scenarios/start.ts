@@ -76,6 +76,7 @@ async function inTurns(setting: Setting, how: string, turn: (setting: Setting, s
   const both: Both = { start: noSides(), stop: noSides(), requests: undefined };
   for (const side of inTurn) {
     if (lab.signal.aborted) break;
+    lab.measures();
     lab.say(`${how}, ${side === "bare" ? "bare pods" : "the daemon"}`);
     await lab.usage.sample();
     await turn(setting, side, both);

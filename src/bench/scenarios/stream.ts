@@ -4,7 +4,7 @@ import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { limits, ms, othersNote, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -66,6 +66,7 @@ export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
   if (result.disorderedLines > 0) notes.push(`the cluster itself brought ${result.disorderedLines} changes in another order than they were due: reordered does not tell of the daemon`);
   if (result.watchEnded) notes.push("the bare watch was ended by the API server: added_* hold only what it saw");
   if (result.ended > 0) notes.push(`${result.ended} streams ended early: ${result.why}`);
+  if (result.requests) notes.push(...othersNote(lab, "api_requests"));
   if (lab.signal.aborted) notes.push("ended early by the user");
-  return [...notes, shares(lab.usage, result.from, result.to)];
+  return [...notes, ...shares(lab.usage, result.from, result.to)];
 }

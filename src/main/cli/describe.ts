@@ -1,5 +1,5 @@
 /** Command `describe`: everything about one workspace, for people or as JSON. */
-import { asObject, type JsonObject } from "../../domain/json.ts";
+import { asObject, textAt, type JsonObject } from "../../domain/json.ts";
 import { withClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { wantsColor, type Io } from "./io.ts";
@@ -88,10 +88,22 @@ function entriesOf(object: JsonObject | undefined): Entry[] {
 }
 
 function nestedEntries(key: string, value: unknown): Entry[] {
-  if (Array.isArray(value)) return value.map((item: unknown, i): Entry => [i === 0 ? key : "", typeof item === "string" ? item : toSafeJson(item)]);
+  if (Array.isArray(value)) return value.map((item: unknown, i): Entry => [i === 0 ? key : "", itemText(key, item)]);
   const object = asObject(value);
   if (object === undefined) return [[key, toSafeJson(value)]];
   return entriesOf(object).map(([inner, text]): Entry => [`${key}.${inner}`, text]);
+}
+
+function itemText(key: string, item: unknown): string {
+  if (typeof item === "string") return item;
+  const object = asObject(item);
+  return key === "exposedPorts" && object !== undefined ? portText(object) : toSafeJson(item);
+}
+
+/** `3000 private https://...`. */
+function portText(port: JsonObject): string {
+  const visibility = port["visibility"] === "PORT_VISIBILITY_PUBLIC" ? "public" : "private";
+  return [String(port["port"] ?? 0), visibility, textAt(port, "url")].filter((text) => text !== "").join(" ");
 }
 
 /** A value of several lines is indented under its label. Phases bring their colour along, and nothing else that is not sanitized. */

@@ -45,6 +45,7 @@ function told({ url, kubeconfigPath, nodeDaemonPort }: EmbeddedCluster, configPa
     "Try:",
     `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch`,
     ...(configPath === undefined ? [] : [`  npm run --silent wsmand -- run --config ${configPath} --kubeconfig ${kubeconfigPath}`]),
+    "Ctrl-C ends it.",
     "",
   ].join("\n");
 }

@@ -1,5 +1,7 @@
 /** Errors of commands: what the person is told, what they can do, and the exit code. */
-import { sanitize, sanitizeLines } from "./text.ts";
+import { messageOf } from "../../domain/errors.ts";
+import type { Io } from "./io.ts";
+import { sanitize, sanitizeLines, toSafeJson } from "./text.ts";
 
 /** Exit codes of all commands; to `killed` the number of the signal is added, as shells do. */
 export const exitCodes = { ok: 0, error: 1, usage: 2, killed: 128 } as const;
@@ -38,6 +40,16 @@ export function plainCause(text: string): string {
     .replace(/No address added out of total \d+ resolved errors: \[([^,\]]*)[^\]]*\]/, "$1")
     .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:[^:\n]*:[^:\n]*:([^:\n]+):[^\n]*/g, "TLS failed: $1")
     .trimEnd();
+}
+
+/**
+ * How a command fails that answers an object on its standard input with one on its standard output: a program that gives it one after the other reads `{"error": ...}` where it reads all else.
+ * A person at a terminal has the words. Gives the exit code. @throws the error, where words are to be told.
+ */
+export function failWithJson({ stdout }: Pick<Io, "stdout">, error: unknown): number {
+  if (stdout.isTTY === true || error instanceof InterruptedError) throw error;
+  stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
+  return exitCodeOf(error);
 }
 
 /** Exit code for an error. */

@@ -1,9 +1,9 @@
 /** Command `explain`: a pod and its events, from the standard input or the cluster; what the daemon makes of them as JSON on the standard output. */
-import { messageOf } from "../../domain/errors.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
+import { withoutSecrets } from "../../domain/status-json.ts";
 import { toDeriveConfig, toTimeouts } from "../config/index.ts";
 import { loadConfig } from "./config-flags.ts";
-import { exitCodes, InterruptedError, usageError } from "./errors.ts";
+import { exitCodes, failWithJson, usageError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { readAll, type Io } from "./io.ts";
 import { toSafeJson } from "./text.ts";
@@ -19,12 +19,14 @@ export interface ExplainFlags {
   readonly now?: string | undefined;
   /** RFC 3339; default: what the pod's own annotation says. */
   readonly lastActivity?: string | undefined;
+  /** With id: the owner token, too. */
+  readonly showSecrets?: boolean | undefined;
 }
 
 /** No pod of Kubernetes, with its events, comes near this. */
 const maxInputBytes = 64 * 1024 * 1024;
 
-/** Explains; prints `{"error": ...}` instead where that can not be done. Resolves with the exit code. @throws CliError for flags that are no times. */
+/** Explains; what can not be done is told as failWithJson says, about a workspace of the cluster in words. Resolves with the exit code. @throws CliError for flags that are no times. */
 export async function explainCommand(io: Io, flags: ExplainFlags): Promise<number> {
   const now = timeFlag("--now", flags.now) ?? io.clock.now();
   const lastActivity = timeFlag("--last-activity", flags.lastActivity);
@@ -33,12 +35,13 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
     const config = await loadConfig(io, flags.config);
     const input = await inputOf(io, flags, config.manager.namespace);
     const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
-    io.stdout.write(`${toSafeJson(explained)}\n`);
+    // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.
+    const shown = flags.id === undefined || flags.showSecrets === true ? explained : { ...explained, status: withoutSecrets(explained.status) };
+    io.stdout.write(`${toSafeJson(shown)}\n`);
     return exitCodes.ok;
   } catch (error) {
-    if (error instanceof InterruptedError) throw error;
-    io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
-    return exitCodes.error;
+    if (flags.id !== undefined) throw error;
+    return failWithJson(io, error);
   }
 }
 

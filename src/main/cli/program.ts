@@ -11,7 +11,7 @@ import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedFlags } from "./embedded.ts";
 import type { Parts } from "./seams.ts";
-import { usageError } from "./errors.ts";
+import { InterruptedError, usageError } from "./errors.ts";
 import { addSteeringCommands } from "./steering.ts";
 import { versionText } from "./version.ts";
 
@@ -64,6 +64,8 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
   program.command("version").description("print the version").action(() => void io.stdout.write(`${versionText()}\n`));
 }
 
+const failureHelp = '\nWhere the standard output is no terminal, a failure is {"error": "..."} there';
+
 function addExplain(program: Command, io: Io, exit: (code: number) => void): void {
   const explain = program.command("explain").description('print what the daemon makes of a workspace: its status, what the controller would do, and when it times out');
   explain
@@ -72,6 +74,8 @@ function addExplain(program: Command, io: Io, exit: (code: number) => void): voi
     .option("--kubeconfig <file>", "the cluster, as for run")
     .option("--now <time>", "RFC 3339; default: now")
     .option("--last-activity <time>", "RFC 3339; default: what the pod's annotation says")
+    .option("--show-secrets", "with an ID: print the owner token, too (of a pod on the standard input it is printed as it was given)")
+    .addHelpText("after", `${failureHelp}; with an ID, words on the standard error.`)
     .action(async (id?: string) => exit(await (await import("./explain-command.ts")).explainCommand(io, { ...explain.opts<ExplainFlags>(), id })));
 }
 
@@ -81,6 +85,7 @@ function addRender(program: Command, io: Io, exit: (code: number) => void): void
     .requiredOption("--config <file>", "configuration, JSON or YAML")
     .option("--owner-token <token>", "the owner's token; default: a random one")
     .option("--cli-api-key <token>", "the token of the workspace's own command line; default: a random one")
+    .addHelpText("after", `${failureHelp}.`)
     .action(async () => exit(await (await import("./render.ts")).renderCommand(io, render.opts<RenderFlags>())));
 }
 
@@ -94,7 +99,9 @@ function addDecoders(program: Command, io: Io): void {
 /** The load tool has a command line of its own. */
 function addBench(program: Command, io: Io): void {
   program.command("bench").description("measure a workspace manager: this one or another, here or on any cluster").helpOption(false).allowUnknownOption().argument("[args...]")
-    .action(async (args: string[]) => (await import("../../bench/command.ts")).bench(args, io));
+    .action(async (args: string[]) => {
+      if (!(await (await import("../../bench/command.ts")).bench(args, io))) throw new InterruptedError();
+    });
 }
 
 interface FilterOptions {
@@ -201,8 +208,9 @@ function collectAnnotation(text: string, before: ReadonlyMap<string, string> = n
 const phaseNames: ReadonlySet<string> = new Set(phases);
 
 function collectPhases(text: string, before: readonly string[] = []): readonly string[] {
-  const names = text.split(",").map((name) => name.trim().toUpperCase());
-  const wrong = names.find((name) => !phaseNames.has(name));
+  const typed = text.split(",").map((name) => name.trim());
+  const names = typed.map((name) => name.toUpperCase());
+  const wrong = typed.find((name) => !phaseNames.has(name.toUpperCase()));
   if (wrong !== undefined) throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no phase; the phases are ${phases.join(", ")}.`);
   return [...before, ...names];
 }

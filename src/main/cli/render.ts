@@ -1,7 +1,8 @@
 /** Command `render`: a StartWorkspaceRequest on the standard input, the pod and the claim that a start would create on the standard output. */
 import { randomBytes } from "node:crypto";
-import { messageOf, WsmanError } from "../../domain/errors.ts";
+import { WsmanError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import type { wsman } from "../../gen/proto.js";
 import { readPodTemplate } from "../config/pod-template.ts";
 import type { Config } from "../config/index.ts";
 import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
@@ -9,9 +10,9 @@ import { renderPod, type RenderContext } from "../render/pod.ts";
 import { renderPvc } from "../render/pvc.ts";
 import { readStart, type WorkspaceStart } from "../render/start.ts";
 import { randomToken } from "../render/token.ts";
-import { invalidStart, startProblems } from "../render/validation.ts";
+import { invalidStart, startProblems, type FieldProblem } from "../render/validation.ts";
 import { loadConfig } from "./config-flags.ts";
-import { exitCodes } from "./errors.ts";
+import { exitCodes, failWithJson } from "./errors.ts";
 import { readAll, type Io } from "./io.ts";
 import { maxInputBytes, readStartRequest } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
@@ -24,22 +25,30 @@ export interface RenderFlags {
   readonly cliApiKey?: string | undefined;
 }
 
-/** Renders; prints `{"error": ...}` instead where that can not be done. What StartWorkspace would refuse is rendered with a warning. Resolves with the exit code. */
+/** Renders; what can not be done is told as failWithJson says. What StartWorkspace would refuse is rendered with a warning. Resolves with the exit code. */
 export async function renderCommand(io: Io, flags: RenderFlags): Promise<number> {
   const warn = (text: string): void => void io.stderr.write(`warning: ${sanitize(text)}\n`);
   try {
     const config = await loadConfig(io, flags.config);
     const request = readStartRequest(await readAll(io.stdin, maxInputBytes), warn);
-    const start = readStart(request);
     const problems = startProblems(request);
+    const start = readable(request, problems);
     if (problems.length > 0) warn(`StartWorkspace would refuse this: ${invalidStart(problems).message}`);
     const context = await contextOf(start, config, flags);
     const rendered = { pod: renderPod(start, context), pvc: claimOf(start, context, warn) };
     io.stdout.write(`${toSafeJson(rendered, io.stdout.isTTY === true ? 2 : 0)}\n`);
     return exitCodes.ok;
   } catch (error) {
-    io.stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
-    return exitCodes.error;
+    return failWithJson(io, error);
+  }
+}
+
+/** The request as it is rendered. @throws WsmanError with all problems, as StartWorkspace has them, if one of them keeps it from being rendered. */
+function readable(request: wsman.StartWorkspaceRequest, problems: readonly FieldProblem[]): WorkspaceStart {
+  try {
+    return readStart(request);
+  } catch (error) {
+    throw problems.length > 0 ? invalidStart(problems) : error;
   }
 }
 

@@ -41,6 +41,8 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
+  let serving = false;
+  ending.defer(() => void (serving && log.info({}, "stopped")));
   const workspaces = workspacesOf(given, flags);
   const cluster = flags.embedded ? await startCluster(clusterFor(given, flags, workspaces), parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
@@ -48,6 +50,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
   const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log }, flags.config === undefined);
   ending.defer(() => daemon.close());
+  serving = true;
   announce(config, daemon, log);
   if (cluster) {
     await invite(io, config, daemon, cluster.kubeconfigPath);

@@ -1,10 +1,11 @@
 /** Commands that start, stop and steer workspaces. They print a line about what was done; with --json an object. */
 import { readFile } from "node:fs/promises";
-import { messageOf } from "../../domain/errors.ts";
+import { status as codes } from "@grpc/grpc-js";
+import { reasonOf } from "../../domain/file-reasons.ts";
 import { wsman } from "../../gen/proto.js";
 import { CallError, withClient, type WsmanClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
-import { CliError } from "./errors.ts";
+import { CliError, errorText, usageError } from "./errors.ts";
 import { readAll, type Io } from "./io.ts";
 import { maxInputBytes, readStartRequest } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
@@ -29,10 +30,10 @@ export async function start(io: Io, flags: Flags & { readonly file?: string | un
 export async function stop(io: Io, flags: Flags & { readonly ids: readonly string[]; readonly now?: boolean }): Promise<void> {
   const policy = flags.now === true ? wsman.StopWorkspacePolicy.IMMEDIATELY : wsman.StopWorkspacePolicy.NORMALLY;
   await withClient(io, flags, async (client) => {
-    const failures: CliError[] = [];
+    const failures: CallError[] = [];
     for (const id of flags.ids) {
       try {
-        await client.order("StopWorkspace", wsman.StopWorkspaceRequest.encode({ id, policy }).finish());
+        await tellingEnd(client, id, () => client.order("StopWorkspace", wsman.StopWorkspaceRequest.encode({ id, policy }).finish()));
         tell(io, flags, [`workspace ${id} is to stop`], { id });
       } catch (error) {
         // The others are stopped all the same.
@@ -40,9 +41,17 @@ export async function stop(io: Io, flags: Flags & { readonly ids: readonly strin
         failures.push(error);
       }
     }
-    const [first, ...more] = failures;
-    if (first) throw more.length === 0 ? first : new CliError(failures.map(({ message }) => message).join("\n"), { hint: first.hint, cause: first });
+    throwAll(io, failures);
   });
+}
+
+/** Tells all but the last, which is thrown. A hint that several have stands once, behind the last of them. */
+function throwAll(io: Io, failures: readonly CallError[]): void {
+  for (const [i, failure] of failures.entries()) {
+    const next = failures[i + 1];
+    if (!next) throw failure;
+    io.stderr.write(errorText(new CliError(failure.message, { hint: failure.hint === next.hint ? undefined : failure.hint })));
+  }
 }
 
 /** Marks a workspace as used, or as closed. */
@@ -73,21 +82,41 @@ export function admission(io: Io, flags: WorkspaceFlags & { readonly everyone: b
 }
 
 /** Replaces the SSH keys of a workspace; blank lines and comments are left out. */
-export async function sshKeys(io: Io, flags: WorkspaceFlags & { readonly file?: string | undefined }): Promise<void> {
+export async function sshKeys(io: Io, flags: WorkspaceFlags & { readonly file?: string | undefined; readonly none?: boolean }): Promise<void> {
   const { id } = flags;
-  const keys = (await input(io, flags.file)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+  const keys = await keysOf(io, flags);
   await order(io, flags, `${keys.length} ${keys.length === 1 ? "key opens" : "keys open"} workspace ${id}`, (client) => client.order("UpdateSSHKey", wsman.UpdateSSHKeyRequest.encode({ id, keys }).finish()));
+}
+
+/** @throws CliError if there are none and that was not asked for: an input that is empty by mistake would lock everyone out. */
+async function keysOf(io: Io, { file, none = false }: { readonly file?: string | undefined; readonly none?: boolean }): Promise<string[]> {
+  if (none && file !== undefined) throw usageError("--none and a file with keys exclude each other");
+  if (none) return [];
+  const keys = (await input(io, file)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+  if (keys.length === 0) throw usageError("there are no keys in the input", "--none takes away all keys of the workspace");
+  return keys;
 }
 
 /** Takes a snapshot, or makes a backup; prints its location. */
 export async function save(io: Io, flags: WorkspaceFlags & { readonly what: "snapshot" | "backup" }): Promise<void> {
-  const url = await withClient(io, flags, (client) => client.save(flags.what === "snapshot" ? "TakeSnapshot" : "BackupWorkspace", flags.id));
+  const url = await withClient(io, flags, (client) => tellingEnd(client, flags.id, () => client.save(flags.what === "snapshot" ? "TakeSnapshot" : "BackupWorkspace", flags.id)));
   tell(io, flags, [url], { url });
 }
 
 async function order(io: Io, flags: WorkspaceFlags, done: string, call: (client: WsmanClient) => Promise<void>): Promise<void> {
-  await withClient(io, flags, call);
+  await withClient(io, flags, (client) => tellingEnd(client, flags.id, () => call(client)));
   tell(io, flags, [done], { id: flags.id });
+}
+
+/** Makes a call about a workspace. Where there is none of that ID, and the daemon still knows one that has stopped, the error's hint says so. */
+async function tellingEnd<T>(client: WsmanClient, id: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof CallError) || error.code !== codes.NOT_FOUND) throw error;
+    const known = await client.describe(id).catch(() => undefined);
+    throw known?.status.phase === wsman.WorkspacePhase.STOPPED ? new CallError(error.code, error.message, `workspace ${id} has stopped already`, error) : error;
+  }
 }
 
 function tell(io: Io, flags: Flags, lines: readonly string[], json: object): void {
@@ -100,6 +129,6 @@ async function input(io: Io, file: string | undefined): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    throw new CliError(`can not read ${JSON.stringify(file)}: ${messageOf(error)}`, { cause: error });
+    throw new CliError(`can not read ${JSON.stringify(file)}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -23,7 +23,7 @@ export function addSteeringCommands(program: Command, io: Io, withConnection: (c
   active.action(async (id: string) => (await import("./steer.ts")).active(io, { ...active.opts<Common & { closed?: boolean }>(), id }));
 
   // The flag --timeout is the call's own.
-  const timeout = add("timeout", "say how long a workspace may be idle").argument("<id>", "the workspace's ID").argument("<duration>", "such as 30m or 1h30m", duration);
+  const timeout = add("timeout", "say how long a workspace may be idle").argument("<id>", "the workspace's ID").argument("<duration>", "such as 30m or 1h30m; 0 ends it at once, if it was used before", duration);
   timeout.action(async (id: string, text: string) => (await import("./steer.ts")).setTimeoutOf(io, { ...timeout.opts<Common>(), id, duration: text }));
 
   const port = add("port", "expose a port of a workspace, for those who may open it").argument("<id>", "the workspace's ID").argument("<port>", "1 to 65535", portNumber)
@@ -38,12 +38,13 @@ export function addSteeringCommands(program: Command, io: Io, withConnection: (c
     save.action(async (id: string) => (await import("./steer.ts")).save(io, { ...save.opts<Common>(), id, what: name }));
   }
 
-  const keys = add("ssh-keys", "replace the SSH keys that open a workspace: lines of an authorized_keys file from a file or the standard input").argument("<id>", "the workspace's ID").argument("[file]", "the keys");
-  keys.action(async (id: string, file: string | undefined) => (await import("./steer.ts")).sshKeys(io, { ...keys.opts<Common>(), id, file }));
+  const keys = add("ssh-keys", "replace the SSH keys that open a workspace: lines of an authorized_keys file from a file or the standard input").argument("<id>", "the workspace's ID").argument("[file]", "the keys").option("--none", "no keys: take away all that there are");
+  keys.action(async (id: string, file: string | undefined) => (await import("./steer.ts")).sshKeys(io, { ...keys.opts<Common & { none?: boolean }>(), id, file }));
 }
 
 function duration(text: string): string {
-  if (parseGoDuration(text) === undefined) throw new InvalidArgumentError('It must be a duration such as "30m".');
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < 0) throw new InvalidArgumentError('It must be a duration such as "30m", not below 0.');
   return text;
 }
 

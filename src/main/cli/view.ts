@@ -1,7 +1,7 @@
 /** Statuses as people read them: the few things of each that tables and lines show. */
-import { asObject, type JsonObject } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
-import { statusToJson } from "../../domain/status-json.ts";
+import { statusToJson, withoutSecrets } from "../../domain/status-json.ts";
 import { sanitize } from "./text.ts";
 
 /** A workspace, ready to be shown: every text is sanitized. */
@@ -51,10 +51,7 @@ export function viewOf(status: wsman.WorkspaceStatus): WorkspaceView {
 /** The status as proto3 JSON. The owner token is a secret: it is left out unless asked for. */
 export function jsonOf(status: wsman.WorkspaceStatus, showSecrets: boolean): JsonObject {
   const json = statusToJson(status);
-  const auth = asObject(json["auth"]);
-  if (showSecrets || !auth) return json;
-  const { ownerToken: _hidden, ...rest } = auth;
-  return { ...json, auth: rest };
+  return showSecrets ? json : withoutSecrets(json);
 }
 
 /** status_version; those of one workspace can be compared. */

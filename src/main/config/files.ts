@@ -1,7 +1,7 @@
 /** Files that the daemon needs at its start: whether they can be read, told with what names them. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { reasonOf } from "./source.ts";
+import { reasonOf } from "../../domain/file-reasons.ts";
 import type { Config } from "./types.ts";
 
 /** @throws Error that names the key and the file, if a certificate file of the server can not be read. */

@@ -13,6 +13,7 @@ import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
 import type { Config } from "./types.ts";
 import { unusedMembers } from "./unused.ts";
+import { renderedUrlOddity } from "./url-template.ts";
 
 export { ConfigError } from "./problems.ts";
 export type { Problem } from "./problems.ts";
@@ -57,7 +58,7 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const result = parseKnown(schema, value, unknown);
   const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data)], unused };
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data)], unused };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */
@@ -95,6 +96,14 @@ function warningsOf(unknown: readonly string[]): readonly string[] {
 function methodWarnings(config: Config): readonly string[] {
   const odd = config.rpcServer.rateLimits.filter(({ method }) => !/^\/[\w.]+\/\w+$/.test(method));
   return odd.map(({ method }) => `${pathOf(["rpcServer", "ratelimits", method])}: no method's full name, such as "/wsman.WorkspaceManager/MarkActive", so it limits nothing`);
+}
+
+/** Go's daemon takes such a file, so it is no problem; but nobody finds a workspace at such a URL. */
+function urlWarnings({ manager }: Config): readonly string[] {
+  return (["urlTemplate", "portUrlTemplate"] as const).flatMap((key) => {
+    const oddity = manager[key] === undefined ? undefined : renderedUrlOddity(manager[key], manager.hostURL);
+    return oddity === undefined ? [] : [`manager.${key}: ${oddity}`];
+  });
 }
 
 /** What the derivation of statuses needs of it. */

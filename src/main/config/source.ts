@@ -1,6 +1,7 @@
 /** A configuration file's text, read with bounds and parsed as JSON or YAML. Errors never quote it: it may hold credentials. */
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import { reasonOf } from "../../domain/file-reasons.ts";
 
 /** Larger files are no configurations. */
 const maxFileBytes = 4 * 1024 * 1024;
@@ -40,20 +41,6 @@ async function readAll(file: FileHandle): Promise<string> {
     if (total > maxFileBytes) throw new Error(`it is larger than ${maxFileBytes} bytes`);
     chunks.push(buffer.subarray(0, bytesRead));
   }
-}
-
-const reasons: ReadonlyMap<unknown, string> = new Map([
-  ["ENOENT", "there is no such file"],
-  ["EISDIR", "it is a directory"],
-  ["EACCES", "permission denied"],
-  ["ENOTDIR", "a part of the path is no directory"],
-]);
-
-/** Words for why a file can not be read. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "unknown reason";
-  const known = "code" in error ? reasons.get(error.code) : undefined;
-  return known ?? error.message;
 }
 
 /** Parses JSON, or else YAML. Never rejects. */

@@ -1,5 +1,7 @@
 /** URL templates of an installation: the subset of Go's text/template that they use, `{{ .ID }}` (spec: kubernetes, "workspace URL"). */
 
+import { quote } from "./describe-value.ts";
+
 /** Fields of the URL of a workspace. */
 export const workspaceUrlFields = ["ID", "Prefix", "Host"] as const;
 /** Fields of the URL of a port. */
@@ -32,6 +34,16 @@ export function urlTemplateProblem(template: string, fields: readonly string[]):
   }
   if (/\{\{|\}\}/.test(template.replace(action, ""))) return "must be a URL template with fields such as {{ .ID }}";
   return isUrl(replace(template, samples)) ? undefined : "must be a template that renders to a URL";
+}
+
+/**
+ * What is odd about the URLs that a template makes with an installation's hostURL, in words; undefined if nothing is. Where hostURL has a scheme and the template puts it behind another one,
+ * what comes out still parses: a host with a path.
+ */
+export function renderedUrlOddity(template: string, host: string): string | undefined {
+  const url = replace(template, new Map([...samples, ["ID", "ID"], ["Prefix", "PREFIX"], ["Host", host]]));
+  if (url.split("://").length > 2) return `makes URLs with "://" twice, such as ${quote(url)}: {{ .Host }} is manager.hostURL as it is, scheme included`;
+  return isUrl(url) ? undefined : `makes what is no URL, such as ${quote(url)}`;
 }
 
 /** Whether a text is a URL of the web; the scheme may be missing ("example.org/path"). */

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Cluster, Context, User } from "@kubernetes/client-node/dist/config_types.js";
 import { newClusters, newContexts, newUsers } from "@kubernetes/client-node/dist/config_types.js";
+import { reasonOf } from "../../domain/file-reasons.ts";
 import { isRecord, member, stringMember } from "./json.ts";
 import type { KubeSource } from "./source.ts";
 
@@ -56,9 +57,17 @@ async function inClusterLogin(source: Extract<KubeSource, { kind: "in-cluster" }
 }
 
 async function readEntries(file: string): Promise<Entries> {
-  const entries = await interpret(await readFile(file, "utf8"), dirname(resolve(file)));
+  const entries = await interpret(await textOf(file), dirname(resolve(file)));
   if (typeof entries === "string") throw new Error(`kubeconfig ${file} ${entries}`);
   return entries;
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new Error(`kubeconfig ${file} can not be read: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 /** What is in the text, or what is wrong with it. Errors of the parser are dropped: they quote the text, which holds credentials. */

@@ -6,7 +6,7 @@ import type { Called } from "../../../src/bench/load/called.ts";
 import { delayHistogram } from "../../../src/bench/load/ledger.ts";
 import { addTurn, noSides } from "../../../src/bench/load/turns.ts";
 import type { Sides } from "../../../src/bench/load/turns.ts";
-import { limitsOf, toolName } from "../../../src/bench/report/limits.ts";
+import { limitsOf, othersNote, shares, toolName } from "../../../src/bench/report/limits.ts";
 import { figuresOf } from "../../../src/bench/scenarios/start-report.ts";
 
 /** Ten calls, some of which failed. */
@@ -38,4 +38,13 @@ test("a turn in which the machine or the tool itself was the limit is told, what
   assert.deepEqual(limitsOf(busy(0.5, 0.5), spans, 0.5), []);
   assert.match(limitsOf(busy(0.99, 0.5), spans, 0.5).join(), /^the machine was the limit: 99 %/);
   assert.match(limitsOf(busy(0.5, 0.95), spans, 0.5).join(), /^the load side was the limit: .*95 %/);
+});
+
+test("of a time too short to tell what processes took, nothing is told", () => {
+  assert.deepEqual(shares({ names: ["daemon"], cost: () => undefined, machine: () => 0.5 }, 0, 1), []);
+});
+
+test("what others asked for is told of where there are others", () => {
+  assert.deepEqual(othersNote({ ownsAll: true }, "api_requests"), []);
+  assert.match(othersNote({ ownsAll: false }, "api_requests").join(), /^api_requests hold what was asked for others/);
 });

@@ -68,10 +68,10 @@ test("list says so when there is nothing", async () => {
 });
 
 test("describe tells everything that is set, and hides the token", async () => {
-  server.listed = [status("one", 7, "RUNNING", { conditions: { failed: "line 1\nline 2\u001b[31m" }, spec: { url: "https://one", exposedPorts: [{ port: 3000, url: "https://3000" }] }, repo: { branch: "main" } })];
+  server.listed = [status("one", 7, "RUNNING", { conditions: { failed: "line 1\nline 2\u001b[31m" }, spec: { url: "https://one", exposedPorts: [{ port: 3000, url: "https://3000" }, { port: 4000, visibility: 1 }] }, repo: { branch: "main" } })];
   const { code, out } = await command(["describe", "one", "--address", server.address]);
   assert.equal(code, 0);
-  for (const part of [/^Workspace: +one$/m, /^Type: +REGULAR$/m, /^Phase: +RUNNING$/m, /^Last activity: +2026-01-02T03:04:05.000000006Z$/m, /^ {2}failed: +line 1\n +line 2\ufffd\[31m$/m, /^ {2}exposedPorts: +\{"port":3000/m, /^ {2}branch: +main$/m, /^ {2}ownerToken: +hidden/m]) assert.match(out, part);
+  for (const part of [/^Workspace: +one$/m, /^Type: +REGULAR$/m, /^Phase: +RUNNING$/m, /^Last activity: +2026-01-02T03:04:05.000000006Z$/m, /^ {2}failed: +line 1\n +line 2\ufffd\[31m$/m, /^ {2}exposedPorts: +3000 private https:\/\/3000$/m, /^ +4000 public$/m, /^ {2}branch: +main$/m, /^ {2}ownerToken: +hidden/m]) assert.match(out, part);
   assert.ok(!out.includes("owner-token-secret"));
   const shown = await command(["describe", "one", "--show-secrets", "--address", server.address]);
   assert.match(shown.out, /^ {2}ownerToken: +owner-token-secret$/m);
@@ -92,6 +92,33 @@ test("a workspace that does not exist is an error with a hint, and no control ch
   const { code, out, err } = await command(["describe", "nope", "--address", server.address]);
   assert.deepEqual([code, out], [1, ""]);
   assert.match(err, /^error: NOT_FOUND: workspace nope\ufffd\[2J does not exist\nhint: /);
+});
+
+test("stop tells each failure as an error of its own, and which workspace has stopped already", async () => {
+  server.listed = [status("one", 1), status("two", 2, "STOPPED")];
+  const { code, out, err } = await command(["stop", "one", "nope", "two", "--address", server.address]);
+  assert.deepEqual([code, out], [1, "workspace one is to stop\n"]);
+  const told = "error: NOT_FOUND: workspace nope\ufffd[2J does not exist";
+  assert.deepEqual(lines(err), [told, "hint: `wsmand list` shows the workspaces that there are", told, "hint: workspace two has stopped already"]);
+  const same = await command(["stop", "nope", "nope", "--address", server.address]);
+  assert.deepEqual(lines(same.err), [told, told, "hint: `wsmand list` shows the workspaces that there are"]);
+});
+
+test("keys are taken away only where that is asked for: an empty input is an error, and no call", async () => {
+  for (const stdin of ["", "# a comment\n\n"]) {
+    const { code, err } = await command(["ssh-keys", "one", "--address", server.address], { stdin });
+    assert.equal(code, 2);
+    assert.match(err, /^error: there are no keys in the input\nhint: --none /);
+  }
+  assert.ok(!server.requests.some(({ method }) => method === "UpdateSSHKey"));
+  server.listed = [status("one", 1)];
+  const { code, out } = await command(["ssh-keys", "one", "--none", "--address", server.address]);
+  assert.deepEqual([code, out], [0, "0 keys open workspace one\n"]);
+});
+
+test("a request that can not be read is told once, in words", async () => {
+  const { code, err } = await command(["start", "/does/not/exist.json", "--address", server.address]);
+  assert.deepEqual([code, err], [1, 'error: can not read "/does/not/exist.json": there is no such file\n']);
 });
 
 test("classes are listed by ID and name", async () => {
@@ -219,7 +246,9 @@ test("command lines that make no sense end with code 2 and say why", async () =>
     [["list", "--tls-cert", "x"], /belong together/],
     [["list", "--timeout", "soon"], /duration/],
     [["list", "--annotation", "x"], /key=value/],
-    [["list", "--phase", "ASLEEP"], /is no phase/],
+    [["list", "--phase", "running,runing"], /"runing" is no phase/],
+    [["timeout", "one", "--", "-5m"], /not below 0/],
+    [["ssh-keys", "one", "file", "--none"], /exclude each other/],
     [["describe"], /missing required argument/],
     [["frobnicate"], /unknown command/],
     [["list", "--frob"], /unknown option/],

@@ -76,18 +76,29 @@ test("explain reads a workspace of the cluster, with its events", async () => {
   cluster.store.create("events", event, "default");
   cluster.store.create("events", { ...event, metadata: { name: "other" }, involvedObject: { ...event.involvedObject, uid: "other" }, message: "of another" }, "default");
   const args = ["--config", "examples/config.json", "--kubeconfig", kubeconfig, "--now", "2026-01-01T00:00:00Z"];
-  const explained = await command(["explain", "8b3c1f0a-52d7-4c1e-a111-0123456789ab", ...args]);
-  assert.equal(explained.code, 0, explained.out);
+  const explained = await command(["explain", "8b3c1f0a-52d7-4c1e-a111-0123456789ab", "--show-secrets", ...args]);
+  assert.equal(explained.code, 0, explained.err);
   const stored = cluster.store.get("pods", "default", metadata.name);
   const given = await command(["explain", "--config", "examples/config.json", "--now", "2026-01-01T00:00:00Z"], { stdin: JSON.stringify({ pod: stored, events: [event] }) });
   assert.deepEqual(JSON.parse(explained.out), JSON.parse(given.out));
   assert.match(explained.out, /no such disk/);
+  const token = metadata.annotations?.["gitpod/ownerToken"] ?? "";
+  assert.ok(token !== "" && explained.out.includes(token));
+  const { out: hidden } = await command(["explain", "8b3c1f0a-52d7-4c1e-a111-0123456789ab", ...args]);
+  assert.ok(hidden.includes("no such disk") && !hidden.includes(token), "of a live workspace the token is shown only where that is asked for");
   for (const id of ["nope", "a,b", ""]) {
-    const { code, out } = await command(["explain", id, ...args]);
-    assert.deepEqual([code, JSON.parse(out)], [1, { error: `there is no pod of workspace ${id} in namespace default` }]);
+    assert.deepEqual(await command(["explain", id, ...args]), { code: 1, out: "", err: `error: there is no pod of workspace ${id} in namespace default\n` });
   }
   await cluster.close();
   await rm(folder, { recursive: true });
+});
+
+test("a person at a terminal is told in words what can not be explained or rendered", async () => {
+  for (const [name, reason] of [["explain", /^error: the standard input is not JSON/], ["render", /^error: the input is not JSON/]] as const) {
+    const { code, out, err } = await command([name, "--config", "examples/config.json"], { stdin: "{", terminal: { columns: 80, rows: 24 } });
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, reason);
+  }
 });
 
 test("explain does not quote an input that is not JSON", async () => {
@@ -182,7 +193,7 @@ function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { part
 }
 
 test("run --embedded starts the cluster, then the daemon on it, tells what to try, and ends both in reverse", async () => {
-  const { io, stop, out } = testIo({ terminal: { columns: 80, rows: 24 } });
+  const { io, stop, out, err } = testIo({ terminal: { columns: 80, rows: 24 } });
   const { parts, events, started } = fakeParts();
   const ended = runCommand(["run", "--embedded"], io, parts);
   await until("the banner", () => out().includes("Try"));
@@ -192,6 +203,7 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   stop.abort();
   assert.equal(await ended, 0);
   assert.deepEqual(events, ['cluster started {"namespace":"default","demo":0,"slowNodeDaemons":true}', "daemon started", "daemon closed", "cluster closed"]);
+  assert.match(err().trimEnd().split("\n").at(-1) ?? "", /"stopped"/);
 });
 
 test("the built-in cluster has the configuration's scheduler, and node daemons that are reached whatever the configuration says of others", async () => {
@@ -213,6 +225,7 @@ test("embedded tells the port of its node daemons, and writes a configuration fo
   assert.equal(await runCommand(["embedded", "--config-path", file, "--scheduler-name", "s", "--wsdaemon-port", "4711", ...tls], io, parts), 0);
   assert.equal(events[0], 'cluster started {"nodeDaemons":true,"schedulerName":"s","wsdaemonPort":4711,"wsdaemonTls":{"ca":"/ca","crt":"/crt","key":"/key"}}');
   assert.match(out(), /node daemons listen on port 4711\b/);
+  assert.match(out(), /^Ctrl-C ends it\.$/m);
   assert.ok(out().includes(`run --config ${file} --kubeconfig /tmp/kubeconfig\n`));
   const { config, warnings } = await load(file);
   assert.deepEqual(warnings, []);

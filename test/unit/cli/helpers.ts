@@ -103,8 +103,13 @@ export async function testServer(port = 0): Promise<TestServer> {
     return found && { status: found, lastActivity: "2026-01-02T03:04:05.000000006Z" };
   });
   const cluster = unary("DescribeCluster", (bytes) => wsman.DescribeClusterRequest.decode(bytes), (message: object) => wsman.DescribeClusterResponse.encode(message).finish(), () => ({ WorkspaceClasses: [{ Id: "default", DisplayName: "Stan\u001bdard" }, { Id: "large" }] }));
+  const isLive = (id: string): boolean => state.listed.some((status) => status.id === id && status.phase !== wsman.WorkspacePhase.STOPPED);
+  const stop = unary("StopWorkspace", (bytes) => wsman.StopWorkspaceRequest.decode(bytes), (message: object) => wsman.StopWorkspaceResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
+  const keys = unary("UpdateSSHKey", (bytes) => wsman.UpdateSSHKeyRequest.decode(bytes), (message: object) => wsman.UpdateSSHKeyResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   server.addService(
     {
+      StopWorkspace: stop.definition,
+      UpdateSSHKey: keys.definition,
       GetWorkspaces: list.definition,
       DescribeWorkspace: describe.definition,
       DescribeCluster: cluster.definition,
@@ -114,6 +119,8 @@ export async function testServer(port = 0): Promise<TestServer> {
       },
     },
     {
+      StopWorkspace: stop.handler,
+      UpdateSSHKey: keys.handler,
       GetWorkspaces: list.handler,
       DescribeWorkspace: describe.handler,
       DescribeCluster: cluster.handler,

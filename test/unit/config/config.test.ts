@@ -284,6 +284,13 @@ test("a rate limit for what is no method is warned of", async () => {
   assert.match(warnings[0] ?? "", /^rpcServer\.ratelimits\.MarkActive: no method's full name/);
 });
 
+test("templates that make no URLs with this hostURL are warned of; the examples' do", async () => {
+  let document = altered(altered(minimal(), "manager/hostURL", "https://gitpod.io"), "manager/urlTemplate", "https://{{ .ID }}.{{ .Host }}");
+  document = altered(document, "manager/portUrlTemplate", "https://{{ .WorkspacePort }}-{{ .ID }}.{{ .Host }}");
+  assert.deepEqual((await accept(document)).warnings.map((warning) => warning.split(": ", 1)[0]), ["manager.urlTemplate", "manager.portUrlTemplate"]);
+  assert.deepEqual((await accept(await example())).warnings, []);
+});
+
 test("the configuration is frozen to its depths", async () => {
   const { config } = await accept(minimal());
   const frozen = (value: unknown): boolean => typeof value !== "object" || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen));

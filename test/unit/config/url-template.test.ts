@@ -1,7 +1,7 @@
 /** URL templates. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUrl, portUrlFields, renderUrl, urlTemplateProblem, workspaceUrlFields } from "../../../src/main/config/url-template.ts";
+import { isUrl, portUrlFields, renderedUrlOddity, renderUrl, urlTemplateProblem, workspaceUrlFields } from "../../../src/main/config/url-template.ts";
 
 test("fields are filled in, whatever white space stands inside the braces", () => {
   const values = { ID: "id1", Prefix: "pre", Host: "example.org" };
@@ -28,4 +28,11 @@ test("templates that can not work are refused", () => {
 test("hosts and URLs are told from other text", () => {
   for (const url of ["gitpod.io", "https://gitpod.io", "http://localhost:3000/x", "10.0.0.1", "[::1]:80"]) assert.ok(isUrl(url), url);
   for (const text of ["", " ", "a b", "https://", "::", "git pod.io", "a\u0000b", "https://exa mple.org", "-x.org"]) assert.ok(!isUrl(text), JSON.stringify(text));
+});
+
+test("a template that puts a host with a scheme behind a scheme is told, with what comes out", () => {
+  const twice = renderedUrlOddity("https://{{ .ID }}.ws-eu.{{ .Host }}", "https://gitpod.example.com");
+  assert.equal(twice, 'makes URLs with "://" twice, such as "https://ID.ws-eu.https://gitpod.example.com": {{ .Host }} is manager.hostURL as it is, scheme included');
+  assert.match(renderedUrlOddity("{{ .ID }}.{{ .Host }}", "https://gitpod.example.com/") ?? "", /^makes what is no URL, such as "ID\.https:/);
+  for (const [template, host] of [["https://{{ .ID }}.ws.gitpod.io", "https://gitpod.io"], ["https://{{ .ID }}.{{ .Host }}", "gitpod.io"], ["{{ .Host }}/{{ .ID }}", "https://gitpod.io"]] as const) assert.equal(renderedUrlOddity(template, host), undefined, template);
 });

@@ -72,6 +72,11 @@ describe("where credentials are looked for", () => {
 });
 
 describe("kubeconfig", () => {
+  test("one that is not there is told in words", async () => {
+    const credentials = new Credentials({ kind: "kubeconfig", files: ["/nope/config"] }, new FakeClock(), new RecordingLog());
+    await assert.rejects(credentials.current(), /^Error: kubeconfig \/nope\/config can not be read: there is no such file$/);
+  });
+
   test("gives server, namespace, TLS settings and proxy", async (t) => {
     const { credentials } = await setup(t, config({
       server: "https://api.example:6443/prefix/", "insecure-skip-tls-verify": true, "tls-server-name": "inner", "certificate-authority-data": Buffer.from("CA").toString("base64"), "proxy-url": "http://proxy:3128",

@@ -1,0 +1,36 @@
+/** Tests of the report's files: what can not be written is told before it is late, and keeps nothing else from being written. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { bench } from "../../../src/bench/command.ts";
+import { checkFiles, writeFiles } from "../../../src/bench/report/files.ts";
+
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "wsmand-bench-files-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+test("a look whether files can be written leaves what is there as it is, and nothing where nothing was", async () => {
+  const [there, fresh] = [join(folder, "there"), join(folder, "fresh")];
+  await writeFile(there, "before");
+  await checkFiles([{ flag: "--json", path: there }, { flag: "--html", path: fresh }]);
+  assert.deepEqual([await readFile(there, "utf8"), existsSync(fresh)], ["before", false]);
+});
+
+test("what can not be written is told with its flag, and before anything is measured", async () => {
+  const out = { write: () => {} };
+  await assert.rejects(bench(["stream", "--json", join(folder, "no", "x.json"), "--html", folder], { stdout: out, stderr: out, signal: new AbortController().signal }), (error: unknown) => {
+    assert.match(error instanceof Error ? error.message : "", /^--json: the file ".*x\.json" can not be written: its folder is not there\n--html: the file ".*" can not be written: it is a directory$/);
+    return true;
+  });
+});
+
+test("a file that can not be written keeps no other from being written", async () => {
+  const html = join(folder, "page.html");
+  await assert.rejects(writeFiles([{ flag: "--json", path: folder, content: () => "{}" }, { flag: "--html", path: html, content: () => Promise.resolve("page") }]), /^Error: --json: the file ".*" can not be written: it is a directory$/);
+  assert.equal(await readFile(html, "utf8"), "page");
+});
