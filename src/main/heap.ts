@@ -9,19 +9,14 @@ const maxRounds = 100;
 /** A fourth of a MiB. */
 const arraysPerRound = 32;
 const numbersPerArray = 1024;
-/** By how much the old generation may grow, as a share of what lived at its last full collection, before there is another one. */
-const oldGrowthPercent = 50;
 
 /**
  * Keeps the heap small and of one size. To be called before much is loaded: in a process that runs flags can be set, but not sizes.
  *
  * The young generation grows to 4 MiB a half, and no further. As it begins, with 1 MiB, a burst's frames outlive it and pile up until a full collection (300 MB resident
  * in place of 210); where it may grow as it likes it takes a hundred MiB that are resident for nothing, in rarer and longer pauses (docs/performance.md).
- * The old one is collected whenever it has grown by half. V8 would let it grow to a multiple: full collections would come so seldom that streams and sockets that are over,
- * with what they hold outside of the heap, would pile up for minutes, and the system's allocator never gives that back. Workers' heaps are bound likewise.
  */
 export function shapeHeap(): void {
-  setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`);
   // So little is copied sooner than other threads are woken to help, who would take a core from the workers.
   setFlagsFromString("--no-parallel-scavenge");
   growYoungGeneration();
@@ -39,8 +34,8 @@ function growYoungGeneration(): void {
 }
 
 /**
- * Collects the garbage of loading, before there is much else: V8 waits with its first full collection until the old generation has about 100 MiB, whatever lives of it,
- * and the bound of its growth counts from that collection on. Blocks for some 15 ms.
+ * Collects the garbage of loading, before there is much else: V8 waits with its first full collection until the old generation has about 100 MiB, whatever lives of it. Until then streams and sockets
+ * that are over pile up, with what they hold outside of the heap, which the system's allocator never gives back. Blocks for some 15 ms.
  */
 export function collectGarbageOfLoading(): void {
   setFlagsFromString("--expose-gc");
