@@ -61,13 +61,17 @@ async function main(flags: Flags): Promise<void> {
   if (!single && (flags.log !== undefined || flags.save !== undefined)) throw new Error("--log and --save are for one day: give its --seed");
   const from = performance.now();
   const days = single ? [await runOne(planOf(flags), flags.log)] : await spread(flags);
-  for (const day of days) if (flags.verbose || single) process.stdout.write(`${dayText(day)}\n`);
+  if (flags.verbose || single) for (const day of days) process.stdout.write(`${dayText(day)}\n`);
   process.stdout.write(`${summary(days, (performance.now() - from) / 1000)}\n`);
   const failed = days.filter(({ breaches }) => breaches.length > 0);
-  if (failed.length > 0) process.exitCode = 1;
-  for (const { seed, breaches } of failed) for (const { law, what } of breaches) process.stdout.write(`BROKEN by seed ${seed}: ${law}: ${what}\n`);
+  report(failed);
   if (single) await tell(flags, planOf(flags), failed[0]);
   else if (failed[0] && flags.shrink) await tell(flags, planOf({ ...flags, seed: failed[0].seed }), failed[0]);
+}
+
+function report(failed: readonly Day[]): void {
+  if (failed.length > 0) process.exitCode = 1;
+  for (const { seed, breaches } of failed) for (const { law, what } of breaches) process.stdout.write(`BROKEN by seed ${seed}: ${law}: ${what}\n`);
 }
 
 /** Shortens what broke a promise, tells it, and saves it. */

@@ -94,9 +94,15 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   await settle(team.subscribers, written.written, lab.signal);
   await lab.usage.sample();
   const after = await lab.cluster.requests();
-  const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...team.subscribers.map(({ part }) => part.call("finish", { written: written.written }, balanceSchema))]);
-  await Promise.all([watcher?.call("close", {}, nothing), ...team.subscribers.map(({ part }) => part.call("close", {}, nothing))]);
+  const { arrivals, balances } = await finish(team, written.written);
   return collect({ lab, plan, to, written, arrivals, balances, requests: before && after && difference(before, after) });
+}
+
+/** What came, as the watcher and the subscribers have it; they close. */
+async function finish({ watcher, subscribers }: Team, written: Float64Array): Promise<{ readonly arrivals: z.infer<typeof arrivalsSchema> | undefined; readonly balances: readonly z.infer<typeof balanceSchema>[] }> {
+  const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...subscribers.map(({ part }) => part.call("finish", { written }, balanceSchema))]);
+  await Promise.all([watcher?.call("close", {}, nothing), ...subscribers.map(({ part }) => part.call("close", {}, nothing))]);
+  return { arrivals, balances };
 }
 
 /** How long an API server that is slower than the rate may take for what is due: the longest load there is. */

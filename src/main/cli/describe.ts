@@ -103,7 +103,7 @@ function itemText(key: string, item: unknown): string {
 /** `3000 private https://...`. */
 function portText(port: JsonObject): string {
   const visibility = port["visibility"] === "PORT_VISIBILITY_PUBLIC" ? "public" : "private";
-  return [String(port["port"] ?? 0), visibility, textAt(port, "url")].filter((text) => text !== "").join(" ");
+  return [toSafeJson(port["port"] ?? 0), visibility, textAt(port, "url")].filter((text) => text !== "").join(" ");
 }
 
 /** A value of several lines is indented under its label. Phases bring their colour along, and nothing else that is not sanitized. */

@@ -113,7 +113,7 @@ async function tellingEnd<T>(client: WsmanClient, id: string, call: () => Promis
   try {
     return await call();
   } catch (error) {
-    if (!(error instanceof CallError) || error.code !== codes.NOT_FOUND) throw error;
+    if (!(error instanceof CallError) || codes[error.code] !== "NOT_FOUND") throw error;
     const known = await client.describe(id).catch(() => undefined);
     throw known?.status.phase === wsman.WorkspacePhase.STOPPED ? new CallError(error.code, error.message, `workspace ${id} has stopped already`, error) : error;
   }

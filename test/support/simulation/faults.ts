@@ -6,6 +6,12 @@ import type { Replica } from "./replica.ts";
 import type { Simulation, Slot } from "./simulation.ts";
 
 type Of<K extends FaultPlan["kind"]> = Extract<FaultPlan, { readonly kind: K }>;
+
+const apiKinds = ["api-away", "api-fails", "api-hangs", "api-lost", "api-slow", "compaction", "watches-cut", "watches-silent"] as const;
+
+function isOnApi(fault: FaultPlan): fault is Of<(typeof apiKinds)[number]> {
+  return apiKinds.some((kind) => kind === fault.kind);
+}
 /** Ends it. */
 type End = () => void;
 
@@ -28,7 +34,7 @@ export class Faults {
 
   /** Ends all that last. */
   cease(): void {
-    for (const end of [...this.#ends]) end();
+    for (const end of Array.from(this.#ends)) end();
     const { nodes, cluster } = this.#simulation.world;
     nodes.faults.clear();
     cluster.faults.clear();
@@ -57,11 +63,12 @@ export class Faults {
   }
 
   #begin(fault: FaultPlan): End | undefined {
+    if (isOnApi(fault)) return this.#onApi(fault);
     switch (fault.kind) {
       case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": return this.#onReplica(fault);
       case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": return this.#onNode(fault);
       case "by-hand": this.#byHand(fault); return undefined;
-      default: return this.#onApi(fault);
+      default: return fault satisfies never;
     }
   }
 

@@ -49,6 +49,8 @@ const deadlineMs = 40_000;
 const pauseMs = [300, 8_000] as const;
 /** As plain numbers, as replies have them. */
 const [OK, NOT_FOUND, ALREADY_EXISTS]: readonly number[] = [code.OK, code.NOT_FOUND, code.ALREADY_EXISTS];
+/** A start that is refused is answered. */
+const startAnswers: readonly number[] = [code.OK, code.ALREADY_EXISTS, code.INVALID_ARGUMENT, code.FAILED_PRECONDITION];
 
 /** The user of one workspace. */
 export class Person {
@@ -84,7 +86,7 @@ export class Person {
     const { id, type, claim } = this.plan;
     const bytes = wsman.StartWorkspaceRequest.encode(request({ id, metadata: { owner: "jane", metaId: `meta-${id}` }, type }, claim ? { class: "claimed", featureFlags: ["PERSISTENT_VOLUME_CLAIM"] } : {})).finish();
     // One that was answered late, or not at all, asks for the very same again.
-    const reply = await this.#insist("StartWorkspace", bytes, (got) => got === OK || got === ALREADY_EXISTS || got === code.INVALID_ARGUMENT || got === code.FAILED_PRECONDITION);
+    const reply = await this.#insist("StartWorkspace", bytes, (got) => startAnswers.includes(got));
     this.started = reply !== undefined && (reply.code === OK || reply.code === ALREADY_EXISTS);
   }
 

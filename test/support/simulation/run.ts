@@ -1,8 +1,10 @@
 /** Runs a plan, and says what was found. */
 import { wsman } from "../../../src/gen/proto.js";
 import { annotations } from "../../../src/domain/names.ts";
+import type { Seen } from "../chaos/witness.ts";
 import { Faults } from "./faults.ts";
 import type { Breach } from "./laws.ts";
+import type { Person } from "./people.ts";
 import { hour, minute, type Plan } from "./plan.ts";
 import { aftermathMs, Simulation } from "./simulation.ts";
 import { Thread } from "./time.ts";
@@ -99,14 +101,21 @@ function judgeLife(simulation: Simulation, id: string): void {
   const person = simulation.people.find(({ plan }) => plan.id === id);
   if (!seen || !person) return;
   ledger.did("workspaces lived");
-  // A process that dies between two requests, while a pod is made anew that never ran, loses the start (docs/architecture.md, "Pods that a node refused").
-  const isLost = person.plan.fault.startsWith("admission-reject") && !seen.everReady;
-  if (!ends.has(id) && isLost) ledger.did("starts that were lost while their pod was made anew");
-  else if (!ends.has(id) && !taken.has(id)) ledger.breach("every end is told", `nobody was told that ${id} has stopped`);
+  if (!ends.has(id) && !taken.has(id)) ledger.breach("every end is told", `nobody was told that ${id} has stopped`);
   const backups = world.nodes.storage.urls().filter((url) => url.includes(`/${seen.metaId}/backup-`)).length;
   // A start that is asked for again after the workspace's end is another one.
   if (backups > simulation.begunOf(id)) ledger.breach("one backup", `${id}: ${backups} backups`);
-  const saves = seen.everReady && person.plan.type === "REGULAR" && !person.plan.claim;
+  judgeSaving(simulation, person, seen, backups);
+}
+
+/** Prebuilds have snapshots, claims are kept as volume snapshots. */
+function isSaved({ type, claim }: Person["plan"], { everReady }: Seen): boolean {
+  return everReady && type === "REGULAR" && !claim;
+}
+
+function judgeSaving({ ledger, world, ends, taken }: Simulation, { plan }: Person, seen: Seen, backups: number): void {
+  const { id } = plan;
+  const saves = isSaved(plan, seen);
   const failed = ends.get(id)?.status.conditions?.failed ?? "";
   const isHeld = world.nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
   if (isHeld && failed === "" && !taken.has(id)) ledger.breach("no content is left on a node", id);

@@ -5,7 +5,7 @@ import type { SubscriberStream } from "../../../src/main/subscriptions/stream.ts
 import { versionOf, type ReadStatus } from "../status-stream.ts";
 import type { Ledger } from "./laws.ts";
 
-const { STOPPING, STOPPED } = wsman.WorkspacePhase;
+const [STOPPING, STOPPED]: readonly number[] = [wsman.WorkspacePhase.STOPPING, wsman.WorkspacePhase.STOPPED];
 
 /** The last frame that was decoded: many subscribers get the same one. */
 let decoded: { readonly frame: Buffer; readonly status: ReadStatus } | undefined;
@@ -81,13 +81,16 @@ export class Listener implements SubscriberStream {
   }
 
   #check(status: ReadStatus): void {
-    const before = this.#lasts.get(status.id ?? "");
-    const begun = this.#begunOf(status.id ?? "");
-    const isAnew = begun > (this.#begun.get(status.id ?? "") ?? begun) && before?.phase === STOPPED;
-    this.#begun.set(status.id ?? "", begun);
-    if (!before || isAnew) return;
-    const who = `${this.name}: ${status.id}`;
-    const [was, is] = [before.phase ?? 0, status.phase ?? 0];
+    const id = status.id ?? "";
+    const before = this.#lasts.get(id);
+    const begun = this.#begunOf(id);
+    const isAnew = begun > (this.#begun.get(id) ?? begun) && before?.phase === STOPPED;
+    this.#begun.set(id, begun);
+    if (before && !isAnew) this.#compare(before, status, `${this.name}: ${id}`);
+  }
+
+  #compare(before: ReadStatus, status: ReadStatus, who: string): void {
+    const [was, is]: readonly [number, number] = [before.phase ?? 0, status.phase ?? 0];
     if (versionOf(status) <= versionOf(before)) this.#ledger.breach("versions rise", `${who}: ${versionOf(status)} after ${versionOf(before)}`);
     if (was === STOPPED) this.#ledger.breach(is === STOPPED ? "STOPPED is told once" : "STOPPED is the last word", `${who}: ${phaseName(is)} after STOPPED`);
     else if (was === STOPPING && is !== STOPPING && is !== STOPPED) this.#ledger.breach("phases do not go back", `${who}: ${phaseName(is)} after STOPPING`);
