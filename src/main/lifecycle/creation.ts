@@ -185,6 +185,8 @@ export class Creation {
         if (isMissing(error)) return undefined;
         throw error;
       });
+      // It is that one's now.
+      if (again.aborted) break;
       if (found && tokenOf(found) !== ownerToken) return true;
       if (found) {
         const uid = textAt(metadataIn(found), "uid");

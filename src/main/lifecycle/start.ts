@@ -140,8 +140,9 @@ export class Starter {
         attempt.result = undefined;
         attempt.interest = undefined;
         reject(error);
-        await this.#clean(start, tokens);
       }
+      // One that has joined a build has no use for what an earlier attempt made.
+      if (attempt.uid === "") await this.#clean(start, tokens);
     });
     this.#running.add(running);
     // Neither the work nor its clean-up rejects.

@@ -96,6 +96,22 @@ test("the same start again does not wait until the pod of the first can not come
   assert.deepEqual(asked().slice(-3), ["PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
 });
 
+test("a pod that is found for the clean-up just when the same start comes again is left to that one", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  script(server, { "POST pods": [lost] });
+  await failureOf(during(creation.create(startOf(), tokens, never)));
+  const again = new AbortController();
+  script(server, { "GET pods": [(answer) => {
+    again.abort();
+    pod("owner-token")(answer);
+  }] });
+  const before = asked().length;
+  await during(creation.clean(startOf(), tokens, again.signal));
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1"]);
+  script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [pod("owner-token")] });
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
+});
+
 test("a pod of somebody else is left alone by the clean-up", async (t) => {
   const { server, creation, during, asked } = await setup(t);
   script(server, { "POST pods": [lost] });

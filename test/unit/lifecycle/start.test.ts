@@ -166,6 +166,32 @@ test("an image build whose pod is being taken away is not joined", async () => {
   assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
 });
 
+test("an image build that joins another one cleans up what its own earlier attempt may have made", async () => {
+  const { creating, cleaned, start, lingering, know } = setup();
+  lingering.on = true;
+  const build = (): wsman.StartWorkspaceRequest => request({ type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build());
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  know("another", "its token", wsman.WorkspaceType.IMAGEBUILD);
+  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
+  await settle();
+  assert.equal(creating.length, 1);
+  assert.deepEqual(cleaned, ["instance-1", "instance-1"]);
+  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
+});
+
+test("what was started is not cleaned up", async () => {
+  const { creating, cleaned, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  await first;
+  await settle();
+  assert.deepEqual(cleaned, []);
+});
+
 test("a start is unwanted once all calls for it have given up, and one that comes at that moment begins it anew", async () => {
   const { starter, creating } = setup();
   const [one, two, three] = [new AbortController(), new AbortController(), new AbortController()];
