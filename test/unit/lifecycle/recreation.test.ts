@@ -230,6 +230,33 @@ test("a placeholder has all of the pod, but nobody schedules it or finds it, and
   assert.equal(writtenSince({ ...since, metadata: { ...since.metadata, finalizers: undefined } }, pod), undefined, "it was written before");
 });
 
+test("a stop that is written on a placeholder between the two requests that take it away is written on the pod", async () => {
+  const { pods, record, state, fill, drop } = setup({ stands: true });
+  await fill();
+  pods.set(placeholder, versioned(pods.get(placeholder), 7));
+  Object.assign(record, { uid: uidOf(pods.get(podName)), facts: { ...record.facts, podName } });
+  state.after.release = () => {
+    state.after.release = () => {};
+    pods.set(placeholder, versioned(pods.get(placeholder), 99, { "gitpod.io/stoppedByRequest": "30s" }));
+  };
+  await assert.rejects(drop("u"), isConflict);
+  await drop("u");
+  assert.deepEqual([...pods.keys()], [podName]);
+  assert.equal(textAt(objectAt(objectAt(pods.get(podName), "metadata"), "annotations"), "gitpod.io/stoppedByRequest"), "30s");
+});
+
+test("the times of activity that a placeholder has do not replace what was written on the pod since: the first stays, and the later counts", () => {
+  const pod = (annotations: Readonly<Record<string, string>>): JsonObject => ({ metadata: { annotations: { "gitpod.io/placeholder": "7", ...annotations } } });
+  const stands = (annotations: Readonly<Record<string, string>>): JsonObject => ({ metadata: { resourceVersion: "8", finalizers: ["f"], annotations } });
+  const [early, late] = ["2026-03-01T10:00:00.5Z", "2026-03-01T10:00:00.75Z"];
+  const [last, first] = ["gitpod.io/lastActivity", "gitpod/firstUserActivity"];
+  assert.equal(writtenSince(stands({ [last]: early }), pod({ [last]: late })), undefined);
+  assert.deepEqual(writtenSince(stands({ [last]: late }), pod({ [last]: early })), { [last]: late });
+  assert.deepEqual(writtenSince(stands({ [last]: early }), pod({})), { [last]: early });
+  assert.equal(writtenSince(stands({ [first]: late }), pod({ [first]: early })), undefined);
+  assert.deepEqual(writtenSince(stands({ [first]: early }), pod({})), { [first]: early });
+});
+
 test("a pod is made anew from its own spec, without what the cluster gave it, and keeps when its first one was made", () => {
   const container = { name: "workspace", image: "i", volumeMounts: [{ name: "vol-this-workspace", mountPath: "/workspace" }, { name: "kube-api-access-x1", mountPath: "/var/run/secrets" }] };
   const pod = {
