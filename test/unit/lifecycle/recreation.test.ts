@@ -202,6 +202,21 @@ test("where a quota has room for one of the two only, the placeholder goes first
   assert.deepEqual([never.pods.size, never.givenUp], [0, ["u"]]);
 });
 
+test("where the pod is refused for another reason than a full quota, the placeholder stays, so that a crash loses nothing, and it is tried again", async () => {
+  for (const reason of ['pods is forbidden: User "wsmand" cannot create resource "pods"', 'admission webhook "policy.example.org" denied the request']) {
+    const { did, givenUp, pods, state, fill } = setup({ stands: true });
+    let refused = 3;
+    state.before.create = () => {
+      assert.ok(pods.has(placeholder));
+      if (refused-- > 0) failing(new KubeError(reason, { status: 403, reason: "Forbidden" }))();
+    };
+    await fill();
+    assert.deepEqual([...pods.keys()], [placeholder, podName], reason);
+    assert.deepEqual(did.filter((each) => each.startsWith("release")), []);
+    assert.deepEqual(givenUp, []);
+  }
+});
+
 test("no pod is made of a workspace whose time is over by the wall clock; one that comes after the workspace's end was told is taken away again", async () => {
   const woken = setup({ stands: true });
   woken.state.after.get = () => woken.clock.setWall(woken.record.facts.createdAt + limitMs);
