@@ -40,7 +40,7 @@ interface Attempt {
   readonly build: Filter | undefined;
   /** Tells whether another request is the very same. */
   readonly digest: string;
-  /** Stay the same when it is tried again, so that a pod of an attempt that broke off is known as ours. */
+  /** Stay the same when it is tried again after a failure, so that a pod of an attempt that broke off is known as ours. */
   readonly tokens: Tokens;
   /** Undefined: it failed. */
   result: Promise<Started> | undefined;
@@ -87,7 +87,8 @@ export class Starter {
     const before = this.#attempts.get(start.id);
     const running = this.#resultOf(before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
-    const tokens = before?.digest === digest ? before.tokens : undefined;
+    // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
+    const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
     // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
     if (!tokens && this.#options.registry.byId(start.id)) throw alreadyExists();
     throwIfGone(signal);

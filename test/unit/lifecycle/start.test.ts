@@ -223,6 +223,7 @@ test("a workspace that has gone meanwhile can be started anew", async () => {
   void start(request());
   await settle();
   assert.equal(creating.length, 2);
+  assert.notEqual(creating[1]?.token, creating[0]?.token);
 });
 
 test("image builds for the same thing that are asked for at once become one, in whatever order they are asked for again", async () => {
