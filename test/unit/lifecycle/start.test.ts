@@ -51,7 +51,7 @@ function setup(): Setup {
   const records = new Map<string, WorkspaceRecord>();
   const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR): void => {
     const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
-    records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: new Map() }), frame });
+    records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: {} }), frame });
   };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
