@@ -59,6 +59,9 @@ export const annotations = {
   containerIsGone: "gitpod.io/containerIsGone",
 } as const;
 
+/** Annotation on volume claims: a digest of the owner token of the start that made it, by which that start knows its own. */
+export const claimMark = "gitpod.io/createdFor";
+
 /** Prefix of the annotations that carry a start request's own metadata annotations. */
 export const userAnnotationPrefix = "gitpod.io/annotation.";
 

@@ -1,16 +1,19 @@
 /** The lifecycle controller: whenever a workspace changes, it has done what is to be done about it; while this replica leads (spec: lifecycle). */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import type { Registry, WorkspaceRecord } from "../state/registry.ts";
-import { Permit, type Term } from "./acting.ts";
+import type { Placeholder, Registry, WorkspaceRecord } from "../state/registry.ts";
+import { insist, Permit, type Term } from "./acting.ts";
 import { sweepMs } from "./activity.ts";
 import { Reckoning } from "./elapsed.ts";
 import { Job, type Workers } from "./job.ts";
+import type { Recreation } from "./recreation.ts";
 import { TimeoutWatch, type TimeoutOptions } from "./timeouts.ts";
 
 /** What it works with. */
 export interface ControllerOptions extends Workers {
+  readonly recreation: Workers["recreation"] & Pick<Recreation, "drop">;
   readonly registry: Pick<Registry, "records" | "byUid">;
   readonly timeouts: TimeoutOptions;
   /** wsmand.activity.persistInterval, milliseconds. */
@@ -29,8 +32,17 @@ interface Reign {
   readonly since: number;
   readonly jobs: Map<string, Job>;
   readonly timeouts: TimeoutWatch;
+  readonly ending: AbortController;
 }
 
+/** A placeholder whose workspace has ended while it stood behind its pod, as when somebody forced the pod away. */
+interface Orphan {
+  readonly record: WorkspaceRecord;
+  readonly placeholder: Placeholder;
+}
+
+/** Orphans that are remembered for when this replica leads; the oldest is forgotten. */
+const maxOrphans = 1_000;
 /** Failures are logged one by one no more often than this, milliseconds: an API server that is away fails them all. */
 const logEveryMs = 2_000;
 
@@ -38,6 +50,8 @@ const logEveryMs = 2_000;
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #reckoning: Reckoning;
+  /** By their placeholder's uid. */
+  readonly #orphans = new LRUCache<string, Orphan>({ max: maxOrphans });
   #reign: Reign | undefined;
   #loggedAt = Number.NEGATIVE_INFINITY;
   #unlogged = 0;
@@ -59,13 +73,14 @@ export class Controller {
     if (term.signal.aborted) return;
     const since = clock.now();
     this.#reckoning.begin(since);
-    const reign: Reign = { term, since, jobs: new Map(), timeouts: new TimeoutWatch({ ...timeouts, random }, this.#reckoning, new Permit(term, since, term.signal)) };
+    const reign: Reign = { term, since, ending: new AbortController(), jobs: new Map(), timeouts: new TimeoutWatch({ ...timeouts, random }, this.#reckoning, new Permit(term, since, term.signal)) };
     this.#reign = reign;
     term.signal.addEventListener("abort", () => {
       if (this.#reign !== reign) return;
       this.#end();
       for (const { uid } of registry.records()) timeouts.due.set(uid, undefined);
     }, { once: true });
+    for (const orphan of [...this.#orphans.values()]) this.#takeAway(orphan, reign);
     for (const record of registry.records()) this.changed(record);
   }
 
@@ -81,12 +96,14 @@ export class Controller {
   }
 
   /** The pod is gone. */
-  forgotten({ uid }: WorkspaceRecord): void {
+  forgotten(record: WorkspaceRecord): void {
+    const { uid, placeholder } = record;
     const reign = this.#reign;
     this.#options.timeouts.due.set(uid, undefined);
     reign?.timeouts.forgotten(uid);
     reign?.jobs.get(uid)?.end();
     reign?.jobs.delete(uid);
+    if (placeholder) this.#orphaned({ record, placeholder });
   }
 
   /** A workspace is due, as `timeouts.due` was told. */
@@ -120,6 +137,20 @@ export class Controller {
     for (const record of this.#options.registry.records()) reign.timeouts.changed(record);
   }
 
+  /** A process that begins would take it for a workspace that waits: whoever leads takes it away. */
+  #orphaned(orphan: Orphan): void {
+    this.#orphans.set(orphan.placeholder.uid, orphan);
+    if (this.#reign) this.#takeAway(orphan, this.#reign);
+  }
+
+  #takeAway({ record, placeholder }: Orphan, { term, since, ending }: Reign): void {
+    const { recreation, clock, random, log } = this.#options;
+    const permit = new Permit(term, since, ending.signal);
+    const work = insist("take away what stood for a workspace that has ended", () => recreation.drop(record, placeholder, permit.wish("finalization")), permit, { clock, random, log });
+    // Overtaken: the next who leads does it.
+    work.then(() => this.#orphans.delete(placeholder.uid), () => {});
+  }
+
   #begin(record: WorkspaceRecord, { term, since, jobs }: Reign): Job {
     const { quick, content, finalization, recreation, clock, random } = this.#options;
     const job = new Job(record, { quick, content, finalization, recreation, term, since, clock, random, onFailed: (failed, what, error) => this.#failed(failed, what, error) });
@@ -130,6 +161,7 @@ export class Controller {
   #end(): void {
     const reign = this.#reign;
     this.#reign = undefined;
+    reign?.ending.abort();
     for (const job of reign?.jobs.values() ?? []) job.end();
   }
 

@@ -1,9 +1,10 @@
 /** Creates what a workspace consists of in the cluster, and takes away what a failed start left (spec: api, StartWorkspace; kubernetes). */
+import { hash } from "node:crypto";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
-import { annotations } from "../../domain/names.ts";
+import { annotations, claimMark } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
 import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
@@ -47,6 +48,8 @@ const lookEveryMs = 5_000;
 /** What an attempt made, and may have to take away. */
 interface Made {
   claim?: { readonly name: string; readonly uid: string };
+  /** The claim may be there, or still come, although no answer said so. */
+  claimUnclear?: boolean;
   /** The pod may be there, or still come, although no answer said so. */
   podUnclear?: boolean;
 }
@@ -77,7 +80,7 @@ export class Creation {
       const pod = renderPod(start, context);
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-      if (pvc) await this.#createClaim(podNameOf(start), pvc, made, wish);
+      if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
       const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
       this.#options.onCreated(start.type, context.workspaceClass.id);
       await this.#options.seen(created);
@@ -105,15 +108,16 @@ export class Creation {
    */
   async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
     const made = this.#take(tokens);
-    if (!made?.claim && made?.podUnclear !== true) return;
+    if (!made?.claim && made?.podUnclear !== true && made?.claimUnclear !== true) return;
     const { clock, objects, log } = this.#options;
     const limit = deadline(clock, lingerMs, new AbortController().signal);
     const wish: Wish = { priority: "finalization", signal: limit.signal };
     const name = podNameOf(start);
     try {
-      const isOver = made.podUnclear !== true || (await this.#removePod(name, tokens.owner, wish, again));
-      if (!isOver) this.#made.set(tokens.owner, made);
-      else if (made.claim) await objects.remove(`persistentvolumeclaims/${encodeURIComponent(made.claim.name)}`, made.claim.uid, 0, wish);
+      const isOver = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
+      if (isOver.includes(false)) this.#made.set(tokens.owner, made);
+      // The time to look for what may still come may be over.
+      else if (made.claim) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
     } catch (error) {
       log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
     } finally {
@@ -135,8 +139,8 @@ export class Creation {
     return { manager, workspaceClass, template: combineTemplates(template, typed), seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi };
   }
 
-  /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours as well. */
-  async #createClaim(name: string, pvc: JsonObject, made: Made, wish: Wish): Promise<void> {
+  /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
+  async #createClaim(name: string, pvc: JsonObject, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
     const { objects } = this.#options;
     let unanswered = false;
     for (;;) {
@@ -146,13 +150,14 @@ export class Creation {
         return;
       } catch (error) {
         if (isAlreadyThere(error)) break;
+        if (mayHaveHappened(error)) made.claimUnclear = true;
         if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
         unanswered = true;
       }
     }
-    const metadata = metadataIn(await objects.get(`persistentvolumeclaims/${encodeURIComponent(name)}`, wish));
+    const metadata = metadataIn(await objects.get(claimPath(name), wish));
     if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
-    if (unanswered) made.claim = { name, uid: textAt(metadata, "uid") };
+    if (made.claimUnclear === true) takeClaim(made, name, metadata, tokens);
   }
 
   /** Asked for again if there was no answer; the pod that has our token is ours. */
@@ -175,21 +180,34 @@ export class Creation {
     }
   }
 
-  /** Looks for the pod for as long as an unanswered request may take effect. Gives whether there is nothing to be waited for any more. */
   async #removePod(name: string, ownerToken: string, wish: Wish, again: AbortSignal): Promise<boolean> {
-    const { objects, clock } = this.#options;
+    const { objects } = this.#options;
     const path = `pods/${encodeURIComponent(name)}`;
+    return this.#lookFor(path, wish, again, async (found) => {
+      if (tokenOf(found) !== ownerToken) return;
+      const uid = textAt(metadataIn(found), "uid");
+      await objects.release(name, uid, wish);
+      await objects.remove(path, uid, 0, wish);
+    });
+  }
+
+  async #findClaim(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
+    return this.#lookFor(claimPath(name), wish, again, (found) => takeClaim(made, name, metadataIn(found), tokens));
+  }
+
+  /** Looks for an object for as long as an unanswered request may take effect. Gives whether there is nothing to be waited for any more. @param then what to do with it, whosever it is. */
+  async #lookFor(path: string, wish: Wish, again: AbortSignal, then: (found: Uint8Array) => void | Promise<void>): Promise<boolean> {
+    const { objects, clock } = this.#options;
     const waiting = AbortSignal.any([wish.signal, again]);
     while (!waiting.aborted) {
       const found = await objects.get(path, wish).catch((error: unknown) => {
-        if (isMissing(error)) return undefined;
+        if (isMissing(error) || wish.signal.aborted) return undefined;
         throw error;
       });
-      if (found && tokenOf(found) !== ownerToken) return true;
+      // It is that one's now.
+      if (again.aborted) break;
       if (found) {
-        const uid = textAt(metadataIn(found), "uid");
-        await objects.release(name, uid, wish);
-        await objects.remove(path, uid, 0, wish);
+        await then(found);
         return true;
       }
       await sleep(clock, lookEveryMs, waiting);
@@ -214,6 +232,27 @@ function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begi
 /** Whether a creation may have had its effect although it failed. */
 function mayHaveHappened(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 0 || error.status >= 500);
+}
+
+/** Names the claims of a start, and does not tell its token. */
+function markOf({ owner }: Tokens): string {
+  return hash("sha256", owner, "base64url");
+}
+
+/** The claim as it is to be made by a start. */
+function marked(pvc: JsonObject, tokens: Tokens): JsonObject {
+  const metadata = objectAt(pvc, "metadata");
+  return { ...pvc, metadata: { ...metadata, annotations: { ...objectAt(metadata, "annotations"), [claimMark]: markOf(tokens) } } };
+}
+
+/** A claim was found where an unanswered request may have made one: it is ours, or ours can not come any more. */
+function takeClaim(made: Made, name: string, metadata: JsonObject | undefined, tokens: Tokens): void {
+  made.claimUnclear = false;
+  if (textAt(objectAt(metadata, "annotations"), claimMark) === markOf(tokens)) made.claim = { name, uid: textAt(metadata, "uid") };
+}
+
+function claimPath(name: string): string {
+  return `persistentvolumeclaims/${encodeURIComponent(name)}`;
 }
 
 function tokenOf(pod: Uint8Array): string {

@@ -16,9 +16,9 @@ export function toClientError(error: unknown, what: string): WsmanError {
 /** By HTTP status; others are passing troubles. */
 const codes: ReadonlyMap<number, ErrorCode> = new Map([[400, "INVALID_ARGUMENT"], [413, "INVALID_ARGUMENT"], [422, "INVALID_ARGUMENT"], [401, "FAILED_PRECONDITION"], [403, "FAILED_PRECONDITION"]]);
 
-/** A namespace's quota is told as 403. */
-function isQuota(error: KubeError): boolean {
-  return error.status === 403 && error.message.includes("exceeded quota");
+/** Whether a namespace's quota has no room. It is told as 403, as is much that has nothing to do with it: rights that are missing, a webhook that says no. */
+export function isQuota(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 403 && error.message.includes("exceeded quota");
 }
 
 /** The words that clients look for. */

@@ -2,6 +2,7 @@
 import { objectAt, objectIn, objectsAt, textAt, type JsonObject } from "../../domain/json.ts";
 import { annotations, finalizer, labels } from "../../domain/names.ts";
 import { placeholderName, workspacePodName } from "../../domain/placeholder.ts";
+import { parseTimeMs } from "../../domain/rfc3339.ts";
 
 /** What an API server, its admission and the scheduler have put into a pod's metadata and spec. */
 const given = { metadata: ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields", "selfLink"], spec: ["nodeName", "priority", "preemptionPolicy"] } as const;
@@ -74,16 +75,26 @@ const written: ReadonlySet<string> = new Set([
 
 /**
  * What calls have written on a placeholder, as a user's stop, and is not on the pod: undefined if there is nothing. On a pod that was not made from it, which may have newer values of all else,
- * only what ends the workspace. Once a placeholder has no finalizers any more, all of that was written on the pod before.
+ * only what ends the workspace. The same once a placeholder has no finalizers any more: all else was written on the pod before, but a stop, which is never taken back, may still come.
  */
 export function writtenSince(placeholder: JsonObject, pod: JsonObject): Readonly<Record<string, string>> | undefined {
   const [stands, has] = [placeholder, pod].map((each) => objectAt(objectAt(each, "metadata"), "annotations"));
   const madeFrom = textAt(has, annotations.placeholder);
   const metadata = objectAt(placeholder, "metadata");
-  if (madeFrom === textAt(metadata, "resourceVersion") || !Array.isArray(metadata?.["finalizers"])) return undefined;
-  const counts = (key: string): boolean => (madeFrom === "" ? key === annotations.stoppedByRequest : written.has(key));
-  const news = Object.entries(stands ?? {}).filter((entry): entry is [string, string] => counts(entry[0]) && typeof entry[1] === "string" && entry[1] !== has?.[entry[0]]);
+  if (madeFrom === textAt(metadata, "resourceVersion")) return undefined;
+  const endsOnly = madeFrom === "" || !Array.isArray(metadata?.["finalizers"]);
+  const counts = (key: string): boolean => (endsOnly ? key === annotations.stoppedByRequest : written.has(key));
+  const news = Object.entries(stands ?? {}).filter((entry): entry is [string, string] => counts(entry[0]) && typeof entry[1] === "string" && isNews(entry[0], entry[1], has));
   return news.length === 0 ? undefined : Object.fromEntries(news);
+}
+
+/** Whether the pod is to have this value: of the times that may be written on both, it keeps the first, or the last. */
+function isNews(key: string, value: string, has: JsonObject | undefined): boolean {
+  const known = textAt(has, key);
+  if (known === "") return true;
+  if (key === annotations.firstUserActivity) return false;
+  if (key === annotations.lastActivity) return (parseTimeMs(value) ?? Number.NEGATIVE_INFINITY) > (parseTimeMs(known) ?? Number.NEGATIVE_INFINITY);
+  return value !== known;
 }
 
 function without(object: JsonObject | undefined, members: readonly string[]): JsonObject {

@@ -11,6 +11,7 @@ import { KubeError } from "../kube/errors.ts";
 import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
+import { isQuota } from "./errors.ts";
 import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
 import { podPath } from "./pod-writer.ts";
 
@@ -175,7 +176,7 @@ export class Recreation {
         if (isAlreadyThere(error) && (await this.#isThere(record, wish))) return "made";
         if (!may()) return "over";
         log.warn({ id: record.facts.id, pod: workspacePodName(record.facts.podName), error: messageOf(error) }, "a pod that a node refused could not be made anew, trying again");
-        if (isRefusal(error)) return "refused";
+        if (isQuota(error)) return "refused";
       }
       await sleep(clock, pauseMs, signal);
     }
@@ -225,11 +226,6 @@ export class Recreation {
 
 function unlessMissing(error: unknown): undefined {
   if (!isMissing(error)) throw error;
-}
-
-/** Of a quota, or of an admission that counts. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof KubeError && error.status === 403;
 }
 
 function uidOf(pod: JsonObject | undefined): string {

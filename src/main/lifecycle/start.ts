@@ -40,7 +40,7 @@ interface Attempt {
   readonly build: Filter | undefined;
   /** Tells whether another request is the very same. */
   readonly digest: string;
-  /** Stay the same when it is tried again, so that a pod of an attempt that broke off is known as ours. */
+  /** Stay the same when it is tried again after a failure, so that a pod of an attempt that broke off is known as ours. */
   readonly tokens: Tokens;
   /** Undefined: it failed. */
   result: Promise<Started> | undefined;
@@ -87,12 +87,11 @@ export class Starter {
     const before = this.#attempts.get(start.id);
     const running = this.#resultOf(before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
-    const tokens = before?.digest === digest ? before.tokens : undefined;
-    const own = await this.#known(start.id, tokens);
-    if (own) return own;
+    // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
+    const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
+    // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
+    if (!tokens && this.#options.registry.byId(start.id)) throw alreadyExists();
     throwIfGone(signal);
-    // Somebody else may have been as far in the meantime.
-    if (this.#attempts.get(start.id) !== before) return this.#startOnce(start, digest, signal);
     return this.#attempt(start, digest, tokens ?? this.#tokens(), signal);
   }
 
@@ -113,15 +112,6 @@ export class Starter {
     if (!attempt?.result || this.#options.registry.isGone(attempt.uid)) return undefined;
     if (attempt.digest !== digest) throw alreadyExists();
     return attempt.result;
-  }
-
-  /** A workspace that is known already: what its start was answered with if it was ours, although it seemed to have failed; undefined if none is known. */
-  async #known(id: string, tokens: Tokens | undefined): Promise<Started | undefined> {
-    const record = this.#options.registry.byId(id);
-    if (!record) return undefined;
-    const own = tokens && (await this.#startedAs(record, tokens.owner));
-    if (!own) throw alreadyExists();
-    return own;
   }
 
   /** Resolves when no start is under way, nor the clean-up after one; after `withinMs` in any case. */
@@ -151,8 +141,9 @@ export class Starter {
         attempt.result = undefined;
         attempt.interest = undefined;
         reject(error);
-        await this.#clean(start, tokens);
       }
+      // One that has joined a build has no use for what an earlier attempt made.
+      if (attempt.uid === "") await this.#clean(start, tokens);
     });
     this.#running.add(running);
     // Neither the work nor its clean-up rejects.
@@ -168,7 +159,7 @@ export class Starter {
   }
 
   async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
-    const joined = attempt.build && (await this.#runningBuild(attempt.build, attempt.number));
+    const joined = attempt.build && (await this.#runningBuild(start.id, attempt.build, attempt.number));
     if (joined) return joined;
     const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
@@ -176,12 +167,14 @@ export class Starter {
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild(filter: Filter, number: number): Promise<Started | undefined> {
+  async #runningBuild(id: string, filter: Filter, number: number): Promise<Started | undefined> {
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
-      if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || !matches(filter, facts)) continue;
-      const started = await this.#startedAs(record, undefined);
-      if (started) return started;
+      // The pod of an earlier attempt of the same request is known by its token.
+      if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || facts.id === id || !matches(filter, facts)) continue;
+      const started = await this.#startedAs(record);
+      // What is cleaned up is about to go.
+      if (started && !this.#cleaning.has(started.ownerToken)) return started;
     }
     return this.#buildAskedFor(filter, number);
   }
@@ -197,13 +190,12 @@ export class Starter {
     return undefined;
   }
 
-  /** What the workspace's start was answered with, if its token is the one given, or none is. */
-  async #startedAs(record: WorkspaceRecord, ownerToken: string | undefined): Promise<Started | undefined> {
+  /** What the workspace's start was answered with. */
+  async #startedAs(record: WorkspaceRecord): Promise<Started | undefined> {
     const frame = await this.#options.frameOf(record);
     if (!frame) return undefined;
     const { spec, auth } = decodeFrame(frame);
-    const started = { url: spec?.url ?? "", ownerToken: auth?.ownerToken ?? "" };
-    return ownerToken === undefined || ownerToken === started.ownerToken ? started : undefined;
+    return { url: spec?.url ?? "", ownerToken: auth?.ownerToken ?? "" };
   }
 }
 

@@ -32,6 +32,6 @@ export interface StateHooks {
   changed(record: WorkspaceRecord): void;
   /** A pod that a node refused is gone, and another one should take its place. Someone has to call `giveUp` if none does. */
   vacant(record: WorkspaceRecord): void;
-  /** The pod is gone for good: whatever is kept of it can go. */
+  /** The pod is gone for good: whatever is kept of it can go. A placeholder that its record still names stands for nothing any more, and should be taken away. */
   forgotten(record: WorkspaceRecord): void;
 }

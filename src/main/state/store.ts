@@ -185,6 +185,8 @@ export class StateStore {
     const record = successorOf(other, result, this.#list.generationOf(origin));
     if (record.placeholder?.uid === other.uid) this.registry.putAside(other);
     else this.registry.remove(other);
+    // It stands behind the successor, or is it.
+    other.placeholder = undefined;
     this.#hooks.forgotten(other);
     this.registry.add(record);
     const updated = this.#update(record, result, bytes);
@@ -296,6 +298,8 @@ export class StateStore {
 
   #forget(record: WorkspaceRecord): void {
     this.registry.remove(record);
+    // Nothing is to be made from it after the end.
+    if (record.placeholder) this.registry.bury(record.placeholder.uid);
     this.#hooks.forgotten(record);
     const next = this.#claimants.take(record.facts.id);
     if (next !== undefined) this.#hooks.reread(next, "");

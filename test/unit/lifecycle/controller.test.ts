@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
 import { Controller } from "../../../src/main/lifecycle/controller.ts";
+import type { Placeholder, WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { recordOf } from "../../support/results.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { timeouts } from "./world.ts";
@@ -13,6 +14,9 @@ const unwrittenMs = 30_000;
 const never = (): Promise<never> => Promise.reject(new Error("nothing is to be done here"));
 
 interface Setup {
+  /** What was tried to be dropped, "pod: placeholder"; so many tries fail. */
+  readonly dropped: string[];
+  readonly failing: { times: number };
   readonly clock: FakeClock;
   readonly controller: Controller;
   /** When the workspace is due, Unix milliseconds. */
@@ -23,9 +27,15 @@ interface Setup {
 function setup(): Setup {
   const clock = new FakeClock();
   const record = recordOf("a", { createdAt: clock.now(), everActive: true, lastActivity: clock.now() });
+  const dropped: string[] = [];
+  const failing = { times: 0 };
+  const drop = async (of: WorkspaceRecord, { podName }: Placeholder): Promise<void> => {
+    dropped.push(`${of.uid}: ${podName}`);
+    if (failing.times-- > 0) throw new Error("the API server is ill");
+  };
   let due: number | undefined;
   const controller = new Controller({
-    quick: { first: never }, content: { initialize: never, waitForReady: never }, finalization: { finalize: never }, recreation: { recreate: never, fill: never },
+    quick: { first: never }, content: { initialize: never, waitForReady: never }, finalization: { finalize: never }, recreation: { recreate: never, fill: never, drop },
     registry: { records: () => new Map([["a", record]]).values(), byUid: () => record },
     timeouts: {
       registry: { byUid: () => record }, writer: { change: never }, objects: { get: never }, seen: never, due: { set: (_uid, at) => void (due = at) },
@@ -33,7 +43,7 @@ function setup(): Setup {
     },
     persistIntervalMs: 0, holdMs: 3 * minute, clock, random: () => 0.5, log: silentLog,
   });
-  return { clock, controller, dueAt: () => due };
+  return { clock, controller, dropped, failing, dueAt: () => due };
 }
 
 function leading(controller: Controller): AbortController {
@@ -69,4 +79,37 @@ test("after a pause, and when a term begins, a workspace that was used has the t
   term.abort();
   leading(controller);
   assert.equal(dueAt(), clock.now() + 3 * minute);
+});
+
+test("a placeholder whose workspace has ended is taken away by whoever leads, then or later, until that works; once", async () => {
+  const { clock, controller, dropped, failing } = setup();
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+  };
+  const placeholder = { podName: "placeholder-ws-b", uid: "s" };
+  controller.forgotten({ ...recordOf("b"), placeholder });
+  controller.forgotten(recordOf("c"));
+  await settle();
+  assert.deepEqual(dropped, []);
+  failing.times = 1;
+  const term = leading(controller);
+  await settle();
+  assert.deepEqual(dropped, ["b: placeholder-ws-b"]);
+  term.abort();
+  clock.advance(minute);
+  await settle();
+  assert.equal(dropped.length, 1);
+  failing.times = 1;
+  leading(controller);
+  await settle();
+  assert.equal(dropped.length, 2);
+  clock.advance(minute);
+  await settle();
+  assert.equal(dropped.length, 3);
+  controller.lead({ signal: new AbortController().signal, goesOn: () => true });
+  await settle();
+  assert.equal(dropped.length, 3);
+  controller.forgotten({ ...recordOf("d"), placeholder: { podName: "placeholder-ws-d", uid: "t" } });
+  await settle();
+  assert.equal(dropped.at(-1), "d: placeholder-ws-d");
 });

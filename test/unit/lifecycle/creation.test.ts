@@ -1,6 +1,7 @@
 /** Creating a workspace where answers are lost, late or refusals: it is there once, or nothing of it stays. */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { objectAt, objectIn } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { embeddedConfig } from "../../../src/main/config/embedded.ts";
@@ -49,6 +50,12 @@ function script(server: FakeApiServer, answers: Readonly<Record<string, readonly
 const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token } } });
 const lost = (answer: Answer): void => answer.reset();
 const status = (code: number, reason: string) => (answer: Answer): void => answer.status(code, reason);
+/** The claim that was asked for last. */
+const asPosted = (server: FakeApiServer) => (answer: Answer): void => {
+  const posted = server.requests.findLast(({ method, path }) => method === "POST" && path.endsWith("/persistentvolumeclaims"));
+  const metadata = objectAt(objectIn(posted?.body ?? ""), "metadata");
+  answer.json(200, { metadata: { ...metadata, uid: "c1" } });
+};
 const made = (answer: Answer): void => answer.json(201, { metadata: { uid: "c1" } });
 
 async function failureOf(work: Promise<unknown>): Promise<WsmanError> {
@@ -96,6 +103,22 @@ test("the same start again does not wait until the pod of the first can not come
   assert.deepEqual(asked().slice(-3), ["PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
 });
 
+test("a pod that is found for the clean-up just when the same start comes again is left to that one", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  script(server, { "POST pods": [lost] });
+  await failureOf(during(creation.create(startOf(), tokens, never)));
+  const again = new AbortController();
+  script(server, { "GET pods": [(answer) => {
+    again.abort();
+    pod("owner-token")(answer);
+  }] });
+  const before = asked().length;
+  await during(creation.clean(startOf(), tokens, again.signal));
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1"]);
+  script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [pod("owner-token")] });
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
+});
+
 test("a pod of somebody else is left alone by the clean-up", async (t) => {
   const { server, creation, during, asked } = await setup(t);
   script(server, { "POST pods": [lost] });
@@ -109,11 +132,52 @@ test("a pod of somebody else is left alone by the clean-up", async (t) => {
 test("the claim of a start whose pod is refused goes, also if its own creation was not answered", async (t) => {
   for (const claims of [[made], [lost, status(409, "AlreadyExists")]]) {
     const { server, creation, during, asked } = await setup(t);
-    script(server, { "POST persistentvolumeclaims": claims, "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")], "DELETE persistentvolumeclaims": [made] });
+    script(server, { "POST persistentvolumeclaims": claims, "GET persistentvolumeclaims": [asPosted(server)], "POST pods": [status(422, "Invalid")], "DELETE persistentvolumeclaims": [made] });
     assert.equal((await failureOf(during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never)))).code, "INVALID_ARGUMENT");
     await during(creation.clean(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never));
     assert.equal(asked().at(-1), "DELETE persistentvolumeclaims/ws-instance-1");
   }
+});
+
+test("a claim that comes after its start was given up is taken away; nobody else's is, and none that was there before", async (t) => {
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  const failed = async (): Promise<Setup> => {
+    const world = await setup(t);
+    script(world.server, { "POST persistentvolumeclaims": [lost] });
+    assert.equal((await failureOf(world.during(world.creation.create(flags, tokens, never)))).code, "UNAVAILABLE");
+    return world;
+  };
+  const [late, others, none] = [await failed(), await failed(), await failed()];
+  script(late.server, { "GET persistentvolumeclaims": [status(404, "NotFound"), asPosted(late.server)], "DELETE persistentvolumeclaims": [made] });
+  await late.during(late.creation.clean(flags, tokens, never));
+  assert.deepEqual(late.asked().slice(-3), ["GET persistentvolumeclaims/ws-instance-1", "GET persistentvolumeclaims/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
+  script(others.server, { "GET persistentvolumeclaims": [made] });
+  await others.during(others.creation.clean(flags, tokens, never));
+  assert.equal(others.asked().at(-1), "GET persistentvolumeclaims/ws-instance-1");
+  await none.during(none.creation.clean(flags, tokens, never));
+  assert.equal(none.asked().at(-1), "GET persistentvolumeclaims/ws-instance-1");
+  const before = await setup(t);
+  script(before.server, { "POST persistentvolumeclaims": [lost, status(409, "AlreadyExists")], "GET persistentvolumeclaims": [made], "POST pods": [status(422, "Invalid")] });
+  await failureOf(before.during(before.creation.create(flags, tokens, never)));
+  await before.during(before.creation.clean(flags, tokens, never));
+  assert.ok(!before.asked().some((each) => each.startsWith("DELETE")));
+});
+
+test("the claim goes also where the pod was looked for until it can not come any more", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [lost] });
+  await failureOf(during(creation.create(flags, tokens, never)));
+  script(server, { "DELETE persistentvolumeclaims": [made] });
+  await during(creation.clean(flags, tokens, never));
+  assert.equal(asked().at(-1), "DELETE persistentvolumeclaims/ws-instance-1");
+});
+
+test("a claim does not tell its start's token", async (t) => {
+  const { server, creation, during } = await setup(t);
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [pod(tokens.owner)] });
+  await during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never));
+  assert.ok(!(server.requests[0]?.body ?? tokens.owner).includes(tokens.owner));
 });
 
 test("a claim that was there before is used and stays; one that is being deleted is no claim", async (t) => {

@@ -202,6 +202,21 @@ test("where a quota has room for one of the two only, the placeholder goes first
   assert.deepEqual([never.pods.size, never.givenUp], [0, ["u"]]);
 });
 
+test("where the pod is refused for another reason than a full quota, the placeholder stays, so that a crash loses nothing, and it is tried again", async () => {
+  for (const reason of ['pods is forbidden: User "wsmand" cannot create resource "pods"', 'admission webhook "policy.example.org" denied the request']) {
+    const { did, givenUp, pods, state, fill } = setup({ stands: true });
+    let refused = 3;
+    state.before.create = () => {
+      assert.ok(pods.has(placeholder));
+      if (refused-- > 0) failing(new KubeError(reason, { status: 403, reason: "Forbidden" }))();
+    };
+    await fill();
+    assert.deepEqual([...pods.keys()], [placeholder, podName], reason);
+    assert.deepEqual(did.filter((each) => each.startsWith("release")), []);
+    assert.deepEqual(givenUp, []);
+  }
+});
+
 test("no pod is made of a workspace whose time is over by the wall clock; one that comes after the workspace's end was told is taken away again", async () => {
   const woken = setup({ stands: true });
   woken.state.after.get = () => woken.clock.setWall(woken.record.facts.createdAt + limitMs);
@@ -228,6 +243,33 @@ test("a placeholder has all of the pod, but nobody schedules it or finds it, and
   const outdated = { ...since, metadata: { ...since.metadata, annotations: { "gitpod/id": "one", "gitpod/never-ready": "true" } } };
   assert.equal(writtenSince(outdated, ready), undefined, "what the controller has taken away stays away");
   assert.equal(writtenSince({ ...since, metadata: { ...since.metadata, finalizers: undefined } }, pod), undefined, "it was written before");
+});
+
+test("a stop that is written on a placeholder between the two requests that take it away is written on the pod", async () => {
+  const { pods, record, state, fill, drop } = setup({ stands: true });
+  await fill();
+  pods.set(placeholder, versioned(pods.get(placeholder), 7));
+  Object.assign(record, { uid: uidOf(pods.get(podName)), facts: { ...record.facts, podName } });
+  state.after.release = () => {
+    state.after.release = () => {};
+    pods.set(placeholder, versioned(pods.get(placeholder), 99, { "gitpod.io/stoppedByRequest": "30s" }));
+  };
+  await assert.rejects(drop("u"), isConflict);
+  await drop("u");
+  assert.deepEqual([...pods.keys()], [podName]);
+  assert.equal(textAt(objectAt(objectAt(pods.get(podName), "metadata"), "annotations"), "gitpod.io/stoppedByRequest"), "30s");
+});
+
+test("the times of activity that a placeholder has do not replace what was written on the pod since: the first stays, and the later counts", () => {
+  const pod = (annotations: Readonly<Record<string, string>>): JsonObject => ({ metadata: { annotations: { "gitpod.io/placeholder": "7", ...annotations } } });
+  const stands = (annotations: Readonly<Record<string, string>>): JsonObject => ({ metadata: { resourceVersion: "8", finalizers: ["f"], annotations } });
+  const [early, late] = ["2026-03-01T10:00:00.5Z", "2026-03-01T10:00:00.75Z"];
+  const [last, first] = ["gitpod.io/lastActivity", "gitpod/firstUserActivity"];
+  assert.equal(writtenSince(stands({ [last]: early }), pod({ [last]: late })), undefined);
+  assert.deepEqual(writtenSince(stands({ [last]: late }), pod({ [last]: early })), { [last]: late });
+  assert.deepEqual(writtenSince(stands({ [last]: early }), pod({})), { [last]: early });
+  assert.equal(writtenSince(stands({ [first]: late }), pod({ [first]: early })), undefined);
+  assert.deepEqual(writtenSince(stands({ [first]: early }), pod({})), { [first]: early });
 });
 
 test("a pod is made anew from its own spec, without what the cluster gave it, and keeps when its first one was made", () => {

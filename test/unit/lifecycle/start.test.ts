@@ -3,10 +3,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
-import type { wsman } from "../../../src/gen/proto.js";
+import { wsman } from "../../../src/gen/proto.js";
 import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
 import type { WorkspaceStart } from "../../../src/main/render/start.ts";
+import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { recordOf } from "../../support/results.ts";
 import { request } from "../render/helpers.ts";
 
 interface Creating {
@@ -17,8 +20,20 @@ interface Creating {
   readonly done: PromiseWithResolvers<{ uid: string; url: string }>;
 }
 
+interface Setup {
+  readonly starter: Starter;
+  readonly clock: FakeClock;
+  readonly creating: Creating[];
+  readonly cleaned: string[];
+  readonly gone: Set<string>;
+  readonly lingering: { on: boolean };
+  /** A workspace is known from now on, of the type that was asked for. */
+  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType) => void;
+  readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
+}
+
 /** A starter whose creations the test finishes. */
-function setup(): { starter: Starter; clock: FakeClock; creating: Creating[]; cleaned: string[]; gone: Set<string>; lingering: { on: boolean }; start: (from: wsman.StartWorkspaceRequest) => Promise<Started> } {
+function setup(): Setup {
   const clock = new FakeClock();
   const [creating, cleaned, gone] = [new Array<Creating>(), new Array<string>(), new Set<string>()];
   const creation = {
@@ -33,10 +48,15 @@ function setup(): { starter: Starter; clock: FakeClock; creating: Creating[]; cl
     },
   };
   const lingering = { on: false };
+  const records = new Map<string, WorkspaceRecord>();
+  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR): void => {
+    const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
+    records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: {} }), frame });
+  };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: () => undefined, registry: { byId: () => undefined, records: () => new Map<string, never>().values(), isGone: (uid) => gone.has(uid) } });
-  return { starter, clock, creating, cleaned, gone, lingering, start: async (from) => starter.start(from, new AbortController().signal) };
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, registry: { byId: (id) => records.get(id), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -91,6 +111,87 @@ test("a clean-up that waits for what may still come is told that the same reques
   assert.equal((await second).ownerToken, creating[0]?.token);
 });
 
+test("a pod that comes while it is looked for to be taken away is not what the same request is answered with: the clean-up ends first, and then it is asked for", async () => {
+  for (const type of ["REGULAR", "IMAGEBUILD"] as const) {
+    const { creating, start, lingering, know } = setup();
+    lingering.on = true;
+    const asked = (): wsman.StartWorkspaceRequest => request({ type, metadata: { owner: "o", metaId: "m" } });
+    const first = start(asked());
+    await settle();
+    creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+    assert.equal(await codeOf(first), "UNAVAILABLE");
+    know("instance-1", creating[0]?.token ?? "", wsman.WorkspaceType[type]);
+    const second = start(asked());
+    await settle();
+    assert.equal(creating.length, 2, type);
+    assert.equal(creating[1]?.token, creating[0]?.token);
+    creating[1]?.done.resolve({ uid: "u1", url: "https://x" });
+    assert.equal((await second).url, "https://x");
+  }
+});
+
+test("a pod that was taken away after its start had failed, and is known still, is not what the same request is answered with", async () => {
+  const { creating, cleaned, start, know } = setup();
+  const first = start(request());
+  await settle();
+  know("instance-1", creating[0]?.token ?? "");
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  await settle();
+  assert.deepEqual(cleaned, ["instance-1"]);
+  void start(request());
+  await settle();
+  assert.equal(creating.length, 2);
+  assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
+});
+
+test("a workspace that is known and was not asked for here is one that exists", async () => {
+  const { creating, start, know } = setup();
+  know("instance-1", "somebody else's");
+  assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
+  assert.deepEqual(creating, []);
+});
+
+test("an image build whose pod is being taken away is not joined", async () => {
+  const { creating, start, lingering, know } = setup();
+  lingering.on = true;
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build("a"));
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD);
+  void start(build("b"));
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
+});
+
+test("an image build that joins another one cleans up what its own earlier attempt may have made", async () => {
+  const { creating, cleaned, start, lingering, know } = setup();
+  lingering.on = true;
+  const build = (): wsman.StartWorkspaceRequest => request({ type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build());
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  know("another", "its token", wsman.WorkspaceType.IMAGEBUILD);
+  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
+  await settle();
+  assert.equal(creating.length, 1);
+  assert.deepEqual(cleaned, ["instance-1", "instance-1"]);
+  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
+});
+
+test("what was started is not cleaned up", async () => {
+  const { creating, cleaned, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  await first;
+  await settle();
+  assert.deepEqual(cleaned, []);
+});
+
 test("a start is unwanted once all calls for it have given up, and one that comes at that moment begins it anew", async () => {
   const { starter, creating } = setup();
   const [one, two, three] = [new AbortController(), new AbortController(), new AbortController()];
@@ -122,6 +223,7 @@ test("a workspace that has gone meanwhile can be started anew", async () => {
   void start(request());
   await settle();
   assert.equal(creating.length, 2);
+  assert.notEqual(creating[1]?.token, creating[0]?.token);
 });
 
 test("image builds for the same thing that are asked for at once become one, in whatever order they are asked for again", async () => {

@@ -28,6 +28,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const reread: string[] = [];
   const conflicts: string[] = [];
   const forgotten: string[] = [];
+  const orphaned: string[] = [];
   const started: string[] = [];
   const changed: string[] = [];
   const vacant: string[] = [];
@@ -43,7 +44,10 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     reread: (podName) => reread.push(podName),
     changed: ({ uid }) => changed.push(uid),
     vacant: ({ uid }) => vacant.push(uid),
-    forgotten: ({ uid }) => forgotten.push(uid),
+    forgotten: ({ uid, placeholder }) => {
+      forgotten.push(uid);
+      if (placeholder) orphaned.push(placeholder.uid);
+    },
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
     const { result, bytes } = workspaceResult(changes, options);
@@ -56,7 +60,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     finish(store, version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, list, told, published, reread, conflicts, forgotten, started, stopped, changed, vacant, suppressed: () => suppressed };
+  return { store, apply, list, told, published, reread, conflicts, forgotten, orphaned, started, stopped, changed, vacant, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -537,6 +541,19 @@ test("a list may tell of the placeholder before its pod; what comes after an end
   other.apply({ phase: PENDING }, { rv: 3, uid: "b" });
   assert.deepEqual(other.told().map(({ phase }) => phase), [STOPPED]);
   assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+});
+
+test("a placeholder whose pod is forced away stands for nothing: it is told of with the end, and a list that brings it again begins nothing", () => {
+  const { apply, list, told, orphaned, store } = setup();
+  const stands = { podName: "placeholder-ws-ws1", phase: PENDING, nodeName: "" };
+  const actions = [{ action: "fillPlaceholder" }] as const;
+  apply(stands, { rv: 2, uid: "s", actions });
+  apply({ phase: PENDING }, { rv: 3, uid: "b" });
+  assert.deepEqual(orphaned, []);
+  apply({ phase: STOPPED }, { rv: 4, uid: "b", removed: true });
+  assert.deepEqual(orphaned, ["s"]);
+  list("6", () => apply(stands, { rv: 5, uid: "s", actions }, "list"));
+  assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [0, [PENDING, STOPPED]]);
 });
 
 test("if no pod takes its place, the workspace has ended, once", () => {
