@@ -4,7 +4,7 @@ import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { Permit, type Term } from "./acting.ts";
-import { sweepMs } from "./activity.ts";
+import { unwrittenMs } from "./activity.ts";
 import { Reckoning } from "./elapsed.ts";
 import { Job, type Workers } from "./job.ts";
 import { TimeoutWatch, type TimeoutOptions } from "./timeouts.ts";
@@ -44,7 +44,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
+    this.#reckoning = new Reckoning({ unwrittenMs: unwrittenMs(options.persistIntervalMs), holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */
