@@ -233,9 +233,12 @@ export class Activity {
 
 /** What is to be written where the pod is not as it was known: a process that stood still must not take back what others wrote meanwhile. */
 function laterThan(noted: ReadonlyMap<string, string>, at: number, changes: AnnotationChanges): AnnotationChanges | undefined {
-  const isLater = at > (parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY);
-  if (isLater) return { ...changes, [annotations.lastActivity]: rfc3339Nano(at) };
-  return Object.keys(changes).length > 0 ? changes : undefined;
+  const notedAt = parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY;
+  // The first use stays the first, and of open and closed the later word counts.
+  const isOutdated = (key: string): boolean => (key === annotations.firstUserActivity ? noted.has(key) : key === annotations.closed && notedAt > at);
+  const left = Object.fromEntries(Object.entries(changes).filter(([key]) => !isOutdated(key)));
+  if (at > notedAt) return { ...left, [annotations.lastActivity]: rfc3339Nano(at) };
+  return Object.keys(left).length > 0 ? left : undefined;
 }
 
 /** Time since the last write, milliseconds; infinite if there was none. */

@@ -210,5 +210,17 @@ test("a process that stood still takes nothing back that others have written mea
   assert.equal(changed(at + 1_000), undefined);
   assert.deepEqual(changed(at - 1_000), { "gitpod.io/lastActivity": rfc3339Nano(at) });
   void activity.mark(record, true);
-  assert.deepEqual(changed(clock.now() + 1_000), { "gitpod/closed": "true" });
+  assert.equal(changed(clock.now() + 1_000), undefined, "somebody has used it since it was closed");
+  assert.deepEqual(changed(clock.now()), { "gitpod/closed": "true" });
+  assert.deepEqual(changed(clock.now() - 1_000), { "gitpod/closed": "true", "gitpod.io/lastActivity": rfc3339Nano(clock.now()) });
+});
+
+test("the first use of a workspace that another replica has noted stays the first", async () => {
+  const { activity, clock, otherwise } = setup();
+  await activity.mark(recordOf("a"), false);
+  const [change] = otherwise;
+  assert.ok(change);
+  const [now, before] = [rfc3339Nano(clock.now()), rfc3339Nano(clock.now() - 1_000)];
+  assert.deepEqual(change(new Map([["gitpod/firstUserActivity", before], ["gitpod.io/lastActivity", before]])), { "gitpod.io/lastActivity": now });
+  assert.deepEqual(change(new Map()), { "gitpod/firstUserActivity": now, "gitpod.io/lastActivity": now });
 });
