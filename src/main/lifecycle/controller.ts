@@ -44,7 +44,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#reckoning = new Reckoning({ unwrittenMs: unwrittenMs(options.persistIntervalMs), holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
+    this.#reckoning = new Reckoning({ unwrittenMs: unwrittenMs(options.persistIntervalMs), holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization, clock: options.clock });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */
