@@ -65,6 +65,15 @@ export const claimMark = "gitpod.io/createdFor";
 /** Prefix of the annotations that carry a start request's own metadata annotations. */
 export const userAnnotationPrefix = "gitpod.io/annotation.";
 
+/**
+ * Environment variables of workspaces that requests can not set and that hold no secret: the installation's own. What a request may give a value, whatever its name, may be a secret;
+ * so may the token for the API, and what is told of Git.
+ */
+export const ownVariables: ReadonlySet<string> = new Set([
+  "GITPOD_REPO_ROOT", "GITPOD_REPO_ROOTS", "GITPOD_OWNER_ID", "GITPOD_WORKSPACE_ID", "GITPOD_INSTANCE_ID", "GITPOD_THEIA_PORT", "GITPOD_HOST", "GITPOD_WORKSPACE_URL", "GITPOD_WORKSPACE_CLUSTER_HOST",
+  "GITPOD_WORKSPACE_CLASS", "GITPOD_INTERVAL", "GITPOD_MEMORY", "GITPOD_HEADLESS",
+]);
+
 /** Finalizer that keeps a pod until its content is safe. */
 export const finalizer = "gitpod.io/finalizer";
 /** Finalizer that keeps a pod for a look at it; people remove it. */

@@ -122,7 +122,10 @@ export class TraceLog {
 
   async #turn(): Promise<void> {
     const { target } = this.#options;
-    await rename(target, `${target}.1`);
+    // Somebody else may have put it aside, or it could not be opened anew the last time.
+    await rename(target, `${target}.1`).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
     const old = this.#file;
     await this.#open();
     await old?.close();
@@ -148,4 +151,8 @@ export class TraceLog {
     log.warn({ lines: this.#leftOut, error: why }, "changes are left out of the trace");
     this.#leftOut = 0;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

@@ -1,16 +1,13 @@
 /** What a status was derived from, for the trace of changes: the pod as the cluster has it and its Events, without secrets (spec: config, manager.eventTraceLog). */
 import { asObject, objectAt, objectsAt, textAt, type JsonObject } from "../domain/json.ts";
 import type { PodEvent } from "../domain/messages.ts";
-import { annotations } from "../domain/names.ts";
+import { annotations, ownVariables } from "../domain/names.ts";
 import { formatRfc3339 } from "../domain/rfc3339.ts";
 
 /** What stands in the place of a secret. */
 export const redacted = "[redacted]";
 
 const secretAnnotations: ReadonlySet<string> = new Set([annotations.contentInitializer, annotations.ownerToken, annotations.sshPublicKeys, "kubectl.kubernetes.io/last-applied-configuration"]);
-/** Environment variables that hold no secret, but for those that are named below. */
-const harmless = /^(?:GITPOD_|THEIA_|SUPERVISOR_|BOB_|PATH$)/;
-const secretVariables = /^(?:GITPOD_GIT|GITPOD_CLI_APITOKEN$)/;
 
 /** The objects as JSON. @param value the parsed line, of which nothing was left out. */
 export function traceText(value: unknown, source: "watch" | "object", events: readonly PodEvent[]): string {
@@ -34,7 +31,6 @@ function lists(spec: JsonObject | undefined): JsonObject {
 }
 
 function variable(given: JsonObject): JsonObject {
-  const name = textAt(given, "name");
-  const shown = given["value"] === undefined || (harmless.test(name) && !secretVariables.test(name));
+  const shown = given["value"] === undefined || ownVariables.has(textAt(given, "name"));
   return shown ? given : { ...given, value: redacted };
 }

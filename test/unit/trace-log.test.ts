@@ -1,6 +1,6 @@
 /** The trace of changes: what a line says, and its bounds. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -9,6 +9,7 @@ import { wsman } from "../../src/gen/proto.js";
 import { buildFrame, encodeStatus } from "../../src/main/state/frame.ts";
 import { TraceLog, type TraceLimits } from "../../src/main/trace-log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { until } from "../support/until.ts";
 import { RecordingLog } from "./kube/helpers.ts";
 
 const frame = buildFrame(encodeStatus({ id: "one", phase: wsman.WorkspacePhase.RUNNING, auth: { ownerToken: "token-of-jane" } }), { seconds: 1_700_000_000, logical: 0 });
@@ -50,6 +51,19 @@ test("a file that is full is put aside, once; more than can wait is left out, an
   assert.ok((await lines(`${target}.1`)).length > 0);
   for (const line of [...(await lines()), ...(await lines(`${target}.1`))]) assert.doesNotThrow(() => JSON.parse(line));
   assert.equal(log.entries.length, 1);
+});
+
+test("a file that somebody else has put aside is begun anew once it is full, and nothing is lost", async (t) => {
+  const { target, log, lines, open } = await setup(t, { fileBytes: 1_000 });
+  const trace = await open();
+  const publish = (i: number): void => trace.published(frame, Buffer.from(JSON.stringify({ pod: "x".repeat(600), i })));
+  publish(0);
+  await until("it is written", async () => (await lines()).length === 1);
+  await rename(target, `${target}.aside`);
+  publish(1);
+  await until("it is begun anew", async () => (await lines().catch(() => [])).length === 1);
+  await trace.close();
+  assert.deepEqual([(await lines(`${target}.aside`)).length, log.entries], [1, []]);
 });
 
 test("instead of a file the log can have it; a file that can not be opened is told by its name", async (t) => {

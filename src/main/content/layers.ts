@@ -32,6 +32,8 @@ export interface LayersOptions {
 /** Calls at once, and those that wait; more are refused. */
 const maxCalls = 32;
 const maxWaiting = 1_000;
+/** The same for manifests, which whoever begins workspaces asks for: so many may wait that none of those is refused, whatever is asked for image specs. */
+const manifestSlots = { max: 32, maxWaiting: 2_000 } as const;
 /** Time for all layers of a workspace, waiting included, milliseconds. */
 const layersMs = 30_000;
 
@@ -42,6 +44,7 @@ type Describe = (descriptor: Descriptor) => Promise<Layer>;
 export class ContentLayers {
   readonly #options: LayersOptions;
   readonly #slots = new Slots({ max: maxCalls, maxWaiting, what: "calls for content layers" });
+  readonly #manifestSlots = new Slots({ ...manifestSlots, what: "calls for content manifests" });
 
   constructor(options: LayersOptions) {
     this.#options = options;
@@ -49,18 +52,18 @@ export class ContentLayers {
 
   /** The layers of a workspace, from the lowest to the topmost. They hold secrets. */
   of(workspace: ContentWorkspace, signal: AbortSignal): Promise<readonly Layer[]> {
-    return this.#decide(workspace, signal, (decision) => decision.layers());
+    return this.#decide(this.#slots, workspace, signal, (decision) => decision.layers());
   }
 
   /** The manifest that a full backup's content comes from, as it lies in the storage; undefined: the content comes from something else. */
   manifestOf(workspace: ContentWorkspace, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.#decide(workspace, signal, (decision) => decision.manifest());
+    return this.#decide(this.#manifestSlots, workspace, signal, (decision) => decision.manifest());
   }
 
-  async #decide<T>(workspace: ContentWorkspace, signal: AbortSignal, work: (decision: Decision) => Promise<T>): Promise<T> {
+  async #decide<T>(slots: Slots, workspace: ContentWorkspace, signal: AbortSignal, work: (decision: Decision) => Promise<T>): Promise<T> {
     const limit = deadline(this.#options.clock, layersMs, signal);
     try {
-      return await this.#slots.run(limit.signal, () => work(new Decision(this.#options, workspace, limit.signal)));
+      return await slots.run(limit.signal, () => work(new Decision(this.#options, workspace, limit.signal)));
     } catch (error) {
       if (limit.signal.aborted && !signal.aborted) throw new WsmanError("UNAVAILABLE", `the content layers are not there within ${layersMs / 1000} s: try again`);
       throw error;
@@ -99,11 +102,13 @@ class Decision {
     const { snapshot, prebuild } = this.#workspace.initializer;
     if (snapshot) return (await this.#lookAtSnapshot(snapshot.snapshot ?? "")).bytes;
     if (!prebuild) return undefined;
-    // Without one that can be used the repositories are cloned.
-    return this.#lookAtSnapshot(prebuild.prebuild?.snapshot ?? "").then(({ bytes }) => bytes, (error: unknown) => {
-      if (this.#signal.aborted) throw error;
-      return undefined;
-    });
+    try {
+      return (await this.#lookAtSnapshot(prebuild.prebuild?.snapshot ?? "")).bytes;
+    } catch (error) {
+      // Without one that can be used the repositories are cloned. A storage that is away says nothing of it: the next backup would lack the layers that the image has.
+      if (error instanceof WsmanError && error.code === "FAILED_PRECONDITION") return undefined;
+      throw error;
+    }
   }
 
   async #fullBackup(): Promise<readonly Layer[]> {

@@ -34,14 +34,21 @@ const waitMs = 1_000;
 /** After a write that failed there is no other one of the same pod for so long, milliseconds. */
 const restMs = 10_000;
 /** Activity that was not followed by more is looked for so often, milliseconds, and so many of it are written then; the others the next time. */
-export const sweepMs = 30_000;
+const sweepMs = 30_000;
 const maxSwept = 500;
 /** Writes that are due are gathered for so long, milliseconds: that each comes a second later than it could is nothing beside the interval. */
 export const gatherMs = 1_000;
 /** Writes of a round, and at the end, that are under way at the same time. */
 const writesAtOnce = 32;
+/** A write that is due may come so much later, milliseconds: those before it may each take as long as an answer of the API server may. */
+const lateMs = 60_000;
 /** Failures are logged one by one no more often than this, milliseconds. */
 const logEveryMs = 10_000;
+
+/** Activity may be so much later than what is written of it, milliseconds, but for an API server that takes no writes. */
+export function unwrittenMs(persistIntervalMs: number): number {
+  return persistIntervalMs + sweepMs + lateMs;
+}
 
 /** Activity of all workspaces. */
 export class Activity {
@@ -148,7 +155,7 @@ export class Activity {
 
   /** In its round: it may have been written meanwhile, by another replica, or because it could not wait. */
   async #writeRegularly(record: WorkspaceRecord): Promise<void> {
-    if (!isUnwritten(record) || this.#writing.has(record.uid) || !this.#due(record, this.#options.clock.now())) return;
+    if (!this.#unwritten.has(record) || !isUnwritten(record) || this.#writing.has(record.uid) || !this.#due(record, this.#options.clock.now())) return;
     await this.#write(record, {}, "housekeeping", record.activeAt);
   }
 
@@ -169,8 +176,8 @@ export class Activity {
     const worker = async (): Promise<void> => {
       for (const record of records) {
         if (this.#closed.signal.aborted) return;
-        // Another replica may know of later activity.
-        if (isUnwritten(record)) await this.#write(record, {}, "finalization", record.activeAt);
+        // Its pod may be gone meanwhile, and another replica may know of later activity.
+        if (this.#unwritten.has(record) && isUnwritten(record)) await this.#write(record, {}, "finalization", record.activeAt);
       }
     };
     await Promise.all(Array.from({ length: writesAtOnce }, worker));
@@ -226,9 +233,12 @@ export class Activity {
 
 /** What is to be written where the pod is not as it was known: a process that stood still must not take back what others wrote meanwhile. */
 function laterThan(noted: ReadonlyMap<string, string>, at: number, changes: AnnotationChanges): AnnotationChanges | undefined {
-  const isLater = at > (parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY);
-  if (isLater) return { ...changes, [annotations.lastActivity]: rfc3339Nano(at) };
-  return Object.keys(changes).length > 0 ? changes : undefined;
+  const notedAt = parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY;
+  // The first use stays the first, and of open and closed the later word counts.
+  const isOutdated = (key: string): boolean => (key === annotations.firstUserActivity ? noted.has(key) : key === annotations.closed && notedAt > at);
+  const left = Object.fromEntries(Object.entries(changes).filter(([key]) => !isOutdated(key)));
+  if (at > notedAt) return { ...left, [annotations.lastActivity]: rfc3339Nano(at) };
+  return Object.keys(left).length > 0 ? left : undefined;
 }
 
 /** Time since the last write, milliseconds; infinite if there was none. */

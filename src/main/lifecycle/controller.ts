@@ -5,7 +5,7 @@ import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Placeholder, Registry, WorkspaceRecord } from "../state/registry.ts";
 import { insist, Permit, type Term } from "./acting.ts";
-import { sweepMs } from "./activity.ts";
+import { unwrittenMs } from "./activity.ts";
 import { Reckoning } from "./elapsed.ts";
 import { Job, type Workers } from "./job.ts";
 import type { Recreation } from "./recreation.ts";
@@ -58,7 +58,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#reckoning = new Reckoning({ unwrittenMs: options.persistIntervalMs + sweepMs, holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization });
+    this.#reckoning = new Reckoning({ unwrittenMs: unwrittenMs(options.persistIntervalMs), holdMs: options.holdMs, finalizationMs: options.timeouts.timeouts.contentFinalization, clock: options.clock });
   }
 
   /** Workspaces that something is being done about, or was that must not be done again. */

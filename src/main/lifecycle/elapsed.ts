@@ -2,6 +2,7 @@
  * What times mean that were noted before this replica began to lead, or before the machine's clock jumped: whoever was away must not stop workspaces for what it could not know
  * (spec: api, MarkActive; lifecycle, "Timeouts").
  */
+import type { Clock } from "../../domain/clock.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
@@ -24,6 +25,7 @@ export interface ReckoningOptions {
   readonly holdMs: number;
   /** timeouts.contentFinalization, milliseconds. */
   readonly finalizationMs: number;
+  readonly clock: Pick<Clock, "now">;
 }
 
 /** Whoever begins to lead has at least this time for a content whose end began before, milliseconds. */
@@ -31,10 +33,12 @@ const lastChanceMs = 60_000;
 
 /**
  * From when the time for the end of a content counts, Unix milliseconds: once it has begun, from what is noted on the pod, whoever led since; before, from the deletion, or from when this replica
- * began to lead, for nobody may have been there. However late it is, there is time for one more attempt.
+ * began to lead, for nobody may have been there. What is noted is by the clock of whoever led then: from before the deletion it would take the content's time away, and from the future it is no
+ * time at all. However late it is, there is time for one more attempt.
  */
-export function disposalCountsFrom({ disposalSince, deletedAt }: Pick<WorkspaceFacts, "disposalSince" | "deletedAt">, since: number, limitMs: number): number {
-  const begun = disposalSince ?? Math.max(deletedAt ?? since, since);
+export function disposalCountsFrom({ disposalSince, deletedAt }: Pick<WorkspaceFacts, "disposalSince" | "deletedAt">, since: number, limitMs: number, now: number): number {
+  const isUsable = disposalSince !== undefined && disposalSince <= now;
+  const begun = isUsable ? Math.max(disposalSince, Math.min(deletedAt ?? disposalSince, now)) : Math.max(deletedAt ?? since, since);
   return Math.max(begun, since + Math.min(lastChanceMs, limitMs) - limitMs);
 }
 
@@ -94,7 +98,7 @@ export class Reckoning {
 
   #deletedAt(facts: WorkspaceFacts): number | undefined {
     if (facts.deletedAt === undefined || facts.backupComplete) return facts.deletedAt;
-    return disposalCountsFrom(facts, this.#since, this.#options.finalizationMs);
+    return disposalCountsFrom(facts, this.#since, this.#options.finalizationMs, this.#options.clock.now());
   }
 
   /** Activity of which nothing was written: of a workspace from before our time, as late as it may have been. */

@@ -93,7 +93,8 @@ export class Finalization {
     const pod = disposalFacts(await writer.change(record, this.#beginning(record, permit), permit.wish("finalization")));
     if (pod.complete) return;
     const plan = planDisposal(pod, record.facts);
-    const leftMs = disposalCountsFrom(pod, permit.since, limitMs) + limitMs - clock.now();
+    const now = clock.now();
+    const leftMs = disposalCountsFrom(pod, permit.since, limitMs, now) + limitMs - now;
     const limit = deadline(clock, Math.max(0, leftMs - Math.min(marginMs, limitMs / 10)), permit.signal);
     let outcome: Outcome;
     try {
@@ -115,7 +116,7 @@ export class Finalization {
     const began = { [annotations.startedDisposal]: "true" };
     if (facts.disposalSince !== undefined) return began;
     const now = clock.now();
-    const from = Math.min(now, disposalCountsFrom({ ...facts, deletedAt: facts.deletedAt ?? now }, since, limitMs));
+    const from = Math.min(now, disposalCountsFrom({ ...facts, deletedAt: facts.deletedAt ?? now }, since, limitMs, now));
     return { ...began, [annotations.disposalSince]: rfc3339Nano(from) };
   }
 

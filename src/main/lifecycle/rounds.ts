@@ -1,4 +1,4 @@
-/** Work that has a moment's time is gathered and done together, so that what it wakes, here and elsewhere, is woken once for all of it. */
+/** Work that has a moment's time is gathered and begun together, so that what it wakes, here and elsewhere, is woken once for all of it. */
 import type { Clock } from "../../domain/clock.ts";
 
 /** How rounds are done. */
@@ -6,32 +6,35 @@ export interface RoundsOptions<T> {
   readonly clock: Clock;
   /** From the first piece of work until its round begins, milliseconds. */
   readonly gatherMs: number;
-  /** Pieces of a round that are under way at the same time. */
+  /** Pieces that are under way at the same time, of whatever rounds. */
   readonly atOnce: number;
   /** Does one piece; must not reject. Whether there is still something to be done is asked here. */
   readonly work: (item: T) => Promise<unknown>;
 }
 
-/** Rounds, one after the other. Each item is in the next one once: bounded by whoever gives them. */
+/** Rounds. A piece that takes long takes one place, and holds up no round. Each item waits once, and is under way once: bounded by whoever gives them. */
 export class Rounds<T> {
   readonly #options: RoundsOptions<T>;
+  /** For the next round; and those whose round has begun. */
   readonly #next = new Set<T>();
+  readonly #due = new Set<T>();
+  readonly #underWay = new Set<T>();
+  readonly #workers = new Set<Promise<void>>();
   #planned = false;
-  #running: Promise<void> | undefined;
   #ended = false;
 
   constructor(options: RoundsOptions<T>) {
     this.#options = options;
   }
 
-  /** Items that wait for their round. */
+  /** Items that wait for their round, or in it for their turn. */
   get waiting(): number {
-    return this.#next.size;
+    return this.#next.size + this.#due.size;
   }
 
-  /** For the next round. */
+  /** For the next round, if it does not wait already. */
   add(item: T): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#due.has(item)) return;
     this.#next.add(item);
     this.#plan();
   }
@@ -39,36 +42,51 @@ export class Rounds<T> {
   /** Nothing is to be done about it any more. */
   remove(item: T): void {
     this.#next.delete(item);
+    this.#due.delete(item);
   }
 
   /** Begins nothing more; resolves when what is under way is done. */
   async end(): Promise<void> {
     this.#ended = true;
     this.#next.clear();
-    await this.#running;
+    this.#due.clear();
+    await Promise.all(this.#workers);
   }
 
   #plan(): void {
-    if (this.#planned || this.#running || this.#next.size === 0) return;
+    if (this.#planned || this.#next.size === 0) return;
     this.#planned = true;
     this.#options.clock.timer(this.#options.gatherMs, () => {
       this.#planned = false;
-      this.#running = this.#round().finally(() => {
-        this.#running = undefined;
-        this.#plan();
-      });
+      this.#begin();
     });
   }
 
-  async #round(): Promise<void> {
-    const items = [...this.#next].values();
+  #begin(): void {
+    for (const item of this.#next) this.#due.add(item);
     this.#next.clear();
-    const worker = async (): Promise<void> => {
-      for (const item of items) {
-        if (this.#ended) return;
-        await this.#options.work(item);
-      }
-    };
-    await Promise.all(Array.from({ length: this.#options.atOnce }, worker));
+    for (let wanted = Math.min(this.#options.atOnce - this.#workers.size, this.#due.size); wanted > 0; wanted--) {
+      const worker = this.#work();
+      this.#workers.add(worker);
+      void worker.finally(() => this.#workers.delete(worker));
+    }
+  }
+
+  async #work(): Promise<void> {
+    for (let item = this.#take(); item; item = this.#take()) {
+      this.#underWay.add(item.of);
+      await this.#options.work(item.of);
+      this.#underWay.delete(item.of);
+    }
+  }
+
+  /** The first that is not under way already: that one is done again by whoever does it. */
+  #take(): { readonly of: T } | undefined {
+    for (const item of this.#due) {
+      if (this.#underWay.has(item)) continue;
+      this.#due.delete(item);
+      return { of: item };
+    }
+    return undefined;
   }
 }

@@ -34,6 +34,7 @@ export class SnapshotWatch {
   #running: { readonly stop: AbortController; readonly sink: SnapshotSink } | undefined;
   #cancelLinger: (() => void) | undefined;
   #ended: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(options: SnapshotWatchOptions) {
     this.#options = options;
@@ -52,12 +53,13 @@ export class SnapshotWatch {
     const place = new Place(this.#options.clock, () => this.#running?.sink.synced === true, () => this.#leave(name, place));
     places.add(place);
     this.#waiters.set(name, places);
-    if (!this.#running) this.#start();
+    if (!this.#running && !this.#closed) this.#start();
     return place;
   }
 
-  /** Ends the watch; resolves when its connections are closed. */
+  /** Ends the watch for good; resolves when its connections are closed. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#cancelLinger?.();
     this.#stop();
     await this.#ended;

@@ -3,7 +3,7 @@ import { atMost, deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
-import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
+import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { awaitsAnother } from "../state/records.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
@@ -15,6 +15,12 @@ export type AnnotationChanges = Readonly<Record<string, string | null>>;
 
 /** New values according to those that there are; undefined if there is nothing to do. */
 export type Changer = (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined;
+
+/** A change was made, or there was nothing to do. */
+interface Changed {
+  /** The pod as it is then, where somebody reads it at once. */
+  readonly pod: Uint8Array | undefined;
+}
 
 /** What the writer works with. */
 export interface WriterOptions {
@@ -78,30 +84,38 @@ export class WorkspaceWriter {
         isOutdated = true;
       }
     });
-    if (isOutdated && otherwise) await this.change(record, what, signal, otherwise);
+    if (isOutdated && otherwise) await this.change(record, what, signal, otherwise, priority);
   }
 
   /**
    * Changes annotations according to what they are: one call of a workspace after the other, and again whenever somebody else was faster.
    * @param change gives the new values; undefined if there is nothing to do.
+   * @param priority as for `annotate`. Others than users' writes keep no call waiting either: they take their chance beside them.
    */
-  async change(record: WorkspaceRecord, what: string, signal: AbortSignal, change: Changer): Promise<void> {
+  async change(record: WorkspaceRecord, what: string, signal: AbortSignal, change: Changer, priority: Priority = "user"): Promise<void> {
     const { clock, random } = this.#options;
     // The wait for those before it included, who have begun earlier and end earlier.
     const limit = deadline(clock, changeMs, signal);
     const busy = (): WsmanError => new WsmanError("UNAVAILABLE", `cannot ${what}: it is being changed by others all the time`);
+    const wish = { priority, signal: limit.signal };
+    const work = (): Promise<Changed> => this.#onCurrent(record, what, limit.signal, async (current) => {
+      for (let tries = 0; ; tries++) {
+        const changed = await this.#tryChange(current, wish, change, tries > 0);
+        if (changed) return changed;
+        if (tries === maxConflicts) throw busy();
+        await sleep(clock, (1 + tries) * conflictMs * random(), limit.signal);
+      }
+    });
+    let changed: Changed;
     try {
-      await this.#lanes.run(record.uid, () => this.#onCurrent(record, what, limit.signal, async (current) => {
-        for (let tries = 0; !(await this.#tryChange(current, limit.signal, change, tries > 0)); tries++) {
-          if (tries === maxConflicts) throw busy();
-          await sleep(clock, (1 + tries) * conflictMs * random(), limit.signal);
-        }
-      }));
+      changed = await (priority === "user" ? this.#lanes.run(record.uid, work) : work());
     } catch (error) {
       throw limit.signal.aborted && !signal.aborted ? busy() : error;
     } finally {
       limit.cancel();
     }
+    // Who comes next reads the pod, and does not wait until this is seen: while the watch is away, each would for a quarter of a second.
+    if (changed.pod) await this.seen(changed.pod).catch((error: unknown) => Promise.reject(toClientError(error, what)));
   }
 
   /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case, and almost always at once. */
@@ -116,12 +130,12 @@ export class WorkspaceWriter {
   }
 
   /** Does something with the workspace's pod; with the one that has taken its place, if it turns out to be gone. */
-  async #onCurrent(record: WorkspaceRecord, what: string, signal: AbortSignal, work: (record: WorkspaceRecord) => Promise<void>): Promise<void> {
+  async #onCurrent<T>(record: WorkspaceRecord, what: string, signal: AbortSignal, work: (record: WorkspaceRecord) => Promise<T>): Promise<T> {
     try {
-      await work(record);
+      return await work(record);
     } catch (error) {
       if (!isMissing(error)) throw toClientError(error, what);
-      await this.#onCurrent(await this.#successor(record, what, signal), what, signal, work);
+      return this.#onCurrent(await this.#successor(record, what, signal), what, signal, work);
     }
   }
 
@@ -138,26 +152,25 @@ export class WorkspaceWriter {
     }
   }
 
-  /** False: somebody else has changed the pod in between. */
-  async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, signal: AbortSignal, change: Changer, again: boolean): Promise<boolean> {
+  /** Undefined: somebody else has changed the pod in between. */
+  async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, wish: Wish, change: Changer, again: boolean): Promise<Changed | undefined> {
     const { objects } = this.#options;
-    const wish = { priority: "user", signal } as const;
     const pod = await objects.get(`pods/${encodeURIComponent(podName)}`, wish);
     const metadata = metadataIn(pod);
     // Of another pod there is nothing to learn.
     if (textAt(metadata, "uid") !== uid) throw anotherPod(podName);
     const known = Object.entries(objectAt(metadata, "annotations") ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
     const annotations = change(new Map(known));
-    if (!annotations) {
-      // It may be our own change, whose answer was lost.
-      if (again) await this.seen(pod);
-      return true;
-    }
+    const isRead = wish.priority === "user";
+    // It may be our own change, whose answer was lost.
+    if (!annotations) return { pod: again && isRead ? pod : undefined };
+    const patch = { podName, uid, resourceVersion: textAt(metadata, "resourceVersion"), annotations };
     try {
-      await this.seen(await objects.annotate({ podName, uid, resourceVersion: textAt(metadata, "resourceVersion"), annotations }, wish));
-      return true;
+      if (isRead) return { pod: await objects.annotate(patch, wish) };
+      await objects.note(patch, wish);
+      return { pod: undefined };
     } catch (error) {
-      if (isConflict(error)) return false;
+      if (isConflict(error)) return undefined;
       throw error;
     }
   }

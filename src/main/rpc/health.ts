@@ -2,6 +2,7 @@
 import { status } from "@grpc/grpc-js";
 import type { sendUnaryData, Server, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 import protobuf from "protobufjs/minimal.js";
+import { http2StreamOf } from "./http2-stream.ts";
 import { bytesMethod } from "./methods.ts";
 import { serviceName } from "./service.ts";
 import { specProviderName } from "./spec-provider.ts";
@@ -31,6 +32,7 @@ const delimited = 2;
 /** Adds the service to the server: not serving until told. */
 export function addHealth(server: Server): Health {
   let now = notServing;
+  let closed = false;
   const watches = new Set<WatchCall>();
   /** Watches of services that there are not. */
   const strangers = new Set<WatchCall>();
@@ -50,25 +52,38 @@ export function addHealth(server: Server): Health {
         call.emit("error", unreadable);
         return;
       }
-      if (services.includes(name)) watches.add(call);
-      else strangers.add(call);
-      call.once("cancelled", () => watches.delete(call) || strangers.delete(call));
-      call.write(response(watches.has(call) ? now : serviceUnknown));
+      const stream = http2StreamOf(call);
+      // Its client went before its request was read: it would stay for ever.
+      if (stream.destroyed) return;
+      const known = services.includes(name);
+      call.write(response(known ? now : serviceUnknown));
+      if (closed) {
+        call.emit("error", ending);
+        return;
+      }
+      const set = known ? watches : strangers;
+      set.add(call);
+      // Comes however the stream ended, while "cancelled" does not come of all.
+      stream.once("close", () => set.delete(call));
     },
   });
   const set = (isServing: boolean): void => {
-    now = isServing ? serving : notServing;
+    const next = isServing ? serving : notServing;
+    if (next === now) return;
+    now = next;
     for (const call of watches) call.write(response(now));
   };
   return {
     set,
     close() {
+      closed = true;
       set(false);
-      for (const call of [...watches, ...strangers]) call.emit("error", { name: "Error", message: "", code: status.UNAVAILABLE, details: "the server is shutting down" });
+      for (const call of [...watches, ...strangers]) call.emit("error", ending);
     },
   };
 }
 
+const ending = { name: "Error", message: "", code: status.UNAVAILABLE, details: "the server is shutting down" };
 const unreadable = { code: status.INVALID_ARGUMENT, details: "the request can not be decoded" };
 
 /** HealthCheckRequest.service; undefined if the request can not be read. */

@@ -5,6 +5,7 @@ import { WsmanError } from "../../../src/domain/errors.ts";
 import type { contentservice } from "../../../src/gen/proto.js";
 import { ContentLayers } from "../../../src/main/content/layers.ts";
 import type { Layer } from "../../../src/main/content/made-layers.ts";
+import { contentLimits } from "../../../src/main/lifecycle/content.ts";
 import type { StorageConfig } from "../../../src/main/config/types.ts";
 import { entriesOf } from "../../support/tar.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -237,6 +238,20 @@ test("32 workspaces at once, a thousand wait, the next is refused, and one that 
   await until("nothing is under way", () => storage.running === 0);
 });
 
+test("manifests wait for themselves alone: two thousand of them are refused none while image specs take all that they may", async () => {
+  const { storage, layers } = setup();
+  const open = Promise.withResolvers<void>();
+  storage.gate = open.promise;
+  const workspace = { owner: "jane", metaId: "meta", initializer: git, onClaim: false };
+  const specs = Array.from({ length: 1_032 }, () => layers.of(workspace, never));
+  await assert.rejects(layers.of(workspace, never), { code: "RESOURCE_EXHAUSTED" });
+  const manifests = Array.from({ length: contentLimits.initialize.total }, () => layers.manifestOf(workspace, never));
+  await until("as many of both as may are under way", () => storage.running === 64);
+  open.resolve();
+  assert.deepEqual(new Set(await Promise.all(manifests)), new Set([undefined]));
+  await Promise.all(specs);
+});
+
 test("a call that takes too long is told so, and one that nobody waits for any more ends", async () => {
   const { storage, layers, clock } = setup();
   storage.gate = new Promise(() => {});
@@ -271,6 +286,9 @@ test("the manifest of a full backup is the one that its layers come from, and th
   assert.equal(await manifest(prebuildOf("snap@snaps")), manifestText(["one"]));
   assert.equal(await manifest(prebuildOf("gone@snaps")), undefined, "the repositories are cloned");
   await assert.rejects(manifest(snapshotOf("gone@snaps")), failed("invalid snapshot: not found"));
+  storage.failures.set("snaps/snap", unavailable);
+  await assert.rejects(manifest(prebuildOf("snap@snaps")), unavailable, "whether it can be used is not known");
+  storage.failures.clear();
   storage.objects.set(backupTar, {});
   assert.equal(await manifest(snapshotOf("snap@snaps")), undefined);
   addManifest(storage, backupJson, ["two"]);

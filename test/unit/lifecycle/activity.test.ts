@@ -163,6 +163,30 @@ test("at the end what was gathered is written, each once", async () => {
   assert.deepEqual(writes.map(([uid, , priority]) => [uid, priority]), [["a", "finalization"]]);
 });
 
+test("a workspace whose pod goes while others' writes are under way is not written any more, in its round and at the end", async () => {
+  for (const atEnd of [false, true]) {
+    const clock = new FakeClock();
+    const slow = Promise.withResolvers<void>();
+    const written: string[] = [];
+    const annotate = (record: WorkspaceRecord): Promise<void> => {
+      written.push(record.uid);
+      return slow.promise;
+    };
+    const activity = new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog });
+    const records = Array.from({ length: 34 }, (_, i) => recordOf(`w${i}`, { everActive: true, lastActivity: clock.now() }));
+    clock.advance(interval);
+    for (const record of records) assert.equal(activity.markAtOnce(record, false), true);
+    if (!atEnd) clock.advance(gatherMs);
+    const end = atEnd ? activity.flush(5_000) : undefined;
+    await until("as many as may are under way", () => written.length === 32);
+    for (const record of records.slice(32, 33)) activity.forget(record);
+    slow.resolve();
+    await until("the last is written", () => written.includes("w33"));
+    assert.ok(!written.includes("w32"));
+    await end;
+  }
+});
+
 test("what has to be waited for is not done at once", async () => {
   const { activity, clock, writes } = setup();
   assert.equal(activity.markAtOnce(recordOf("first"), false), false);
@@ -186,5 +210,17 @@ test("a process that stood still takes nothing back that others have written mea
   assert.equal(changed(at + 1_000), undefined);
   assert.deepEqual(changed(at - 1_000), { "gitpod.io/lastActivity": rfc3339Nano(at) });
   void activity.mark(record, true);
-  assert.deepEqual(changed(clock.now() + 1_000), { "gitpod/closed": "true" });
+  assert.equal(changed(clock.now() + 1_000), undefined, "somebody has used it since it was closed");
+  assert.deepEqual(changed(clock.now()), { "gitpod/closed": "true" });
+  assert.deepEqual(changed(clock.now() - 1_000), { "gitpod/closed": "true", "gitpod.io/lastActivity": rfc3339Nano(clock.now()) });
+});
+
+test("the first use of a workspace that another replica has noted stays the first", async () => {
+  const { activity, clock, otherwise } = setup();
+  await activity.mark(recordOf("a"), false);
+  const [change] = otherwise;
+  assert.ok(change);
+  const [now, before] = [rfc3339Nano(clock.now()), rfc3339Nano(clock.now() - 1_000)];
+  assert.deepEqual(change(new Map([["gitpod/firstUserActivity", before], ["gitpod.io/lastActivity", before]])), { "gitpod.io/lastActivity": now });
+  assert.deepEqual(change(new Map()), { "gitpod/firstUserActivity": now, "gitpod.io/lastActivity": now });
 });

@@ -9,8 +9,8 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { timeouts } from "./world.ts";
 
 const minute = 60_000;
-/** Another replica may have known of so much later activity, milliseconds. */
-const unwrittenMs = 30_000;
+/** Another replica may have known of so much later activity, milliseconds: what is looked for every half minute, and may wait for others' writes. */
+const unwrittenMs = 90_000;
 const never = (): Promise<never> => Promise.reject(new Error("nothing is to be done here"));
 
 interface Setup {

@@ -15,8 +15,8 @@ function record(changes: Partial<WorkspaceFacts>, activeAt?: number): WorkspaceR
   return { ...newRecord(workspaceResult({ createdAt: start, ...changes }).result, 0), activeAt };
 }
 
-function ledSince(since: number, holdMs = 0): Reckoning {
-  const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs, finalizationMs: timeouts.contentFinalization });
+function ledSince(since: number, holdMs = 0, now = start + 1000 * minute): Reckoning {
+  const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs, finalizationMs: timeouts.contentFinalization, clock: { now: () => now } });
   reckoning.begin(since);
   return reckoning;
 }
@@ -55,6 +55,14 @@ test("a backup that was begun has its time from then, whoever leads, but time fo
   for (const since of [start, began + 20 * minute, began + 54 * minute]) assert.equal(ledSince(since).of(record(of)).facts.deletedAt, began);
   const late = began + 300 * minute;
   assert.equal((ledSince(late).of(record(of)).facts.deletedAt ?? 0) + limit, late + minute);
+});
+
+test("a beginning that was noted by a wrong clock neither takes a backup's time away nor gives it more", () => {
+  const [deletedAt, now] = [start + 100 * minute, start + 110 * minute];
+  for (const [wrongBy, from] of [[-50 * minute, deletedAt], [200 * minute, deletedAt], [5 * minute, deletedAt + 5 * minute]] as const) {
+    assert.equal(ledSince(start, 0, now).of(record({ deletedAt, disposalSince: deletedAt + wrongBy })).facts.deletedAt, from, `${wrongBy / minute} min`);
+  }
+  assert.equal(ledSince(start, 0, deletedAt - minute).of(record({ deletedAt, disposalSince: start })).facts.deletedAt, deletedAt - minute, "our clock may be the slow one");
 });
 
 test("after the clock has jumped ahead each workspace has as much time left as before; what begins then is not touched", () => {

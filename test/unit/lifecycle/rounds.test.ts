@@ -1,4 +1,4 @@
-/** Rounds of work: gathered, bounded, one after the other. */
+/** Rounds of work: gathered, bounded, and none held up by another. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Rounds } from "../../../src/main/lifecycle/rounds.ts";
@@ -24,7 +24,7 @@ function setup(): { readonly rounds: Rounds<string>; readonly clock: FakeClock; 
   };
 }
 
-test("what is given within the time is done together, each once, so many at once, and what comes meanwhile in the next round", async () => {
+test("what is given within the time is begun together, each once, so many at once, and what is under way is not begun beside itself", async () => {
   const { rounds, clock, begun, letGo } = setup();
   for (const item of ["a", "b", "a", "gone", "c"]) rounds.add(item);
   rounds.remove("gone");
@@ -33,17 +33,41 @@ test("what is given within the time is done together, each once, so many at once
   clock.advance(1);
   assert.deepEqual(begun, ["a", "b"]);
   rounds.add("a");
+  rounds.add("a");
   clock.advance(5000);
-  assert.deepEqual([begun.length, rounds.waiting], [2, 1], "this round is not over");
+  assert.deepEqual([begun.length, rounds.waiting], [2, 2], "no place is free");
   letGo();
-  await until("the rest of the round has begun", () => begun.length === 3);
-  letGo();
-  // The next one is planned a few turns after the last piece has ended.
-  await until("the next round has begun", () => {
-    clock.advance(1000);
-    return begun.length === 4;
-  });
+  await until("the rest has begun", () => begun.length === 4);
   assert.deepEqual(begun, ["a", "b", "c", "a"]);
+  letGo();
+});
+
+test("a piece that takes long holds up nothing but what is added of the same", async () => {
+  const clock = new FakeClock();
+  const begun: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  const rounds = new Rounds<string>({ clock, gatherMs: 1000, atOnce: 2, work: (item) => {
+    begun.push(item);
+    return item === "slow" ? slow.promise : Promise.resolve();
+  } });
+  rounds.add("slow");
+  clock.advance(1000);
+  for (const item of ["slow", "a", "b", "c"]) rounds.add(item);
+  clock.advance(1000);
+  await until("the next round is done", () => begun.length === 4);
+  assert.deepEqual([begun, rounds.waiting], [["slow", "a", "b", "c"], 1]);
+  slow.resolve();
+  await until("the slow one is done again", () => begun.length === 5);
+});
+
+test("what is removed while it waits for its turn is not done", async () => {
+  const { rounds, clock, begun, letGo } = setup();
+  for (const item of ["a", "b", "gone", "c"]) rounds.add(item);
+  clock.advance(1000);
+  rounds.remove("gone");
+  letGo();
+  await until("the last has begun", () => begun.includes("c"));
+  assert.deepEqual(begun, ["a", "b", "c"]);
   letGo();
 });
 

@@ -37,7 +37,7 @@ class Setup {
   constructor() {
     const { clock, ending } = this;
     this.due = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => void this.watch.due(uid) });
-    const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs: 0, finalizationMs: 55 * minute });
+    const reckoning = new Reckoning({ unwrittenMs: 5 * minute, holdMs: 0, finalizationMs: 55 * minute, clock });
     const term = { signal: ending.signal, goesOn: () => !ending.signal.aborted };
     this.watch = new TimeoutWatch({
       registry: { byUid: (uid) => this.records.get(uid) },

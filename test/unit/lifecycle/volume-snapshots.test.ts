@@ -125,3 +125,13 @@ test("a snapshot of that name which is of something else is not taken for this c
     await assert.rejects(passing(clock, take()), /already, which is not one of claim ws-one/);
   }
 });
+
+test("once the watch is closed, whoever still comes does not begin it again", async () => {
+  const { sinks, ending, take, watch } = setup({ status: {} });
+  await watch.close();
+  const late = take().catch((error: unknown) => error);
+  await settle();
+  assert.deepEqual([sinks.length, watch.active], [0, false]);
+  ending.abort();
+  assert.ok((await late) instanceof Error);
+});

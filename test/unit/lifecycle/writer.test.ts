@@ -8,6 +8,7 @@ import { WorkspaceWriter } from "../../../src/main/lifecycle/writer.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
+import { until } from "../../support/until.ts";
 
 /** Has the daemon write with a priority; gives the pods whose status was derived before that was answered. */
 async function submittedBy(priority?: Priority, watched = false): Promise<readonly string[]> {
@@ -102,4 +103,54 @@ test("a value that depends on what is known is made anew where the pod is not as
   };
   assert.deepEqual(await write("2"), ["5: 3", "7: 3"]);
   assert.deepEqual(await write("4"), ["5: 3"]);
+});
+
+/** A writer on an API server with one pod, whose requests wait as long as they are held. */
+function onOnePod(held: (priority: Priority) => Promise<void>, comes: () => Promise<boolean>) {
+  const record = Object.assign(recordOf("a"), { resourceVersion: "1" });
+  const did: string[] = [];
+  let version = 5;
+  const patch = async ({ resourceVersion, annotations }: AnnotationPatch, { priority }: { readonly priority: Priority }): Promise<Buffer> => {
+    if (resourceVersion !== undefined && resourceVersion !== String(version)) throw new KubeError("modified", { status: 409, reason: "Conflict" });
+    version++;
+    did.push(`${priority}: ${Object.keys(annotations).join()}`);
+    return Buffer.from("pod");
+  };
+  const writer = new WorkspaceWriter({
+    objects: {
+      get: async (_path, { priority }) => {
+        await held(priority);
+        return Buffer.from(JSON.stringify({ metadata: { uid: "a", resourceVersion: String(version) } }));
+      },
+      annotate: patch,
+      note: async (change, wish) => void (await patch(change, wish)),
+    },
+    registry: { byId: () => record }, sightings: { comes }, submit: () => Promise.resolve(), clock: new FakeClock(), random: () => 0,
+  });
+  return { writer, record, did };
+}
+
+test("a call that changes a workspace does not wait until what those before it wrote is seen", async () => {
+  const seen = Promise.withResolvers<boolean>();
+  const { writer, record, did } = onOnePod(() => Promise.resolve(), () => seen.promise);
+  const never = new AbortController().signal;
+  let answered = 0;
+  const calls = Array.from({ length: 90 }, (_, i) => writer.change(record, "try", never, () => ({ [`p${i}`]: "x" })).then(() => answered++));
+  await until("all have written", () => did.length === 90);
+  assert.deepEqual([did[0], did[89], answered], ["user: p0", "user: p89", 0]);
+  seen.resolve(true);
+  await Promise.all(calls);
+});
+
+test("what no one waits for keeps its priority where the pod has changed meanwhile, waits for no sight of it, and holds up no call", async () => {
+  const slow = Promise.withResolvers<void>();
+  let looks = 0;
+  const { writer, record, did } = onOnePod((priority) => (priority === "user" ? Promise.resolve() : slow.promise), () => Promise.resolve(++looks > 0));
+  const never = new AbortController().signal;
+  const noted = writer.annotate(record, { at: "1" }, "note activity", never, "housekeeping", () => ({ at: "2" }));
+  await writer.change(record, "try", never, () => ({ port: "x" }));
+  assert.deepEqual([did, looks], [["user: port"], 1]);
+  slow.resolve();
+  await noted;
+  assert.deepEqual([did, looks], [["user: port", "housekeeping: at"], 1]);
 });

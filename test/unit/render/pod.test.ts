@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { objectsAt } from "../../../src/domain/json.ts";
+import { ownVariables } from "../../../src/domain/names.ts";
 import { contentservice, wsman } from "../../../src/gen/proto.js";
 import { encodeInitializer } from "../../../src/main/render/initializer.ts";
 import { renderPod } from "../../../src/main/render/pod.ts";
@@ -60,6 +61,14 @@ test("variables keep their order, and those without a value are left out", async
     "GITPOD_REPO_ROOT", "GITPOD_REPO_ROOTS", "GITPOD_CLI_APITOKEN", "GITPOD_OWNER_ID", "GITPOD_WORKSPACE_ID", "GITPOD_INSTANCE_ID", "GITPOD_THEIA_PORT", "THEIA_WORKSPACE_ROOT", "GITPOD_HOST", "GITPOD_WORKSPACE_URL",
     "THEIA_SUPERVISOR_ENDPOINT", "THEIA_WEBVIEW_EXTERNAL_ENDPOINT", "THEIA_MINI_BROWSER_HOST_PATTERN", "GITPOD_GIT_USER_NAME", "B", "A", "GITPOD_INTERVAL", "GITPOD_MEMORY", "NODE_EXTRA_CA_CERTS",
   ]);
+});
+
+test("no request can give a value to a variable that counts as the installation's own, and all others of a pod are requests', tokens, or about Git", async () => {
+  const others = ["GITPOD_CLI_APITOKEN", "GITPOD_GIT_USER_NAME", "GITPOD_GIT_USER_EMAIL"];
+  const envvars = [...ownVariables].map((name) => ({ name, value: "given by a request" }));
+  const pod = envOf(await podOf(request({ type: "PREBUILD" }, { class: "large", envvars, git: { username: "jane", email: "jane@example.com" } }), { workspaceClusterHost: "ws.example" }));
+  assert.ok(!JSON.stringify(pod).includes("given by a request"));
+  assert.deepEqual(new Set(pod.map(([name]) => String(name)).filter((name) => name.startsWith("GITPOD_"))), new Set([...ownVariables, ...others]));
 });
 
 test("a variable's value goes before its secret", async () => {

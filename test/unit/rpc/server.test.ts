@@ -8,6 +8,7 @@ import { silentLog } from "../../../src/domain/log.ts";
 import { startRpcServer } from "../../../src/main/rpc/server.ts";
 import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
+import { connectHttp2, wireMessage } from "../../support/raw-http2.ts";
 import { until } from "../../support/until.ts";
 import { FakeHub, FakeReader, frameOf, startHarness } from "./helpers.ts";
 import type { Harness } from "./helpers.ts";
@@ -61,13 +62,37 @@ test("health watches are told of every change, and end with the server", async (
   const watch = harness.client.stream("/grpc.health.v1.Health/Watch", healthRequest("wsman.WorkspaceManager")).read();
   const unknown = harness.client.stream("/grpc.health.v1.Health/Watch", healthRequest("toString")).read();
   await until("the first answers", () => watch.messages.length === 1 && unknown.messages.length === 1);
-  harness.server.setServing(true);
+  for (let i = 0; i < 2; i++) harness.server.setServing(true);
   await until("the change", () => watch.messages.length === 2);
+  harness.server.setServing(false);
+  await until("the change", () => watch.messages.length === 3);
   await harness.server.close(5000);
   assert.equal((await watch.status).code, status.UNAVAILABLE);
   assert.equal((await unknown.status).code, status.UNAVAILABLE);
   assert.deepEqual(watch.messages.map(healthOf), [notServing, serving, notServing]);
   assert.deepEqual(unknown.messages.map(healthOf), [serviceUnknown]);
+});
+
+test("a health watch whose request comes after the end has begun ends at once, and holds up nothing", async (t) => {
+  const harness = await startHarness(t);
+  const session = connectHttp2(harness.server.port);
+  t.after(() => session.destroy());
+  const request = (method: string) => session.request({ ":method": "POST", ":path": `/grpc.health.v1.Health/${method}`, "content-type": "application/grpc", te: "trailers" });
+  const late = request("Watch");
+  let told = "";
+  late.on("trailers", (trailers) => void (told = String(trailers["grpc-status"])));
+  late.on("error", () => {});
+  late.resume();
+  const check = request("Check");
+  check.end(wireMessage(healthRequest("")));
+  check.resume();
+  await until("what came after it is answered", () => check.closed);
+  const begun = performance.now();
+  const closed = harness.server.close(10_000);
+  late.end(wireMessage(healthRequest("")));
+  await closed;
+  assert.equal(told, String(status.UNAVAILABLE));
+  assert.ok(performance.now() - begun < 5_000);
 });
 
 for (const version of ["v1", "v1alpha"]) {

@@ -6,11 +6,12 @@ import { processBatch } from "../../../src/workers/batch.ts";
 import { traceText } from "../../../src/workers/trace.ts";
 import { config, runningPod } from "./pods.ts";
 
-const secrets = ["hunter2", "initializer-bytes", "token-of-jane", "ssh-rsa", "cli-token", "git-secret"];
+const secrets = ["hunter2", "given by a request", "initializer-bytes", "token-of-jane", "ssh-rsa", "cli-token", "git-secret"];
 
 function podWithSecrets(): object {
   const env = [
-    { name: "GITPOD_REPO_ROOT", value: "/workspace/r" }, { name: "THEIA_WORKSPACE_ROOT", value: "/t" }, { name: "SUPERVISOR_DEBUG", value: "1" }, { name: "BOB_ID", value: "b" }, { name: "PATH", value: "/bin" },
+    { name: "GITPOD_REPO_ROOT", value: "/workspace/r" }, { name: "GITPOD_MEMORY", value: "1073" },
+    ...["THEIA_TOKEN", "THEIA_WORKSPACE_ROOT", "SUPERVISOR_SECRET", "BOB_AUTH", "PATH", "GITPOD_TASKS", "GITPOD_WORKSPACE_CONTEXT", "GITPOD_UNKNOWN"].map((name) => ({ name, value: "given by a request" })),
     { name: "PATHOLOGICAL", value: "hunter2" }, { name: "PASSWORD", value: "hunter2" }, { name: "GITPOD_GIT_USER_NAME", value: "git-secret" }, { name: "GITPOD_CLI_APITOKEN", value: "cli-token" },
     { name: "FROM", valueFrom: { secretKeyRef: { name: "s", key: "k" } } },
   ];
@@ -29,7 +30,7 @@ test("a pod is shown as it is, but for its secrets", () => {
     for (const secret of secrets) assert.ok(!text.includes(secret), secret);
     const shown = parseObject(Buffer.from(text));
     const containers = objectsAt(objectAt(objectAt(shown, "pod"), "spec"), "containers");
-    assert.deepEqual(objectsAt(containers[0], "env").filter(({ value }) => value !== "[redacted]").map(({ name }) => name), ["GITPOD_REPO_ROOT", "THEIA_WORKSPACE_ROOT", "SUPERVISOR_DEBUG", "BOB_ID", "PATH", "FROM"]);
+    assert.deepEqual(objectsAt(containers[0], "env").filter(({ value }) => value !== "[redacted]").map(({ name }) => name), ["GITPOD_REPO_ROOT", "GITPOD_MEMORY", "FROM"]);
     assert.deepEqual(objectAt(objectAt(shown, "pod"), "status"), { phase: "Running" });
     assert.deepEqual(shown?.["events"], [{ reason: "FailedMount", message: "no such volume", lastTimestamp: "2023-11-14T22:13:20Z" }]);
     assert.equal(asObject(objectAt(objectAt(shown, "pod"), "metadata"))?.["managedFields"], undefined);
