@@ -101,7 +101,10 @@ class Decision {
     if (await this.#options.storage.info(this.#placeOf("full.tar"), this.#signal)) return undefined;
     const { snapshot, prebuild } = this.#workspace.initializer;
     if (snapshot) return (await this.#lookAtSnapshot(snapshot.snapshot ?? "")).bytes;
-    if (!prebuild) return undefined;
+    return prebuild ? this.#manifestOfPrebuild(prebuild) : undefined;
+  }
+
+  async #manifestOfPrebuild(prebuild: contentservice.PrebuildInitializer.$Properties): Promise<Uint8Array | undefined> {
     try {
       return (await this.#lookAtSnapshot(prebuild.prebuild?.snapshot ?? "")).bytes;
     } catch (error) {

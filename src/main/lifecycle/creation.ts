@@ -69,31 +69,33 @@ export class Creation {
    * @param unwanted aborts when nobody waits any more: what was not begun until then is not begun, what was is finished.
    */
   async create(start: WorkspaceStart, tokens: Tokens, unwanted: AbortSignal): Promise<{ readonly uid: string; readonly url: string }> {
-    const { clock, manager, snapshots } = this.#options;
     const beginning = untilBegun(unwanted);
-    const limit = deadline(clock, createMs, beginning.signal);
+    const limit = deadline(this.#options.clock, createMs, beginning.signal);
     const wish: Wish = { priority: "user", signal: limit.signal, may: beginning.begin };
     const before = this.#take(tokens);
     const made: Made = { ...before };
     try {
-      const context = await this.#context(start, tokens);
-      const pod = renderPod(start, context);
-      const pvc = renderPvc(start, context);
-      if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-      if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
-      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
-      this.#options.onCreated(start.type, context.workspaceClass.id);
-      await this.#options.seen(created);
-      return { uid: peekIdentity(created)?.uid ?? textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
+      return await this.#make(start, tokens, made, wish);
     } catch (error) {
       const isBegun = !beginning.signal.aborted;
       if (isBegun || before) this.#made.set(tokens.owner, isBegun ? made : { ...before });
-      if (!isBegun) throw new WsmanError("CANCELLED", `cannot start workspace ${start.id}: nobody waits for it any more`, { cause: error });
-      if (limit.signal.aborted && error instanceof KubeError) throw new WsmanError("UNAVAILABLE", `cannot start workspace ${start.id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
-      throw toClientError(error, `start workspace ${start.id}`);
+      throw isBegun ? startError(error, start, limit.signal.aborted) : new WsmanError("CANCELLED", `cannot start workspace ${start.id}: nobody waits for it any more`, { cause: error });
     } finally {
       limit.cancel();
     }
+  }
+
+  async #make(start: WorkspaceStart, tokens: Tokens, made: Made, wish: Wish): Promise<{ readonly uid: string; readonly url: string }> {
+    const { manager, snapshots } = this.#options;
+    const context = await this.#context(start, tokens);
+    const pod = renderPod(start, context);
+    const pvc = renderPvc(start, context);
+    if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
+    if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
+    const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
+    this.#options.onCreated(start.type, context.workspaceClass.id);
+    await this.#options.seen(created);
+    return { uid: peekIdentity(created)?.uid ?? textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
   }
 
   #take({ owner }: Tokens): Made | undefined {
@@ -108,21 +110,25 @@ export class Creation {
    */
   async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
     const made = this.#take(tokens);
-    if (!made?.claim && made?.podUnclear !== true && made?.claimUnclear !== true) return;
-    const { clock, objects, log } = this.#options;
+    if (!made || !isOwed(made)) return;
+    const { clock, log } = this.#options;
     const limit = deadline(clock, lingerMs, new AbortController().signal);
     const wish: Wish = { priority: "finalization", signal: limit.signal };
     const name = podNameOf(start);
     try {
       const isOver = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
       if (isOver.includes(false)) this.#made.set(tokens.owner, made);
-      // The time to look for what may still come may be over.
-      else if (made.claim) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
+      else await this.#removeClaim(made);
     } catch (error) {
       log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
     } finally {
       limit.cancel();
     }
+  }
+
+  async #removeClaim({ claim }: Made): Promise<void> {
+    // The time to look for what may still come may be over.
+    if (claim) await this.#options.objects.remove(claimPath(claim.name), claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
   }
 
   async #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
@@ -142,19 +148,23 @@ export class Creation {
   /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
   async #createClaim(name: string, pvc: JsonObject, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
     const { objects } = this.#options;
-    let unanswered = false;
-    for (;;) {
+    const create = async (): Promise<boolean> => {
       try {
         const created = await objects.create("persistentvolumeclaims", pvc, wish);
         made.claim = { name, uid: textAt(metadataIn(created), "uid") };
-        return;
+        return true;
       } catch (error) {
-        if (isAlreadyThere(error)) break;
+        if (isAlreadyThere(error)) return false;
         if (mayHaveHappened(error)) made.claimUnclear = true;
-        if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
-        unanswered = true;
+        throw error;
       }
-    }
+    };
+    // Once more if there was no answer.
+    const isMade = await create().catch((error: unknown) => {
+      if (!mayHaveHappened(error) || wish.signal.aborted) throw error;
+      return create();
+    });
+    if (isMade) return;
     const metadata = metadataIn(await objects.get(claimPath(name), wish));
     if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
     if (made.claimUnclear === true) takeClaim(made, name, metadata, tokens);
@@ -217,7 +227,7 @@ export class Creation {
 }
 
 /** A signal that aborts with another one only as long as nothing was begun. */
-function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begin(): boolean } {
+function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; readonly begin: () => boolean } {
   const own = new AbortController();
   const give = (): void => own.abort();
   if (unwanted.aborted) give();
@@ -227,6 +237,17 @@ function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begi
     return !own.signal.aborted;
   };
   return { signal: own.signal, begin };
+}
+
+/** @param late it took longer than it may. */
+function startError(error: unknown, { id }: WorkspaceStart, late: boolean): Error {
+  if (late && error instanceof KubeError) return new WsmanError("UNAVAILABLE", `cannot start workspace ${id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
+  return toClientError(error, `start workspace ${id}`);
+}
+
+/** Whether there is, or may be, something to be taken away. */
+function isOwed({ claim, podUnclear, claimUnclear }: Made): boolean {
+  return claim !== undefined || podUnclear === true || claimUnclear === true;
 }
 
 /** Whether a creation may have had its effect although it failed. */
