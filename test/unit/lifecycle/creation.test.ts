@@ -184,11 +184,12 @@ test("a clean-up that fails at one of the two that may still come does not look 
   script(server, { "GET pods": [status(403, "Forbidden")] });
   await during(creation.clean(flags, tokens, never));
   const before = asked().length;
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 40; i++) {
     clock.advance(5_000);
     await new Promise(setImmediate);
   }
-  assert.deepEqual(asked().slice(before), []);
+  // One may have been under way.
+  assert.ok(asked().length <= before + 1, asked().slice(before).join());
 });
 
 test("a claim does not tell its start's token", async (t) => {
