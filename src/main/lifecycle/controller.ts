@@ -80,7 +80,7 @@ export class Controller {
       this.#end();
       for (const { uid } of registry.records()) timeouts.due.set(uid, undefined);
     }, { once: true });
-    for (const orphan of Array.from(this.#orphans.values())) this.#takeAway(orphan, reign);
+    for (const orphan of this.#orphans.values()) this.#takeAway(orphan, reign);
     for (const record of registry.records()) this.changed(record);
   }
 

@@ -70,16 +70,24 @@ export class Creation {
    */
   async create(start: WorkspaceStart, tokens: Tokens, unwanted: AbortSignal): Promise<{ readonly uid: string; readonly url: string }> {
     const beginning = untilBegun(unwanted);
-    const limit = deadline(this.#options.clock, createMs, beginning.signal);
-    const wish: Wish = { priority: "user", signal: limit.signal, may: beginning.begin };
+    const limit = deadline(clock, createMs, beginning.signal);
+    const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() };
     const before = this.#take(tokens);
     const made: Made = { ...before };
     try {
-      return await this.#make(start, tokens, made, wish);
+      const context = await this.#context(start, tokens);
+      const pod = renderPod(start, context);
+      const pvc = renderPvc(start, context);
+      if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
+      if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
+      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
+      this.#options.onCreated(start.type, context.workspaceClass.id);
+      await this.#options.seen(created);
+      return { uid: uidOf(created), url: workspaceUrl(start, manager) };
     } catch (error) {
       const isBegun = !beginning.signal.aborted;
       if (isBegun || before) this.#made.set(tokens.owner, isBegun ? made : { ...before });
-      throw isBegun ? startError(error, start, limit.signal.aborted) : new WsmanError("CANCELLED", `cannot start workspace ${start.id}: nobody waits for it any more`, { cause: error });
+      throw failureOf(error, start.id, isBegun, limit.signal.aborted);
     } finally {
       limit.cancel();
     }
@@ -110,25 +118,30 @@ export class Creation {
    */
   async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
     const made = this.#take(tokens);
-    if (!made || !isOwed(made)) return;
-    const { clock, log } = this.#options;
-    const limit = deadline(clock, lingerMs, new AbortController().signal);
+    if (!made) return;
+    const { clock, objects, log } = this.#options;
+    const ending = new AbortController();
+    const limit = deadline(clock, lingerMs, ending.signal);
     const wish: Wish = { priority: "finalization", signal: limit.signal };
     const name = podNameOf(start);
     try {
-      const isOver = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
-      if (isOver.includes(false)) this.#made.set(tokens.owner, made);
-      else await this.#removeClaim(made);
+      const isOver = await this.#awaitUnclear(name, tokens, made, wish, again);
+      if (!isOver) this.#made.set(tokens.owner, made);
+      // The time to look for what may still come may be over.
+      else if (made.claim) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
     } catch (error) {
       log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
     } finally {
+      // One of the two looks may have failed while the other one goes on.
+      ending.abort();
       limit.cancel();
     }
   }
 
-  async #removeClaim({ claim }: Made): Promise<void> {
-    // The time to look for what may still come may be over.
-    if (claim) await this.#options.objects.remove(claimPath(claim.name), claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
+  /** Gives whether nothing can come any more: what is ours of it is gone, or is known as the claim. */
+  async #awaitUnclear(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
+    const looks = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
+    return !looks.includes(false);
   }
 
   async #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
@@ -147,27 +160,27 @@ export class Creation {
 
   /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
   async #createClaim(name: string, pvc: JsonObject, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
-    const { objects } = this.#options;
-    const create = async (): Promise<boolean> => {
+    if (await this.#newClaim(name, pvc, made, wish)) return;
+    const metadata = metadataIn(await this.#options.objects.get(claimPath(name), wish));
+    if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
+    if (made.claimUnclear === true) takeClaim(made, name, metadata, tokens);
+  }
+
+  /** Asked for once more if there was no answer. False: there is one already. */
+  async #newClaim(name: string, pvc: JsonObject, made: Made, wish: Wish): Promise<boolean> {
+    let unanswered = false;
+    for (;;) {
       try {
-        const created = await objects.create("persistentvolumeclaims", pvc, wish);
+        const created = await this.#options.objects.create("persistentvolumeclaims", pvc, wish);
         made.claim = { name, uid: textAt(metadataIn(created), "uid") };
+        made.claimUnclear = false;
         return true;
       } catch (error) {
         if (isAlreadyThere(error)) return false;
         if (mayHaveHappened(error)) made.claimUnclear = true;
         throw error;
       }
-    };
-    // Once more if there was no answer.
-    const isMade = await create().catch((error: unknown) => {
-      if (!mayHaveHappened(error) || wish.signal.aborted) throw error;
-      return create();
-    });
-    if (isMade) return;
-    const metadata = metadataIn(await objects.get(claimPath(name), wish));
-    if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
-    if (made.claimUnclear === true) takeClaim(made, name, metadata, tokens);
+    }
   }
 
   /** Asked for again if there was no answer; the pod that has our token is ours. */
@@ -274,6 +287,17 @@ function takeClaim(made: Made, name: string, metadata: JsonObject | undefined, t
 
 function claimPath(name: string): string {
   return `persistentvolumeclaims/${encodeURIComponent(name)}`;
+}
+
+/** What the client is told. */
+function failureOf(error: unknown, id: string, isBegun: boolean, isLate: boolean): WsmanError {
+  if (!isBegun) return new WsmanError("CANCELLED", `cannot start workspace ${id}: nobody waits for it any more`, { cause: error });
+  if (isLate && error instanceof KubeError) return new WsmanError("UNAVAILABLE", `cannot start workspace ${id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
+  return toClientError(error, `start workspace ${id}`);
+}
+
+function uidOf(pod: Uint8Array): string {
+  return peekIdentity(pod)?.uid ?? textAt(metadataIn(pod), "uid");
 }
 
 function tokenOf(pod: Uint8Array): string {

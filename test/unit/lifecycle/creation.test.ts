@@ -17,6 +17,7 @@ const tokens = { owner: "owner-token", cliApi: "cli-token" };
 interface Setup {
   readonly server: FakeApiServer;
   readonly creation: Creation;
+  readonly clock: ObjectsBench["clock"];
   /** Lets time pass while the work goes on. */
   readonly during: ObjectsBench["during"];
   /** Requests so far, as "POST pods". */
@@ -28,7 +29,7 @@ async function setup(t: TestContext): Promise<Setup> {
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
   const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
-  return { server, creation, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
+  return { server, creation, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 
 function startOf(features: readonly string[] = []): WorkspaceStart {
@@ -171,6 +172,24 @@ test("the claim goes also where the pod was looked for until it can not come any
   script(server, { "DELETE persistentvolumeclaims": [made] });
   await during(creation.clean(flags, tokens, never));
   assert.equal(asked().at(-1), "DELETE persistentvolumeclaims/ws-instance-1");
+});
+
+test("a clean-up that fails at one of the two that may still come does not look for the other one for ever", async (t) => {
+  const { server, creation, during, clock, asked } = await setup(t);
+  const flags = startOf(["PERSISTENT_VOLUME_CLAIM"]);
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [lost] });
+  await failureOf(during(creation.create(flags, tokens, never)));
+  script(server, { "POST persistentvolumeclaims": [lost] });
+  await failureOf(during(creation.create(flags, tokens, never)));
+  script(server, { "GET pods": [status(403, "Forbidden")] });
+  await during(creation.clean(flags, tokens, never));
+  const before = asked().length;
+  for (let i = 0; i < 40; i++) {
+    clock.advance(5_000);
+    await new Promise(setImmediate);
+  }
+  // One may have been under way.
+  assert.ok(asked().length <= before + 1, asked().slice(before).join());
 });
 
 test("a claim does not tell its start's token", async (t) => {
