@@ -202,7 +202,7 @@ test("a process that stood still takes nothing back that others have written mea
   const { activity, clock, otherwise } = setup();
   const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
   clock.advance(interval);
-  activity.mark(record, false);
+  void activity.mark(record, false);
   const at = clock.now();
   clock.advance(gatherMs);
   await until("it is written", () => otherwise.length === 1);

@@ -1,5 +1,6 @@
 /** The server as a whole: health, reflection, addresses, its end. */
 import assert from "node:assert/strict";
+import type { IncomingHttpHeaders } from "node:http2";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
@@ -80,7 +81,7 @@ test("a health watch whose request comes after the end has begun ends at once, a
   const request = (method: string) => session.request({ ":method": "POST", ":path": `/grpc.health.v1.Health/${method}`, "content-type": "application/grpc", te: "trailers" });
   const late = request("Watch");
   let told = "";
-  late.on("trailers", (trailers) => void (told = String(trailers["grpc-status"])));
+  late.on("trailers", (trailers: IncomingHttpHeaders) => void (told = String(trailers["grpc-status"])));
   late.on("error", () => {});
   late.resume();
   const check = request("Check");
