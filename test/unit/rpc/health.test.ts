@@ -1,5 +1,4 @@
 /** Health watches, as the server keeps them. */
-import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { addHealth } from "../../../src/main/rpc/health.ts";
