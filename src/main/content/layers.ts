@@ -101,12 +101,12 @@ class Decision {
     if (await this.#options.storage.info(this.#placeOf("full.tar"), this.#signal)) return undefined;
     const { snapshot, prebuild } = this.#workspace.initializer;
     if (snapshot) return (await this.#lookAtSnapshot(snapshot.snapshot ?? "")).bytes;
-    return prebuild ? this.#manifestOfPrebuild(prebuild) : undefined;
+    return prebuild ? this.#prebuildManifest(prebuild.prebuild?.snapshot ?? "") : undefined;
   }
 
-  async #manifestOfPrebuild(prebuild: contentservice.PrebuildInitializer.$Properties): Promise<Uint8Array | undefined> {
+  async #prebuildManifest(snapshot: string): Promise<Uint8Array | undefined> {
     try {
-      return (await this.#lookAtSnapshot(prebuild.prebuild?.snapshot ?? "")).bytes;
+      return (await this.#lookAtSnapshot(snapshot)).bytes;
     } catch (error) {
       // Without one that can be used the repositories are cloned. A storage that is away says nothing of it: the next backup would lack the layers that the image has.
       if (error instanceof WsmanError && error.code === "FAILED_PRECONDITION") return undefined;

@@ -9,6 +9,8 @@ import { specProviderName } from "./spec-provider.ts";
 
 /** The health service of a server. */
 export interface Health {
+  /** Watches that are open. */
+  readonly watches: number;
   /** Tells everyone who asks and watches. */
   set(serving: boolean): void;
   /** Tells that it serves no more, and ends the watches. */
@@ -74,6 +76,9 @@ export function addHealth(server: Server): Health {
     for (const call of watches) call.write(response(now));
   };
   return {
+    get watches() {
+      return watches.size + strangers.size;
+    },
     set,
     close() {
       closed = true;
