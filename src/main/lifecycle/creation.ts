@@ -69,6 +69,7 @@ export class Creation {
    * @param unwanted aborts when nobody waits any more: what was not begun until then is not begun, what was is finished.
    */
   async create(start: WorkspaceStart, tokens: Tokens, unwanted: AbortSignal): Promise<{ readonly uid: string; readonly url: string }> {
+    const { clock, manager, snapshots } = this.#options;
     const beginning = untilBegun(unwanted);
     const limit = deadline(clock, createMs, beginning.signal);
     const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() };
@@ -91,19 +92,6 @@ export class Creation {
     } finally {
       limit.cancel();
     }
-  }
-
-  async #make(start: WorkspaceStart, tokens: Tokens, made: Made, wish: Wish): Promise<{ readonly uid: string; readonly url: string }> {
-    const { manager, snapshots } = this.#options;
-    const context = await this.#context(start, tokens);
-    const pod = renderPod(start, context);
-    const pvc = renderPvc(start, context);
-    if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-    if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
-    const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
-    this.#options.onCreated(start.type, context.workspaceClass.id);
-    await this.#options.seen(created);
-    return { uid: peekIdentity(created)?.uid ?? textAt(metadataIn(created), "uid"), url: workspaceUrl(start, manager) };
   }
 
   #take({ owner }: Tokens): Made | undefined {
@@ -178,7 +166,8 @@ export class Creation {
       } catch (error) {
         if (isAlreadyThere(error)) return false;
         if (mayHaveHappened(error)) made.claimUnclear = true;
-        throw error;
+        if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
+        unanswered = true;
       }
     }
   }
@@ -240,7 +229,7 @@ export class Creation {
 }
 
 /** A signal that aborts with another one only as long as nothing was begun. */
-function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; readonly begin: () => boolean } {
+function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begin(): boolean } {
   const own = new AbortController();
   const give = (): void => own.abort();
   if (unwanted.aborted) give();
@@ -250,17 +239,6 @@ function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; read
     return !own.signal.aborted;
   };
   return { signal: own.signal, begin };
-}
-
-/** @param late it took longer than it may. */
-function startError(error: unknown, { id }: WorkspaceStart, late: boolean): Error {
-  if (late && error instanceof KubeError) return new WsmanError("UNAVAILABLE", `cannot start workspace ${id}: the API server did not do it within ${createMs / 1000} s`, { cause: error });
-  return toClientError(error, `start workspace ${id}`);
-}
-
-/** Whether there is, or may be, something to be taken away. */
-function isOwed({ claim, podUnclear, claimUnclear }: Made): boolean {
-  return claim !== undefined || podUnclear === true || claimUnclear === true;
 }
 
 /** Whether a creation may have had its effect although it failed. */
