@@ -108,7 +108,7 @@ test(`${count} random requests, many at once, are answered as documented, and ch
   const daemon = await DaemonProcess.start({
     kubeconfig: await readFile(cluster.kubeconfig, "utf8"),
     configure: (config) => ({
-      ...config, manager: { ...record(config["manager"]), namespace: api.namespace, registryFacadeHost: "registry.example", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.{{ .Host }}", workspaceClass },
+      ...config, manager: { ...record(config["manager"]), namespace: api.namespace, registryFacadeHost: "registry.example", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.gitpod.example.com", workspaceClass },
       wsmand: { ...record(config["wsmand"]), kubernetes: { qps: 5000, burst: 5000 } },
     }),
   });

@@ -193,7 +193,7 @@ function fakeParts(start: () => Promise<void> = () => Promise.resolve()): { part
 }
 
 test("run --embedded starts the cluster, then the daemon on it, tells what to try, and ends both in reverse", async () => {
-  const { io, stop, out, err } = testIo({ terminal: { columns: 80, rows: 24 } });
+  const { io, stop, out, err } = testIo({ terminal: { columns: 80, rows: 24 }, errorTerminal: true });
   const { parts, events, started } = fakeParts();
   const ended = runCommand(["run", "--embedded"], io, parts);
   await until("the banner", () => out().includes("Try"));
@@ -203,7 +203,7 @@ test("run --embedded starts the cluster, then the daemon on it, tells what to tr
   stop.abort();
   assert.equal(await ended, 0);
   assert.deepEqual(events, ['cluster started {"namespace":"default","demo":0,"slowNodeDaemons":true}', "daemon started", "daemon closed", "cluster closed"]);
-  assert.match(err().trimEnd().split("\n").at(-1) ?? "", /"stopped"/);
+  assert.match(err().trimEnd().split("\n").at(-1) ?? "", /INFO.*stopped$/);
 });
 
 test("the built-in cluster has the configuration's scheduler, and node daemons that are reached whatever the configuration says of others", async () => {
