@@ -13,6 +13,15 @@ export function parseObject(bytes: Uint8Array): JsonObject | undefined {
   return asObject(JSON.parse(new TextDecoder().decode(bytes)));
 }
 
+/** The same for whom a document that is no JSON tells nothing: undefined then, too. */
+export function readObject(bytes: Uint8Array): JsonObject | undefined {
+  try {
+    return parseObject(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The object that a text holds; undefined if it holds something else, or is no JSON. */
 export function objectIn(text: string): JsonObject | undefined {
   try {

@@ -1,5 +1,8 @@
 /** Text for people outside, without what could open a door: for messages that quote what others said. */
 
+/** What stands in the place of a secret. */
+export const redacted = "[redacted]";
+
 /** An address with its parts: scheme, user, the rest, and what comes behind `?` or `#`, where signatures are. */
 const address = /\b([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#@"'<>]*@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi;
 const bearer = /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi;

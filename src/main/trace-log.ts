@@ -4,6 +4,7 @@ import type { Clock } from "../domain/clock.ts";
 import { messageOf } from "../domain/errors.ts";
 import { parseObject } from "../domain/json.ts";
 import type { Log } from "../domain/log.ts";
+import { redacted } from "../domain/redact.ts";
 import { statusToJson } from "../domain/status-json.ts";
 import { decodeFrame } from "./state/frame.ts";
 
@@ -29,8 +30,6 @@ const defaults: TraceLimits = { fileBytes: 100 * 1024 * 1024, waitingBytes: 16 *
 const tellEveryMs = 60_000;
 /** Bytes written at once. */
 const chunkBytes = 1024 * 1024;
-/** Secret, though part of a status. */
-const redacted = "[redacted]";
 
 /** Writes it. */
 export class TraceLog {

@@ -2,10 +2,8 @@
 import { asObject, objectAt, objectsAt, textAt, type JsonObject } from "../domain/json.ts";
 import type { PodEvent } from "../domain/messages.ts";
 import { annotations, ownVariables } from "../domain/names.ts";
+import { redacted } from "../domain/redact.ts";
 import { formatRfc3339 } from "../domain/rfc3339.ts";
-
-/** What stands in the place of a secret. */
-export const redacted = "[redacted]";
 
 const secretAnnotations: ReadonlySet<string> = new Set([annotations.contentInitializer, annotations.ownerToken, annotations.sshPublicKeys, "kubectl.kubernetes.io/last-applied-configuration"]);
 

@@ -122,7 +122,7 @@ export class KubeObjects {
   }
 
   #annotate<T>({ podName, uid, resourceVersion, annotations, finalizers }: AnnotationPatch, wish: Wish, send: (request: KubeRequest) => Promise<T>): Promise<T> {
-    const path = this.#path(`pods/${encodeURIComponent(podName)}`);
+    const path = this.#path(podPath(podName));
     const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), annotations, ...finalizerChange(finalizers) } });
     // The other kind replaces lists as a whole.
     const headers = { "content-type": finalizers ? strategicPatch : mergePatch };
@@ -148,7 +148,7 @@ export class KubeObjects {
    * Rejects with status 409 only if a version was asked for that it is not of any more.
    */
   release(podName: string, uid: string, wish: Wish, { resourceVersion }: Precondition = {}): Promise<Uint8Array | undefined> {
-    const path = this.#path(`pods/${encodeURIComponent(podName)}`);
+    const path = this.#path(podPath(podName));
     const body = JSON.stringify({ metadata: { uid, ...(resourceVersion !== undefined && { resourceVersion }), finalizers: null } });
     return this.#untilGone({ method: "PATCH", path, headers: { "content-type": mergePatch }, body }, uid, wish, resourceVersion === undefined);
   }
@@ -256,4 +256,14 @@ function mayBeAnother(error: unknown): boolean {
 
 function isRetryable(error: KubeError): boolean {
   return error.retryable;
+}
+
+/** Path of a pod below its namespace. */
+export function podPath(podName: string): string {
+  return `pods/${encodeURIComponent(podName)}`;
+}
+
+/** Path of a volume claim below its namespace. */
+export function claimPath(name: string): string {
+  return `persistentvolumeclaims/${encodeURIComponent(name)}`;
 }

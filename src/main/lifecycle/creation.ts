@@ -6,7 +6,7 @@ import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations, claimMark } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
 import { peekIdentity } from "../pipeline/peek.ts";
 import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
@@ -181,7 +181,7 @@ export class Creation {
     } catch (error) {
       if (mayHaveHappened(error)) made.podUnclear = true;
       if (!isAlreadyThere(error)) throw error;
-      const found = await objects.get(`pods/${encodeURIComponent(name)}`, wish).catch((failed: unknown) => {
+      const found = await objects.get(podPath(name), wish).catch((failed: unknown) => {
         // It is gone again, and was another one: ours has a finalizer.
         if (isMissing(failed)) return undefined;
         made.podUnclear = true;
@@ -194,7 +194,7 @@ export class Creation {
 
   async #removePod(name: string, ownerToken: string, wish: Wish, again: AbortSignal): Promise<boolean> {
     const { objects } = this.#options;
-    const path = `pods/${encodeURIComponent(name)}`;
+    const path = podPath(name);
     return this.#lookFor(path, wish, again, async (found) => {
       if (tokenOf(found) !== ownerToken) return;
       const uid = textAt(metadataIn(found), "uid");
@@ -261,10 +261,6 @@ function marked(pvc: JsonObject, tokens: Tokens): JsonObject {
 function takeClaim(made: Made, name: string, metadata: JsonObject | undefined, tokens: Tokens): void {
   made.claimUnclear = false;
   if (textAt(objectAt(metadata, "annotations"), claimMark) === markOf(tokens)) made.claim = { name, uid: textAt(metadata, "uid") };
-}
-
-function claimPath(name: string): string {
-  return `persistentvolumeclaims/${encodeURIComponent(name)}`;
 }
 
 /** What the client is told. */

@@ -5,7 +5,7 @@ import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import { annotations, labels } from "../../domain/names.ts";
 import { contentservice, registryfacade } from "../../gen/proto.js";
 import type { ContentLayers } from "../content/layers.ts";
-import { isMissing, metadataIn, type KubeObjects } from "../kube/objects.ts";
+import { isMissing, metadataIn, podPath, type KubeObjects } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 
@@ -52,7 +52,7 @@ export class ImageSpecs {
   /** Of the pod that has the workspace's name now, which is the workspace's whatever became of the one that was known. */
   async #metadataOf(podName: string, signal: AbortSignal): Promise<JsonObject | undefined> {
     try {
-      return metadataIn(await this.#options.objects.get(`pods/${encodeURIComponent(podName)}`, { priority: "user", signal }));
+      return metadataIn(await this.#options.objects.get(podPath(podName), { priority: "user", signal }));
     } catch (error) {
       if (isMissing(error)) throw new WsmanError("NOT_FOUND", "not found");
       throw toClientError(error, "read the workspace's pod");

@@ -1,7 +1,7 @@
 /** The lifecycle controller's writes to pods: each names the pod's uid, and what the API server answers takes effect here before anything follows from it. */
 import { textAt } from "../../domain/json.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
-import { anotherPod, metadataIn, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, claimPath, metadataIn, podPath, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 
 /** New values of annotations; null removes. */
@@ -60,13 +60,8 @@ export class PodWriter {
   /** Deletes a workspace's claim, which has the name of its pod. */
   async deleteClaim({ facts }: WorkspaceRecord, wish: Wish): Promise<void> {
     const { objects, dryRun } = this.#options;
-    if (!dryRun) await objects.remove(`persistentvolumeclaims/${encodeURIComponent(workspacePodName(facts.podName))}`, undefined, 0, wish);
+    if (!dryRun) await objects.remove(claimPath(workspacePodName(facts.podName)), undefined, 0, wish);
   }
-}
-
-/** Path of a pod below its namespace. */
-export function podPath(podName: string): string {
-  return `pods/${encodeURIComponent(podName)}`;
 }
 
 /** What it is stands at an object's beginning. */

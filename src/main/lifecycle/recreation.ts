@@ -8,12 +8,11 @@ import { labels } from "../../domain/names.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isAlreadyThere, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
 import { isQuota } from "./errors.ts";
 import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
-import { podPath } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface RecreationOptions {
@@ -189,7 +188,7 @@ export class Recreation {
     if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return;
     const claim = textAt(metadata, "name");
     const { objects, log } = this.#options;
-    await objects.remove(`persistentvolumeclaims/${encodeURIComponent(claim)}`, undefined, 0, wish).catch((error: unknown) => log.warn({ claim, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays"));
+    await objects.remove(claimPath(claim), undefined, 0, wish).catch((error: unknown) => log.warn({ claim, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays"));
   }
 
   /** A pod that comes after the workspace's end was told is not wanted. */

@@ -1,6 +1,6 @@
 /** Tells those who wait for volume snapshots when one is ready: by one watch of the namespace, which runs while somebody waits (spec: lifecycle, "Finalization"). */
 import type { Clock } from "../../domain/clock.ts";
-import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, readObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 
 /** What it works with. */
@@ -163,7 +163,7 @@ class SnapshotSink implements ReflectorSink {
   }
 
   item(bytes: Uint8Array): void {
-    this.#onSnapshot(parse(bytes), false);
+    this.#onSnapshot(readObject(bytes), false);
   }
 
   listFinished(): void {
@@ -173,7 +173,7 @@ class SnapshotSink implements ReflectorSink {
   listAborted(): void {}
 
   line(bytes: Uint8Array): void {
-    const event = parse(bytes);
+    const event = readObject(bytes);
     const snapshot = objectAt(event, "object");
     this.#onSnapshot(snapshot, textAt(event, "type") === "DELETED");
     this.#lastVersion = textAt(objectAt(snapshot, "metadata"), "resourceVersion") || this.#lastVersion;
@@ -181,14 +181,5 @@ class SnapshotSink implements ReflectorSink {
 
   settled(): Promise<string | undefined> {
     return Promise.resolve(this.#lastVersion);
-  }
-}
-
-/** What can not be read tells of no snapshot. */
-function parse(bytes: Uint8Array): JsonObject | undefined {
-  try {
-    return parseObject(bytes);
-  } catch {
-    return undefined;
   }
 }

@@ -3,7 +3,7 @@ import { atMost, deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
-import { anotherPod, isConflict, isMissing, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, isConflict, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { awaitsAnother } from "../state/records.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
@@ -155,7 +155,7 @@ export class WorkspaceWriter {
   /** Undefined: somebody else has changed the pod in between. */
   async #tryChange({ uid, facts: { podName } }: WorkspaceRecord, wish: Wish, change: Changer, again: boolean): Promise<Changed | undefined> {
     const { objects } = this.#options;
-    const pod = await objects.get(`pods/${encodeURIComponent(podName)}`, wish);
+    const pod = await objects.get(podPath(podName), wish);
     const metadata = metadataIn(pod);
     // Of another pod there is nothing to learn.
     if (textAt(metadata, "uid") !== uid) throw anotherPod(podName);

@@ -5,6 +5,7 @@ import { EventEmitter } from "node:events";
 import { status, type Server } from "@grpc/grpc-js";
 import type { Clock } from "../../domain/clock.ts";
 import type { MethodMetrics } from "../../metrics/rpc.ts";
+import { prefixBytes, writePrefix } from "../state/frame.ts";
 
 /** Answers a request at once; undefined if it can not, or if the answer is a failure: it has changed nothing then, and the call goes its usual way. Must not throw. */
 export type AtOnce = (request: Buffer) => Buffer | undefined;
@@ -19,7 +20,6 @@ export interface AtOnceMethod {
 /** What grpc-js has listening for streams. */
 type Usual = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void;
 
-const prefixBytes = 5;
 /** How long a request may take after its headers, milliseconds. */
 const lateMs = 10;
 const wait = { waitForTrailers: true };
@@ -206,8 +206,7 @@ function isMessage(chunk: Buffer): boolean {
 function frameOf(answer: Buffer): Buffer {
   if (answer.length === 0) return emptyFrame;
   const frame = Buffer.allocUnsafe(prefixBytes + answer.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(answer.length, 1);
+  writePrefix(frame, answer.length);
   answer.copy(frame, prefixBytes);
   return frame;
 }

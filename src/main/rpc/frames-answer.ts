@@ -1,6 +1,6 @@
 /** Answers that consist of many frames: their bytes go to the HTTP/2 stream in pieces, as fast as it takes them, and are never put together as a whole. */
 import { WsmanError } from "../../domain/errors.ts";
-import { prefixBytes } from "../state/frame.ts";
+import { prefixBytes, writePrefix } from "../state/frame.ts";
 import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** Length of a piece: about what a client's flow control lets through at once. */
@@ -102,12 +102,6 @@ function pack(chunk: Buffer, frames: readonly Buffer[], first: number, last: num
     at -= frame.length - prefixBytes;
     chunk.set(frame, at - prefixBytes);
   }
-}
-
-/** gRPC's prefix: not compressed, and the message's length. */
-function writePrefix(chunk: Buffer, length: number): void {
-  chunk[0] = 0;
-  chunk.writeUInt32BE(length, 1);
 }
 
 function tooLarge(workspaces: number, bytes: number): WsmanError {

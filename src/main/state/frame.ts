@@ -27,8 +27,7 @@ export function buildFrame(status: Uint8Array, version: Version): Buffer {
   const inner = status.length + 1 + versionLength(highBits);
   const length = 1 + varintLength(inner) + inner;
   const frame = Buffer.allocUnsafeSlow(prefixBytes + length);
-  frame[0] = 0;
-  frame.writeUInt32BE(length, 1);
+  writePrefix(frame, length);
   frame[prefixBytes] = statusTag;
   let at = writeVarint(frame, prefixBytes + 1, inner);
   frame.set(status, at);
@@ -37,6 +36,12 @@ export function buildFrame(status: Uint8Array, version: Version): Buffer {
   for (let shift = 0; shift < low; shift += 7) frame[at++] = ((lowBits >>> shift) & 0x7f) | 0x80;
   writeVarint(frame, at, highBits);
   return frame;
+}
+
+/** Writes gRPC's prefix at the beginning of a buffer: not compressed, and the message's length. */
+export function writePrefix(into: Buffer, length: number): void {
+  into[0] = 0;
+  into.writeUInt32BE(length, 1);
 }
 
 /** Four bytes of low bits, always there since a wall clock's seconds have high ones, and the high bits behind them. */
@@ -66,7 +71,7 @@ function writeVarint(into: Uint8Array, at: number, value: number): number {
 export function withHeaders(frame: Buffer, headers: Readonly<Record<string, string>>): Buffer {
   const added = wsman.SubscribeResponse.encode({ header: headers }).finish();
   const joined = Buffer.concat([frame, added]);
-  joined.writeUInt32BE(frame.length - prefixBytes + added.length, 1);
+  writePrefix(joined, frame.length - prefixBytes + added.length);
   return joined;
 }
 

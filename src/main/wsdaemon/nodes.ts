@@ -1,5 +1,5 @@
 /** Which node daemon runs on which node: kept by a watch of their pods (spec: lifecycle, "Content initialization"). */
-import { objectAt, objectsAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, objectsAt, readObject, textAt, type JsonObject } from "../../domain/json.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 
@@ -47,7 +47,7 @@ export class NodeDaemons implements ReflectorSink {
   }
 
   item(bytes: Uint8Array): void {
-    const object = parse(bytes);
+    const object = readObject(bytes);
     const uid = textAt(objectAt(object, "metadata"), "uid");
     this.#listed?.add(uid);
     if (!this.#deleted.has(uid)) this.#take(uid, object);
@@ -63,7 +63,7 @@ export class NodeDaemons implements ReflectorSink {
   }
 
   line(bytes: Uint8Array): void {
-    const event = parse(bytes);
+    const event = readObject(bytes);
     const object = objectAt(event, "object");
     const metadata = objectAt(object, "metadata");
     const uid = textAt(metadata, "uid");
@@ -99,13 +99,4 @@ function podOf(object: JsonObject | undefined): DaemonPod {
   const ready = objectsAt(status, "conditions").some((condition) => condition["type"] === "Ready" && condition["status"] === "True");
   const ends = metadata?.["deletionTimestamp"] !== undefined;
   return { resourceVersion: textAt(metadata, "resourceVersion"), node: textAt(objectAt(object, "spec"), "nodeName"), ip: ready && !ends ? textAt(status, "podIP") : "" };
-}
-
-/** What can not be read tells of no pod: another line will. */
-function parse(bytes: Uint8Array): JsonObject | undefined {
-  try {
-    return parseObject(bytes);
-  } catch {
-    return undefined;
-  }
 }
