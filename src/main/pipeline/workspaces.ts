@@ -1,5 +1,6 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
 import { matches, matchesAll, type Filter } from "../state/filter.ts";
+import { framesOf, type Frames } from "../state/frame-list.ts";
 import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
@@ -21,7 +22,7 @@ export class Workspaces implements WorkspaceReader {
   }
 
   /** All frames are of one moment, but for those that have to be rebuilt: these may be newer. */
-  async collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]> {
+  async collect(filter: Filter, signal: AbortSignal): Promise<Frames> {
     const all = matchesAll(filter) ? this.#store.registry.allFrames() : undefined;
     if (all) return all;
     const frames: Buffer[] = [];
@@ -32,7 +33,7 @@ export class Workspaces implements WorkspaceReader {
       if (record.frame) frames.push(record.frame);
       else evicted.push(record);
     }
-    return evicted.length === 0 ? frames : this.#withEvicted(frames, evicted, signal);
+    return framesOf(evicted.length === 0 ? frames : await this.#withEvicted(frames, evicted, signal));
   }
 
   describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {

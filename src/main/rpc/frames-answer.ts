@@ -1,6 +1,7 @@
 /** Answers that consist of many frames: their bytes go to the HTTP/2 stream in pieces, as fast as it takes them, and are never put together as a whole. */
 import { WsmanError } from "../../domain/errors.ts";
 import { prefixBytes, writePrefix } from "../state/frame.ts";
+import type { Frames } from "../state/frame-list.ts";
 import { maxMessageBytes } from "../grpc/limits.ts";
 
 /** Length of a piece: about what a client's flow control lets through at once. */
@@ -35,15 +36,13 @@ export class ChunkPool {
 export class FramesAnswer {
   /** Length of the message. */
   readonly bytes: number;
-  readonly #frames: readonly Buffer[];
+  readonly #frames: Frames;
   readonly #chunks: ChunkPool;
 
   /** @throws WsmanError RESOURCE_EXHAUSTED if the message were too large to be sent. */
-  constructor(frames: readonly Buffer[], chunks: ChunkPool) {
-    let bytes = 0;
-    for (const frame of frames) bytes += frame.length - prefixBytes;
-    if (bytes > maxMessageBytes) throw tooLarge(frames.length, bytes);
-    this.bytes = bytes;
+  constructor(frames: Frames, chunks: ChunkPool) {
+    if (frames.bytes > maxMessageBytes) throw tooLarge(frames.length, frames.bytes);
+    this.bytes = frames.bytes;
     this.#frames = frames;
     this.#chunks = chunks;
   }
@@ -75,13 +74,13 @@ export class FramesAnswer {
     do {
       const first = next;
       let end = prefixBytes;
-      for (let frame = frames[next]; frame && end + frame.length - prefixBytes <= chunk.length; frame = frames[++next]) end += frame.length - prefixBytes;
+      for (let frame = frames.at(next); frame && end + frame.length - prefixBytes <= chunk.length; frame = frames.at(++next)) end += frame.length - prefixBytes;
       pack(chunk, frames, first, next, end);
       if (first === 0) writePrefix(chunk, this.bytes);
       if (end > start) yield chunk.subarray(start, end);
       start = prefixBytes;
       // One that no chunk can hold goes as it is: all streams share its bytes.
-      const large = next === first ? frames[next] : undefined;
+      const large = next === first ? frames.at(next) : undefined;
       if (large) {
         yield large.subarray(prefixBytes);
         next++;
@@ -94,10 +93,10 @@ export class FramesAnswer {
  * Puts the messages of the frames from `first` to before `last` one after the other, so that they stop at `end`. Frames are copied as they are, the last one first, so that
  * the prefix of each is overwritten by the end of the one before it: views of the messages would cost more than the copies.
  */
-function pack(chunk: Buffer, frames: readonly Buffer[], first: number, last: number, end: number): void {
+function pack(chunk: Buffer, frames: Frames, first: number, last: number, end: number): void {
   let at = end;
   for (let i = last - 1; i >= first; i--) {
-    const frame = frames[i];
+    const frame = frames.at(i);
     if (!frame) return;
     at -= frame.length - prefixBytes;
     chunk.set(frame, at - prefixBytes);

@@ -1,5 +1,6 @@
 /** What the RPC handlers read: workspaces as encoded frames. */
 import type { Filter } from "./filter.ts";
+import type { Frames } from "./frame-list.ts";
 
 /** Who reads. The signal aborts when nobody waits for the answer any more; it is asked for only where there is something to wait for. */
 export interface Caller {
@@ -21,7 +22,7 @@ export interface WorkspaceReader {
    * Frames of all live workspaces that match. See frame.ts.
    * Rejects with a WsmanError (UNAVAILABLE) if an evicted one can not be rebuilt before the signal aborts.
    */
-  collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]>;
+  collect(filter: Filter, signal: AbortSignal): Promise<Frames>;
   /** The frame of one workspace, live or lately stopped; undefined if there is none. At once where it is in memory; rejects as `collect` does. */
   describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined>;
 }

@@ -2,6 +2,7 @@
 import { LRUCache } from "lru-cache";
 import type { Action } from "../../domain/actions.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
+import { FrameList, type Frames } from "./frame-list.ts";
 import type { Version } from "./version.ts";
 
 /** A pod that stands for another one (domain/placeholder.ts). */
@@ -56,8 +57,8 @@ export function lastActivityOf({ activeAt, facts }: Pick<WorkspaceRecord, "activ
 export class Registry {
   readonly #byUid = new Map<string, WorkspaceRecord>();
   readonly #byId = new Map<string, WorkspaceRecord>();
-  /** The frames that are at hand, without gaps and in no order, and whose they are: who wants all of them copies the list, and visits no record. */
-  readonly #frames: Buffer[] = [];
+  /** The frames that are at hand, without gaps and in no order, and whose they are: who wants all of them visits no record. */
+  readonly #frames = new FrameList();
   readonly #owners: WorkspaceRecord[] = [];
   /** Pods that are gone: late lines about them are dropped. At the bound the oldest is forgotten. */
   readonly #gone: LRUCache<string, true>;
@@ -122,22 +123,27 @@ export class Registry {
 
   /** Says which frame a record has at hand. */
   setFrame(record: WorkspaceRecord, frame: Buffer | undefined): void {
-    if (frame && !record.frame) record.place = this.#owners.push(record) - 1;
-    if (frame) this.#frames[record.place] = frame;
+    if (frame && record.frame) this.#frames.set(record.place, frame);
+    else if (frame) this.#append(record, frame);
     else if (record.frame) this.#closeGap(record.place);
     record.frame = frame;
   }
 
   /** The frames of all records at this moment; undefined if one is not at hand. */
-  allFrames(): Buffer[] | undefined {
-    return this.#frames.length === this.#byUid.size ? this.#frames.slice() : undefined;
+  allFrames(): Frames | undefined {
+    return this.#frames.length === this.#byUid.size ? this.#frames.keep() : undefined;
+  }
+
+  #append(record: WorkspaceRecord, frame: Buffer): void {
+    this.#frames.push(frame);
+    record.place = this.#owners.push(record) - 1;
   }
 
   /** The last one takes the place. */
   #closeGap(place: number): void {
     const [frame, owner] = [this.#frames.pop(), this.#owners.pop()];
     if (!frame || !owner || place === this.#frames.length) return;
-    this.#frames[place] = frame;
+    this.#frames.set(place, frame);
     this.#owners[place] = owner;
     owner.place = place;
   }

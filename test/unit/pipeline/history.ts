@@ -209,7 +209,7 @@ export class History {
     this.core.workspaces.collect(matchAll, new AbortController().signal).then(
       (frames) => {
         this.open--;
-        const got = frames.map(decodeFrame);
+        const got = Array.from(frames, decodeFrame);
         this.#check(() => {
           assert.equal(new Set(got.map(({ id }) => id)).size, got.length, "no workspace twice in an answer");
           for (const { uid, facts } of before) {

@@ -30,7 +30,7 @@ function runningPod(id: string): object {
   return podOf(id, "running", 1, { owner: `owner-${id}` });
 }
 
-const idsOf = (frames: readonly Buffer[]) => frames.map((frame) => decodeFrame(frame).id ?? "").sort();
+const idsOf = (frames: Iterable<Buffer>) => Array.from(frames, (frame) => decodeFrame(frame).id ?? "").sort();
 
 test("what is in memory is given without a request", async () => {
   const { workspaces, gets } = await setup(10);
@@ -45,7 +45,7 @@ test("evicted frames are rebuilt with the versions that were published, and all 
   assert.deepEqual(gets.map(({ name }) => name), ["ws-a", "ws-b"]);
   for (const get of gets) get.answer();
   const frames = await collected;
-  const hex = (all: readonly Buffer[]) => all.map((frame) => frame.toString("hex")).sort();
+  const hex = (all: Iterable<Buffer>) => Array.from(all, (frame) => frame.toString("hex")).sort();
   assert.deepEqual(hex(frames), hex(published.map(({ frame }) => frame)));
   assert.equal(published.length, 3);
 });

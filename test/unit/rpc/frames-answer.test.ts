@@ -10,6 +10,7 @@ import { status } from "@grpc/grpc-js";
 import { wsman } from "../../../src/gen/proto.js";
 import { ChunkPool, FramesAnswer } from "../../../src/main/rpc/frames-answer.ts";
 import { messageIn } from "../../../src/main/state/frame.ts";
+import { framesOf as listOf } from "../../../src/main/state/frame-list.ts";
 import { until } from "../../support/until.ts";
 import { frameOf, metricValue, startHarness } from "./helpers.ts";
 
@@ -69,7 +70,7 @@ test("whatever the sizes of the frames, their messages come one after the other 
     const frames = framesOf(sizes);
     const before = Buffer.concat(frames);
     const stream = new SlowStream();
-    const answer = new FramesAnswer(frames, chunks);
+    const answer = new FramesAnswer(listOf(frames), chunks);
     const written = answer.writeTo(stream);
     await drain(stream);
     assert.equal(await written, true);
@@ -85,7 +86,7 @@ test("one piece waits at a time, and answers that are written at the same time d
   const chunks = new ChunkPool();
   const lists = [1, 2, 3].map((seed) => framesOf(Array.from({ length: 400 }, (_, i) => 500 + i + seed)));
   const streams = lists.map(() => new SlowStream());
-  const written = lists.map((frames, i) => new FramesAnswer(frames, chunks).writeTo(streams[i] ?? new SlowStream()));
+  const written = lists.map((frames, i) => new FramesAnswer(listOf(frames), chunks).writeTo(streams[i] ?? new SlowStream()));
   for (let some = true; some;) {
     some = streams.map((stream) => stream.take()).includes(true);
     for (const stream of streams) assert.ok(stream.writableLength <= 64 * 1024);
@@ -98,13 +99,13 @@ test("one piece waits at a time, and answers that are written at the same time d
 test("room is used again once all was sent, and never after a stream broke: the system may still read it", async () => {
   const chunks = new ChunkPool();
   const whole = new SlowStream();
-  const written = new FramesAnswer(framesOf([10]), chunks).writeTo(whole);
+  const written = new FramesAnswer(listOf(framesOf([10])), chunks).writeTo(whole);
   await drain(whole);
   assert.equal(await written, true);
   const first = chunks.take();
   chunks.give(first);
   const broken = new SlowStream();
-  const part = new FramesAnswer(framesOf([10]), chunks).writeTo(broken);
+  const part = new FramesAnswer(listOf(framesOf([10])), chunks).writeTo(broken);
   broken.destroy();
   assert.equal(await part, false);
   assert.notEqual(chunks.take(), first);
@@ -113,7 +114,7 @@ test("room is used again once all was sent, and never after a stream broke: the 
 test("a stream that ends, or is gone before, gets nothing more", async () => {
   const chunks = new ChunkPool();
   const ended = new SlowStream();
-  const answer = new FramesAnswer(framesOf(Array.from({ length: 1000 }, () => 500)), chunks);
+  const answer = new FramesAnswer(listOf(framesOf(Array.from({ length: 1000 }, () => 500))), chunks);
   const written = answer.writeTo(ended);
   ended.end();
   await drain(ended);

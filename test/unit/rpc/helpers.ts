@@ -10,6 +10,7 @@ import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import type { Steering, SubscriptionHub } from "../../../src/main/rpc/ports.ts";
 import type { TlsFiles } from "../../../src/main/rpc/tls.ts";
 import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
+import { framesOf, type Frames } from "../../../src/main/state/frame-list.ts";
 import type { Caller, Described, WorkspaceReader } from "../../../src/main/state/reader.ts";
 import type { Filter } from "../../../src/main/state/filter.ts";
 import type { SubscribeOptions, SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
@@ -32,10 +33,10 @@ export class FakeReader implements WorkspaceReader {
   /** What the next read does instead of answering. */
   instead: ((signal: AbortSignal) => Promise<never>) | undefined;
 
-  async collect(filter: Filter, signal: AbortSignal): Promise<Buffer[]> {
+  async collect(filter: Filter, signal: AbortSignal): Promise<Frames> {
     this.filters.push(filter);
     if (this.instead) return this.instead(signal);
-    return [...this.frames.values()];
+    return framesOf(this.frames.values());
   }
 
   describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {
