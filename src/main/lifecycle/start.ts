@@ -1,9 +1,7 @@
 /** Starts workspaces: who may start what, and what the same request again is answered (spec: api, StartWorkspace). */
-import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { atMost, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
-import { asObject } from "../../domain/json.ts";
 import { wsman } from "../../gen/proto.js";
 import { readStart, type WorkspaceStart } from "../render/start.ts";
 import { randomToken, type RandomBytes } from "../render/token.ts";
@@ -15,6 +13,7 @@ import type { Creation, Tokens } from "./creation.ts";
 import { alreadyExists } from "./errors.ts";
 import { Interest } from "./interest.ts";
 import { Lanes } from "./lanes.ts";
+import { digestOfRequest } from "./request-digest.ts";
 
 /** What a client is told of a workspace that it started. The token is secret. */
 export interface Started {
@@ -212,13 +211,4 @@ function textOf(filter: Filter | undefined): number {
   let characters = 0;
   for (const [key, value] of filter?.annotations ?? []) characters += key.length + value.length;
   return characters;
-}
-
-/** Equal for equal requests: encoders write maps in any order. It stands for secrets, and so must not tell them. */
-function digestOfRequest(request: wsman.StartWorkspaceRequest): string {
-  const ordered = JSON.stringify(wsman.StartWorkspaceRequest.toObject(request, { bytes: String, longs: String }), (_key, value: unknown) => {
-    const object = asObject(value);
-    return object ? Object.fromEntries(Object.entries(object).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value;
-  });
-  return hash("sha256", ordered, "base64");
 }

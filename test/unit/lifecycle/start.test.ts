@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
+import { digestOfRequest } from "../../../src/main/lifecycle/request-digest.ts";
 import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
 import type { WorkspaceStart } from "../../../src/main/render/start.ts";
 import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
@@ -265,4 +266,17 @@ test("at the end those under way are waited for, but not for ever", async () => 
   creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
   await first;
   await starter.settled(5000);
+});
+
+test("a request is the same however its maps are written, those in initializers and with hostile keys too, and another one with any other value", async () => {
+  const configs: Record<string, string>[] = [{ "user.name": "x", "core.editor": "vi", 7: "seven" }, { "core.editor": "vi", 7: "seven", "user.name": "x" }];
+  const withProto = configs.map((config, i) => {
+    const entries = Object.entries(config);
+    return Object.fromEntries(i === 0 ? [["__proto__", "p"], ...entries] : [...entries, ["__proto__", "p"]]);
+  });
+  const requests = [...withProto, { ...configs[0], "core.editor": "ed" }, configs[0] ?? {}].map((customConfig) =>
+    wsman.StartWorkspaceRequest.decode(wsman.StartWorkspaceRequest.encode(request({}, { initializer: { composite: { initializer: [{ git: { remoteUri: "https://x", config: { customConfig } } }] } } })).finish()));
+  const digests = requests.map(digestOfRequest);
+  assert.equal(digests[0], digests[1]);
+  assert.equal(new Set(digests).size, 3);
 });
