@@ -31,7 +31,7 @@ import type { Steering } from "./rpc/ports.ts";
 import { StatusCache } from "./state/cache.ts";
 import { stopReason, takeCensus } from "./state/census.ts";
 import { Registry } from "./state/registry.ts";
-import { withHeaders } from "./state/frame.ts";
+import { decodeFrame, withHeaders } from "./state/frame.ts";
 import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
 import { Hub } from "./subscriptions/hub.ts";
@@ -93,6 +93,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       recorder.forget(record.uid);
       events.forget(record.uid);
       activity.forget(record);
+      starter.forgotten(record);
     },
   });
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
@@ -160,8 +161,12 @@ function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core
 }
 
 function buildStarter({ manager, seccompField, surroundings, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
-  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
+  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), lastTokenOf: (id) => tokenIn(store.cache.peek(id)), onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
   return new Starter({ creation, clock, randomBytes: surroundings?.randomBytes ?? randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record) });
+}
+
+function tokenIn(frame: Buffer | undefined): string | undefined {
+  return frame && (decodeFrame(frame).auth?.ownerToken ?? undefined);
 }
 
 /** What the calls that change something work with. */

@@ -3,12 +3,14 @@ import { KubeError } from "./errors.ts";
 
 /** Memory above this is given back after use. */
 const keepBytes = 1 << 20;
+/** Taken when something spans chunks for the first time: much of what is read never does. */
+const firstBytes = 32 * 1024;
 
 /** A byte buffer that grows up to a bound and is reused. */
 export class Carry {
   readonly #maxBytes: number;
   readonly #what: string;
-  #memory = new Uint8Array(32 * 1024);
+  #memory = new Uint8Array(0);
   #length = 0;
 
   /** More than maxBytes is refused with a KubeError (reason "TooLarge") that names `what`. */
@@ -25,7 +27,7 @@ export class Carry {
     const needed = this.#length + bytes.length;
     this.check(needed);
     if (needed > this.#memory.length) {
-      const grown = new Uint8Array(Math.min(this.#maxBytes, Math.max(needed, this.#memory.length * 2)));
+      const grown = new Uint8Array(Math.min(this.#maxBytes, Math.max(needed, this.#memory.length * 2, firstBytes)));
       grown.set(this.#memory.subarray(0, this.#length));
       this.#memory = grown;
     }
@@ -44,7 +46,7 @@ export class Carry {
   take(): Uint8Array {
     const view = this.#memory.subarray(0, this.#length);
     this.#length = 0;
-    if (this.#memory.length > keepBytes) this.#memory = new Uint8Array(32 * 1024);
+    if (this.#memory.length > keepBytes) this.#memory = new Uint8Array(0);
     return view;
   }
 }

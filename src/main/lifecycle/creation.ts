@@ -31,6 +31,8 @@ export interface CreationOptions {
   readonly snapshots: Pick<Snapshots, "restore">;
   /** Waits, not for long, until a pod that was created is known here. */
   readonly seen: (pod: Uint8Array) => Promise<void>;
+  /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
+  readonly lastTokenOf: (id: string) => string | undefined;
   /** Told of each pod that was made; must not throw. */
   readonly onCreated: (type: WorkspaceStart["type"], workspaceClass: string) => void;
   /** Reads a pod template; rejects if it can not be used. */
@@ -54,9 +56,18 @@ interface Made {
   podUnclear?: boolean;
 }
 
+/** A pod that is being created. */
+interface Making {
+  readonly ownerToken: string;
+  /** Of the pod, once it is known to have been there and to have gone, although nothing was answered yet. */
+  goneUid: string | undefined;
+}
+
 /** Creates and cleans. */
 export class Creation {
   readonly #options: CreationOptions;
+  /** Creations that are under way; by ID, of which there is one start at a time. */
+  readonly #making = new Map<string, Making>();
   /** Of failed attempts, until they were cleaned up; by token. */
   readonly #made = new Map<string, Made>();
 
@@ -72,7 +83,9 @@ export class Creation {
     const { clock, manager, snapshots } = this.#options;
     const beginning = untilBegun(unwanted);
     const limit = deadline(clock, createMs, beginning.signal);
-    const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() };
+    const making: Making = { ownerToken: tokens.owner, goneUid: undefined };
+    this.#making.set(start.id, making);
+    const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() && making.goneUid === undefined };
     const before = this.#take(tokens);
     const made: Made = { ...before };
     try {
@@ -81,17 +94,28 @@ export class Creation {
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
       if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
-      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish);
+      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish).catch((error: unknown) => {
+        // It was there, and has ended: another one would be a second life that nobody asked for.
+        if (making.goneUid === undefined) throw error;
+        return undefined;
+      });
       this.#options.onCreated(start.type, context.workspaceClass.id);
-      await this.#options.seen(created);
-      return { uid: uidOf(created), url: workspaceUrl(start, manager) };
+      if (created) await this.#options.seen(created);
+      return { uid: created ? uidOf(created) : (making.goneUid ?? ""), url: workspaceUrl(start, manager) };
     } catch (error) {
       const isBegun = !beginning.signal.aborted;
       if (isBegun || before) this.#made.set(tokens.owner, isBegun ? made : { ...before });
       throw failureOf(error, start.id, isBegun, limit.signal.aborted);
     } finally {
       limit.cancel();
+      if (this.#making.get(start.id) === making) this.#making.delete(start.id);
     }
+  }
+
+  /** A workspace's pod is gone for good. If it was made by a request that was not answered yet, that request is not sent again. */
+  gone(id: string, uid: string): void {
+    const making = this.#making.get(id);
+    if (making && making.ownerToken === this.#options.lastTokenOf(id)) making.goneUid = uid;
   }
 
   #take({ owner }: Tokens): Made | undefined {

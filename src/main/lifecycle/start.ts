@@ -23,7 +23,7 @@ export interface Started {
 
 /** What starting takes. */
 export interface StarterOptions {
-  readonly creation: Pick<Creation, "create" | "clean">;
+  readonly creation: Pick<Creation, "create" | "clean" | "gone">;
   readonly registry: Pick<Registry, "byId" | "records" | "isGone">;
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
@@ -111,6 +111,11 @@ export class Starter {
     if (!attempt?.result || this.#options.registry.isGone(attempt.uid)) return undefined;
     if (attempt.digest !== digest) throw alreadyExists();
     return attempt.result;
+  }
+
+  /** A workspace's pod is gone for good. */
+  forgotten({ uid, facts: { id } }: WorkspaceRecord): void {
+    this.#options.creation.gone(id, uid);
   }
 
   /** Resolves when no start is under way, nor the clean-up after one; after `withinMs` in any case. */

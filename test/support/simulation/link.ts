@@ -16,6 +16,8 @@ export interface LinkOptions {
   readonly handler: Handler;
   /** Whether the API server takes connections. */
   readonly isUp: () => boolean;
+  /** What becomes of a request at the API server's door. */
+  readonly admit: (request: CarriedRequest) => CarriedRequest;
   /** A request is written; arrives; its answer is about to be handed over. */
   readonly onSent: (request: CarriedRequest) => void;
   readonly onArrived: (request: CarriedRequest) => void;
@@ -120,13 +122,13 @@ export class Link {
   }
 
   #send(request: CarriedRequest, exchange: Exchange, onDone: () => void, deadly: boolean): void {
-    const { clock, handler, isUp, onArrived, die, machine } = this.#options;
+    const { clock, handler, isUp, admit, onArrived, die, machine } = this.#options;
     const done = once(() => {
       this.#wires.delete(wire);
       onDone();
     });
     const line = new DelayedLine(clock, this.#options.random, (work) => this.#pass(work), (work) => this.#pass(() => machine.run(deadly ? die : work)), done);
-    const wire = new Wire(request, exchange, line, () => clock.now());
+    const wire = new Wire(admit(request), exchange, line, () => clock.now());
     this.#wires.add(wire);
     exchange.attach(wire);
     line.toServer(() => {

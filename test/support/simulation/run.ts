@@ -104,7 +104,7 @@ function judgeLife(simulation: Simulation, id: string): void {
   if (!ends.has(id) && !taken.has(id)) ledger.breach("every end is told", `nobody was told that ${id} has stopped`);
   const backups = world.nodes.storage.urls().filter((url) => url.includes(`/${seen.metaId}/backup-`)).length;
   // A start that is asked for again after the workspace's end is another one.
-  if (backups > simulation.begunOf(id)) ledger.breach("one backup", `${id}: ${backups} backups`);
+  if (backups > simulation.lives.begun(id)) ledger.breach("one backup", `${id}: ${backups} backups`);
   judgeSaving(simulation, person, seen, backups);
 }
 

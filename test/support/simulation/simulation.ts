@@ -16,6 +16,7 @@ import { sourceOf } from "./draw.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./laws.ts";
 import { Link } from "./link.ts";
+import { Lives } from "./lives.ts";
 import { nodeCalls } from "./node-calls.ts";
 import { Overseer } from "./overseer.ts";
 import { Person } from "./people.ts";
@@ -62,8 +63,8 @@ export class Simulation {
   readonly slots: readonly Slot[];
   readonly people: readonly Person[];
   /** The first word of a workspace's end, by its ID: of the last one that was begun under it. */
-  readonly ends = new Map<string, { readonly begun: number; readonly status: ReadStatus }>();
-  readonly #begun = new Map<string, number>();
+  readonly ends = new Map<string, { readonly life: number; readonly status: ReadStatus }>();
+  readonly lives = new Lives();
   /** How often pods were made anew. */
   readonly #anew = new Map<string, number>();
   /** Workspaces that somebody took away from under everybody's eyes. */
@@ -112,9 +113,6 @@ export class Simulation {
     return sourceOf(this.plan.seed, name);
   }
 
-  /** How often a workspace was begun under an ID. */
-  readonly begunOf = (id: string): number => this.#begun.get(id) ?? 0;
-
   /** Everything begins. */
   begin(): void {
     for (const slot of this.slots) this.clock.timer(this.#random() * 5 * second, () => this.start(slot));
@@ -129,7 +127,7 @@ export class Simulation {
     const machine = new Machine(this.clock, slot.offset);
     const random = this.source(name);
     const link: Link = new Link({
-      clock: this.clock, machine, random: this.source(`${name} link`), handler: this.world.handler, isUp: () => this.apiUp,
+      clock: this.clock, machine, random: this.source(`${name} link`), handler: this.world.handler, isUp: () => this.apiUp, admit: (request) => this.lives.admit(request),
       onSent: (request) => this.#overseer.sent(replica, request),
       onArrived: (request) => {
         if (!request.path.includes("/leases/")) this.journal.note(`${name} ${request.method} ${request.path}`);
@@ -148,7 +146,7 @@ export class Simulation {
     const replica: Replica = new Replica({
       name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
-      onServing: () => this.#listen(replica, new Listener(name, this.ledger, this.begunOf, (status, who) => this.#told(status, who))),
+      onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
     });
     slot.process = replica;
     this.ledger.did("processes started");
@@ -236,7 +234,7 @@ export class Simulation {
     if (able.length === 0) return this.#connectLater(roamer);
     const replica = pick(this.#random, able);
     const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
-    const listener = new Listener(name, this.ledger, this.begunOf, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
+    const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
     this.#listen(replica, listener, true);
     const forget = listener.onEnd;
     listener.onEnd = (reason) => {
@@ -253,17 +251,18 @@ export class Simulation {
     this.ledger.did("statuses told");
     const person = this.people.find(({ plan }) => plan.id === id);
     if (person && person.phase !== wsman.WorkspacePhase.STOPPED) person.phase = status.phase ?? 0;
-    const begun = this.begunOf(id);
-    if (status.phase === wsman.WorkspacePhase.STOPPED && (this.ends.get(id)?.begun ?? -1) < begun) this.ends.set(id, { begun, status });
+    const life = this.lives.placeOf(status);
+    if (status.phase === wsman.WorkspacePhase.STOPPED && (this.ends.get(id)?.life ?? -1) < life) this.ends.set(id, { life, status });
   }
 
-  #podChanged(type: ChangeType, { metadata }: KubeObject): void {
+  #podChanged(type: ChangeType, pod: KubeObject): void {
+    const { metadata } = pod;
     const id = metadata.labels?.[labels.workspaceId];
     if (type !== "ADDED" || id === undefined) return;
     // A pod that is made anew goes on with its workspace.
     const isAnew = metadata.annotations?.[annotations.firstCreated] !== undefined;
     if (isAnew) this.#anew.set(id, (this.#anew.get(id) ?? 0) + 1);
-    else this.#begun.set(id, this.begunOf(id) + 1);
+    this.lives.added(pod);
     this.#trouble(metadata.name, id);
   }
 

@@ -4,6 +4,7 @@ import { decodeFrame } from "../../../src/main/state/frame.ts";
 import type { SubscriberStream } from "../../../src/main/subscriptions/stream.ts";
 import { versionOf, type ReadStatus } from "../status-stream.ts";
 import type { Ledger } from "./laws.ts";
+import { lifeOf } from "./lives.ts";
 
 const [STOPPING, STOPPED]: readonly number[] = [wsman.WorkspacePhase.STOPPING, wsman.WorkspacePhase.STOPPED];
 
@@ -29,19 +30,14 @@ export class Listener implements SubscriberStream {
   readonly #ledger: Ledger;
   readonly #told: (status: ReadStatus, listener: Listener) => void;
   readonly #lasts = new Map<string, ReadStatus>();
-  /** How often a workspace of the ID was begun when its last status came. */
-  readonly #begun = new Map<string, number>();
-  readonly #begunOf: (id: string) => number;
   readonly #slowness: Slowness | undefined;
   #taken = 0;
   #ended = false;
   drained: () => void = () => {};
   onEnd: (reason: string) => void = () => {};
 
-  /** @param begunOf how often a workspace of an ID was begun: after a start that failed it may be started anew. */
-  constructor(name: string, ledger: Ledger, begunOf: (id: string) => number, told: (status: ReadStatus, listener: Listener) => void, slowness?: Slowness) {
+  constructor(name: string, ledger: Ledger, told: (status: ReadStatus, listener: Listener) => void, slowness?: Slowness) {
     this.name = name;
-    this.#begunOf = begunOf;
     this.#ledger = ledger;
     this.#told = told;
     this.#slowness = slowness;
@@ -83,15 +79,16 @@ export class Listener implements SubscriberStream {
   #check(status: ReadStatus): void {
     const id = status.id ?? "";
     const before = this.#lasts.get(id);
-    const begun = this.#begunOf(id);
-    const isAnew = begun > (this.#begun.get(id) ?? begun) && before?.phase === STOPPED;
-    this.#begun.set(id, begun);
-    if (before && !isAnew) this.#compare(before, status, `${this.name}: ${id}`);
+    if (!before) return;
+    if (versionOf(status) <= versionOf(before)) this.#ledger.breach("versions rise", `${this.name}: ${id}: ${versionOf(status)} after ${versionOf(before)}`);
+    const [was, is] = [lifeOf(before), lifeOf(status)];
+    // A start that is asked for again after the end begins another life; a slow subscriber hears of it late, and perhaps at once with the end before.
+    if (was === is) this.#compare(before, status, `${this.name}: ${id}`);
+    else if (before.phase !== STOPPED) this.#ledger.breach("every end is told", `${this.name}: ${id}: life ${is} is told of before the end of life ${was}`);
   }
 
   #compare(before: ReadStatus, status: ReadStatus, who: string): void {
     const [was, is]: readonly [number, number] = [before.phase ?? 0, status.phase ?? 0];
-    if (versionOf(status) <= versionOf(before)) this.#ledger.breach("versions rise", `${who}: ${versionOf(status)} after ${versionOf(before)}`);
     if (was === STOPPED) this.#ledger.breach(is === STOPPED ? "STOPPED is told once" : "STOPPED is the last word", `${who}: ${phaseName(is)} after STOPPED`);
     else if (was === STOPPING && is !== STOPPING && is !== STOPPED) this.#ledger.breach("phases do not go back", `${who}: ${phaseName(is)} after STOPPING`);
     if (before.conditions?.failed && !status.conditions?.failed) this.#ledger.breach("a failure is not taken back", `${who}: ${before.conditions.failed}`);

@@ -17,6 +17,8 @@ const tokens = { owner: "owner-token", cliApi: "cli-token" };
 interface Setup {
   readonly server: FakeApiServer;
   readonly creation: Creation;
+  /** The owner token in what was told last of a workspace. */
+  readonly told: { token: string };
   readonly clock: ObjectsBench["clock"];
   /** Lets time pass while the work goes on. */
   readonly during: ObjectsBench["during"];
@@ -28,8 +30,9 @@ async function setup(t: TestContext): Promise<Setup> {
   const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const creation = new Creation({ manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
-  return { server, creation, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
+  const told = { token: "" };
+  const creation = new Creation({ lastTokenOf: () => told.token, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
+  return { server, creation, told, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 
 function startOf(features: readonly string[] = []): WorkspaceStart {
@@ -71,6 +74,32 @@ test("a pod whose creation was not answered is known by its token", async (t) =>
   assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
   script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [pod("somebody else's")] });
   assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "ALREADY_EXISTS");
+});
+
+test("a pod whose creation was not answered, and that has ended meanwhile, is not made a second time", async (t) => {
+  const { server, creation, told, during, asked } = await setup(t);
+  told.token = "owner-token";
+  script(server, { "POST pods": [(answer) => {
+    creation.gone("instance-1", "u1");
+    answer.reset();
+  }] });
+  const { uid } = await during(creation.create(startOf(), tokens, never));
+  assert.equal(uid, "u1");
+  assert.deepEqual(asked(), ["POST pods"]);
+  await during(creation.clean(startOf(), tokens, never));
+  assert.deepEqual(asked(), ["POST pods"], "nothing is left to be taken away");
+});
+
+test("the end of somebody else's pod, or of another workspace, does not end the attempts to create one", async (t) => {
+  const { server, creation, told, during, asked } = await setup(t);
+  told.token = "somebody else's";
+  const ending = (id: string) => (answer: Answer): void => {
+    creation.gone(id, "u0");
+    answer.reset();
+  };
+  script(server, { "POST pods": [ending("instance-1"), ending("instance-2"), pod("owner-token")] });
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
+  assert.deepEqual(asked(), ["POST pods", "POST pods", "POST pods"]);
 });
 
 test("a pod that comes after its start was given up is taken away, finalizer first", async (t) => {

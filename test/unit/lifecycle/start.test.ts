@@ -47,6 +47,7 @@ function setup(): Setup {
       cleaned.push(id);
       if (lingering.on) await once(again, "abort");
     },
+    gone: () => {},
   };
   const lingering = { on: false };
   const records = new Map<string, WorkspaceRecord>();
