@@ -1,6 +1,7 @@
 /** The load tool as a command, `wsmand bench SCENARIO [flags]`: reads the command line, runs the scenario as often as was asked for, reports. */
 import { messageOf } from "../domain/errors.ts";
 import { Lab } from "./lab.ts";
+import type { StartPart } from "./parts/part.ts";
 import { parseOptions } from "./options.ts";
 import type { Options } from "./options.ts";
 import { checkFiles, writeFiles } from "./report/files.ts";
@@ -25,6 +26,8 @@ export interface BenchIo {
   readonly stderr: Output;
   /** Aborts when the user wants an end: what was measured until then is reported. */
   readonly signal: AbortSignal;
+  /** How parts of the load are started; default: each in a process of its own. */
+  readonly startPart?: StartPart | undefined;
 }
 
 /**
@@ -66,10 +69,10 @@ function failBoth(failure: Error | undefined, error: unknown): never {
 }
 
 /** Runs, until one fails or the user wants an end. */
-async function runAll(scenario: Scenario, options: Options, { signal, stderr }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
+async function runAll(scenario: Scenario, options: Options, { signal, stderr, startPart }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
   const say = teller(stderr);
   const outcomes: Outcome[] = [];
-  await using lab = await Lab.open(options, signal, say, scenario);
+  await using lab = await Lab.open(options, { signal, say, startPart }, scenario);
   await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     const run = `run ${i + 1} of ${options.runs}`;

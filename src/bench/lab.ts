@@ -9,7 +9,8 @@ import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
 import type { Options } from "./options.ts";
 import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
-import { Part } from "./parts/part.ts";
+import { PartProcess } from "./parts/part.ts";
+import type { Part, StartPart } from "./parts/part.ts";
 import { startProgram } from "./parts/program.ts";
 import { toolName } from "./report/limits.ts";
 import { Usage } from "./report/usage.ts";
@@ -27,12 +28,25 @@ const firstTwin = 2 ** 29;
 /** For the built-in cluster: short pauses. All it makes stays a while (its history), and is copied by a small young generation in few milliseconds; threads that help would be waited for on busy cores. */
 const clusterFlags = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
 
+/** What a laboratory has of whoever opens it. */
+export interface Surroundings {
+  /** Aborts when the user wants an end. */
+  readonly signal: AbortSignal;
+  /** Tells people what goes on. */
+  readonly say: (text: string) => void;
+  /** Default: each part in a process of its own. */
+  readonly startPart?: StartPart | undefined;
+}
+
+const inOwnProcess: StartPart = (name, module) => PartProcess.start(name, module);
+
 /** A laboratory. Close it with `await using`. */
 export class Lab implements AsyncDisposable {
   readonly options: Options;
   readonly signal: AbortSignal;
   readonly usage = new Usage();
   readonly #say: (text: string) => void;
+  readonly #startPart: StartPart;
   readonly #ending = new AsyncDisposableStack();
   #kubeconfig = "";
   #namespace = "";
@@ -45,17 +59,18 @@ export class Lab implements AsyncDisposable {
   #nextStamp = 1;
   #measured = false;
 
-  private constructor(options: Options, signal: AbortSignal, say: (text: string) => void) {
+  private constructor(options: Options, { signal, say, startPart = inOwnProcess }: Surroundings) {
     this.options = options;
     this.signal = signal;
     this.#say = say;
+    this.#startPart = startPart;
     this.#ending.defer(() => this.usage.stop());
     this.usage.watch(toolName, process.pid);
   }
 
   /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
-  static async open(options: Options, signal: AbortSignal, say: (text: string) => void, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
-    const lab = new Lab(options, signal, say);
+  static async open(options: Options, surroundings: Surroundings, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
+    const lab = new Lab(options, surroundings);
     try {
       // Events have to be written somewhere.
       await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, lives && options.kubeconfig === undefined);
@@ -159,7 +174,7 @@ export class Lab implements AsyncDisposable {
 
   /** Starts a part of the load. End it with `await using`. */
   part(name: string, module: string): Part {
-    const part = Part.start(name, module);
+    const part = this.#startPart(name, module);
     this.usage.watch(name, part.pid);
     return part;
   }

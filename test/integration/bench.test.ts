@@ -18,6 +18,8 @@ import type { TestCluster } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { entry } from "../support/entry.ts";
 import { kubeApi } from "../support/kube-api.ts";
+import { startHeldParts } from "../support/held-parts.ts";
+import type { HeldParts } from "../support/held-parts.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
@@ -30,11 +32,16 @@ let folder = "";
 /** Where no cluster of the tool's own is wanted. */
 let cluster: TestCluster;
 
+/** Where parts of the load are that need no process of their own: what a start costs is what all of this takes. */
+let held: HeldParts;
+
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "wsmand-bench-test-"));
   cluster = await startTestCluster();
+  held = startHeldParts();
 });
 after(async () => {
+  await held[Symbol.asyncDispose]();
   await cluster.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -59,13 +66,13 @@ async function reportIn(file: string): Promise<Report> {
   return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
-/** Runs it to its end, in this process, which has loaded all that it needs, and gives what it reports. */
+/** Runs it to its end, in this process, which has loaded all that it needs, with all parts of the load in another one, and gives what it reports. API server and daemon of the tool's own are processes as ever. */
 async function bench(...args: readonly string[]): Promise<Report> {
   const file = join(folder, `${randomUUID()}.json`);
   let output = "";
   const out = { write: (text: string) => void (output += text) };
   try {
-    await runBench([...args, "--entry", entry, "--json", file], { stdout: out, stderr: out, signal: new AbortController().signal });
+    await runBench([...args, "--entry", entry, "--json", file], { stdout: out, stderr: out, signal: new AbortController().signal, startPart: held.startPart });
   } catch (error) {
     assert.fail(`${messageOf(error)}\n${output}`);
   }

@@ -19,8 +19,19 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** A process of ours that answers calls (see serve.ts). */
-export class Part implements AsyncDisposable {
+/** A part of the load that answers calls (see serve.ts). End it with `await using`. */
+export interface Part extends AsyncDisposable {
+  /** Its process. */
+  readonly pid: number;
+  /** Calls a method of the part. Rejects if it fails, takes too long, or the process ends. */
+  call<T>(method: string, params: unknown, result: z.ZodType<T>, timeoutMs?: number): Promise<T>;
+}
+
+/** Starts a part under a name, from a module of this folder that is named without its extension. */
+export type StartPart = (name: string, module: string) => Part;
+
+/** A part in a process of its own. */
+export class PartProcess implements Part {
   readonly name: string;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, Waiting>();
@@ -36,16 +47,15 @@ export class Part implements AsyncDisposable {
   }
 
   /** Starts a module of this folder, named without its extension, in a process of its own. */
-  static start(name: string, module: string): Part {
+  static start(name: string, module: string): PartProcess {
     // Each in a session of its own, as the programs are (program.ts): Linux shares a busy machine among sessions first, and no side shall have more of it than another.
-    return new Part(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true, env: withCompiledCode(process.env), execArgv: [...process.execArgv, ...nodeFlags] }));
+    return new PartProcess(name, fork(fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)), [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true, env: withCompiledCode(process.env), execArgv: [...process.execArgv, ...nodeFlags] }));
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
-  /** Calls a method of the part. Rejects if it fails, takes too long, or the process ends. */
   async call<T>(method: string, params: unknown, result: z.ZodType<T>, timeoutMs = callTimeoutMs): Promise<T> {
     if (this.#gone !== undefined) throw new Error(`the ${this.name} ${this.#gone}`);
     const id = this.#nextId++;
