@@ -9,7 +9,7 @@ import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, podPath, type KubeObjects } from "../kube/objects.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
@@ -273,7 +273,7 @@ export class Finalization {
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
   async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
-    let version = record.resourceVersion || resourceVersion;
+    let version = ["", unknownVersion].includes(record.resourceVersion) ? resourceVersion : record.resourceVersion;
     let status = disposalStatus(outcome);
     let tried = false;
     let written = false;

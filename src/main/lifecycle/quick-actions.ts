@@ -5,7 +5,7 @@ import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
-import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
@@ -31,8 +31,6 @@ export interface DropPlaceholder {
 export type QuickAction = Patch | DropPlaceholder | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
-/** Of a pod that is known from before the watch was begun anew. */
-const unknownVersion = "0";
 
 /** Whether an action is one of these. */
 export function isQuick(action: Action | DropPlaceholder): action is QuickAction {
@@ -84,7 +82,7 @@ export class QuickActions {
     }
   }
 
-  /** "0" is no version: the pod is looked at first, and then decided about again. */
+  /** Without a version the pod is looked at first, and then decided about again. */
   async #isDecided(record: WorkspaceRecord, permit: Permit): Promise<boolean> {
     if (record.resourceVersion !== unknownVersion) return true;
     const given = record.actions;

@@ -59,7 +59,8 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   };
   const bytes = (): Uint8Array => Buffer.from(JSON.stringify(pod));
   const apply = (annotations: Readonly<Record<string, string | null>>, resourceVersion?: string): Uint8Array => {
-    if (resourceVersion !== undefined && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
+    // As an API server has it: "0" is whatever is there.
+    if (resourceVersion !== undefined && resourceVersion !== "0" && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
     Object.assign(pod.metadata.annotations, annotations);
     pod.metadata["resourceVersion"] = String(++version);
     did.push(...Object.keys(annotations).filter((key) => key !== since));
@@ -229,6 +230,18 @@ test("nothing is done once the end is written down, and it is not written over w
   assert.ok(!did.includes(ended));
   assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
   assert.deepEqual(metrics, []);
+});
+
+test("the end is not written over somebody else's where no version of the pod is known, as after the API server's store was set back", async () => {
+  const { run, record, pod, did } = setup({ dispose: [14, "ok"] });
+  const work = run();
+  await new Promise(setImmediate);
+  record.resourceVersion = "0";
+  pod.metadata.annotations["gitpod.io/disposalStatus"] = '{"backupComplete":true,"backupFailure":"given up"}';
+  pod.metadata["resourceVersion"] = "3";
+  await work;
+  assert.ok(!did.includes(ended));
+  assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
 });
 
 test("an end that is seen before its write is answered, or whose answer is lost, is ours and is told", async () => {
