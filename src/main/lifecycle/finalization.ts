@@ -2,6 +2,7 @@
 import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf, RemoteError } from "../../domain/errors.ts";
+import { objectIn, textAt } from "../../domain/json.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
 import { rfc3339Nano } from "../../domain/rfc3339.ts";
@@ -120,7 +121,15 @@ export class Finalization {
     return { ...began, [annotations.disposalSince]: rfc3339Nano(from) };
   }
 
-  #tell(record: WorkspaceRecord, { backup }: DisposalPlan, { failure }: Outcome): void {
+  /** The end was written down elsewhere, since there was no more time for it: told as one that was written here. @param status what was written. */
+  gaveUp(record: WorkspaceRecord, status: string): void {
+    const { everReady, headless } = record.facts;
+    const backup = everReady && !headless;
+    this.#tell(record, { backup }, { failure: textAt(objectIn(status), "backupFailure") });
+    if (backup) this.#options.metrics.backup(record.facts, false);
+  }
+
+  #tell(record: WorkspaceRecord, { backup }: Pick<DisposalPlan, "backup">, { failure }: Pick<Outcome, "failure">): void {
     const { log, note } = this.#options;
     const { id, podName } = record.facts;
     if (failure !== "") {

@@ -16,8 +16,8 @@ export interface QuickActionsOptions {
   readonly placeholders: Pick<Recreation, "drop">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
-  /** The end of a content was written down without a backup, for which there was no more time. */
-  readonly gaveUp: (record: WorkspaceRecord) => void;
+  /** The end of a content was written down without a backup, for which there was no more time; `status` is what was written. */
+  readonly gaveUp: (record: WorkspaceRecord, status: string) => void;
 }
 
 /** Actions that are done in one go. */
@@ -68,14 +68,15 @@ export class QuickActions {
     const changes = changesOf(patches);
     const add = patches.some(({ action }) => action === "addFinalizer");
     // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
-    const once = annotations.disposalStatus in changes;
+    const status = changes[annotations.disposalStatus];
+    const once = status !== undefined;
     if (once && !(await this.#isDecided(record, permit))) return;
     try {
       await this.#options.writer.change(record, changes, permit.wish(priorityOf(record)), {
         ...(add && { finalizers: { add: finalizer } }),
         ...(once && { resourceVersion: record.resourceVersion }),
       });
-      if (once) this.#options.gaveUp(record);
+      if (typeof status === "string") this.#options.gaveUp(record, status);
     } catch (error) {
       // The watch brings what has changed, and with it what is to be done then.
       if (!once || !isConflict(error)) throw error;

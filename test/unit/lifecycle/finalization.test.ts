@@ -67,10 +67,11 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     return bytes();
   };
   const metrics: string[] = [];
+  const notes: string[] = [];
   const ending = new AbortController();
   const overtaking = new AbortController();
   const finalization = new Finalization({
-    clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
+    clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
     objects: { get: async () => bytes() },
     writer: {
       change: async (_record, annotations, { signal }, change) => {
@@ -119,7 +120,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, metrics, ending, finalization, record, permit, last, run, outcome };
+  return { clock, did, pod, metrics, notes, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -251,6 +252,15 @@ test("an end that is seen before its write is answered, or whose answer is lost,
     assert.deepEqual(did, [begun, "Dispose backup", ended]);
     assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
   }
+});
+
+test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
+  const [saved, lost, elsewhere, headless] = [setup(), setup({ dispose: [15] }), setup(), setup({ facts: { headless: true } })];
+  await saved.run();
+  await lost.run();
+  for (const { finalization, record } of [elsewhere, headless]) finalization.gaveUp(record, '{"backupComplete":true,"backupFailure":"too late"}');
+  assert.deepEqual([saved.notes, lost.notes, elsewhere.notes], [["BackedUp: the workspace's content was saved"], ["BackupFailed: Dispose backup said 15"], ["BackupFailed: too late"]]);
+  assert.deepEqual([lost.metrics, elsewhere.metrics, headless.metrics], [["backup false", "finalized"], ["backup false"], []]);
 });
 
 test("other changes of the pod do not keep the end from being written", async () => {
