@@ -47,6 +47,28 @@ export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): 
   }
 }
 
+/** Time that several steps share, one after the other. It does not run before it is begun. */
+export class Countdown {
+  readonly #clock: Pick<Clock, "monotonic">;
+  readonly #ms: number;
+  #from: number | undefined;
+
+  constructor(clock: Pick<Clock, "monotonic">, ms: number) {
+    this.#clock = clock;
+    this.#ms = ms;
+  }
+
+  /** From now on it runs. Idempotent. */
+  begin(): void {
+    this.#from ??= this.#clock.monotonic();
+  }
+
+  /** What is left, milliseconds. */
+  get leftMs(): number {
+    return this.#from === undefined ? this.#ms : Math.max(0, this.#from + this.#ms - this.#clock.monotonic());
+  }
+}
+
 /** A signal that aborts after `ms`, or with its parent. To be cancelled when what it limits is done. */
 export function deadline(clock: Clock, ms: number, parent: AbortSignal): { readonly signal: AbortSignal; cancel(): void } {
   const own = new AbortController();

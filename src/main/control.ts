@@ -89,9 +89,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     onJump: (byMs) => controller.jumped(byMs),
     onPause: (lateMs) => controller.paused(lateMs),
   });
-  const gaveUp = ({ facts }: WorkspaceRecord): void => {
-    if (facts.everReady && !facts.headless) metrics.lifecycle.backup(facts, false);
-  };
+  const gaveUp = (record: WorkspaceRecord, status: string): void => finalization.gaveUp(record, status);
   const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,

@@ -1,5 +1,5 @@
 /** The daemon put together: builds all parts of the daemon, starts them in order and stops them in reverse. */
-import { sleep, type Clock } from "../domain/clock.ts";
+import { Countdown, sleep, type Clock } from "../domain/clock.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
 import type { DeriveConfig } from "../domain/messages.ts";
@@ -104,7 +104,8 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
     },
     observe: (dateMs) => versions.observe(dateMs),
   });
-  cleanup.push(() => options.tracing?.close(flushMs));
+  const drain = new Countdown(clock, options.drainTimeoutMs);
+  cleanup.push(() => options.tracing?.close(Math.min(flushMs, drain.leftMs)));
   cleanup.push(() => client.close());
   const pool = surroundings?.pool ?? (await startPool({ workers: options.workers, derive: options.derive, log }));
   cleanup.push(() => pool.close());
@@ -118,25 +119,25 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
   cleanup.push(() => core.vacancies.close());
-  cleanup.push(() => core.recorder.close(eventsLastMs));
+  cleanup.push(() => core.recorder.close(Math.min(eventsLastMs, drain.leftMs / 2)));
   cleanup.push(() => core.nodes.close());
   cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
-  cleanup.push(() => core.starter.settled(Math.min(flushMs, options.drainTimeoutMs / 2)));
-  cleanup.push(() => core.activity.flush(Math.min(flushMs, options.drainTimeoutMs / 2)));
+  cleanup.push(() => lastWrites(core, Math.min(flushMs, drain.leftMs / 2)));
   const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
   // Served until the drain is over, so that it can be watched.
   if (http) cleanup.push(() => http.close());
   const rpc = await (surroundings?.serve ?? ((dependencies) => startRpcServer(options.rpc, dependencies)))(rpcDependencies(options, metrics, core));
   // The hub ends the streams first, after flushing; then the server takes no more calls.
-  cleanup.push(() => closeRpc(core.hub, rpc, options.drainTimeoutMs));
+  cleanup.push(() => closeRpc(core.hub, rpc, drain));
   const watching = watch(options, metrics, client, core);
   cleanup.push(() => watching.stop());
-  const acting = startActing(options, metrics, core, watching, Math.min(flushMs, options.drainTimeoutMs / 2));
+  const acting = startActing(options, metrics, core, watching, Math.min(flushMs, options.drainTimeoutMs / 4));
   // Last begun, first ended: while it ends its work, everything else goes on.
   cleanup.push(() => acting.stop());
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
+    drain.begin();
     ending.abort();
     rpc.setServing(false);
     return unwind(cleanup, log);
@@ -230,12 +231,17 @@ function startHttp(addr: string, metrics: Metrics, { store, pipeline }: Core, en
   return startHttpServer({ addr, metrics, live, ready, log });
 }
 
-/** How long subscribers may take at the end for what waits for them, milliseconds. */
+/** How long a step of the end may take at most, where it has a bound below its share of drainTimeout, milliseconds. */
 const flushMs = 5_000;
 
-async function closeRpc(hub: Hub, rpc: RpcServer, drainMs: number): Promise<void> {
-  await hub.shutdown(Math.min(flushMs, drainMs / 2));
-  await rpc.close(drainMs / 2);
+/** Each step leaves some of the time to those that come after it, whatever those before it took. */
+async function closeRpc(hub: Hub, rpc: RpcServer, drain: Countdown): Promise<void> {
+  await hub.shutdown(Math.min(flushMs, drain.leftMs / 4));
+  await rpc.close(drain.leftMs / 2);
+}
+
+async function lastWrites({ activity, starter }: Core, withinMs: number): Promise<void> {
+  await Promise.all([activity.flush(withinMs), starter.settled(withinMs)]);
 }
 
 async function unwind(cleanup: readonly (() => Promise<void> | void)[], log: Log): Promise<void> {

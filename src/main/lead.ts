@@ -19,7 +19,7 @@ export interface Known {
   readonly nodesKnown: Promise<void>;
 }
 
-/** Takes part in the election once the state is known, so that whoever leads acts at once. @param drainMs how long what runs may take at the end, milliseconds. */
+/** Takes part in the election once the state is known, so that whoever leads acts at once. @param drainMs how long what runs may take at the end, and as long again the hand-over, milliseconds. */
 export function startActing(options: DaemonOptions, metrics: Metrics, core: Core, known: Known, drainMs: number): Acting {
   const { lifecycle, leaderElection, namespace, clock, random, log } = options;
   if (!lifecycle) return { stop: async () => core.control.close(drainMs) };

@@ -128,6 +128,28 @@ test("a node daemon that hangs delays nobody on other nodes, and its workspaces 
   await until("nothing is left", () => whole.leftovers().length === 0);
 });
 
+test("what was done to workspaces, and why, stands in Events on their pods; also that a backup was given up with its node", async (t) => {
+  const whole = await startWholeCluster(t);
+  const { config } = await embeddedConfig();
+  const manager = { timeouts: { ...config.manager.timeouts, contentFinalization: 2_000, afterClose: 300 } };
+  const { start, stop, call, told } = await whole.daemon({ manager, options: { events: { enabled: true, instance: "test" } } });
+  const reasons = (id: string): readonly string[] => whole.cluster.store.list("events", "default").filter((event) => record(event["involvedObject"])["name"] === `ws-${id}` && record(event["source"])["component"] === "ws-manager").map((event) => text(event["reason"]));
+  const has = (id: string, ...expected: readonly string[]): Promise<void> => until(`Events of ${id}: ${expected.join()}, not ${reasons(id).join()}`, () => expected.every((reason) => reasons(id).includes(reason)), 10_000);
+  for (const id of ["closed", "broken", "gone"]) await start(id);
+  for (const id of ["closed", "broken", "gone"]) await told(id, "runs", inPhase(RUNNING));
+  await call("MarkActive", wsman.MarkActiveRequest.encode({ id: "closed", closed: true }).finish());
+  whole.nodes.faults.add({ method: "DisposeWorkspace", workspace: "broken", code: code.DATA_LOSS, message: "disk full" });
+  await stop("broken");
+  for (const id of ["closed", "broken"]) await told(id, "has stopped", inPhase(STOPPED));
+  await has("closed", "Ready", "TimedOut", "BackedUp");
+  await has("broken", "Ready", "BackupFailed");
+  whole.cluster.kubelet?.loseNode(text(record(whole.pod("gone")?.["spec"])["nodeName"]));
+  await call("StopWorkspace", wsman.StopWorkspaceRequest.encode({ id: "gone", policy: wsman.StopWorkspacePolicy.IMMEDIATELY }).finish());
+  await told("gone", "has stopped", inPhase(STOPPED));
+  await has("gone", "Ready", "TimedOut", "BackupFailed");
+  assert.ok(!reasons("broken").includes("BackedUp"));
+});
+
 test("a deletion that conflicts is not taken for done: the workspace ends", async (t) => {
   const whole = await startWholeCluster(t);
   const { start, stop, told } = await whole.daemon();

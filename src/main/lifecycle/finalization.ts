@@ -2,6 +2,7 @@
 import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf, RemoteError } from "../../domain/errors.ts";
+import { objectIn, textAt } from "../../domain/json.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
 import { rfc3339Nano } from "../../domain/rfc3339.ts";
@@ -9,7 +10,7 @@ import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, podPath, type KubeObjects } from "../kube/objects.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
 import { failure as failedWith } from "./content.ts";
@@ -120,7 +121,15 @@ export class Finalization {
     return { ...began, [annotations.disposalSince]: rfc3339Nano(from) };
   }
 
-  #tell(record: WorkspaceRecord, { backup }: DisposalPlan, { failure }: Outcome): void {
+  /** The end was written down elsewhere, since there was no more time for it: told as one that was written here. @param status what was written. */
+  gaveUp(record: WorkspaceRecord, status: string): void {
+    const { everReady, headless } = record.facts;
+    const backup = everReady && !headless;
+    this.#tell(record, { backup }, { failure: textAt(objectIn(status), "backupFailure") });
+    if (backup) this.#options.metrics.backup(record.facts, false);
+  }
+
+  #tell(record: WorkspaceRecord, { backup }: Pick<DisposalPlan, "backup">, { failure }: Pick<Outcome, "failure">): void {
     const { log, note } = this.#options;
     const { id, podName } = record.facts;
     if (failure !== "") {
@@ -273,7 +282,7 @@ export class Finalization {
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
   async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
     const { writer, objects } = this.#options;
-    let version = record.resourceVersion || resourceVersion;
+    let version = ["", unknownVersion].includes(record.resourceVersion) ? resourceVersion : record.resourceVersion;
     let status = disposalStatus(outcome);
     let tried = false;
     let written = false;

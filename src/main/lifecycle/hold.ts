@@ -1,5 +1,5 @@
 /** A replica's hold on the Lease: what it has seen of it, whose it may be, and the requests that take, keep and give it back (spec: lifecycle, High availability). */
-import type { Clock } from "../../domain/clock.ts";
+import { deadline, type Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Requester } from "../kube/client.ts";
 import { isConflict } from "../kube/objects.ts";
@@ -126,18 +126,25 @@ export class LeaseHold {
     return sent;
   }
 
-  /** Gives the Lease back, as client-go does, if it may be ours. */
-  async release(): Promise<void> {
-    const { clock, renewDeadlineMs } = this.#options;
+  /** Gives the Lease back, as client-go does, if it may be ours and that can be had within so long (ms). */
+  async release(withinMs: number): Promise<void> {
     if (!this.#mayHold) return;
-    const never = new AbortController().signal;
-    const withinMs = renewDeadlineMs / 2;
+    const limit = deadline(this.#options.clock, withinMs, new AbortController().signal);
+    try {
+      await this.#release(withinMs, limit.signal);
+    } finally {
+      limit.cancel();
+    }
+  }
+
+  async #release(withinMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     for (let tries = 0; tries < maxReleases; tries++) {
-      const lease = this.ours() ?? (await this.#leases.get(withinMs, never));
+      const lease = this.ours() ?? (await this.#leases.get(withinMs, signal));
       if (!lease || !this.isOurs(lease)) return;
       const now = microTime(clock.now());
       try {
-        await this.#leases.update(lease, { holder: "", durationMs: 1000, acquireTime: now, renewTime: now, transitions: lease.transitions }, withinMs, never);
+        await this.#leases.update(lease, { holder: "", durationMs: 1000, acquireTime: now, renewTime: now, transitions: lease.transitions }, withinMs, signal);
         return;
       } catch (error) {
         if (!isConflict(error)) throw error;

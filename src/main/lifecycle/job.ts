@@ -37,7 +37,6 @@ type Long = Extract<Action, { readonly action: "initializeContent" | "waitForRea
 
 interface Task {
   readonly ending: AbortController;
-  done: boolean;
 }
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
@@ -175,11 +174,10 @@ export class Job {
 
   #begin(action: Long): void {
     if (this.#tasks.has(action.action)) return;
-    const task: Task = { ending: new AbortController(), done: false };
+    const task: Task = { ending: new AbortController() };
     this.#tasks.set(action.action, task);
     this.#work(action, this.#permitFor(task.ending)).then(
       () => {
-        task.done = true;
         this.#delays.delete(action.action);
         // A pod that is made anew may be refused again, and one that could not be is tried again.
         if (isRemaking(action)) this.#forget(action.action, task);

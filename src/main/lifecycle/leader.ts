@@ -21,7 +21,7 @@ export interface LeaderHooks {
 export interface LeaderOptions extends HoldOptions {
   /** False: leads from the beginning to the end, without a request. */
   readonly enabled: boolean;
-  /** How long `finish` may take, milliseconds. */
+  /** How long `finish` may take at the end, and giving the Lease back after it, milliseconds. */
   readonly drainMs: number;
   readonly hooks: LeaderHooks;
   /** Uniform in [0, 1). */
@@ -175,8 +175,9 @@ export class Leader {
   }
 
   async #release(): Promise<void> {
+    const { renewDeadlineMs, drainMs } = this.#options;
     try {
-      await this.#hold.release();
+      await this.#hold.release(Math.min(renewDeadlineMs / 2, drainMs));
     } catch (error) {
       this.#options.log.warn({ error: messageOf(error) }, "the Lease could not be given back: another replica takes over when it has run out");
     }

@@ -5,7 +5,7 @@ import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
 import { isConflict, isMissing } from "../kube/objects.ts";
-import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
 import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
@@ -16,8 +16,8 @@ export interface QuickActionsOptions {
   readonly placeholders: Pick<Recreation, "drop">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
-  /** The end of a content was written down without a backup, for which there was no more time. */
-  readonly gaveUp: (record: WorkspaceRecord) => void;
+  /** The end of a content was written down without a backup, for which there was no more time; `status` is what was written. */
+  readonly gaveUp: (record: WorkspaceRecord, status: string) => void;
 }
 
 /** Actions that are done in one go. */
@@ -31,8 +31,6 @@ export interface DropPlaceholder {
 export type QuickAction = Patch | DropPlaceholder | Extract<Action, { readonly action: "deletePod" | "removeFinalizer" | "deletePvc" }>;
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
-/** Of a pod that is known from before the watch was begun anew. */
-const unknownVersion = "0";
 
 /** Whether an action is one of these. */
 export function isQuick(action: Action | DropPlaceholder): action is QuickAction {
@@ -70,21 +68,22 @@ export class QuickActions {
     const changes = changesOf(patches);
     const add = patches.some(({ action }) => action === "addFinalizer");
     // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
-    const once = annotations.disposalStatus in changes;
+    const status = changes[annotations.disposalStatus];
+    const once = status !== undefined;
     if (once && !(await this.#isDecided(record, permit))) return;
     try {
       await this.#options.writer.change(record, changes, permit.wish(priorityOf(record)), {
         ...(add && { finalizers: { add: finalizer } }),
         ...(once && { resourceVersion: record.resourceVersion }),
       });
-      if (once) this.#options.gaveUp(record);
+      if (typeof status === "string") this.#options.gaveUp(record, status);
     } catch (error) {
       // The watch brings what has changed, and with it what is to be done then.
       if (!once || !isConflict(error)) throw error;
     }
   }
 
-  /** "0" is no version: the pod is looked at first, and then decided about again. */
+  /** Without a version the pod is looked at first, and then decided about again. */
   async #isDecided(record: WorkspaceRecord, permit: Permit): Promise<boolean> {
     if (record.resourceVersion !== unknownVersion) return true;
     const given = record.actions;

@@ -9,7 +9,7 @@ import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
 import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
-import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
 import { isQuota } from "./errors.ts";
 import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
@@ -66,7 +66,7 @@ export class Recreation {
     const pod = await this.#look(record, "recreatePod", permit);
     if (!pod) return;
     const resourceVersion = versionOf(pod);
-    if (record.resourceVersion === "0" || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
+    if (record.resourceVersion === unknownVersion || compareVersions(record.resourceVersion, resourceVersion) < 0) throw changed(podName);
     await this.#stand(record, pod, wish);
     permit.check();
     await this.#take(podName, record.uid, resourceVersion, wish);

@@ -29,8 +29,8 @@ export interface TimeoutOptions {
   readonly due: DueTimes;
   readonly timeouts: Timeouts;
   readonly note: Note;
-  /** The end of a content was written down without a backup, for which there was no more time. */
-  readonly gaveUp: (record: WorkspaceRecord) => void;
+  /** The end of a content was written down without a backup, for which there was no more time; `status` is what was written. */
+  readonly gaveUp: (record: WorkspaceRecord, status: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -170,12 +170,12 @@ export class TimeoutWatch {
   async #mark(record: WorkspaceRecord, { text, activity }: TimedOut, resourceVersion: string): Promise<void> {
     const { writer, log, note, gaveUp } = this.#options;
     // It is written once; where that was for another reason, a backup that does not end still has to be given up.
-    const giveUp = record.facts.timedOut !== "" && activity === "backup";
-    const changes: AnnotationChanges = giveUp ? { [annotations.disposalStatus]: disposalStatus({ failure: text, gitStatus: undefined }) } : { [annotations.timedOut]: text };
+    const status = record.facts.timedOut !== "" && activity === "backup" ? disposalStatus({ failure: text, gitStatus: undefined }) : undefined;
+    const changes: AnnotationChanges = status === undefined ? { [annotations.timedOut]: text } : { [annotations.disposalStatus]: status };
     this.#permit.check();
     try {
       await writer.change(record, changes, this.#permit.wish("finalization"), { resourceVersion });
-      if (giveUp) gaveUp(record);
+      if (status !== undefined) gaveUp(record, status);
       log.info({ id: record.facts.id, pod: record.facts.podName, reason: text }, "a workspace has timed out");
       note(record, { type: "Normal", reason: "TimedOut", message: text });
     } catch (error) {

@@ -5,7 +5,7 @@ import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
 import { anotherPod, isConflict, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { awaitsAnother } from "../state/records.ts";
-import type { Registry, WorkspaceRecord } from "../state/registry.ts";
+import { unknownVersion, type Registry, type WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
 import type { Sightings } from "./sightings.ts";
@@ -34,8 +34,6 @@ export interface WriterOptions {
   readonly random: () => number;
 }
 
-/** Of a pod that is known from before the watch was begun anew: it is no version. */
-const unknownVersion = "0";
 /** An answer is not held up for longer than this for its effect to be seen, milliseconds. */
 const seenMs = 1_000;
 /** The watch may take so long for it, milliseconds; then the API server's answer has to do, which costs a derivation more. */

@@ -11,6 +11,12 @@ export interface Placeholder {
   readonly uid: string;
 }
 
+/**
+ * `resourceVersion` of a pod that is known from before the API server's store was set back: it is no version of what is there now, and none to write on, for an API server takes it for
+ * whichever is there.
+ */
+export const unknownVersion = "0";
+
 /** What we know of one workspace pod. Only the state's commit writes it. */
 export interface WorkspaceRecord {
   readonly uid: string;

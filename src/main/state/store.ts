@@ -14,7 +14,7 @@ import { Listing } from "./listing.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
 import { awaitsAnother, isPlaceholder, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
-import type { Placeholder, Registry, WorkspaceRecord } from "./registry.ts";
+import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
@@ -60,7 +60,7 @@ export class StateStore {
     this.#list.start();
     if (!setBack) return;
     for (const record of this.registry.records()) {
-      record.resourceVersion = "0";
+      record.resourceVersion = unknownVersion;
       // It names a version of the history that there is no more; the list brings it again.
       record.held = undefined;
     }

@@ -1,7 +1,7 @@
 /** Tests of waiting with a clock: for work, and no longer than is said. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atMost, deadline } from "../../../src/domain/clock.ts";
+import { atMost, Countdown, deadline } from "../../../src/domain/clock.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 test("work that is done in time is waited for, and leaves no timer", async () => {
@@ -45,4 +45,17 @@ test("a deadline aborts in its time, or with its parent and for its reason; once
   clock.advance(5000);
   assert.equal(done.signal.aborted, false);
   assert.equal(deadline(clock, 1000, parent.signal).signal.reason, reason);
+});
+
+test("a countdown has all of its time until it is begun, and none once it is over", () => {
+  const clock = new VirtualClock();
+  const countdown = new Countdown(clock, 1000);
+  clock.advance(5000);
+  assert.equal(countdown.leftMs, 1000);
+  countdown.begin();
+  clock.advance(400);
+  countdown.begin();
+  assert.equal(countdown.leftMs, 600);
+  clock.advance(5000);
+  assert.equal(countdown.leftMs, 0);
 });

@@ -59,17 +59,19 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   };
   const bytes = (): Uint8Array => Buffer.from(JSON.stringify(pod));
   const apply = (annotations: Readonly<Record<string, string | null>>, resourceVersion?: string): Uint8Array => {
-    if (resourceVersion !== undefined && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
+    // As an API server has it: "0" is whatever is there.
+    if (resourceVersion !== undefined && resourceVersion !== "0" && resourceVersion !== pod.metadata["resourceVersion"]) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
     Object.assign(pod.metadata.annotations, annotations);
     pod.metadata["resourceVersion"] = String(++version);
     did.push(...Object.keys(annotations).filter((key) => key !== since));
     return bytes();
   };
   const metrics: string[] = [];
+  const notes: string[] = [];
   const ending = new AbortController();
   const overtaking = new AbortController();
   const finalization = new Finalization({
-    clock, random: () => 0.5, log: silentLog, note: () => {}, limitMs,
+    clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
     objects: { get: async () => bytes() },
     writer: {
       change: async (_record, annotations, { signal }, change) => {
@@ -118,7 +120,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, metrics, ending, finalization, record, permit, last, run, outcome };
+  return { clock, did, pod, metrics, notes, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -231,6 +233,18 @@ test("nothing is done once the end is written down, and it is not written over w
   assert.deepEqual(metrics, []);
 });
 
+test("the end is not written over somebody else's where no version of the pod is known, as after the API server's store was set back", async () => {
+  const { run, record, pod, did } = setup({ dispose: [14, "ok"] });
+  const work = run();
+  await new Promise(setImmediate);
+  record.resourceVersion = "0";
+  pod.metadata.annotations["gitpod.io/disposalStatus"] = '{"backupComplete":true,"backupFailure":"given up"}';
+  pod.metadata["resourceVersion"] = "3";
+  await work;
+  assert.ok(!did.includes(ended));
+  assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
+});
+
 test("an end that is seen before its write is answered, or whose answer is lost, is ours and is told", async () => {
   for (const seenFirst of ["answered", "lost"] as const) {
     const { run, did, metrics } = setup({ seenFirst });
@@ -238,6 +252,15 @@ test("an end that is seen before its write is answered, or whose answer is lost,
     assert.deepEqual(did, [begun, "Dispose backup", ended]);
     assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
   }
+});
+
+test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
+  const [saved, lost, elsewhere, headless] = [setup(), setup({ dispose: [15] }), setup(), setup({ facts: { headless: true } })];
+  await saved.run();
+  await lost.run();
+  for (const { finalization, record } of [elsewhere, headless]) finalization.gaveUp(record, '{"backupComplete":true,"backupFailure":"too late"}');
+  assert.deepEqual([saved.notes, lost.notes, elsewhere.notes], [["BackedUp: the workspace's content was saved"], ["BackupFailed: Dispose backup said 15"], ["BackupFailed: too late"]]);
+  assert.deepEqual([lost.metrics, elsewhere.metrics, headless.metrics], [["backup false", "finalized"], ["backup false"], []]);
 });
 
 test("other changes of the pod do not keep the end from being written", async () => {

@@ -25,7 +25,7 @@ function setup(status?: number, onLook: (record: WorkspaceRecord) => void = () =
   const quick = new QuickActions({
     placeholders: { drop: async (_record, { podName }) => void answer(`drop ${podName}`) },
     declareStopped: () => did.push("declared"),
-    gaveUp: ({ uid }) => givenUp.push(uid),
+    gaveUp: ({ uid }, status) => givenUp.push(uid, status),
     writer: { look: async () => onLook(record), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
   });
   return { did, givenUp, record, first: async (...actions: (Action | DropPlaceholder)[]) => quick.first(record, actions.filter(isQuick), permit) };
@@ -73,7 +73,7 @@ test("a backup that is given up is told once that is written down", async () => 
   const written = setup();
   await written.first(set("a", "1"));
   await written.first(set("gitpod.io/disposalStatus", "{}"));
-  assert.deepEqual(written.givenUp, [written.record.uid]);
+  assert.deepEqual(written.givenUp, [written.record.uid, "{}"]);
   const conflict = setup(409);
   await conflict.first(set("gitpod.io/disposalStatus", "{}"));
   assert.deepEqual(conflict.givenUp, []);
