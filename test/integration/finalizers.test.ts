@@ -55,7 +55,7 @@ test("a deletion answers with the pod as it is then, and a pod that is made anew
   const read = parseObject(await objects.get("pods/ws-one", wish)) ?? {};
   await objects.release("ws-one", uid, wish);
   await objects.remove("pods/ws-one", uid, 0, wish);
-  const made = parseObject(await objects.create("pods", anew(read), wish)) ?? {};
+  const made = parseObject(await objects.create("pods", JSON.stringify(anew(read)), wish)) ?? {};
   assert.notEqual(metaOf(made)["uid"], uid);
   assert.equal(metaOf(made)["deletionTimestamp"], undefined);
   assert.deepEqual(metaOf(made)["annotations"], { "gitpod/id": "one", "gitpod.io/firstCreated": metaOf(pod)["creationTimestamp"] });

@@ -199,7 +199,7 @@ export class EventRecorder {
     const { event, first, last, count } = waiting;
     const name = `${event.podName.slice(0, 230)}.${hex(random)}${hex(random)}`;
     // The name is ours alone: what was made by a request without an answer is not made twice.
-    await objects.create("events", this.#object(name, waiting), this.#wish, { whetherOrNotAnswered: true }).catch((error: unknown) => {
+    await objects.create("events", JSON.stringify(this.#object(name, waiting)), this.#wish, { whetherOrNotAnswered: true }).catch((error: unknown) => {
       if (!(error instanceof KubeError && error.reason === "AlreadyExists")) throw error;
     });
     written?.delete(waiting.key);

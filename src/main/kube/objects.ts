@@ -98,11 +98,10 @@ export class KubeObjects {
   }
 
   /**
-   * Creates an object; gives it as it was created. What was not answered may have been done: it is not asked for again, unless the caller can tell its own object from another one
+   * Creates an object, given as JSON so that it need not be kept as well; gives it as it was created. What was not answered may have been done: it is not asked for again, unless the caller can tell its own object from another one
    * (`whetherOrNotAnswered`), for then it may be told as already there.
    */
-  create(resource: string, object: object, wish: Wish, { whetherOrNotAnswered = false }: { readonly whetherOrNotAnswered?: boolean } = {}): Promise<Uint8Array> {
-    const body = JSON.stringify(object);
+  create(resource: string, body: string, wish: Wish, { whetherOrNotAnswered = false }: { readonly whetherOrNotAnswered?: boolean } = {}): Promise<Uint8Array> {
     const headers = { "content-type": "application/json" };
     const canRetry = (error: KubeError): boolean => (isRetryable(error) && (whetherOrNotAnswered || error.status !== 0)) || (error.status === 409 && !isAlreadyThere(error));
     return this.#persist("POST", this.#path(resource), (sending) => this.#send({ method: "POST", path: this.#path(resource), headers, body, ...sending }), wish, canRetry);

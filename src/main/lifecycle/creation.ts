@@ -90,10 +90,11 @@ export class Creation {
     const made: Made = { ...before };
     try {
       const context = await this.#context(start, tokens);
-      const pod = renderPod(start, context);
+      // As text, which no collection copies while it waits to be sent.
+      const pod = JSON.stringify(renderPod(start, context));
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-      if (pvc) await this.#createClaim(podNameOf(start), marked(pvc, tokens), tokens, made, wish);
+      if (pvc) await this.#createClaim(podNameOf(start), JSON.stringify(marked(pvc, tokens)), tokens, made, wish);
       const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish).catch((error: unknown) => {
         // It was there, and has ended: another one would be a second life that nobody asked for.
         if (making.goneUid === undefined) throw error;
@@ -171,7 +172,7 @@ export class Creation {
   }
 
   /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
-  async #createClaim(name: string, pvc: JsonObject, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
+  async #createClaim(name: string, pvc: string, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
     if (await this.#newClaim(name, pvc, made, wish)) return;
     const metadata = metadataIn(await this.#options.objects.get(claimPath(name), wish));
     if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
@@ -179,7 +180,7 @@ export class Creation {
   }
 
   /** Asked for once more if there was no answer. False: there is one already. */
-  async #newClaim(name: string, pvc: JsonObject, made: Made, wish: Wish): Promise<boolean> {
+  async #newClaim(name: string, pvc: string, made: Made, wish: Wish): Promise<boolean> {
     let unanswered = false;
     for (;;) {
       try {
@@ -197,7 +198,7 @@ export class Creation {
   }
 
   /** Asked for again if there was no answer; the pod that has our token is ours. */
-  async #createPod(name: string, pod: JsonObject, ownerToken: string, made: Made, wish: Wish): Promise<Uint8Array> {
+  async #createPod(name: string, pod: string, ownerToken: string, made: Made, wish: Wish): Promise<Uint8Array> {
     const { objects } = this.#options;
     try {
       const created = await objects.create("pods", pod, wish, { whetherOrNotAnswered: true });

@@ -117,7 +117,7 @@ export class Recreation {
     const { objects, seen } = this.#options;
     const placeholder = placeholderFor(anew(pod));
     try {
-      await seen(await objects.create("pods", placeholder, wish, { whetherOrNotAnswered: true }));
+      await seen(await objects.create("pods", JSON.stringify(placeholder), wish, { whetherOrNotAnswered: true }));
     } catch (error) {
       if (!isAlreadyThere(error)) throw error;
       const podName = textAt(objectAt(placeholder, "metadata"), "name");
@@ -168,7 +168,7 @@ export class Recreation {
     const may = (): boolean => this.#isWanted(record) && wish.may?.() !== false;
     while (may()) {
       try {
-        await this.#made(record, await objects.create("pods", fresh, { ...wish, may }, { whetherOrNotAnswered: true }), wish);
+        await this.#made(record, await objects.create("pods", JSON.stringify(fresh), { ...wish, may }, { whetherOrNotAnswered: true }), wish);
         return "made";
       } catch (error) {
         // By an attempt that was not answered, or by another process; or it is the old one, which is about to go.

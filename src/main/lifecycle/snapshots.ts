@@ -102,7 +102,7 @@ export class Snapshots {
   /** Somebody else may be restoring it as well. */
   async #createUnlessThere(path: string, object: JsonObject, wish: Wish): Promise<void> {
     try {
-      await this.#objects.create(path, object, wish, { whetherOrNotAnswered: true });
+      await this.#objects.create(path, JSON.stringify(object), wish, { whetherOrNotAnswered: true });
     } catch (error) {
       if (!isAlreadyThere(error)) throw error;
     }

@@ -65,10 +65,10 @@ export class VolumeSnapshots {
   async #create(name: string, claim: string, className: string, wish: Wish): Promise<void> {
     const { manager, objects } = this.#options;
     const volumeSnapshotClassName = selectClass(manager, className).pvc.snapshotClass;
-    const body = {
+    const body = JSON.stringify({
       apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace: manager.namespace },
       spec: { source: { persistentVolumeClaimName: claim }, ...(volumeSnapshotClassName !== undefined && { volumeSnapshotClassName }) },
-    };
+    });
     await objects.create(snapshotsPath(manager.namespace), body, wish, { whetherOrNotAnswered: true }).catch((error: unknown) => {
       if (isMissing(error)) throw this.#noSnapshots();
       if (!isAlreadyThere(error)) throw error;

@@ -12,11 +12,12 @@ const maxDraws = 64;
 
 /** Makes a token of 32 characters, each as likely as any other. @throws Error if the source gives nothing usable. */
 export function randomToken(random: RandomBytes): string {
-  let token = "";
+  const token = Buffer.alloc(tokenLength);
+  let length = 0;
   for (let draw = 0; draw < maxDraws; draw++) {
     for (const byte of random(2 * tokenLength)) {
-      if (byte < usable) token += alphabet.charAt(byte % alphabet.length);
-      if (token.length === tokenLength) return token;
+      if (byte < usable) token[length++] = alphabet.charCodeAt(byte % alphabet.length);
+      if (length === tokenLength) return token.toString("latin1");
     }
   }
   throw new Error("the source of random numbers is broken");

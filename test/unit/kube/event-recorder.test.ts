@@ -19,9 +19,9 @@ class Events implements Pick<KubeObjects, "create" | "merge"> {
   failure: KubeError | undefined;
   gate: Promise<void> = Promise.resolve();
 
-  async create(resource: string, object: object, wish: Wish): Promise<Uint8Array> {
+  async create(resource: string, body: string, wish: Wish): Promise<Uint8Array> {
     assert.equal(resource, "events");
-    const event = parseObject(Buffer.from(JSON.stringify(object))) ?? {};
+    const event = parseObject(Buffer.from(body)) ?? {};
     return this.#do(wish, () => {
       this.events.set(textAt(objectAt(event, "metadata"), "name"), event);
       return new Uint8Array();

@@ -79,13 +79,13 @@ test("what never works is given up after its time, with the last reason, and wha
 test("a creation that was not answered is not done again unless it may be, one that was refused for the moment is", async (t) => {
   const { server, objects, during } = await setup(t);
   inTurn(server, (answer) => answer.reset());
-  assert.equal((await failureOf(objects.create("pods", {}, wish))).status, 0);
+  assert.equal((await failureOf(objects.create("pods", "{}", wish))).status, 0);
   assert.equal(server.requests.length, 1);
   inTurn(server, (answer) => answer.status(429, "TooManyRequests"), (answer) => answer.json(201, {}));
-  await during(objects.create("pods", {}, wish));
+  await during(objects.create("pods", "{}", wish));
   assert.equal(server.requests.length, 3);
   inTurn(server, (answer) => answer.reset(), (answer) => answer.status(409, "Conflict"), (answer) => answer.status(409, "AlreadyExists"));
-  assert.ok(isAlreadyThere(await failureOf(during(objects.create("pods", {}, wish, { whetherOrNotAnswered: true })))));
+  assert.ok(isAlreadyThere(await failureOf(during(objects.create("pods", "{}", wish, { whetherOrNotAnswered: true })))));
   assert.equal(server.requests.length, 6);
 });
 

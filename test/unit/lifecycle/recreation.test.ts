@@ -1,7 +1,7 @@
 /** Pods that are made anew: what they are then, that nothing said meanwhile is lost, and that another process can go on at any point. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asObject, objectAt, textAt, type JsonObject } from "../../../src/domain/json.ts";
+import { objectAt, parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
@@ -49,12 +49,13 @@ function setup({ stands = false }: { readonly stands?: boolean } = {}) {
       release: (of, _uid, _wish, on) => request("release", of, (pod) => versioned(pod, ++versions, {}, null), on?.resourceVersion),
       remove: (path, _uid, _grace, _wish, on) => request("remove", path.slice("pods/".length), () => undefined, on?.resourceVersion),
       annotate: (patch) => request("annotate", patch.podName, (pod) => versioned(pod, ++versions, patch.annotations)),
-      create: async (_path, object, { may }) => {
-        const of = nameOf(asObject(object));
+      create: async (_path, body, { may }) => {
+        const object = parseObject(Buffer.from(body));
+        const of = nameOf(object);
         if (may?.() === false) throw new KubeError("not wanted", { status: 0, reason: "Aborted" });
         return request("create", of, (pod) => {
           if (pod) throw new KubeError("there", { status: 409, reason: "AlreadyExists" });
-          return { ...asObject(object), metadata: { ...objectAt(asObject(object), "metadata"), uid: `new-${of}`, resourceVersion: String(++versions) } };
+          return { ...object, metadata: { ...objectAt(object, "metadata"), uid: `new-${of}`, resourceVersion: String(++versions) } };
         });
       },
     },

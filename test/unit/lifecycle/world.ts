@@ -1,5 +1,6 @@
 /** One workspace in a small world of its own: its pod, a kubelet that does as it likes, a node daemon, and a controller that may die at any moment. On a virtual clock. */
 import { RemoteError } from "../../../src/domain/errors.ts";
+import { parseObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { placeholderName } from "../../../src/domain/placeholder.ts";
 import { formatRfc3339 } from "../../../src/domain/rfc3339.ts";
@@ -191,7 +192,7 @@ export class World {
       annotate: (patch, wish) => request(wish, () => this.#patched(patch)),
       remove: (path, uid, grace, wish, on) => request(wish, () => (path.startsWith("pods/") ? this.#deleted(path.replace("pods/", ""), uid ?? "", grace, on?.resourceVersion) : undefined)),
       release: (name, uid, wish, on) => request(wish, () => this.#release(name, uid, on?.resourceVersion)),
-      create: (_path, object, wish) => request(wish, () => this.#created(object)),
+      create: (_path, body, wish) => request(wish, () => this.#created(parseObject(Buffer.from(body)) ?? {})),
     };
   }
 
