@@ -32,11 +32,13 @@ test("one of two replicas leads; when it ends, the other one does, within two se
   const [isFirst] = await both();
   assert.deepEqual(await both(), [isFirst, !isFirst]);
   const [leader, follower] = isFirst ? [first, second] : [second, first];
-  await leader.close();
   const from = performance.now();
+  const ending = leader.close();
   await until("the other one leads", () => leads(follower.metricsPort));
-  // A look of the follower, and what a busy machine takes beside.
-  assert.ok(performance.now() - from < 4_000);
+  const took = performance.now() - from;
+  await ending;
+  // A look of the follower within the period, and what a busy machine takes beside.
+  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
 });
 
 test("a daemon that was told not to act holds no Lease", async (t) => {

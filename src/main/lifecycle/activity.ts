@@ -38,6 +38,8 @@ const sweepMs = 30_000;
 const maxSwept = 500;
 /** Writes that are due are gathered for so long, milliseconds: that each comes a second later than it could is nothing beside the interval. */
 export const gatherMs = 1_000;
+/** Whoever leads may be about to time a workspace out, by what is written, within this time, milliseconds: then the caller is answered once the activity is written. */
+const pressingMs = 30_000;
 /** Writes of a round, and at the end, that are under way at the same time. */
 const writesAtOnce = 32;
 /** A write that is due may come so much later, milliseconds: those before it may each take as long as an answer of the API server may. */
@@ -87,6 +89,7 @@ export class Activity {
   markAtOnce(record: WorkspaceRecord, closed: boolean): boolean {
     const writing = this.#writing.get(record.uid);
     if (this.#isNews(record, closed, writing) || (!record.facts.everActive && !writing)) return false;
+    if (!writing && this.#isPressing(record)) return false;
     const now = this.#note(record);
     const priority = writing ? undefined : this.#due(record, now);
     if (priority) this.#writeDue(record, priority, now);
@@ -95,6 +98,15 @@ export class Activity {
 
   #isNews({ facts }: WorkspaceRecord, closed: boolean, writing: Writing | undefined): boolean {
     return (writing?.closed ?? facts.closed) !== closed;
+  }
+
+  /** By what is written the workspace is about to time out, and by what is told now it is not. One that was written a moment ago is not asked for again. */
+  #isPressing(record: WorkspaceRecord): boolean {
+    const { clock, timeouts } = this.#options;
+    const now = clock.now();
+    if (writtenAgo(record, now) < restMs) return false;
+    const due = dueAt(record.facts, record.facts.lastActivity, timeouts);
+    return due !== undefined && due - now < pressingMs && (dueAt(record.facts, now, timeouts) ?? due) > due;
   }
 
   #note(record: WorkspaceRecord): number {

@@ -70,7 +70,8 @@ function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, faile
 async function counted(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
   const living = lab.replicas.filter(({ killed }) => !killed);
   const sum = async (name: string): Promise<number> => (await Promise.all(living.map(async ({ daemon }) => daemon.metric(name)))).reduce((a, b) => a + b, 0);
-  const [made, failed, stops, skipped] = await Promise.all(["gitpod_ws_manager_workspace_backups_success_total", "gitpod_ws_manager_workspace_backups_failure_total", "gitpod_ws_manager_workspace_stops_total", "wsmand_skipped_pods_total"].map((name) => sum(name)));
+  const names = ["workspace_backups_success_total", "workspace_backups_failure_total", "workspace_starts_total", "workspace_startup_seconds_count", "workspace_stops_total"].map((name) => `gitpod_ws_manager_${name}`);
+  const [made, failed, starts, ready, stops, skipped] = await Promise.all([...names, "wsmand_skipped_pods_total"].map((name) => sum(name)));
   const exact = lab.replicas.length === 1 && lives.every(({ doom }) => doom !== "anything");
   const good = lives.filter(({ id, doom }) => doom === undefined && lab.witness.of(id)?.everReady === true).length;
   const lost: string[] = [];
@@ -79,7 +80,9 @@ async function counted(lab: Lab, lives: readonly Life[]): Promise<readonly strin
   };
   compare("backups made", made, good + lives.filter(({ doom }) => doom === "anything").length);
   compare("backups failed", failed, lives.filter(({ doom, id }) => doom !== undefined && lab.witness.of(id)?.everReady === true).length);
-  if (exact) compare("ends", stops, lives.length);
+  // Of several replicas as well: nothing is counted by two of them.
+  compare("ends", stops, lives.length);
+  for (const [what, got = 0] of [["starts", starts], ["first uses", ready]] as const) if (got > lives.length) lost.push(`metrics: ${got} ${what} of ${lives.length} workspaces`);
   compare("pods that could not be read", skipped, 0);
   return lost;
 }

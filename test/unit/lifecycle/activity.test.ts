@@ -87,6 +87,32 @@ test("what a leader elsewhere would have to know before it times a workspace out
   assert.equal(writes.at(-1)?.[0], "b");
 });
 
+test("where a leader elsewhere may time a workspace out at any moment the call is answered once its activity is written; the next one costs nothing", async () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  assert.equal(activity.markAtOnce(record, false), false);
+  assert.equal(record.activeAt, undefined);
+  const marked = activity.mark(record, false);
+  assert.ok(marked);
+  await marked;
+  assert.deepEqual(writes.map(([uid, changes, priority]) => [uid, changes, priority]), [["a", { "gitpod.io/lastActivity": rfc3339Nano(clock.now()) }, "user"]]);
+  clock.advance(1_000);
+  assert.equal(activity.markAtOnce(record, false), true);
+  // Activity does not put off the end of its lifetime.
+  const old = recordOf("b", { everActive: true, createdAt: clock.now() - timeouts.maxLifetime + 5_000, lastActivity: clock.now() - 20_000 });
+  assert.equal(activity.markAtOnce(old, false), true);
+  assert.equal(writes.length, 1);
+});
+
+test("an API server that takes no writes fails no such call, and holds up one only", async () => {
+  const { activity, clock, writes } = setup(true);
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  await activity.mark(record, false);
+  assert.equal(activity.mark(record, false), undefined);
+  assert.equal(lastActivityOf(record), clock.now());
+  assert.equal(writes.length, 1);
+});
+
 test("what another replica has written of later activity is not set back, neither by the sweep nor by what a call changes", async () => {
   const { activity, clock, writes } = setup();
   const began = clock.now();
