@@ -25,7 +25,7 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly link: Link;
   readonly nodeCaller: NodeCaller;
-  readonly lease: Plan["lease"];
+  readonly plan: Pick<Plan, "lease" | "upkeep">;
   /** See simulatedPool. */
   readonly decisions: (result: BatchResult) => BatchResult;
   readonly note: (text: string) => void;
@@ -37,6 +37,9 @@ export interface ReplicaOptions {
 
 const access: Access = { origin: "http://api.invalid", basePath: "", namespace: "default", headers: {}, tls: {}, proxyUrl: undefined, connectionDigest: "" };
 const credentials: AccessSource = { current: () => Promise.resolve(access), renew: () => Promise.resolve(access) };
+
+/** Watches that last for about an hour, and are given up after two bookmarks that did not come. */
+const rareWatches = { watchSeconds: 3_000, watchSecondsSpread: 1_200, silenceMs: 2_000_000 };
 
 /** The configuration of all processes. */
 export async function simulatedConfig(nodePort: number): Promise<Config> {
@@ -109,7 +112,7 @@ export class Replica {
   }
 
   #assemble(): Promise<Daemon> {
-    const { config: { manager, wsmand, content }, config, machine: clock, random, lease, nodeCaller } = this.#options;
+    const { config: { manager, wsmand, content }, config, machine: clock, random, plan: { lease, upkeep }, nodeCaller } = this.#options;
     return assembleDaemon({
       namespace: manager.namespace, rpc: { addr: "", tls: undefined }, metricsAddr: undefined, workers: 1, derive: toDeriveConfig(config), cache: wsmand.statusCache,
       subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog }, drainTimeoutMs: wsmand.drainTimeout, rateLimits: [], lifecycle: true,
@@ -117,7 +120,7 @@ export class Replica {
       events: { enabled: true, instance: this.identity }, imageBuilder: undefined, tracing: undefined, manager, storage: content.storage, seccompField: wsmand.pods.seccompField, kubernetes: wsmand.kubernetes,
       persistIntervalMs: wsmand.activity.persistInterval, connect: (hooks) => new KubeClient({ credentials, clock, hooks, carrier: this.link.carrier }), clock, random, log: this.#log(),
       surroundings: {
-        pool: this.pool, nodeCaller, ask: (target, signal) => this.#ask(target, signal),
+        pool: this.pool, nodeCaller, ...(upkeep === "rare" && { watches: rareWatches }), ask: (target, signal) => this.#ask(target, signal),
         randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
         serve: (dependencies) => {
           this.serving = dependencies;
