@@ -48,6 +48,8 @@ export async function simulatedConfig(nodePort: number): Promise<Config> {
   const classes = record(manager["workspaceClass"]);
   return (await parseConfig({
     ...document,
+    // Room for more is made with each process, of which a day has many.
+    wsmand: { ...record(document["wsmand"]), statusCache: { maxEntries: 1_000 } },
     manager: {
       ...manager,
       timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "12h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
