@@ -87,8 +87,15 @@ function drawMoment(random: Random, { lives, until }: Within): number {
 }
 
 function drawFault(random: Random, within: Within): FaultPlan {
+  if (chance(random, 0.2)) return drawHandFault(random, within);
   const at = drawMoment(random, within);
-  return { at, ...pick(random, [drawReplicaFault, drawReplicaFault, drawApiFault, drawNodeFault, drawHandFault])(random, within) };
+  return { at, ...pick(random, [drawReplicaFault, drawReplicaFault, drawApiFault, drawNodeFault])(random, within) };
+}
+
+/** What is done by hand is done to a workspace that is there, mostly. */
+function drawHandFault(random: Random, within: Within): FaultPlan {
+  const life = within.lives.length === 0 ? undefined : pick(random, within.lives);
+  return { at: drawMoment(random, life ? { ...within, lives: [life] } : within), kind: "by-hand", life: life?.id ?? "", what: pick(random, hands) };
 }
 
 type Drawn = FaultPlan extends infer One ? (One extends FaultPlan ? Omit<One, "at"> : never) : never;
@@ -135,11 +142,14 @@ function drawNodeFault(random: Random, { nodes }: Within): Drawn {
     case 1: return { kind: "daemon-restart", node };
     case 2: return { kind: "daemon-slow", node, byMs: between(random, second, 10 * minute), forMs };
     case 3: return { kind: "daemon-unavailable", node, forMs };
-    default: return { kind: "daemon-fails", node, method: pick(random, ["InitWorkspace", "WaitForInit", "TakeSnapshot", "DisposeWorkspace"] as const), code: pick(random, [1, 2, 4, 5, 9, 13, 14, 15]), afterwards: chance(random, 0.5), times: between(random, 1, 5) };
+    default: return drawDaemonFailure(random, node);
   }
 }
 
-function drawHandFault(random: Random, { lives }: Within): Drawn {
-  const life = lives.length === 0 ? "" : pick(random, lives).id;
-  return { kind: "by-hand", life, what: pick(random, hands) };
+function drawDaemonFailure(random: Random, node: number): Drawn {
+  const method = pick(random, ["InitWorkspace", "WaitForInit", "TakeSnapshot", "DisposeWorkspace"] as const);
+  const code = pick(random, [1, 2, 4, 5, 9, 13, 14, 15]);
+  // One that says that there is no content, and has it, is believed: there is nobody else to ask.
+  const afterwards = chance(random, 0.5) || (method === "DisposeWorkspace" && code === 5);
+  return { kind: "daemon-fails", node, method, code, afterwards, times: between(random, 1, 5) };
 }

@@ -99,7 +99,7 @@ export class Simulation {
     world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
-    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic() });
+    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic(), wallClock: () => clock.now() });
     this.slots = Array.from({ length: plan.replicas }, (_, number) => ({ number, offset: 0, downMs: 0, process: undefined, processes: 0 }));
     this.#roamers = Array.from({ length: roamers }, (_, i) => ({ name: `roamer ${i}`, connections: 0, listener: undefined }));
     this.people = plan.lives.map((life) => new Person(life, {
