@@ -32,7 +32,7 @@ export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: s
   const simulation = await Simulation.open(plan, file);
   const { clock, agenda, ledger, journal } = simulation;
   const thread = new Thread();
-  const unhandled = (error: unknown): void => ledger.breach("every promise is looked after", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const unhandled = (error: unknown): void => ledger.breach("every promise is looked after", textOf(error));
   process.on("unhandledRejection", unhandled);
   thread.open();
   let steps = 0;
@@ -62,11 +62,17 @@ export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: s
       await until(clock.monotonic() + calmMs);
       if (!isBroken()) judge(simulation);
     }
+  } catch (error) {
+    ledger.breach("nothing is thrown into the event loop", textOf(error));
   } finally {
     thread.close();
     process.off("unhandledRejection", unhandled);
   }
   return { breaches: ledger.breaches, digest: journal.end(), lines: journal.lines, steps, hours: agenda.now / hour, counts: ledger.counts };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** What is there still; a claim whose pod was taken away from under everybody's eyes stays, for nobody has saved what is on it. */

@@ -1,4 +1,5 @@
 /** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
+import { WsmanError } from "../../../src/domain/errors.ts";
 import { annotations, labels } from "../../../src/domain/names.ts";
 import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Config } from "../../../src/main/config/index.ts";
@@ -257,7 +258,13 @@ export class Simulation {
     const replica = pick(this.#random, able);
     const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
     const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
-    this.#listen(replica, listener, true);
+    try {
+      this.#listen(replica, listener, true);
+    } catch (error) {
+      if (!(error instanceof WsmanError)) throw error;
+      // It is about to end.
+      return this.#connectLater(roamer);
+    }
     const forget = listener.onEnd;
     listener.onEnd = (reason) => {
       this.journal.note(`${name}: ended, ${reason}`);
