@@ -123,6 +123,7 @@ export class Faults {
     const ended = this.#trouble(slot.number);
     const shift = (ms: number): void => {
       slot.offset += ms;
+      this.#simulation.truth.clockSet(slot.number, this.#simulation.clock.monotonic());
       slot.process?.machine.shift(ms);
     };
     shift(byMs);
