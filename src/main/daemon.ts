@@ -177,7 +177,7 @@ interface Watching {
 
 /** Starts the watches of pods and of the Events that the status needs. */
 function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, core: Core): Watching {
-  const { clock, random, log } = options;
+  const { clock, random, log, surroundings } = options;
   const stopping = new AbortController();
   const runs: Promise<void>[] = [];
   /** Resolves after its first complete list. */
@@ -187,6 +187,7 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
       client,
       path: `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/${resource}`,
       ...selectors,
+      limits: { ...selectors.limits, ...surroundings?.watches },
       sink,
       clock,
       random,

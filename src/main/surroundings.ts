@@ -1,5 +1,6 @@
 /** What a daemon has in place of threads, ports and secret random numbers where it is not alone in its process: in a simulation, whose every step follows from a seed. */
 import type { Ask } from "./lifecycle/probe.ts";
+import type { ReflectorLimits } from "./kube/limits.ts";
 import type { WorkerPool } from "./pipeline/pool.ts";
 import type { RandomBytes } from "./render/token.ts";
 import type { RpcDependencies } from "./rpc/ports.ts";
@@ -15,6 +16,8 @@ export interface Surroundings {
   /** Closed by the daemon. */
   readonly nodeCaller: NodeCaller;
   readonly randomBytes: RandomBytes;
+  /** How long watches last and may be silent, where that is not as usual. */
+  readonly watches?: Partial<Pick<ReflectorLimits, "watchSeconds" | "watchSecondsSpread" | "silenceMs">> | undefined;
   /** Asks a workspace whether it is ready. */
   readonly ask: Ask;
 }

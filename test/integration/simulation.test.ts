@@ -58,3 +58,11 @@ test("a promise that is broken is found, and shortened to what it takes", async 
   assert.equal(short.breach.law, "nothing is deleted that was not to be");
   assert.ok(short.plan.faults.length === 0 && short.plan.lives.length === 1, story(short.plan, short.breach));
 });
+
+test("what is thrown by a timer is told as a broken promise of that day", async () => {
+  const { breaches } = await runPlan(drawPlan(12, { days: 0.1, workspaces: 10, faults: 0 }), { prepare: ({ clock }) => void clock.timer(1_000, () => {
+    throw new Error("of a timer");
+  }) });
+  assert.deepEqual(breaches.map(({ law }) => law), ["nothing is thrown into the event loop"]);
+  assert.match(breaches[0]?.what ?? "", /of a timer/);
+});

@@ -7,6 +7,9 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** Time passes before any timer that is not due at once, milliseconds: of what is less the clock, hours later, would add nothing. */
+const leastMs = 0.001;
+
 /** Time that a test moves. */
 export class VirtualClock implements Clock {
   readonly #start: number;
@@ -34,7 +37,7 @@ export class VirtualClock implements Clock {
       done = true;
       callback();
     };
-    const timer: Timer = { at: this.#elapsed + Math.max(0, ms), order: this.#order++, callback: fire };
+    const timer: Timer = { at: this.#elapsed + (ms > 0 ? Math.max(leastMs, ms) : 0), order: this.#order++, callback: fire };
     this.#push(timer);
     return () => {
       if (!done) this.#cancelled.add(timer);

@@ -6,6 +6,7 @@ import type { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
 import { loopbackAddress } from "../../../src/embedded/wsdaemon/listeners.ts";
 import { NodeDaemonService } from "../../../src/embedded/wsdaemon/service.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
+import type { Plan } from "./plan.ts";
 
 /** Port of all node daemons. */
 export const nodePort = 8080;
@@ -19,13 +20,16 @@ export interface SimulatedCluster {
   readonly daemonAt: (address: string) => NodeDaemonService | undefined;
 }
 
+/** How often bookmarks come, milliseconds, by what goes on by itself. */
+const bookmarkMs: Readonly<Record<Plan["upkeep"], number>> = { usual: 80_000, rare: 900_000 };
+
 /** Starts it. */
-export async function startSimulatedCluster(clock: VirtualClock, nodes: number, source: (name: string) => Random): Promise<SimulatedCluster> {
+export async function startSimulatedCluster(clock: VirtualClock, { nodes, upkeep }: Pick<Plan, "nodes" | "upkeep">, source: (name: string) => Random): Promise<SimulatedCluster> {
   let handler: Handler | undefined;
   const daemons = new Map<string, NodeDaemonService>();
   const uids = source("uids");
   const cluster = await startEmbeddedCluster({
-    clock, random: source("faults"), bookmarkIntervalMs: 80_000,
+    clock, random: source("faults"), bookmarkIntervalMs: bookmarkMs[upkeep],
     identities: { uid: () => [8, 4, 4, 4, 12].map((digits) => hex(uids, digits)).join("-"), suffix: () => hex(uids, 5) },
     entrance: (given) => {
       handler = given;

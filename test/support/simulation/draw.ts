@@ -27,12 +27,14 @@ export function drawPlan(seed: number, { days, workspaces, faults }: Amount = us
   // Looks at the Lease are most of what happens in a day.
   const long = { durationMs: 600 * second, renewMs: 400 * second, retryMs: 100 * second };
   const usualLease = { durationMs: 15 * second, renewMs: 10 * second, retryMs: 2 * second };
-  const lease = pick(random, hours > 8 ? [long, long, long, { durationMs: 120 * second, renewMs: 80 * second, retryMs: 20 * second }] : [usualLease, { durationMs: 60 * second, renewMs: 40 * second, retryMs: 10 * second }]);
+  const lease = pick(random, hours > 8 ? [long, long, long, long, long, long, long, { durationMs: 120 * second, renewMs: 80 * second, retryMs: 20 * second }] : [usualLease, { durationMs: 60 * second, renewMs: 40 * second, retryMs: 10 * second }]);
   // Mornings and afternoons: what happens at the same time is what goes wrong together.
   const moments = Array.from({ length: Math.max(1, Math.round(days * 3)) }, () => random() * Math.max(hours / 4, hours - 4) * hour);
-  const lives = Array.from({ length: Math.round(days * workspaces) }, (_, i) => drawLife(sourceOf(seed, `life ${i}`), `w${i}`, { moments, spreadMs: Math.min(3, hours / 3) * hour }));
+  const lives = Array.from({ length: Math.round(days * workspaces) }, (_, i) => drawLife(sourceOf(seed, `life ${i}`), `w${i}`, { moments, spreadMs: Math.min(1.5, hours / 3) * hour }));
   const drawn = Array.from({ length: Math.round(days * faults) }, (_, i) => drawFault(sourceOf(seed, `fault ${i}`), { replicas, nodes, lives, until: hours * hour }));
-  return { seed, hours, replicas, nodes, lease, lives: lives.toSorted((a, b) => a.at - b.at), faults: drawn.toSorted((a, b) => a.at - b.at) };
+  // Watches that end and begin anew, and bookmarks, are most of the rest.
+  const upkeep = hours > 8 && !chance(random, 1 / 24) ? "rare" : "usual";
+  return { seed, hours, replicas, nodes, lease, upkeep, lives: lives.toSorted((a, b) => a.at - b.at), faults: drawn.toSorted((a, b) => a.at - b.at) };
 }
 
 /** Small ones are as likely as large ones, of each size. */
@@ -46,7 +48,7 @@ function chance(random: Random, share: number): boolean {
 
 function drawLife(random: Random, id: string, { moments, spreadMs }: { readonly moments: readonly number[]; readonly spreadMs: number }): LifePlan {
   const type = pick(random, ["REGULAR", "REGULAR", "REGULAR", "REGULAR", "PREBUILD", "IMAGEBUILD"] as const);
-  const usedMs = chance(random, 0.2) ? 0 : between(random, minute, 5 * hour);
+  const usedMs = chance(random, 0.2) ? 0 : between(random, minute, chance(random, 0.1) ? 5 * hour : 100 * minute);
   const deeds: Deed[] = [];
   while (chance(random, 0.35) && deeds.length < 4) deeds.push({ afterMs: between(random, second, Math.max(2 * second, usedMs)), what: pick(random, ["timeout", "port", "snapshot", "backup", "describe", "close-and-return"] as const) });
   return {
@@ -85,8 +87,15 @@ function drawMoment(random: Random, { lives, until }: Within): number {
 }
 
 function drawFault(random: Random, within: Within): FaultPlan {
+  if (chance(random, 0.2)) return drawHandFault(random, within);
   const at = drawMoment(random, within);
-  return { at, ...pick(random, [drawReplicaFault, drawReplicaFault, drawApiFault, drawNodeFault, drawHandFault])(random, within) };
+  return { at, ...pick(random, [drawReplicaFault, drawReplicaFault, drawApiFault, drawNodeFault])(random, within) };
+}
+
+/** What is done by hand is done to a workspace that is there, mostly. */
+function drawHandFault(random: Random, within: Within): FaultPlan {
+  const life = within.lives.length === 0 ? undefined : pick(random, within.lives);
+  return { at: drawMoment(random, life ? { ...within, lives: [life] } : within), kind: "by-hand", life: life?.id ?? "", what: pick(random, hands) };
 }
 
 type Drawn = FaultPlan extends infer One ? (One extends FaultPlan ? Omit<One, "at"> : never) : never;
@@ -133,11 +142,14 @@ function drawNodeFault(random: Random, { nodes }: Within): Drawn {
     case 1: return { kind: "daemon-restart", node };
     case 2: return { kind: "daemon-slow", node, byMs: between(random, second, 10 * minute), forMs };
     case 3: return { kind: "daemon-unavailable", node, forMs };
-    default: return { kind: "daemon-fails", node, method: pick(random, ["InitWorkspace", "WaitForInit", "TakeSnapshot", "DisposeWorkspace"] as const), code: pick(random, [1, 2, 4, 5, 9, 13, 14, 15]), afterwards: chance(random, 0.5), times: between(random, 1, 5) };
+    default: return drawDaemonFailure(random, node);
   }
 }
 
-function drawHandFault(random: Random, { lives }: Within): Drawn {
-  const life = lives.length === 0 ? "" : pick(random, lives).id;
-  return { kind: "by-hand", life, what: pick(random, hands) };
+function drawDaemonFailure(random: Random, node: number): Drawn {
+  const method = pick(random, ["InitWorkspace", "WaitForInit", "TakeSnapshot", "DisposeWorkspace"] as const);
+  const code = pick(random, [1, 2, 4, 5, 9, 13, 14, 15]);
+  // One that says that there is no content, and has it, is believed: there is nobody else to ask.
+  const afterwards = chance(random, 0.5) || (method === "DisposeWorkspace" && code === 5);
+  return { kind: "daemon-fails", node, method, code, afterwards, times: between(random, 1, 5) };
 }

@@ -28,8 +28,8 @@ export class Faults {
 
   /** Sets all of them to their times. */
   begin(): void {
-    const { plan, clock } = this.#simulation;
-    for (const fault of plan.faults) clock.timer(fault.at, () => this.#strike(fault));
+    const { plan, agenda } = this.#simulation;
+    for (const fault of plan.faults) agenda.add(fault.at, () => this.#strike(fault));
   }
 
   /** Ends all that last. */
@@ -53,10 +53,12 @@ export class Faults {
 
   #endLater(ms: number, what: string, end: End): void {
     const { clock, journal } = this.#simulation;
+    const over = this.#simulation.fault();
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
       journal.note(what);
       end();
+      over();
     };
     this.#ends.add(once);
     clock.timer(ms, once);
@@ -121,6 +123,7 @@ export class Faults {
     const ended = this.#trouble(slot.number);
     const shift = (ms: number): void => {
       slot.offset += ms;
+      this.#simulation.truth.clockSet(slot.number, this.#simulation.clock.monotonic());
       slot.process?.machine.shift(ms);
     };
     shift(byMs);

@@ -62,6 +62,7 @@ export class Person {
   /** It was answered that there is one. */
   started = false;
   done = false;
+  #begun = false;
 
   constructor(plan: LifePlan, society: Society, random: Random) {
     this.plan = plan;
@@ -69,9 +70,14 @@ export class Person {
     this.#random = random;
   }
 
-  /** Lives. Never rejects. */
+  /** It has begun, and has not all that it can expect. */
+  get isUnderWay(): boolean {
+    return this.#begun && !this.done;
+  }
+
+  /** Lives, from the time on that its plan has. Never rejects. */
   async live(): Promise<void> {
-    await this.#sleep(this.plan.at - this.#society.clock.monotonic());
+    this.#begun = true;
     if (!this.#society.isLate()) await this.#use();
     this.done = true;
   }

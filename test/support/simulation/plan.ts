@@ -74,6 +74,8 @@ export interface Plan {
   readonly nodes: number;
   /** Of the Lease, milliseconds. */
   readonly lease: { readonly durationMs: number; readonly renewMs: number; readonly retryMs: number };
+  /** What goes on by itself: how long watches last, and how often bookmarks come; `usual`: as in a cluster. */
+  readonly upkeep: "usual" | "rare";
   readonly lives: readonly LifePlan[];
   readonly faults: readonly FaultPlan[];
 }
@@ -81,13 +83,14 @@ export interface Plan {
 /** Reads a plan as it was written. @throws Error if it is none. */
 export function parsePlan(text: string): Plan {
   const value: unknown = JSON.parse(text);
-  if (!isPlan(value)) throw new Error("that is no plan: it needs seed, hours, replicas, nodes, lease, lives and faults");
+  if (!isPlan(value)) throw new Error("that is no plan: it needs seed, hours, replicas, nodes, lease, upkeep, lives and faults");
   return value;
 }
 
 /** What stands in its lists is taken as it is: whoever changes it by hand sees what comes of it. */
 function isPlan(value: unknown): value is Plan {
   const plan = asObject(value);
+  if (plan?.["upkeep"] !== "usual" && plan?.["upkeep"] !== "rare") return false;
   const numbers = ["seed", "hours", "replicas", "nodes"].every((name) => typeof plan?.[name] === "number");
   return numbers && asObject(plan?.["lease"]) !== undefined && Array.isArray(plan?.["lives"]) && Array.isArray(plan?.["faults"]);
 }

@@ -25,7 +25,7 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly link: Link;
   readonly nodeCaller: NodeCaller;
-  readonly lease: Plan["lease"];
+  readonly plan: Pick<Plan, "lease" | "upkeep">;
   /** See simulatedPool. */
   readonly decisions: (result: BatchResult) => BatchResult;
   readonly note: (text: string) => void;
@@ -38,6 +38,9 @@ export interface ReplicaOptions {
 const access: Access = { origin: "http://api.invalid", basePath: "", namespace: "default", headers: {}, tls: {}, proxyUrl: undefined, connectionDigest: "" };
 const credentials: AccessSource = { current: () => Promise.resolve(access), renew: () => Promise.resolve(access) };
 
+/** Watches that last for about an hour, and are given up after two bookmarks that did not come. */
+const rareWatches = { watchSeconds: 3_000, watchSecondsSpread: 1_200, silenceMs: 2_000_000 };
+
 /** The configuration of all processes. */
 export async function simulatedConfig(nodePort: number): Promise<Config> {
   const document = record(embeddedDocument({ wsdaemon: { port: nodePort } }));
@@ -45,6 +48,8 @@ export async function simulatedConfig(nodePort: number): Promise<Config> {
   const classes = record(manager["workspaceClass"]);
   return (await parseConfig({
     ...document,
+    // Room for more is made with each process, of which a day has many.
+    wsmand: { ...record(document["wsmand"]), statusCache: { maxEntries: 1_000 } },
     manager: {
       ...manager,
       timeouts: { startup: "1h", initialization: "30m", regularWorkspace: "30m", maxLifetime: "12h", headlessWorkspace: "1h", afterClose: "2m", contentFinalization: "1h", stopping: "1h", interrupted: "5m" },
@@ -109,7 +114,7 @@ export class Replica {
   }
 
   #assemble(): Promise<Daemon> {
-    const { config: { manager, wsmand, content }, config, machine: clock, random, lease, nodeCaller } = this.#options;
+    const { config: { manager, wsmand, content }, config, machine: clock, random, plan: { lease, upkeep }, nodeCaller } = this.#options;
     return assembleDaemon({
       namespace: manager.namespace, rpc: { addr: "", tls: undefined }, metricsAddr: undefined, workers: 1, derive: toDeriveConfig(config), cache: wsmand.statusCache,
       subscriptions: { stallTimeoutMs: wsmand.subscriptions.stallTimeout, maxBacklog: wsmand.subscriptions.maxBacklog }, drainTimeoutMs: wsmand.drainTimeout, rateLimits: [], lifecycle: true,
@@ -117,7 +122,7 @@ export class Replica {
       events: { enabled: true, instance: this.identity }, imageBuilder: undefined, tracing: undefined, manager, storage: content.storage, seccompField: wsmand.pods.seccompField, kubernetes: wsmand.kubernetes,
       persistIntervalMs: wsmand.activity.persistInterval, connect: (hooks) => new KubeClient({ credentials, clock, hooks, carrier: this.link.carrier }), clock, random, log: this.#log(),
       surroundings: {
-        pool: this.pool, nodeCaller, ask: (target, signal) => this.#ask(target, signal),
+        pool: this.pool, nodeCaller, ...(upkeep === "rare" && { watches: rareWatches }), ask: (target, signal) => this.#ask(target, signal),
         randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
         serve: (dependencies) => {
           this.serving = dependencies;

@@ -3,6 +3,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { annotations } from "../../../src/domain/names.ts";
 import type { Seen } from "../chaos/witness.ts";
 import { Faults } from "./faults.ts";
+import { leaveOutIdleness } from "./idleness.ts";
 import type { Breach } from "./laws.ts";
 import type { Person } from "./people.ts";
 import { hour, minute, type Plan } from "./plan.ts";
@@ -29,9 +30,9 @@ const lookEveryMs = minute;
 /** Plays it until all is over, or a promise is broken. @param options.file where the journal is written to; options.prepare changes the simulation before it begins. */
 export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: string | undefined; readonly prepare?: (simulation: Simulation) => void } = {}): Promise<Outcome> {
   const simulation = await Simulation.open(plan, file);
-  const { clock, ledger, journal } = simulation;
+  const { clock, agenda, ledger, journal } = simulation;
   const thread = new Thread();
-  const unhandled = (error: unknown): void => ledger.breach("every promise is looked after", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const unhandled = (error: unknown): void => ledger.breach("every promise is looked after", textOf(error));
   process.on("unhandledRejection", unhandled);
   thread.open();
   let steps = 0;
@@ -44,22 +45,34 @@ export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: s
     const faults = new Faults(simulation);
     faults.begin();
     simulation.begin();
-    await until(plan.hours * hour);
+    let isEvening = false;
+    agenda.add(plan.hours * hour, () => {
+      isEvening = true;
+    });
+    leaveOutIdleness(simulation);
+    await until(plan.hours * hour, () => isEvening);
     if (!isBroken()) {
       journal.note("the time of faults is over");
       simulation.late = true;
       faults.cease();
-      const end = plan.hours * hour + aftermathMs;
-      for (let at = plan.hours * hour; at < end && !isBroken() && !isCalm(simulation); at += lookEveryMs) await until(at + lookEveryMs);
+      const evening = clock.monotonic();
+      const end = evening + aftermathMs;
+      for (let at = evening; at < end && !isBroken() && !isCalm(simulation); at += lookEveryMs) await until(at + lookEveryMs);
       simulation.over = true;
       await until(clock.monotonic() + calmMs);
       if (!isBroken()) judge(simulation);
     }
+  } catch (error) {
+    ledger.breach("nothing is thrown into the event loop", textOf(error));
   } finally {
     thread.close();
     process.off("unhandledRejection", unhandled);
   }
-  return { breaches: ledger.breaches, digest: journal.end(), lines: journal.lines, steps, hours: clock.monotonic() / hour, counts: ledger.counts };
+  return { breaches: ledger.breaches, digest: journal.end(), lines: journal.lines, steps, hours: agenda.now / hour, counts: ledger.counts };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** What is there still; a claim whose pod was taken away from under everybody's eyes stays, for nobody has saved what is on it. */

@@ -1,4 +1,5 @@
 /** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
+import { WsmanError } from "../../../src/domain/errors.ts";
 import { annotations, labels } from "../../../src/domain/names.ts";
 import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Config } from "../../../src/main/config/index.ts";
@@ -11,6 +12,7 @@ import { Witness } from "../chaos/witness.ts";
 import { Machine } from "../machine.ts";
 import type { ReadStatus } from "../status-stream.ts";
 import { VirtualClock } from "../virtual-clock.ts";
+import { Agenda } from "./agenda.ts";
 import { nodePort, startSimulatedCluster, type SimulatedCluster } from "./cluster.ts";
 import { sourceOf } from "./draw.ts";
 import { Journal } from "./journal.ts";
@@ -55,6 +57,7 @@ const startMs = 300;
 export class Simulation {
   readonly plan: Plan;
   readonly clock: VirtualClock;
+  readonly agenda: Agenda;
   readonly journal: Journal;
   readonly ledger: Ledger;
   readonly world: SimulatedCluster;
@@ -65,6 +68,10 @@ export class Simulation {
   /** The first word of a workspace's end, by its ID: of the last one that was begun under it. */
   readonly ends = new Map<string, { readonly life: number; readonly status: ReadStatus }>();
   readonly lives = new Lives();
+  /** Names of the workspaces' pods that there are. */
+  readonly #pods = new Set<string>();
+  /** Faults that last. */
+  #faulty = 0;
   /** How often pods were made anew. */
   readonly #anew = new Map<string, number>();
   /** Workspaces that somebody took away from under everybody's eyes. */
@@ -82,17 +89,18 @@ export class Simulation {
   late = false;
   over = false;
 
-  private constructor(plan: Plan, clock: VirtualClock, journal: Journal, world: SimulatedCluster, config: Config) {
+  private constructor(plan: Plan, clock: VirtualClock, agenda: Agenda, journal: Journal, world: SimulatedCluster, config: Config) {
     this.plan = plan;
     this.clock = clock;
+    this.agenda = agenda;
     this.journal = journal;
-    this.ledger = new Ledger(() => clock.monotonic(), (text) => journal.note(text));
+    this.ledger = new Ledger(() => agenda.now, (text) => journal.note(text));
     this.world = world;
     this.witness = new Witness(world.cluster);
     world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
-    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic() });
+    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic(), wallClock: () => clock.now() });
     this.slots = Array.from({ length: plan.replicas }, (_, number) => ({ number, offset: 0, downMs: 0, process: undefined, processes: 0 }));
     this.#roamers = Array.from({ length: roamers }, (_, i) => ({ name: `roamer ${i}`, connections: 0, listener: undefined }));
     this.people = plan.lives.map((life) => new Person(life, {
@@ -103,9 +111,10 @@ export class Simulation {
   /** Makes it; nothing has begun. @param file where the journal is written to. */
   static async open(plan: Plan, file?: string): Promise<Simulation> {
     const clock = new VirtualClock();
-    const journal = new Journal(() => clock.monotonic(), file);
-    const world = await startSimulatedCluster(clock, plan.nodes, (name) => sourceOf(plan.seed, name));
-    return new Simulation(plan, clock, journal, world, await simulatedConfig(nodePort));
+    const agenda = new Agenda(clock);
+    const journal = new Journal(() => agenda.now, file);
+    const world = await startSimulatedCluster(clock, plan, (name) => sourceOf(plan.seed, name));
+    return new Simulation(plan, clock, agenda, journal, world, await simulatedConfig(nodePort));
   }
 
   /** A random source of its own. */
@@ -117,7 +126,7 @@ export class Simulation {
   begin(): void {
     for (const slot of this.slots) this.clock.timer(this.#random() * 5 * second, () => this.start(slot));
     for (const roamer of this.#roamers) this.#connect(roamer);
-    for (const person of this.people) void person.live();
+    for (const person of this.people) this.agenda.add(person.plan.at, () => void person.live());
   }
 
   /** Starts a process, unless there is one. */
@@ -144,7 +153,7 @@ export class Simulation {
       };
     } });
     const replica: Replica = new Replica({
-      name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, lease: this.plan.lease, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
+      name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, plan: this.plan, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
       onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
     });
@@ -182,6 +191,20 @@ export class Simulation {
 
   holder(): string {
     return this.#overseer.holder();
+  }
+
+  /** There is no workspace, nobody waits for anything, nothing is wrong, and a replica that lives leads. */
+  isIdle(): boolean {
+    const isQuiet = this.#pods.size === 0 && this.#faulty === 0 && this.people.every(({ isUnderWay }) => !isUnderWay);
+    if (!isQuiet) return false;
+    const able = this.able().filter(({ machine, link }) => machine.runs && link.open);
+    return able.length === this.slots.length && able.some(({ identity }) => identity === this.holder());
+  }
+
+  /** Something is wrong, until what this gives is called. */
+  fault(): () => void {
+    this.#faulty++;
+    return () => void this.#faulty--;
   }
 
   #bury(slot: Slot, replica: Replica): void {
@@ -235,7 +258,13 @@ export class Simulation {
     const replica = pick(this.#random, able);
     const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
     const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
-    this.#listen(replica, listener, true);
+    try {
+      this.#listen(replica, listener, true);
+    } catch (error) {
+      if (!(error instanceof WsmanError)) throw error;
+      // It is about to end.
+      return this.#connectLater(roamer);
+    }
     const forget = listener.onEnd;
     listener.onEnd = (reason) => {
       this.journal.note(`${name}: ended, ${reason}`);
@@ -258,7 +287,10 @@ export class Simulation {
   #podChanged(type: ChangeType, pod: KubeObject): void {
     const { metadata } = pod;
     const id = metadata.labels?.[labels.workspaceId];
-    if (type !== "ADDED" || id === undefined) return;
+    if (id === undefined) return;
+    if (type === "DELETED") this.#pods.delete(metadata.name);
+    if (type !== "ADDED") return;
+    this.#pods.add(metadata.name);
     // A pod that is made anew goes on with its workspace.
     const isAnew = metadata.annotations?.[annotations.firstCreated] !== undefined;
     if (isAnew) this.#anew.set(id, (this.#anew.get(id) ?? 0) + 1);

@@ -22,6 +22,7 @@ export class Truth {
   readonly #started = new Set<string>();
   readonly #told = new Map<string, Told[]>();
   readonly #troubles: Trouble[] = [];
+  readonly #clocksSet = new Map<number, number>();
 
   started(id: string): void {
     this.#started.add(id);
@@ -36,6 +37,16 @@ export class Truth {
     this.#told.set(id, told);
     told.push({ at, replica });
     if (told.length > 50) told.shift();
+  }
+
+  /** The wall clock of a replica's machine was set. */
+  clockSet(slot: number, at: number): void {
+    this.#clocksSet.set(slot, at);
+  }
+
+  /** When that was last; before all time if it never was. */
+  clockSetAt(slot: number): number {
+    return this.#clocksSet.get(slot) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** From now on a replica, or all, may not get at the API server, or be gone. Gives the end of it. */

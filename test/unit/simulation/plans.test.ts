@@ -20,6 +20,7 @@ test("times are within the day, and replicas and nodes are those that there are"
     for (const fault of faults) {
       if ("slot" in fault) assert.ok(fault.slot < replicas);
       if ("node" in fault) assert.ok(fault.node < nodes);
+      if (fault.kind === "daemon-fails" && fault.method === "DisposeWorkspace" && fault.code === 5) assert.ok(fault.afterwards, "no node daemon denies a content that it keeps");
     }
   }
 });
