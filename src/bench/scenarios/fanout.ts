@@ -16,7 +16,7 @@ import type { Scenario } from "./scenario.ts";
 
 /** Different frames that the bare server sends in turn. */
 const frameCount = 200;
-/** From the first message to the beginning of what is counted, at most; half of the time that is counted if that is less. */
+/** From the first message to the beginning of what is counted, at most; three tenths of the time that is counted if that is less. */
 const rampMs = 1500;
 /** The daemon is offered more than it can deliver: this much of what the bare server did. */
 const offered = 1.6;
@@ -134,7 +134,7 @@ async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, fi
   await openSubscribers(lab, parts, { endpoint }, 0);
   const counts = (): Promise<readonly z.infer<typeof countsSchema>[]> => Promise.all(parts.map(({ part }) => part.call("counts", {}, countsSchema)));
   await begin();
-  await sleep(Math.min(rampMs, lab.options.seconds * 500), undefined, { signal: lab.signal }).catch(() => {});
+  await sleep(Math.min(rampMs, lab.options.seconds * 300), undefined, { signal: lab.signal }).catch(() => {});
   await lab.usage.sample();
   const before = await counts();
   await sleep(lab.options.seconds * 1000, undefined, { signal: lab.signal }).catch(() => {});
