@@ -95,21 +95,18 @@ export class Creation {
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
       if (pvc) await this.#createClaim(podNameOf(start), JSON.stringify(marked(pvc, tokens)), tokens, made, wish);
-      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish).catch((error: unknown) => {
-        // It was there, and has ended: another one would be a second life that nobody asked for.
-        if (making.goneUid === undefined) throw error;
-        return undefined;
-      });
+      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish).catch((error: unknown) => goneOr(making, error));
       this.#options.onCreated(start.type, context.workspaceClass.id);
-      if (created) await this.#options.seen(created);
-      return { uid: created ? uidOf(created) : (making.goneUid ?? ""), url: workspaceUrl(start, manager) };
+      if (typeof created === "string") return { uid: created, url: workspaceUrl(start, manager) };
+      await this.#options.seen(created);
+      return { uid: uidOf(created), url: workspaceUrl(start, manager) };
     } catch (error) {
       const isBegun = !beginning.signal.aborted;
       if (isBegun || before) this.#made.set(tokens.owner, isBegun ? made : { ...before });
       throw failureOf(error, start.id, isBegun, limit.signal.aborted);
     } finally {
       limit.cancel();
-      if (this.#making.get(start.id) === making) this.#making.delete(start.id);
+      this.#making.delete(start.id);
     }
   }
 
@@ -251,6 +248,12 @@ export class Creation {
     }
     return wish.signal.aborted;
   }
+}
+
+/** The uid of a pod that was there and has ended, although its creation failed: another one would be a second life that nobody asked for. @throws the error if there was none. */
+function goneOr({ goneUid }: Making, error: unknown): string {
+  if (goneUid === undefined) throw error;
+  return goneUid;
 }
 
 /** A signal that aborts with another one only as long as nothing was begun. */
