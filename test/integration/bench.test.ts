@@ -141,7 +141,7 @@ function command(signal: AbortSignal, ...args: readonly string[]): { readonly ou
 }
 
 // What comes first takes longest. Several go on at once: most of a run is waiting.
-describe("the load tool", { concurrency: 4 }, () => {
+describe("the load tool", { concurrency: 8 }, () => {
   test("lifecycle: every workspace runs, is backed up once, told as STOPPED once, and gone", { skip: onRealCluster }, async () => {
     const { figures, runs } = await bench("lifecycle", "--workspaces", "5", "--rate", "8", "--seconds", "1", "--warmup", "0", "--size", "0");
     const notes = runs[0]?.notes.join("\n") ?? "";
