@@ -27,6 +27,8 @@ export interface StarterOptions {
   readonly registry: Pick<Registry, "byId" | "records" | "isGone">;
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
+  /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
+  readonly lastTokenOf: (id: string) => string | undefined;
   readonly randomBytes: RandomBytes;
   readonly clock: Clock;
 }
@@ -84,7 +86,7 @@ export class Starter {
 
   async #startOnce(start: WorkspaceStart, digest: string, signal: AbortSignal): Promise<Started> {
     const before = this.#attempts.get(start.id);
-    const running = this.#resultOf(before, digest);
+    const running = this.#resultOf(start.id, before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
     const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
@@ -107,10 +109,16 @@ export class Starter {
   }
 
   /** What a start of this ID that is under way, or was successful, gives the very same request; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
-  #resultOf(attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
-    if (!attempt?.result || this.#options.registry.isGone(attempt.uid)) return undefined;
+  #resultOf(id: string, attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
+    if (!attempt?.result || this.#hasEnded(id, attempt)) return undefined;
     if (attempt.digest !== digest) throw alreadyExists();
     return attempt.result;
+  }
+
+  /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
+  #hasEnded(id: string, { uid, tokens }: Attempt): boolean {
+    const { registry, lastTokenOf } = this.#options;
+    return registry.isGone(uid) && (!registry.byId(id) || lastTokenOf(id) !== tokens.owner);
   }
 
   /** A workspace's pod is gone for good. */

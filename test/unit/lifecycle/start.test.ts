@@ -7,7 +7,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { digestOfRequest } from "../../../src/main/lifecycle/request-digest.ts";
 import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
 import type { WorkspaceStart } from "../../../src/main/render/start.ts";
-import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
+import { buildFrame, decodeFrame, encodeStatus } from "../../../src/main/state/frame.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
@@ -55,9 +55,13 @@ function setup(): Setup {
     const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
     records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: {} }), frame });
   };
+  const tokenOf = (id: string): string | undefined => {
+    const frame = records.get(id)?.frame;
+    return frame && (decodeFrame(frame).auth?.ownerToken ?? undefined);
+  };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, registry: { byId: (id) => records.get(id), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, lastTokenOf: tokenOf, registry: { byId: (id) => records.get(id), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
   return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
@@ -78,6 +82,21 @@ test("the same request joins the first, and has its answer for a minute after th
   assert.deepEqual(await second, await first);
   clock.advance(59_000);
   assert.deepEqual(await start(request({ metadata: { owner: "o", metaId: "m", annotations: { a: "1", b: "2" } } })), await first);
+  assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
+  assert.equal(creating.length, 1);
+});
+
+test("the same request has its answer also where the pod was made anew meanwhile, and not where another start has the workspace's place", async () => {
+  const { creating, gone, know, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  const { ownerToken } = await first;
+  gone.add("u1");
+  know("instance-1", ownerToken);
+  assert.deepEqual(await start(request()), await first);
+  assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
+  know("instance-1", "another one's");
   assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
   assert.equal(creating.length, 1);
 });
