@@ -47,8 +47,14 @@ interface Attempt {
   result: Promise<Started> | undefined;
   /** The calls that it is for; undefined: it has ended. */
   interest: Interest | undefined;
-  /** Of the pod, once it is there. */
+  /** Of the pod that the result is about, once it is there; of another start's, where an image build has joined that. */
   uid: string;
+}
+
+/** A build that is under way, or soon will be. */
+interface Build {
+  readonly uid: string;
+  readonly started: Started;
 }
 
 /** Our own successful start is remembered so long for retries, milliseconds. */
@@ -144,8 +150,12 @@ export class Starter {
     this.#attempts.set(start.id, attempt);
     this.#cleaning.get(tokens.owner)?.abort();
     const running = this.#lanes.run(start.id, async () => {
+      let made = false;
       try {
-        resolve(await this.#run(start, attempt, interest.gone));
+        const started = await this.#run(start, attempt, interest.gone);
+        // One that has joined a build has no use for what an earlier attempt made.
+        made = started.ownerToken === tokens.owner;
+        resolve(started);
         attempt.interest = undefined;
         // Its time counts from now.
         this.#attempts.set(start.id, attempt);
@@ -154,8 +164,7 @@ export class Starter {
         attempt.interest = undefined;
         reject(error);
       }
-      // One that has joined a build has no use for what an earlier attempt made.
-      if (attempt.uid === "") await this.#clean(start, tokens);
+      if (!made) await this.#clean(start, tokens);
     });
     this.#running.add(running);
     // Neither the work nor its clean-up rejects.
@@ -172,32 +181,35 @@ export class Starter {
 
   async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
     const joined = attempt.build && (await this.#runningBuild(start.id, attempt.build, attempt.number));
-    if (joined) return joined;
+    if (joined) {
+      attempt.uid = joined.uid;
+      return joined.started;
+    }
     const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild(id: string, filter: Filter, number: number): Promise<Started | undefined> {
+  async #runningBuild(id: string, filter: Filter, number: number): Promise<Build | undefined> {
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
       // The pod of an earlier attempt of the same request is known by its token.
       if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || facts.id === id || !matches(filter, facts)) continue;
       const started = await this.#startedAs(record);
       // What is cleaned up is about to go.
-      if (started && !this.#cleaning.has(started.ownerToken)) return started;
+      if (started && !this.#cleaning.has(started.ownerToken)) return { uid: record.uid, started };
     }
     return this.#buildAskedFor(filter, number);
   }
 
   /** Only those that began before this one: two would wait for each other. */
-  async #buildAskedFor(filter: Filter, number: number): Promise<Started | undefined> {
+  async #buildAskedFor(filter: Filter, number: number): Promise<Build | undefined> {
     const before = [...this.#attempts.values()].filter((other) => other.number < number && other.build && matches(filter, { ...other.build, annotations: Object.fromEntries(other.build.annotations) }));
-    for (const { result, uid } of before) {
-      if (!result || this.#options.registry.isGone(uid)) continue;
-      const started = await result.catch(() => undefined);
-      if (started) return started;
+    for (const other of before) {
+      if (!other.result || this.#options.registry.isGone(other.uid)) continue;
+      const started = await other.result.catch(() => undefined);
+      if (started) return { uid: other.uid, started };
     }
     return undefined;
   }

@@ -257,6 +257,24 @@ test("image builds for the same thing that are asked for at once become one, in 
   assert.deepEqual(new Set((await Promise.all(all)).map(({ url }) => url)), new Set(["https://a"]));
 });
 
+test("an image build that has ended is not joined by way of one that had joined it, and that one is begun when it is asked for again", async () => {
+  const { creating, gone, start } = setup();
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m", annotations: { ref: "x" } } });
+  const all = [start(build("a")), start(build("b"))];
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
+  await Promise.all(all);
+  gone.add("u1");
+  for (const id of ["c", "b"]) {
+    const next = start(build(id));
+    await settle();
+    creating.at(-1)?.done.resolve({ uid: `u-${id}`, url: `https://${id}` });
+    assert.equal((await next).url, `https://${id}`);
+    gone.add(`u-${id}`);
+  }
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "c", "b"]);
+});
+
 test("what is remembered of builds is bounded by their annotations as well: the oldest is forgotten", async () => {
   const { creating, start } = setup();
   const build = (i: number): wsman.StartWorkspaceRequest => request({ id: `build-${i}`, type: "IMAGEBUILD", metadata: { owner: "o", metaId: `m-${i}`, annotations: { ref: "x".repeat(180_000) } } });
