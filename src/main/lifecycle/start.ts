@@ -24,7 +24,7 @@ export interface Started {
 /** What starting takes. */
 export interface StarterOptions {
   readonly creation: Pick<Creation, "create" | "clean" | "gone">;
-  readonly registry: Pick<Registry, "byId" | "records" | "isGone">;
+  readonly registry: Pick<Registry, "byId" | "byUid" | "records" | "isGone">;
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
   /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
@@ -207,11 +207,17 @@ export class Starter {
   async #buildAskedFor(filter: Filter, number: number): Promise<Build | undefined> {
     const before = [...this.#attempts.values()].filter((other) => other.number < number && other.build && matches(filter, { ...other.build, annotations: Object.fromEntries(other.build.annotations) }));
     for (const other of before) {
-      if (!other.result || this.#options.registry.isGone(other.uid)) continue;
+      if (!other.result || this.#hasStopped(other)) continue;
       const started = await other.result.catch(() => undefined);
       if (started) return { uid: other.uid, started };
     }
     return undefined;
+  }
+
+  /** A pod that has stopped is there still for a moment. */
+  #hasStopped({ uid }: Attempt): boolean {
+    const { registry } = this.#options;
+    return registry.isGone(uid) || registry.byUid(uid)?.facts.phase === STOPPED;
   }
 
   /** What the workspace's start was answered with. */

@@ -29,7 +29,7 @@ interface Setup {
   readonly gone: Set<string>;
   readonly lingering: { on: boolean };
   /** A workspace is known from now on, of the type that was asked for. */
-  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType) => void;
+  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType, phase?: wsman.WorkspacePhase) => void;
   readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
 }
 
@@ -51,9 +51,9 @@ function setup(): Setup {
   };
   const lingering = { on: false };
   const records = new Map<string, WorkspaceRecord>();
-  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR): void => {
+  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR, phase = wsman.WorkspacePhase.RUNNING): void => {
     const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
-    records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: {} }), frame });
+    records.set(id, { ...recordOf(`uid-${id}`, { id, type, phase, owner: "o", metaId: "m", annotations: {} }), frame });
   };
   const tokenOf = (id: string): string | undefined => {
     const frame = records.get(id)?.frame;
@@ -61,7 +61,7 @@ function setup(): Setup {
   };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, lastTokenOf: tokenOf, registry: { byId: (id) => records.get(id), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, lastTokenOf: tokenOf, registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
   return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
@@ -273,6 +273,18 @@ test("an image build that has ended is not joined by way of one that had joined 
     gone.add(`u-${id}`);
   }
   assert.deepEqual(creating.map(({ id }) => id), ["a", "c", "b"]);
+});
+
+test("an image build that has stopped, and whose pod is there still, is not joined", async () => {
+  const { creating, know, start } = setup();
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build("a"));
+  await settle();
+  creating[0]?.done.resolve({ uid: "uid-a", url: "https://a" });
+  know("a", (await first).ownerToken, wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPED);
+  void start(build("b"));
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
 });
 
 test("what is remembered of builds is bounded by their annotations as well: the oldest is forgotten", async () => {
