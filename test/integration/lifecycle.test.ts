@@ -103,6 +103,8 @@ test("pods that nodes refuse are made anew, and nobody is told of anything but a
   assert.notEqual(now?.uid, first?.uid);
   assert.equal(now?.annotations?.["gitpod.io/firstCreated"], first?.creationTimestamp);
   assert.equal(now?.annotations?.["gitpod/ownerToken"], first?.annotations?.["gitpod/ownerToken"]);
+  // Whose answer was lost asks again, and is answered as before.
+  await start("moving");
 });
 
 test("a node daemon that hangs delays nobody on other nodes, and its workspaces end in time, with the truth", async (t) => {

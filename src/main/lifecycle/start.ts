@@ -24,9 +24,11 @@ export interface Started {
 /** What starting takes. */
 export interface StarterOptions {
   readonly creation: Pick<Creation, "create" | "clean" | "gone">;
-  readonly registry: Pick<Registry, "byId" | "records" | "isGone">;
+  readonly registry: Pick<Registry, "byId" | "byUid" | "records" | "isGone">;
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
+  /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
+  readonly lastTokenOf: (id: string) => string | undefined;
   readonly randomBytes: RandomBytes;
   readonly clock: Clock;
 }
@@ -45,8 +47,14 @@ interface Attempt {
   result: Promise<Started> | undefined;
   /** The calls that it is for; undefined: it has ended. */
   interest: Interest | undefined;
-  /** Of the pod, once it is there. */
+  /** Of the pod that the result is about, once it is there; of another start's, where an image build has joined that. */
   uid: string;
+}
+
+/** A build that is under way, or soon will be. */
+interface Build {
+  readonly uid: string;
+  readonly started: Started;
 }
 
 /** Our own successful start is remembered so long for retries, milliseconds. */
@@ -84,7 +92,7 @@ export class Starter {
 
   async #startOnce(start: WorkspaceStart, digest: string, signal: AbortSignal): Promise<Started> {
     const before = this.#attempts.get(start.id);
-    const running = this.#resultOf(before, digest);
+    const running = this.#resultOf(start.id, before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
     const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
@@ -107,10 +115,16 @@ export class Starter {
   }
 
   /** What a start of this ID that is under way, or was successful, gives the very same request; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
-  #resultOf(attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
-    if (!attempt?.result || this.#options.registry.isGone(attempt.uid)) return undefined;
+  #resultOf(id: string, attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
+    if (!attempt?.result || this.#hasEnded(id, attempt)) return undefined;
     if (attempt.digest !== digest) throw alreadyExists();
     return attempt.result;
+  }
+
+  /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
+  #hasEnded(id: string, { uid, tokens }: Attempt): boolean {
+    const { registry, lastTokenOf } = this.#options;
+    return registry.isGone(uid) && (!registry.byId(id) || lastTokenOf(id) !== tokens.owner);
   }
 
   /** A workspace's pod is gone for good. */
@@ -136,8 +150,12 @@ export class Starter {
     this.#attempts.set(start.id, attempt);
     this.#cleaning.get(tokens.owner)?.abort();
     const running = this.#lanes.run(start.id, async () => {
+      let made = false;
       try {
-        resolve(await this.#run(start, attempt, interest.gone));
+        const started = await this.#run(start, attempt, interest.gone);
+        // One that has joined a build has no use for what an earlier attempt made.
+        made = started.ownerToken === tokens.owner;
+        resolve(started);
         attempt.interest = undefined;
         // Its time counts from now.
         this.#attempts.set(start.id, attempt);
@@ -146,8 +164,7 @@ export class Starter {
         attempt.interest = undefined;
         reject(error);
       }
-      // One that has joined a build has no use for what an earlier attempt made.
-      if (attempt.uid === "") await this.#clean(start, tokens);
+      if (!made) await this.#clean(start, tokens);
     });
     this.#running.add(running);
     // Neither the work nor its clean-up rejects.
@@ -164,34 +181,43 @@ export class Starter {
 
   async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
     const joined = attempt.build && (await this.#runningBuild(start.id, attempt.build, attempt.number));
-    if (joined) return joined;
+    if (joined) {
+      attempt.uid = joined.uid;
+      return joined.started;
+    }
     const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild(id: string, filter: Filter, number: number): Promise<Started | undefined> {
+  async #runningBuild(id: string, filter: Filter, number: number): Promise<Build | undefined> {
     for (const record of this.#options.registry.records()) {
       const { facts } = record;
       // The pod of an earlier attempt of the same request is known by its token.
       if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || facts.id === id || !matches(filter, facts)) continue;
       const started = await this.#startedAs(record);
       // What is cleaned up is about to go.
-      if (started && !this.#cleaning.has(started.ownerToken)) return started;
+      if (started && !this.#cleaning.has(started.ownerToken)) return { uid: record.uid, started };
     }
     return this.#buildAskedFor(filter, number);
   }
 
   /** Only those that began before this one: two would wait for each other. */
-  async #buildAskedFor(filter: Filter, number: number): Promise<Started | undefined> {
+  async #buildAskedFor(filter: Filter, number: number): Promise<Build | undefined> {
     const before = [...this.#attempts.values()].filter((other) => other.number < number && other.build && matches(filter, { ...other.build, annotations: Object.fromEntries(other.build.annotations) }));
-    for (const { result, uid } of before) {
-      if (!result || this.#options.registry.isGone(uid)) continue;
-      const started = await result.catch(() => undefined);
-      if (started) return started;
+    for (const other of before) {
+      if (!other.result || this.#hasStopped(other)) continue;
+      const started = await other.result.catch(() => undefined);
+      if (started) return { uid: other.uid, started };
     }
     return undefined;
+  }
+
+  /** A pod that has stopped is there still for a moment. */
+  #hasStopped({ uid }: Attempt): boolean {
+    const { registry } = this.#options;
+    return registry.isGone(uid) || registry.byUid(uid)?.facts.phase === STOPPED;
   }
 
   /** What the workspace's start was answered with. */

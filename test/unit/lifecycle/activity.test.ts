@@ -13,14 +13,16 @@ import { timeouts } from "./world.ts";
 
 const interval = 300_000;
 
-function setup(fail = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
+/** @param writing what becomes of writes. */
+function setup(writing: "works" | "fails" | "hangs" = "works"): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
   const clock = new FakeClock();
   const writes: [string, AnnotationChanges, string][] = [];
   const otherwise: (Changer | undefined)[] = [];
   const annotate = async (record: WorkspaceRecord, changes: AnnotationChanges, _what: string, _signal: AbortSignal, priority = "user", other?: Changer): Promise<void> => {
     writes.push([record.uid, changes, priority]);
     otherwise.push(other);
-    if (fail) throw new Error("no API server");
+    if (writing === "fails") throw new Error("no API server");
+    if (writing === "hangs") await new Promise(() => {});
   };
   return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes, otherwise };
 }
@@ -58,7 +60,7 @@ test("closing and opening again are written at once, each once", async () => {
 });
 
 test("a write that fails fails no call, and what was not written is written at the end, of those that are still there", async () => {
-  const { activity, clock, writes } = setup(true);
+  const { activity, clock, writes } = setup("fails");
   const [failing, quiet, gone] = [recordOf("failing"), recordOf("quiet", { everActive: true, lastActivity: clock.now() }), recordOf("gone", { everActive: true, lastActivity: clock.now() })];
   clock.advance(1000);
   await activity.mark(failing, false);
@@ -105,11 +107,29 @@ test("where a leader elsewhere may time a workspace out at any moment the call i
 });
 
 test("an API server that takes no writes fails no such call, and holds up one only", async () => {
-  const { activity, clock, writes } = setup(true);
+  const { activity, clock, writes } = setup("fails");
   const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
   await activity.mark(record, false);
   assert.equal(activity.mark(record, false), undefined);
   assert.equal(lastActivityOf(record), clock.now());
+  assert.equal(writes.length, 1);
+});
+
+test("an API server that does not answer holds such a call up for a second, and none beside it", async () => {
+  const { activity, clock, writes } = setup("hangs");
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  let answered = false;
+  const marked = activity.mark(record, false)?.then(() => {
+    answered = true;
+  });
+  assert.equal(activity.mark(record, false), undefined);
+  clock.advance(999);
+  await new Promise(setImmediate);
+  assert.equal(answered, false);
+  clock.advance(1);
+  await marked;
+  assert.ok(answered);
+  assert.equal(activity.mark(record, false), undefined);
   assert.equal(writes.length, 1);
 });
 

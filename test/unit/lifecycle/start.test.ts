@@ -7,7 +7,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { digestOfRequest } from "../../../src/main/lifecycle/request-digest.ts";
 import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
 import type { WorkspaceStart } from "../../../src/main/render/start.ts";
-import { buildFrame, encodeStatus } from "../../../src/main/state/frame.ts";
+import { buildFrame, decodeFrame, encodeStatus } from "../../../src/main/state/frame.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
@@ -29,7 +29,7 @@ interface Setup {
   readonly gone: Set<string>;
   readonly lingering: { on: boolean };
   /** A workspace is known from now on, of the type that was asked for. */
-  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType) => void;
+  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType, phase?: wsman.WorkspacePhase) => void;
   readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
 }
 
@@ -51,13 +51,17 @@ function setup(): Setup {
   };
   const lingering = { on: false };
   const records = new Map<string, WorkspaceRecord>();
-  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR): void => {
+  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR, phase = wsman.WorkspacePhase.RUNNING): void => {
     const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
-    records.set(id, { ...recordOf(`uid-${id}`, { id, type, owner: "o", metaId: "m", annotations: {} }), frame });
+    records.set(id, { ...recordOf(`uid-${id}`, { id, type, phase, owner: "o", metaId: "m", annotations: {} }), frame });
+  };
+  const tokenOf = (id: string): string | undefined => {
+    const frame = records.get(id)?.frame;
+    return frame && (decodeFrame(frame).auth?.ownerToken ?? undefined);
   };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, registry: { byId: (id) => records.get(id), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, lastTokenOf: tokenOf, registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
   return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
@@ -78,6 +82,21 @@ test("the same request joins the first, and has its answer for a minute after th
   assert.deepEqual(await second, await first);
   clock.advance(59_000);
   assert.deepEqual(await start(request({ metadata: { owner: "o", metaId: "m", annotations: { a: "1", b: "2" } } })), await first);
+  assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
+  assert.equal(creating.length, 1);
+});
+
+test("the same request has its answer also where the pod was made anew meanwhile, and not where another start has the workspace's place", async () => {
+  const { creating, gone, know, start } = setup();
+  const first = start(request());
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://x" });
+  const { ownerToken } = await first;
+  gone.add("u1");
+  know("instance-1", ownerToken);
+  assert.deepEqual(await start(request()), await first);
+  assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
+  know("instance-1", "another one's");
   assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
   assert.equal(creating.length, 1);
 });
@@ -236,6 +255,36 @@ test("image builds for the same thing that are asked for at once become one, in 
   assert.deepEqual(creating.map(({ id }) => id), ["a"]);
   creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
   assert.deepEqual(new Set((await Promise.all(all)).map(({ url }) => url)), new Set(["https://a"]));
+});
+
+test("an image build that has ended is not joined by way of one that had joined it, and that one is begun when it is asked for again", async () => {
+  const { creating, gone, start } = setup();
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m", annotations: { ref: "x" } } });
+  const all = [start(build("a")), start(build("b"))];
+  await settle();
+  creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
+  await Promise.all(all);
+  gone.add("u1");
+  for (const id of ["c", "b"]) {
+    const next = start(build(id));
+    await settle();
+    creating.at(-1)?.done.resolve({ uid: `u-${id}`, url: `https://${id}` });
+    assert.equal((await next).url, `https://${id}`);
+    gone.add(`u-${id}`);
+  }
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "c", "b"]);
+});
+
+test("an image build that has stopped, and whose pod is there still, is not joined", async () => {
+  const { creating, know, start } = setup();
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build("a"));
+  await settle();
+  creating[0]?.done.resolve({ uid: "uid-a", url: "https://a" });
+  know("a", (await first).ownerToken, wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPED);
+  void start(build("b"));
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
 });
 
 test("what is remembered of builds is bounded by their annotations as well: the oldest is forgotten", async () => {
