@@ -8,13 +8,14 @@ import { wsdaemon } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
 import type { ContentWorkspace } from "../content/layers.ts";
+import type { AnnotationChanges } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
 import { maxWritten } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { ReadyProbe } from "./probe.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface ContentOptions extends Insistence {

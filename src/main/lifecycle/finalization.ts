@@ -9,7 +9,7 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, podPath, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, podPath, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
@@ -17,7 +17,7 @@ import { failure as failedWith } from "./content.ts";
 import { disposalCountsFrom } from "./elapsed.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 import type { VolumeSnapshots } from "./volume-snapshots.ts";
 
 /** What it works with. */

@@ -1,11 +1,8 @@
 /** The lifecycle controller's writes to pods: each names the pod's uid, and what the API server answers takes effect here before anything follows from it. */
 import { textAt } from "../../domain/json.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
-import { anotherPod, claimPath, metadataIn, podPath, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, claimPath, metadataIn, podPath, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
-
-/** New values of annotations; null removes. */
-export type AnnotationChanges = AnnotationPatch["annotations"];
 
 /** What a pod is changed into beside its annotations, and on what condition. */
 export type PodChange = Pick<AnnotationPatch, "finalizers" | "resourceVersion">;

@@ -4,10 +4,10 @@ import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, isMissing } from "../kube/objects.ts";
+import { isConflict, isMissing, type AnnotationChanges } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
 
 /** What it works with. */
