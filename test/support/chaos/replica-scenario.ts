@@ -19,11 +19,13 @@ const blows: readonly Blow[] = [
   },
   async function paused(lab, leader) {
     leader.able = false;
+    const from = performance.now();
     process.kill(leader.daemon.pid, "SIGSTOP");
     try {
       await pause(absenceMs);
     } finally {
       leader.resumedAt = performance.now();
+      lab.standstills.push({ from, to: leader.resumedAt });
       process.kill(leader.daemon.pid, "SIGCONT");
     }
     leader.able = true;
