@@ -66,6 +66,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
 }
 
+/** For `catch`: undefined in place of what there is not. @throws every other error again. */
+export function unlessMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
+}
+
 /** Whether the object is of another version, or another object, than was expected. */
 export function isConflict(error: unknown): boolean {
   return error instanceof KubeError && error.status === 409;

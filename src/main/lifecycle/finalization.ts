@@ -9,7 +9,7 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, podPath, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
@@ -91,7 +91,7 @@ export class Finalization {
     const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
-    const noted = await writer.decide(record, () => this.#beginning(record, permit), permit.wish("finalization"));
+    const noted = await writer.decide(record, () => this.#beginning(record, permit), permit.wish("finalization")).catch(unlessMissing);
     const pod = noted && disposalFacts(noted);
     if (!pod || pod.complete) return;
     const plan = planDisposal(pod, record.facts);

@@ -362,6 +362,16 @@ test("workspaces on no node do not wait for each other", async () => {
   await passing(clock, Promise.all(hanging));
 });
 
+test("of a pod that is gone before its end could begin there is nothing to be finalized", async () => {
+  const { run, did, record, onLook, pod, metrics } = setup();
+  pod.metadata["resourceVersion"] = "9";
+  onLook.call = () => {
+    throw new KubeError("pod ws-one is another one now", { status: 404, reason: "NotFound" });
+  };
+  await run();
+  assert.deepEqual([did, metrics, record.facts.backupComplete], [["look"], [], false]);
+});
+
 test("whoever is overtaken writes no end", async () => {
   const { run, did, ending } = setup({ dispose: [14] });
   const work = run();
