@@ -89,7 +89,8 @@ test("a snapshot and a backup are made by the daemon of the workspace's node, as
   const made = await take();
   assert.match(wsman.TakeSnapshotResponse.decode(made.response).url, /^workspaces\/jane\/meta\/snapshot-\d+\.tar@embedded$/);
   assert.match(wsman.BackupWorkspaceResponse.decode((await backup()).response).url, /^workspaces\/jane\/meta\/backup-1\.tar@embedded$/);
-  assert.deepEqual(nodeDaemon.service.calls.at(-1), { method: "BackupWorkspace", id });
+  const { method, id: whose } = nodeDaemon.service.calls.at(-1) ?? {};
+  assert.deepEqual([method, whose], ["BackupWorkspace", id]);
 });
 
 test("what the node daemon says is passed on, a deadline ends the call there, and a daemon that goes is told", async (t) => {

@@ -70,7 +70,9 @@ function implementation(service: NodeDaemonService): UntypedServiceImplementatio
       if (reply instanceof Refusal) callback({ code: reply.code, details: reply.message });
       else callback(null, Buffer.from(reply));
     };
-    void service.answer(method, call.request, respond);
+    const gone = new AbortController();
+    call.once("cancelled", () => gone.abort());
+    void service.answer(method, call.request, respond, gone.signal);
   };
   return Object.fromEntries(nodeDaemonMethods.map((method) => [method, handler(method)]));
 }

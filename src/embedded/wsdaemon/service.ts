@@ -24,10 +24,24 @@ export interface ServiceOptions {
 export interface NodeDaemonCall {
   readonly method: NodeDaemonMethod;
   readonly id: string;
+  /** When it came, monotonic milliseconds. */
+  readonly began: number;
+  /** When it was answered, or its client was gone; undefined while neither is so. */
+  readonly ended: number | undefined;
 }
 
 /** What a call is answered with. May be called twice: the first time counts. */
 export type Respond = (reply: Uint8Array | Refusal) => void;
+
+/** A call as it is worked on. */
+interface Asked {
+  readonly method: NodeDaemonMethod;
+  readonly request: Uint8Array;
+  /** Answers before the end. */
+  readonly early: Respond;
+  /** Aborts when the daemon goes. */
+  readonly life: AbortSignal;
+}
 
 /** Calls that are remembered; the oldest is forgotten. */
 const maxCalls = 10_000;
@@ -65,21 +79,29 @@ export class NodeDaemonService {
     else if (!this.serving) this.#life = new AbortController();
   }
 
-  /** Answers a call. Never rejects. */
-  async answer(method: NodeDaemonMethod, request: Uint8Array, respond: Respond): Promise<void> {
+  /** Answers a call. Never rejects. @param gone aborts when the client has gone, which is noted, and changes nothing else. */
+  async answer(method: NodeDaemonMethod, request: Uint8Array, respond: Respond, gone?: AbortSignal): Promise<void> {
     try {
       if (this.#underWay >= maxUnderWay) throw new Refusal(status.RESOURCE_EXHAUSTED, `${maxUnderWay} calls are under way`);
       this.#underWay++;
-      respond(await this.#serve(method, request, respond, this.#life.signal).finally(() => this.#underWay--));
+      respond(await this.#noted({ method, request, early: respond, life: this.#life.signal }, gone).finally(() => this.#underWay--));
     } catch (error) {
       respond(refusalOf(error));
     }
   }
 
-  async #serve(method: NodeDaemonMethod, request: Uint8Array, early: Respond, life: AbortSignal): Promise<Uint8Array> {
+  async #noted(asked: Asked, left: AbortSignal | undefined): Promise<Uint8Array> {
+    const { method, request, life } = asked;
     if (life.aborted) throw gone();
     const id = wsdaemon.WaitForInitRequest.decode(request).id ?? "";
-    this.#note({ method, id });
+    const call: { -readonly [K in keyof NodeDaemonCall]: NodeDaemonCall[K] } = { method, id, began: this.#clock.monotonic(), ended: undefined };
+    const end = (): void => void (call.ended ??= this.#clock.monotonic());
+    left?.addEventListener("abort", end, { once: true });
+    this.#note(call);
+    return this.#serve(asked, id).finally(end);
+  }
+
+  async #serve({ method, request, early, life }: Asked, id: string): Promise<Uint8Array> {
     const fault = this.faults.strike({ nodes: this.nodes, method, workspace: id }) ?? {};
     const failure = failureOf(fault);
     if (failure && fault.afterwards !== true) {

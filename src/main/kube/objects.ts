@@ -8,6 +8,9 @@ import { failure, type KubeRequest, type KubeResponse, type Requester } from "./
 import { abortedError, KubeError, toKubeError } from "./errors.ts";
 import { describeRequest } from "./requestinfo.ts";
 
+/** New values of annotations; null removes. */
+export type AnnotationChanges = Readonly<Record<string, string | null>>;
+
 /** A change of a pod's annotations and finalizers. */
 export interface AnnotationPatch {
   readonly podName: string;
@@ -15,8 +18,7 @@ export interface AnnotationPatch {
   readonly uid: string;
   /** Only if it is of this version still. */
   readonly resourceVersion?: string;
-  /** New values; null removes. */
-  readonly annotations: Readonly<Record<string, string | null>>;
+  readonly annotations: AnnotationChanges;
   /** A finalizer to be there, and one not to be; others stay as they are. */
   readonly finalizers?: { readonly add?: string; readonly remove?: string };
 }
@@ -62,6 +64,11 @@ const strategicPatch = "application/strategic-merge-patch+json";
 /** Whether there is no such object (any more). */
 export function isMissing(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
+}
+
+/** For `catch`: undefined in place of what there is not. @throws every other error again. */
+export function unlessMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
 }
 
 /** Whether the object is of another version, or another object, than was expected. */

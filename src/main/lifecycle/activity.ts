@@ -6,10 +6,11 @@ import { annotations } from "../../domain/names.ts";
 import { parseTimeMs, rfc3339Nano } from "../../domain/rfc3339.ts";
 import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
+import type { AnnotationChanges } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { Lanes } from "./lanes.ts";
 import { Rounds } from "./rounds.ts";
-import type { AnnotationChanges, WorkspaceWriter } from "./writer.ts";
+import type { WorkspaceWriter } from "./writer.ts";
 
 /** What it works with. */
 export interface ActivityOptions {

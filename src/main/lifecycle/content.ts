@@ -1,26 +1,28 @@
 /** Brings a workspace's content in place, and waits until the workspace can be used (spec: lifecycle, "Content initialization", "Ready probe"). */
 import { sleep } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
+import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
 import { publicText, withinBytes } from "../../domain/redact.ts";
-import { wsdaemon } from "../../gen/proto.js";
+import { wsdaemon, wsman } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import type { WorkspaceClass } from "../config/types.ts";
 import type { ContentWorkspace } from "../content/layers.ts";
+import type { AnnotationChanges, Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, isOvertaken, type Insistence, type Note, type Permit } from "./acting.ts";
 import { maxWritten } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { ReadyProbe } from "./probe.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface ContentOptions extends Insistence {
   readonly nodes: Pick<NodeDaemonClient, "initWorkspace" | "waitForInit">;
   readonly probe: Pick<ReadyProbe, "ready">;
-  readonly writer: Pick<PodWriter, "annotate">;
+  readonly writer: Pick<PodWriter, "decide">;
   /** Where a workspace is to be reached; undefined if it is gone. */
   readonly urlOf: (record: WorkspaceRecord) => Promise<string | undefined>;
   /** Has the pod read again, for what was not told of it. */
@@ -32,6 +34,7 @@ export interface ContentOptions extends Insistence {
   readonly metrics: Pick<LifecycleMetrics, "initialized" | "restore" | "volumeRestored">;
 }
 
+const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 /** A node daemon that is not there, or not reachable, is tried again every so often, and for so long, milliseconds. */
 const retryEveryMs = 5_000;
 const retryForMs = 2 * 60_000;
@@ -77,8 +80,12 @@ export class Content {
     }
     const changes: AnnotationChanges = { [annotations.neverReady]: null, [annotations.nodeName]: record.facts.nodeName };
     // With the finalizations: who was never ready is not backed up.
-    await insist("note that a workspace is ready", () => this.#options.writer.annotate(record, changes, last.wish("finalization")), permit, this.#options);
-    this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
+    let isNoted = false;
+    await insist("note that a workspace is ready", async () => {
+      isNoted = await this.#decide(record, changes, last.wish("finalization"));
+    }, permit, this.#options);
+    // Where the answer was lost it has turned out to be noted.
+    if (isNoted || record.facts.everReady) this.#options.note(record, { type: "Normal", reason: "Ready", message: `the workspace is ready on node ${record.facts.nodeName}` });
   }
 
   /** It may take half an hour, and needs no call meanwhile: questions have a bound of their own. */
@@ -186,12 +193,22 @@ export class Content {
 
   async #fail(record: WorkspaceRecord, permit: Permit, error: unknown, what: string): Promise<void> {
     if (isOvertaken(error, permit)) throw error;
-    const { log, writer, note } = this.#options;
+    const { log, note } = this.#options;
     const text = `${what}: ${messageOf(error)}`;
     log.warn({ id: record.facts.id, pod: record.facts.podName, error: publicText(text, maxLogged) }, "a workspace could not be started");
     note(record, { type: "Warning", reason: "StartFailed", message: text });
-    await insist("note that a workspace failed", () => writer.annotate(record, failure(text), permit.wish("housekeeping")), permit, this.#options);
+    await insist("note that a workspace failed", async () => void (await this.#decide(record, failure(text), permit.wish("housekeeping"))), permit, this.#options);
   }
+
+  /** Writes how the start went, unless it is over by now, in whatever way. Gives whether it was written. */
+  async #decide(record: WorkspaceRecord, changes: AnnotationChanges, wish: Wish): Promise<boolean> {
+    return (await this.#options.writer.decide(record, () => (isStarting(record.facts) ? changes : undefined), wish)) !== undefined;
+  }
+}
+
+/** There is something to be done for its start still: it can not be used, and does not end. */
+export function isStarting({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
+  return !everReady && phase !== STOPPING && phase !== STOPPED && deletedAt === undefined;
 }
 
 /** What makes a workspace a failed one. @param text cut to 2 KiB: what others said can be as long as they like. */

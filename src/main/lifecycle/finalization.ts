@@ -9,7 +9,7 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, podPath, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
@@ -17,12 +17,12 @@ import { failure as failedWith } from "./content.ts";
 import { disposalCountsFrom } from "./elapsed.ts";
 import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 import type { VolumeSnapshots } from "./volume-snapshots.ts";
 
 /** What it works with. */
 export interface FinalizationOptions extends Insistence {
-  readonly writer: Pick<PodWriter, "change" | "annotate" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "change" | "annotate" | "decide" | "deleteClaim">;
   readonly objects: Pick<KubeObjects, "get">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "disposeWorkspace" | "isThere">;
   readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
@@ -91,8 +91,9 @@ export class Finalization {
     const { writer, clock, limitMs, metrics } = this.#options;
     const began = clock.monotonic();
     // Noted first, and answered with the pod as it is: nothing that was done before is done again.
-    const pod = disposalFacts(await writer.change(record, this.#beginning(record, permit), permit.wish("finalization")));
-    if (pod.complete) return;
+    const noted = await writer.decide(record, () => this.#beginning(record, permit), permit.wish("finalization")).catch(unlessMissing);
+    const pod = noted && disposalFacts(noted);
+    if (!pod || pod.complete) return;
     const plan = planDisposal(pod, record.facts);
     const now = clock.now();
     const leftMs = disposalCountsFrom(pod, permit.since, limitMs, now) + limitMs - now;
@@ -112,8 +113,9 @@ export class Finalization {
   }
 
   /** Its time counts from the first beginning, so that no change of the lead gives it more. */
-  #beginning({ facts }: WorkspaceRecord, { since }: Permit): AnnotationChanges {
+  #beginning({ facts }: WorkspaceRecord, { since }: Permit): AnnotationChanges | undefined {
     const { clock, limitMs } = this.#options;
+    if (facts.backupComplete) return undefined;
     const began = { [annotations.startedDisposal]: "true" };
     if (facts.disposalSince !== undefined) return began;
     const now = clock.now();
@@ -230,7 +232,8 @@ export class Finalization {
       if (!pod.everReady && grpcCodeOf(error) === grpc.NOT_FOUND) return;
       changes = failedWith(`cannot take snapshot: ${messageOf(error)}`);
     }
-    await insist("note a prebuild's snapshot", () => writer.annotate(record, changes, permit.wish("finalization")), permit, this.#options);
+    // A failure that comes late must not fail what a successor has made.
+    await insist("note a prebuild's snapshot", async () => void (await writer.decide(record, () => changes, permit.wish("finalization"))), permit, this.#options);
   }
 
   async #dispose(work: Work): Promise<Outcome["gitStatus"]> {

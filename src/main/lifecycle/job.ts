@@ -2,12 +2,10 @@
 import { noActions, type Action } from "../../domain/actions.ts";
 import { Backoff } from "../../domain/backoff.ts";
 import type { Clock } from "../../domain/clock.ts";
-import type { WorkspaceFacts } from "../../domain/messages.ts";
-import { wsman } from "../../gen/proto.js";
 import { awaitsAnother } from "../state/records.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, Permit, retryDelays, type Term } from "./acting.ts";
-import type { Content } from "./content.ts";
+import { isStarting, type Content } from "./content.ts";
 import type { Finalization } from "./finalization.ts";
 import { isQuick, type DropPlaceholder, type QuickActions } from "./quick-actions.ts";
 import type { Recreation } from "./recreation.ts";
@@ -39,7 +37,6 @@ interface Task {
   readonly ending: AbortController;
 }
 
-const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 const starting = ["initializeContent", "waitForReady"] as const;
 const remaking = ["recreatePod", "fillPlaceholder"] as const;
 /** Changes in a row that each ask for another action, before there is a pause. */
@@ -210,7 +207,7 @@ export class Job {
   /** Cancels what the workspace's state has overtaken. */
   #overtake(): void {
     const { facts, stopped, vacant, actions } = this.#record;
-    if (hasStarted(facts)) for (const name of starting) this.#cancel(name);
+    if (!isStarting(facts)) for (const name of starting) this.#cancel(name);
     if (stopped || facts.backupComplete) this.#cancel("finalizeContent");
     for (const name of remaking) if (!vacant && actions[0]?.action !== name) this.#cancel(name);
   }
@@ -248,11 +245,6 @@ export class Job {
   #permitFor(ending: AbortController): Permit {
     return new Permit(this.#options.term, this.#options.since, ending.signal);
   }
-}
-
-/** There is nothing more to be done for its start: it can be used, or ends. */
-function hasStarted({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
-  return everReady || phase === STOPPING || phase === STOPPED || deletedAt !== undefined;
 }
 
 function isRemaking({ action }: Long): boolean {

@@ -1,11 +1,10 @@
 /** The lifecycle controller's writes to pods: each names the pod's uid, and what the API server answers takes effect here before anything follows from it. */
 import { textAt } from "../../domain/json.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
-import { anotherPod, claimPath, metadataIn, podPath, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
-
-/** New values of annotations; null removes. */
-export type AnnotationChanges = AnnotationPatch["annotations"];
+import { compareVersions } from "../../domain/versions.ts";
+import { KubeError } from "../kube/errors.ts";
+import { anotherPod, claimPath, isConflict, metadataIn, podPath, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 
 /** What a pod is changed into beside its annotations, and on what condition. */
 export type PodChange = Pick<AnnotationPatch, "finalizers" | "resourceVersion">;
@@ -19,6 +18,9 @@ export interface PodWriterOptions {
   readonly dryRun: boolean;
 }
 
+/** A pod that has changed is looked at, and decided about anew, so often in a row. */
+const maxLooks = 5;
+
 /** Writes pods. All methods reject with KubeErrors only, of status 404 where the pod is gone. */
 export class PodWriter {
   readonly #options: PodWriterOptions;
@@ -27,20 +29,45 @@ export class PodWriter {
     this.#options = options;
   }
 
-  /** Reads a pod, which takes effect here. */
-  async look({ uid, facts }: WorkspaceRecord, wish: Wish): Promise<void> {
-    const { objects, seen } = this.#options;
-    const pod = await objects.get(podPath(facts.podName), wish);
-    if (textAt(metadataIn(pod), "uid") !== uid) throw anotherPod(facts.podName);
-    await seen(pod);
-  }
-
   /** Changes a pod; gives it as it is then. */
   async change({ uid, facts }: WorkspaceRecord, annotations: AnnotationChanges, wish: Wish, change: PodChange = {}): Promise<Uint8Array> {
     const { objects, seen } = this.#options;
     const pod = await objects.annotate({ podName: facts.podName, uid, annotations, ...change }, wish);
     await seen(pod);
     return pod;
+  }
+
+  /**
+   * Changes a pod's annotations as follows from what is known of it, on that version and no other: about one that has changed meanwhile it is decided anew, after a look. A leader that stood
+   * still just when it was about to send this does not undo what its successor has done. Gives the pod as it is then.
+   * Rejects with status 409 also where looks do not help, or others change the pod all the time.
+   * @param decide the changes; undefined if there is nothing to be changed any more: then it gives undefined.
+   */
+  async decide(record: WorkspaceRecord, decide: () => AnnotationChanges | undefined, wish: Wish, { finalizers }: Pick<PodChange, "finalizers"> = {}): Promise<Uint8Array | undefined> {
+    let resourceVersion = record.resourceVersion === unknownVersion ? await this.#look(record, wish) : record.resourceVersion;
+    for (let looks = 0; ; looks++) {
+      const changes = decide();
+      if (!changes) return undefined;
+      try {
+        return await this.change(record, changes, wish, { ...(finalizers && { finalizers }), resourceVersion });
+      } catch (error) {
+        if (!isConflict(error) || looks === maxLooks) throw error;
+      }
+      resourceVersion = await this.#look(record, wish);
+    }
+  }
+
+  /** Reads a pod, which takes effect here; gives its version. One that can not be understood takes none: it is as before, as far as is known. */
+  async #look(record: WorkspaceRecord, wish: Wish): Promise<string> {
+    const { objects, seen } = this.#options;
+    const { podName } = record.facts;
+    const pod = await objects.get(podPath(podName), wish);
+    const metadata = metadataIn(pod);
+    if (textAt(metadata, "uid") !== record.uid) throw anotherPod(podName);
+    await seen(pod);
+    if (record.resourceVersion === unknownVersion) throw new KubeError(`pod ${podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
+    const read = textAt(metadata, "resourceVersion");
+    return compareVersions(record.resourceVersion, read) > 0 ? record.resourceVersion : read;
   }
 
   /** Changes a pod's annotations. */

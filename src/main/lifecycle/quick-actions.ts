@@ -3,16 +3,15 @@ import type { Action } from "../../domain/actions.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
-import { KubeError } from "../kube/errors.ts";
-import { isConflict, isMissing } from "../kube/objects.ts";
-import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
+import { isMissing, type AnnotationChanges } from "../kube/objects.ts";
+import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
-  readonly writer: Pick<PodWriter, "look" | "change" | "delete" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "change" | "decide" | "delete" | "deleteClaim">;
   readonly placeholders: Pick<Recreation, "drop">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
@@ -67,29 +66,17 @@ export class QuickActions {
   async #patch(record: WorkspaceRecord, patches: readonly Patch[], permit: Permit): Promise<void> {
     const changes = changesOf(patches);
     const add = patches.some(({ action }) => action === "addFinalizer");
-    // What became of a workspace's content is written once: not over what somebody else wrote at this moment.
-    const status = changes[annotations.disposalStatus];
-    const once = status !== undefined;
-    if (once && !(await this.#isDecided(record, permit))) return;
-    try {
-      await this.#options.writer.change(record, changes, permit.wish(priorityOf(record)), {
-        ...(add && { finalizers: { add: finalizer } }),
-        ...(once && { resourceVersion: record.resourceVersion }),
-      });
-      if (typeof status === "string") this.#options.gaveUp(record, status);
-    } catch (error) {
-      // The watch brings what has changed, and with it what is to be done then.
-      if (!once || !isConflict(error)) throw error;
+    const finalizers = add ? { finalizers: { add: finalizer } } : {};
+    const { writer, gaveUp } = this.#options;
+    const wish = permit.wish(priorityOf(record));
+    if (!isLasting(changes)) {
+      await writer.change(record, changes, wish, finalizers);
+      return;
     }
-  }
-
-  /** Without a version the pod is looked at first, and then decided about again. */
-  async #isDecided(record: WorkspaceRecord, permit: Permit): Promise<boolean> {
-    if (record.resourceVersion !== unknownVersion) return true;
     const given = record.actions;
-    await this.#options.writer.look(record, permit.wish(priorityOf(record)));
-    if (record.resourceVersion === unknownVersion) throw new KubeError(`pod ${record.facts.podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
-    return record.actions === given;
+    const written = await writer.decide(record, () => (record.actions === given ? changes : undefined), wish, finalizers);
+    const status = changes[annotations.disposalStatus];
+    if (written && typeof status === "string") gaveUp(record, status);
   }
 
   async #one(record: WorkspaceRecord, action: Exclude<QuickAction, Patch>, permit: Permit): Promise<void> {
@@ -111,6 +98,14 @@ export class QuickActions {
         return action satisfies never;
     }
   }
+}
+
+/**
+ * What became of a workspace's content, and that it has failed, is written once and never taken back: not over what somebody else wrote at this moment, and not on a pod that has recovered. All
+ * else is as true of a later version of the pod.
+ */
+function isLasting(changes: AnnotationChanges): boolean {
+  return [annotations.disposalStatus, annotations.failedBeforeStopping, annotations.explicitFail].some((key) => key in changes);
 }
 
 function changesOf(patches: readonly Patch[]): AnnotationChanges {

@@ -8,7 +8,7 @@ import { labels } from "../../domain/names.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
 import { isQuota } from "./errors.ts";
@@ -221,10 +221,6 @@ export class Recreation {
     const bytes = await this.#options.objects.get(podPath(podName), wish).catch(unlessMissing);
     return bytes && parseObject(bytes);
   }
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error;
 }
 
 function uidOf(pod: JsonObject | undefined): string {

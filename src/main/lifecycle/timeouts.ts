@@ -6,13 +6,13 @@ import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
 import { timeoutOf, type TimedOut, type Timeouts } from "../../domain/timeouts.ts";
 import { compareVersions } from "../../domain/versions.ts";
-import { isConflict, isMissing, metadataIn, podPath, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, isMissing, metadataIn, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { textAt } from "../../domain/json.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, retryDelays, type Note, type Permit } from "./acting.ts";
 import { disposalStatus } from "./disposal.ts";
 import { dueOf, type Reckoning } from "./elapsed.ts";
-import type { AnnotationChanges, PodWriter } from "./pod-writer.ts";
+import type { PodWriter } from "./pod-writer.ts";
 
 /** When which workspace is to be looked at. */
 export interface DueTimes {
@@ -151,10 +151,7 @@ export class TimeoutWatch {
     const { registry, objects, seen } = this.#options;
     if (!this.#timedOut(record)) return;
     const wish = this.#permit.wish("finalization");
-    const pod = await objects.get(podPath(record.facts.podName), wish).catch((error: unknown) => {
-      if (isMissing(error)) return undefined;
-      throw error;
-    });
+    const pod = await objects.get(podPath(record.facts.podName), wish).catch(unlessMissing);
     const metadata = pod && metadataIn(pod);
     // The watch tells of its end.
     if (!pod || textAt(metadata, "uid") !== record.uid) return;

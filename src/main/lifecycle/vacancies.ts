@@ -26,6 +26,7 @@ export class Vacancies {
   /** A pod is gone, and another one is expected. */
   add({ uid, facts }: WorkspaceRecord): void {
     const { clock, limitMs, giveUp } = this.#options;
+    this.#timers.get(uid)?.();
     const leftMs = Math.max(0, facts.createdAt + limitMs - clock.now()) + marginMs;
     this.#timers.set(uid, clock.timer(leftMs, () => {
       this.#timers.delete(uid);

@@ -3,15 +3,12 @@ import { atMost, deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { workspaceNotFound, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt } from "../../domain/json.ts";
 import type { Priority } from "../kube/budget.ts";
-import { anotherPod, isConflict, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, isConflict, isMissing, metadataIn, podPath, type AnnotationChanges, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { awaitsAnother } from "../state/records.ts";
 import { unknownVersion, type Registry, type WorkspaceRecord } from "../state/registry.ts";
 import { toClientError } from "./errors.ts";
 import { Lanes } from "./lanes.ts";
 import type { Sightings } from "./sightings.ts";
-
-/** New values of annotations; null removes. */
-export type AnnotationChanges = Readonly<Record<string, string | null>>;
 
 /** New values according to those that there are; undefined if there is nothing to do. */
 export type Changer = (annotations: ReadonlyMap<string, string>) => AnnotationChanges | undefined;

@@ -74,10 +74,17 @@ function specProblems(spec: Spec): FieldProblem[] {
     ports: portsProblem,
     feature_flags: ({ featureFlags }) => outOfRangeIn((featureFlags ?? []).find((flag) => !startFeatures.has(flag))),
     admission: ({ admission }) => (startAdmissions.has(admission ?? 0) ? undefined : outOfRange(admission)),
-    timeout: ({ timeout }) => (!timeout || parseGoDuration(timeout) !== undefined ? undefined : `invalid duration ${quote(timeout)}`),
+    timeout: ({ timeout }) => timeoutProblem(timeout ?? ""),
     envvars: envProblem,
     volume_snapshot: snapshotProblem,
   });
+}
+
+/** As SetTimeout has it; empty: none is set. */
+function timeoutProblem(timeout: string): string | undefined {
+  const ms = timeout === "" ? 0 : parseGoDuration(timeout);
+  if (ms === undefined) return `invalid duration ${quote(timeout)}`;
+  return ms < 0 ? `invalid duration ${quote(timeout)}: must not be negative` : undefined;
 }
 
 function nameProblem(name: string, isName: (name: string) => boolean, otherwise: string): string | undefined {

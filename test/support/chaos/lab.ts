@@ -10,6 +10,7 @@ import { TestClient } from "../grpc-client.ts";
 import { StatusStream, type ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
 import { until } from "../until.ts";
+import type { Standstill } from "./overlaps.ts";
 import { Proxy, type Act } from "./proxy.ts";
 import { Witness } from "./witness.ts";
 
@@ -60,6 +61,8 @@ export class Lab {
   readonly done = new Map<string, number>();
   /** What went wrong and is no state that can be looked at later. */
   readonly wrongs: string[] = [];
+  /** Times in which a daemon stood still. */
+  readonly standstills: Standstill[] = [];
   /** Ends of workspaces as daemons told them that were killed since. */
   readonly ends = new Map<string, ReadStatus>();
   readonly #options: LabOptions;

@@ -19,30 +19,35 @@ const blows: readonly Blow[] = [
   },
   async function paused(lab, leader) {
     leader.able = false;
+    const from = performance.now();
     process.kill(leader.daemon.pid, "SIGSTOP");
     try {
       await pause(absenceMs);
     } finally {
       leader.resumedAt = performance.now();
+      lab.standstills.push({ from, to: leader.resumedAt });
       process.kill(leader.daemon.pid, "SIGCONT");
     }
     leader.able = true;
     lab.did("leaders that stood still (SIGSTOP)");
   },
   async function partitioned(lab, leader) {
+    // Either is what partitions do.
+    const silent = lab.random() < 0.5;
     leader.able = false;
-    leader.proxy.cut();
+    if (silent) leader.proxy.silence();
+    else leader.proxy.cut();
     await pause(absenceMs);
     leader.proxy.mend();
     leader.able = true;
-    lab.did("leaders cut off from the API server");
+    lab.did(silent ? "leaders cut off from the API server in silence" : "leaders cut off from the API server, whose connections broke");
   },
 ];
 
 /** Leaders go, and come back. */
 export const replicas: Scenario = {
   name: "replicas",
-  what: "of three replicas the one that leads is killed, stands still and is cut off from the API server in turn, while workspaces start and stop: only the holder of the Lease acts",
+  what: "of three replicas the one that leads is killed, stands still and is cut off from the API server (in silence, or with broken connections) in turn, while workspaces start and stop: only the holder of the Lease acts",
   full: { workspaces: 500, rounds: 20, faultMs: 0, patienceMs: 900_000 },
   small: { workspaces: 12, rounds: 3, faultMs: 0, patienceMs: 60_000 },
   lab: (size) => ({ nodes: nodesFor(size) }),

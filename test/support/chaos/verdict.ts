@@ -5,6 +5,7 @@ import type { ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
 import type { Lab } from "./lab.ts";
 import type { Life } from "./lives.ts";
+import { overlaps } from "./overlaps.ts";
 import type { Seen } from "./witness.ts";
 
 type Ends = ReadonlyMap<string, ReadStatus>;
@@ -41,18 +42,20 @@ function held(lab: Lab): readonly string[] {
   return lab.leftovers().map((what) => `left in the cluster: ${what}`);
 }
 
-/** What node daemons were asked for: one backup of each workspace in which there was work, and its failure told where there is none. */
+/** What node daemons were asked for: one backup of each workspace in which there was work, none while another was under way, and its failure told where there is none. */
 function saved(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] {
+  const calls = [...new Set(lab.nodes.daemons)].flatMap(({ service }) => service.calls);
   const backups = new Map<string, number>();
   for (const url of lab.nodes.storage.urls()) {
     const metaId = /^workspaces\/[^/]+\/([^/]+)\/backup-/.exec(url)?.[1];
     if (metaId !== undefined) backups.set(metaId, (backups.get(metaId) ?? 0) + 1);
   }
-  return lives.flatMap((life) => {
+  const each = lives.flatMap((life) => {
     const seen = lab.witness.of(life.id);
     if (!seen) return [`${life.id}: there was never a pod`];
     return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, ends.get(life.id)?.conditions?.failed ?? "", isHeld(lab, life.id));
   });
+  return [...overlaps(calls, lab.standstills), ...each];
 }
 
 function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, failed: string, onNode: boolean): readonly string[] {

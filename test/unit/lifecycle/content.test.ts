@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
-import { wsdaemon } from "../../../src/gen/proto.js";
+import { wsdaemon, wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Content, contentLimits, failure } from "../../../src/main/lifecycle/content.ts";
@@ -49,17 +49,20 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
       },
     },
     writer: {
-      annotate: async (_record, changes, { priority, signal }) => {
+      decide: async (_record, decide, { priority, signal }) => {
+        const changes = decide();
+        if (!changes) return undefined;
         written.push(changes);
         priorities.push(priority);
         onWritten.call();
         if (signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: "Aborted" });
+        return new Uint8Array();
       },
     },
     urlOf: async () => "https://one", reread: async () => {}, manifestOf: async ({ owner, metaId }) => manifests.of(`${owner}/${metaId}`),
     metrics: { initialized: () => metrics.push("initialized"), restore: (_of, succeeded) => metrics.push(`restore ${succeeded}`), volumeRestored: () => metrics.push("volume") },
   });
-  const record: WorkspaceRecord = { ...newRecord(workspaceResult().result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer, ...members })).finish() };
+  const record: WorkspaceRecord = { ...newRecord(workspaceResult({ phase: wsman.WorkspacePhase.CREATING, everReady: false }).result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer, ...members })).finish() };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
   const during = (work: Promise<void>): Promise<void> => passing(clock, work);
   return { clock, calls, written, priorities, metrics, notes, onWritten, requests, manifests, ending, probing, content, record, permit, during };
@@ -189,4 +192,15 @@ test("that a workspace is ready is told also where its note is seen before it is
   onWritten.call = () => overtaking.abort();
   await content.waitForReady(record, new Permit({ signal: permit.signal, goesOn: () => true }, 0, overtaking.signal), permit);
   assert.deepEqual([written.length, notes], [1, ["Ready"]]);
+});
+
+test("a start that is over by now is neither noted as failed nor as ready", async () => {
+  const ready = setup({ init: [9] });
+  ready.record.facts = { ...ready.record.facts, everReady: true };
+  await ready.during(ready.content.initialize(ready.record, ready.permit));
+  assert.deepEqual(ready.written, []);
+  const leaving = setup();
+  leaving.record.facts = { ...leaving.record.facts, deletedAt: 1 };
+  await leaving.during(leaving.content.waitForReady(leaving.record, leaving.permit, leaving.permit));
+  assert.deepEqual([leaving.written, leaving.notes], [[], []]);
 });

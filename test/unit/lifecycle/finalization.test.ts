@@ -7,6 +7,7 @@ import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
+import { isConflict } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { Finalization, finalizationLimits } from "../../../src/main/lifecycle/finalization.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
@@ -66,6 +67,21 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     did.push(...Object.keys(annotations).filter((key) => key !== since));
     return bytes();
   };
+  /** As the pod's writer does it: on the version that is known, and on the one that was read after a conflict. */
+  const decided = (decide: () => Readonly<Record<string, string | null>> | undefined, version: string): Uint8Array | undefined => {
+    const changes = decide();
+    try {
+      const answer = changes && apply(changes, version);
+      if (answer) record.resourceVersion = String(pod.metadata["resourceVersion"]);
+      return answer;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      did.push("look");
+      onLook.call();
+      return decided(decide, String(pod.metadata["resourceVersion"]));
+    }
+  };
+  const onLook = { call: (): void => {} };
   const metrics: string[] = [];
   const notes: string[] = [];
   const ending = new AbortController();
@@ -87,6 +103,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         fail(ill.note);
         apply(annotations);
       },
+      decide: async ({ resourceVersion }, decide) => decided(decide, resourceVersion),
       deleteClaim: async () => {
         did.push("delete claim");
         fail(ill.deleteClaim);
@@ -120,7 +137,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, metrics, notes, ending, finalization, record, permit, last, run, outcome };
+  return { clock, did, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -272,6 +289,19 @@ test("other changes of the pod do not keep the end from being written", async ()
   assert.equal(outcome()["backupComplete"], true);
 });
 
+test("a leader that comes late takes neither the time that another one has noted nor its end away", async () => {
+  const noted = setup();
+  noted.pod.metadata["resourceVersion"] = "9";
+  noted.onLook.call = () => void (noted.record.facts = { ...noted.record.facts, disposalSince: 5 });
+  await noted.run();
+  assert.deepEqual([noted.did.slice(0, 2), noted.pod.metadata.annotations[since]], [["look", begun], undefined]);
+  const over = setup();
+  over.pod.metadata["resourceVersion"] = "9";
+  over.onLook.call = () => void (over.record.facts = { ...over.record.facts, backupComplete: true });
+  await over.run();
+  assert.deepEqual([over.did, over.metrics], [["look"], []]);
+});
+
 test("a claim's content goes into a volume snapshot, and the claim goes; without a snapshot it stays", async () => {
   const taken = setup({ pod: withClaim });
   await taken.run();
@@ -330,6 +360,16 @@ test("workspaces on no node do not wait for each other", async () => {
   await until("all have begun", () => did.filter((step) => step === begun).length === hanging.length);
   ending.abort();
   await passing(clock, Promise.all(hanging));
+});
+
+test("of a pod that is gone before its end could begin there is nothing to be finalized", async () => {
+  const { run, did, record, onLook, pod, metrics } = setup();
+  pod.metadata["resourceVersion"] = "9";
+  onLook.call = () => {
+    throw new KubeError("pod ws-one is another one now", { status: 404, reason: "NotFound" });
+  };
+  await run();
+  assert.deepEqual([did, metrics, record.facts.backupComplete], [["look"], [], false]);
 });
 
 test("whoever is overtaken writes no end", async () => {

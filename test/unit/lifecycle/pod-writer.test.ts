@@ -1,9 +1,13 @@
 /** Writes of the controller: their answers take effect here, and a dry run deletes nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isMissing, type Wish } from "../../../src/main/kube/objects.ts";
+import { textAt } from "../../../src/domain/json.ts";
+import { KubeError } from "../../../src/main/kube/errors.ts";
+import { isConflict, isMissing, metadataIn, type AnnotationChanges, type Wish } from "../../../src/main/kube/objects.ts";
 import { PodWriter } from "../../../src/main/lifecycle/pod-writer.ts";
-import { recordOf } from "../../support/results.ts";
+import { newRecord } from "../../../src/main/state/records.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { recordOf, workspaceResult } from "../../support/results.ts";
 
 const wish: Wish = { priority: "finalization", signal: new AbortController().signal };
 
@@ -49,10 +53,80 @@ test("a dry run changes annotations, and deletes neither pods nor claims", async
   assert.equal(did.length, 2);
 });
 
-test("a look at a pod takes effect here, and only at the pod that is meant", async () => {
-  const { did, writer } = setup(false, '{"kind":"Pod","metadata":{"uid":"u"}}');
-  await writer.look(recordOf("u"), wish);
-  assert.deepEqual(did, ["pods/ws-ws1", 'seen {"kind":"Pod","metadata":{"uid":"u"}}']);
-  await assert.rejects(writer.look(recordOf("other"), wish), isMissing);
-  assert.equal(did.length, 3);
+/** A writer on an API server with one pod, which others may change just before a request of ours arrives; what is read of it takes effect as `derive` has it. */
+function onOnePod(derive: (record: WorkspaceRecord) => void = () => {}) {
+  const record = newRecord(workspaceResult({ everReady: false }, { uid: "u", rv: 7 }).result, 0);
+  const pod = { uid: "u", version: 7 };
+  const did: unknown[] = [];
+  const others: (() => void)[] = [];
+  const bytes = (): Uint8Array => Buffer.from(JSON.stringify({ kind: "Pod", metadata: { uid: pod.uid, resourceVersion: String(pod.version) } }));
+  const writer = new PodWriter({
+    dryRun: false,
+    seen: async (seen) => {
+      record.resourceVersion = textAt(metadataIn(seen), "resourceVersion");
+      derive(record);
+    },
+    objects: {
+      get: async () => {
+        did.push("look");
+        return bytes();
+      },
+      annotate: async ({ annotations, resourceVersion, finalizers }) => {
+        others.shift()?.();
+        if (resourceVersion !== String(pod.version)) throw new KubeError("conflict", { status: 409, reason: "Conflict" });
+        pod.version++;
+        did.push({ ...annotations, ...finalizers });
+        return bytes();
+      },
+      remove: () => assert.fail("nothing is to be deleted"),
+    },
+  });
+  const decide = (): AnnotationChanges | undefined => (record.facts.everReady ? undefined : { failed: "true" });
+  return { record, pod, did, others, writer, decide };
+}
+
+test("what was decided is written on that version of the pod alone; in the usual case that takes no other request", async () => {
+  const { record, did, writer, decide } = onOnePod();
+  assert.ok(await writer.decide(record, decide, wish, { finalizers: { add: "f" } }));
+  assert.deepEqual(did, [{ failed: "true", add: "f" }]);
+});
+
+test("a leader that stood still between its decision and the request does not undo what its successor has done", async () => {
+  const { record, pod, did, others, writer, decide } = onOnePod((known) => void (known.facts = { ...known.facts, everReady: true }));
+  others.push(() => pod.version++);
+  assert.equal(await writer.decide(record, decide, wish), undefined);
+  assert.deepEqual(did, ["look"], "it was looked at, and there is nothing to be written any more");
+  const gone = onOnePod();
+  gone.others.push(() => Object.assign(gone.pod, { uid: "another", version: 9 }));
+  await assert.rejects(gone.writer.decide(gone.record, gone.decide, wish), isMissing);
+  assert.deepEqual(gone.did, ["look"]);
+});
+
+test("changes that make no difference only cost a look, but not for ever", async () => {
+  const { record, pod, did, others, writer, decide } = onOnePod();
+  others.push(() => pod.version++, () => pod.version++);
+  await writer.decide(record, decide, wish);
+  assert.deepEqual(did, ["look", "look", { failed: "true" }]);
+  const restless = onOnePod();
+  restless.others.push(...Array.from({ length: 100 }, () => () => void restless.pod.version++));
+  await assert.rejects(restless.writer.decide(restless.record, restless.decide, wish), isConflict);
+  assert.equal(restless.did.length, 5);
+});
+
+test("a pod that can not be understood any more, whose looks take no effect, is written to on the version that was read", async () => {
+  const { record, pod, did, others, writer, decide } = onOnePod((known) => void (known.resourceVersion = "7"));
+  others.push(() => pod.version++);
+  await writer.decide(record, decide, wish);
+  assert.deepEqual(did, ["look", { failed: "true" }]);
+});
+
+test("a pod whose version is not known, as after the API server's store was set back, is looked at first, and decided about then", async () => {
+  const known = onOnePod();
+  known.record.resourceVersion = "0";
+  await known.writer.decide(known.record, known.decide, wish);
+  assert.deepEqual(known.did, ["look", { failed: "true" }]);
+  const late = onOnePod((record) => void (record.resourceVersion = "0"));
+  late.record.resourceVersion = "0";
+  await assert.rejects(late.writer.decide(late.record, late.decide, wish), isConflict);
+  assert.deepEqual(late.did, ["look"]);
 });

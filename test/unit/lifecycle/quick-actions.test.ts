@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action } from "../../../src/domain/actions.ts";
 import { KubeError } from "../../../src/main/kube/errors.ts";
-import { isConflict } from "../../../src/main/kube/objects.ts";
+import { isConflict, type AnnotationChanges } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
 import { isQuick, type DropPlaceholder, QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
@@ -13,7 +13,8 @@ import { workspaceResult } from "../../support/results.ts";
 const signal = new AbortController().signal;
 const permit = new Permit({ signal, goesOn: () => true }, 0, signal);
 
-function setup(status?: number, onLook: (record: WorkspaceRecord) => void = () => {}) {
+/** @param onLook the pod has changed since it was decided about, and is looked at. */
+function setup(status?: number, onLook?: (record: WorkspaceRecord) => void) {
   const record = newRecord(workspaceResult({}, { rv: 7 }).result, 0);
   const did: unknown[] = [];
   const answer = (what: unknown): Uint8Array => {
@@ -21,17 +22,22 @@ function setup(status?: number, onLook: (record: WorkspaceRecord) => void = () =
     if (status !== undefined) throw new KubeError("no", { status, reason: "" });
     return new Uint8Array();
   };
+  const decided = (decide: () => AnnotationChanges | undefined, change: unknown): Uint8Array | undefined => {
+    onLook?.(record);
+    const changes = decide();
+    return changes && answer(["on its version", changes, change]);
+  };
   const givenUp: string[] = [];
   const quick = new QuickActions({
     placeholders: { drop: async (_record, { podName }) => void answer(`drop ${podName}`) },
     declareStopped: () => did.push("declared"),
     gaveUp: ({ uid }, status) => givenUp.push(uid, status),
-    writer: { look: async () => onLook(record), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
+    writer: { decide: async (_record, decide, _wish, change) => decided(decide, change), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
   });
   return { did, givenUp, record, first: async (...actions: (Action | DropPlaceholder)[]) => quick.first(record, actions.filter(isQuick), permit) };
 }
 
-const set = (key: string, value: string): Action => ({ action: "setAnnotation", key, value });
+const set = (key: string, value: string) => ({ action: "setAnnotation", key, value }) as const;
 
 test("what stands together and can be one patch is one, and no more", async () => {
   const { did, first } = setup();
@@ -47,26 +53,20 @@ test("the end is told before the finalizer goes", async () => {
   assert.deepEqual(did, ["declared", [{}, { finalizers: { remove: "gitpod.io/finalizer" } }]]);
 });
 
-test("what became of the content is only written on the pod that was looked at; one that has changed is looked at again", async () => {
-  const { did, first } = setup(409);
-  await first(set("gitpod.io/disposalStatus", "{}"));
-  assert.deepEqual(did, [[{ "gitpod.io/disposalStatus": "{}" }, { resourceVersion: "7" }]]);
-  await assert.rejects(first(set("a", "1")), "other conflicts are failures");
-});
-
-test("of a pod whose version is not known nothing is written once before it was looked at, and decided about again", async () => {
-  const mark = set("gitpod.io/disposalStatus", "{}");
-  const known = setup(undefined, (record) => void (record.resourceVersion = "9"));
-  known.record.resourceVersion = "0";
-  await known.first(mark);
-  assert.deepEqual(known.did, [[{ "gitpod.io/disposalStatus": "{}" }, { resourceVersion: "9" }]]);
-  const decided = setup(undefined, (record) => void Object.assign(record, { resourceVersion: "9", actions: [] as const }));
-  Object.assign(decided.record, { resourceVersion: "0", actions: [mark] });
-  await decided.first(mark);
-  const late = setup();
-  late.record.resourceVersion = "0";
-  await assert.rejects(late.first(mark), isConflict);
-  assert.deepEqual([...decided.did, ...late.did], []);
+test("what is never taken back is only written on the pod that was decided about; one that has changed is decided about anew", async () => {
+  const lasting = [set("gitpod.io/disposalStatus", "{}"), set("gitpod/failedBeforeStopping", "true"), set("gitpod/explicitFail", "no image")];
+  for (const mark of lasting) {
+    const same = setup(undefined, () => {});
+    await same.first(mark, { action: "addFinalizer" });
+    assert.deepEqual(same.did, [["on its version", { [mark.key]: mark.value }, { finalizers: { add: "gitpod.io/finalizer" } }]]);
+    const other = setup(undefined, (record) => void (record.actions = [mark]));
+    await other.first(mark);
+    assert.deepEqual([other.did, other.givenUp], [[], []]);
+    await assert.rejects(setup(409).first(mark), isConflict, "the pod is not deleted before its failure is written");
+  }
+  const lesser = setup();
+  await lesser.first(set("a", "1"));
+  assert.deepEqual(lesser.did, [[{ a: "1" }, {}]]);
 });
 
 test("a backup that is given up is told once that is written down", async () => {
@@ -75,7 +75,7 @@ test("a backup that is given up is told once that is written down", async () => 
   await written.first(set("gitpod.io/disposalStatus", "{}"));
   assert.deepEqual(written.givenUp, [written.record.uid, "{}"]);
   const conflict = setup(409);
-  await conflict.first(set("gitpod.io/disposalStatus", "{}"));
+  await assert.rejects(conflict.first(set("gitpod.io/disposalStatus", "{}")));
   assert.deepEqual(conflict.givenUp, []);
 });
 

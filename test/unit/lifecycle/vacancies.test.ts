@@ -23,3 +23,15 @@ test("a workspace whose pod was not made anew in time has ended; one that was is
   clock.advance(1_000_000);
   assert.equal(givenUp.length, 2);
 });
+
+test("a workspace that is told of twice has one timer, which ends with it", () => {
+  const clock = new FakeClock();
+  const givenUp: string[] = [];
+  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), limitMs: 600_000, clock });
+  const record = recordOf("twice", { createdAt: clock.now() });
+  vacancies.add(record);
+  vacancies.add(record);
+  vacancies.remove(record);
+  clock.advance(1_000_000);
+  assert.deepEqual(givenUp, []);
+});

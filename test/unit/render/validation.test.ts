@@ -59,7 +59,7 @@ test("each field is refused for what it alone has wrong", () => {
     ["type", { type: 3 }],
     ["admission", {}, { admission: 2 }],
     ["feature_flags", {}, { featureFlags: [4, 1] }],
-    ["timeout", {}, { timeout: "1 hour" }],
+    ["timeout", {}, { timeout: "1 hour" }], ["timeout", {}, { timeout: "-5m" }],
     ...[[{ port: 0 }], [{ port: 65536 }], [{ port: 80, visibility: 2 }], [{}]].map((ports) => ["ports", {}, { ports }] as const),
     ...[{ name: "", value: "x" }, { name: "A=B", value: "x" }, { name: "A\n", value: "x" }, { name: "A", secret: {} }, { name: "A", secret: { secretName: "../x", key: "k" } }, { name: "A", secret: { secretName: "x", key: ".." } }]
       .map((variable) => ["envvars", {}, { envvars: [variable] }] as const),

@@ -203,6 +203,22 @@ test("a daemon that goes breaks off what is under way, and has its contents when
   await init();
 });
 
+test("of each call it is known when it came, and when it was answered, or its client had gone", async () => {
+  const { clock, service, init, wait } = daemon();
+  await init();
+  const from = clock.monotonic();
+  service.faults.add({ method: "WaitForInit", delayMs: 1_000 });
+  const [waiting, gone] = [wait(), new AbortController()];
+  void service.answer("WaitForInit", wsdaemon.WaitForInitRequest.encode({ id }).finish(), () => {}, gone.signal);
+  const times = (): unknown => service.calls.slice(1).map(({ began, ended }) => [began - from, ended && ended - from]);
+  clock.advance(400);
+  gone.abort();
+  assert.deepEqual(times(), [[0, undefined], [0, 400]]);
+  clock.advance(600);
+  await waiting;
+  assert.deepEqual(times(), [[0, 1_000], [0, 400]]);
+});
+
 test("contents, calls, what is stored and what is under way are bounded", async () => {
   const { clock, service, init, backup, snapshot } = daemon();
   await init();
