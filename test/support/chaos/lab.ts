@@ -72,7 +72,7 @@ export class Lab {
   private constructor(cluster: EmbeddedCluster, nodes: NodeDaemons, options: LabOptions) {
     this.cluster = cluster;
     this.nodes = nodes;
-    this.witness = new Witness(cluster);
+    this.witness = new Witness(cluster.store);
     this.random = seededRandom(options.seed);
     this.#options = options;
   }

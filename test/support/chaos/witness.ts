@@ -1,6 +1,5 @@
 /** What an onlooker inside the cluster sees of workspaces, whatever the daemons say: their pods, from the first to the last change. */
-import type { KubeObject } from "../../../src/embedded/contract.ts";
-import type { EmbeddedCluster } from "../../../src/embedded/index.ts";
+import type { ClusterStore, KubeObject } from "../../../src/embedded/contract.ts";
 import { record, text } from "../../../src/embedded/kubelet/json.ts";
 import { annotations, finalizer, labels, markerLabel } from "../../../src/domain/names.ts";
 import { isPlaceholderName } from "../../../src/domain/placeholder.ts";
@@ -12,9 +11,9 @@ export interface Seen {
   readonly uids: Set<string>;
   /** Could be used at some time: there is work to be saved. */
   everReady: boolean;
-  /** Is to go. */
+  /** Is to go, and no placeholder stands for its next pod. */
   deleted: boolean;
-  /** All its pods are gone. */
+  /** All its pods are gone, placeholders too. */
   gone: boolean;
   node: string;
   /** The newest disposal status; "" without one. */
@@ -22,14 +21,20 @@ export interface Seen {
   hasFinalizer: boolean;
 }
 
+/** What it takes to tell whether a workspace is over: between two of its pods it is not. */
+interface Watched extends Seen {
+  pod: "there" | "deleted" | "gone";
+  readonly placeholders: Set<string>;
+}
+
 /** Looks on from the beginning to the end of the cluster. */
 export class Witness {
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen = new Map<string, Watched>();
   readonly #stop: () => void;
   readonly #wrongs: string[] = [];
   #changes = 0;
 
-  constructor({ store }: EmbeddedCluster) {
+  constructor(store: Pick<ClusterStore, "list" | "subscribe">) {
     this.#stop = store.subscribe("pods", (type, pod) => this.#changed(pod, type === "DELETED"));
     for (const pod of store.list("pods")) this.#changed(pod, false);
   }
@@ -60,18 +65,26 @@ export class Witness {
     const { metadata } = pod;
     const given = metadata.labels ?? {};
     const id = given[labels.workspaceId] ?? "";
-    if (given[markerLabel] !== "true" || id === "" || isPlaceholderName(metadata.name)) return;
+    if (given[markerLabel] !== "true" || id === "") return;
+    const seen = this.#seen.get(id) ?? { id, metaId: given[labels.metaId] ?? "", uids: new Set(), everReady: false, pod: "there", placeholders: new Set(), deleted: false, gone: false, node: "", disposal: "", hasFinalizer: false };
+    this.#seen.set(id, seen);
+    if (!isPlaceholderName(metadata.name)) this.#podChanged(seen, pod, gone);
+    else if (gone) seen.placeholders.delete(metadata.uid);
+    else seen.placeholders.add(metadata.uid);
+    seen.deleted = seen.placeholders.size === 0 && seen.pod !== "there";
+    seen.gone = seen.placeholders.size === 0 && seen.pod === "gone";
+  }
+
+  #podChanged(seen: Watched, { metadata, spec }: KubeObject, gone: boolean): void {
     this.#changes++;
     const noted = metadata.annotations ?? {};
-    const seen = this.#seen.get(id) ?? { id, metaId: given[labels.metaId] ?? "", uids: new Set(), everReady: false, deleted: false, gone: false, node: "", disposal: "", hasFinalizer: false };
-    this.#seen.set(id, seen);
     const again = !seen.uids.has(metadata.uid);
     seen.uids.add(metadata.uid);
     this.#checkDisposal(seen, again ? "" : seen.disposal, noted[annotations.disposalStatus] ?? "");
     seen.everReady ||= noted[annotations.neverReady] === undefined;
-    seen.deleted = metadata.deletionTimestamp !== undefined;
-    seen.gone = gone;
-    seen.node = text(record(pod["spec"])["nodeName"]) || seen.node;
+    if (gone) seen.pod = "gone";
+    else seen.pod = metadata.deletionTimestamp === undefined ? "there" : "deleted";
+    seen.node = text(record(spec)["nodeName"]) || seen.node;
     seen.hasFinalizer = metadata.finalizers?.includes(finalizer) ?? false;
   }
 
