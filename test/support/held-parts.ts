@@ -35,6 +35,7 @@ class HeldPart implements Part {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#host.call("end", { part: await this.#number }, nothing);
+    // A host that is gone has taken it along.
+    await this.#number.then(async (part) => this.#host.call("end", { part }, nothing)).catch(() => undefined);
   }
 }

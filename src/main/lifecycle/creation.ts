@@ -94,8 +94,8 @@ export class Creation {
       const pod = JSON.stringify(renderPod(start, context));
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-      if (pvc) await this.#createClaim(podNameOf(start), JSON.stringify(marked(pvc, tokens)), tokens, made, wish);
-      const created = await this.#createPod(podNameOf(start), pod, tokens.owner, made, wish).catch((error: unknown) => goneOr(making, error));
+      const claim = pvc && JSON.stringify(marked(pvc, tokens));
+      const created = await this.#createBoth(podNameOf(start), claim, pod, tokens, made, wish).catch((error: unknown) => goneOr(making, error));
       this.#options.onCreated(start.type, context.workspaceClass.id);
       if (typeof created === "string") return { uid: created, url: workspaceUrl(start, manager) };
       await this.#options.seen(created);
@@ -166,6 +166,11 @@ export class Creation {
     };
     const [template, typed] = await Promise.all([read(base), read(ofType)]);
     return { manager, workspaceClass, template: combineTemplates(template, typed), seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi };
+  }
+
+  async #createBoth(name: string, claim: string | undefined, pod: string, tokens: Tokens, made: Made, wish: Wish): Promise<Uint8Array> {
+    if (claim !== undefined) await this.#createClaim(name, claim, tokens, made, wish);
+    return this.#createPod(name, pod, tokens.owner, made, wish);
   }
 
   /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
