@@ -1,5 +1,4 @@
 /** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
-import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf, RemoteError } from "../../domain/errors.ts";
 import { objectIn, textAt } from "../../domain/json.ts";
@@ -12,20 +11,19 @@ import { KubeError } from "../kube/errors.ts";
 import { isConflict, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
-import { grpc, grpcCodeOf, insist, retryDelays, type Insistence, type Note, type Permit } from "./acting.ts";
+import { grpc, grpcCodeOf, insist, type Note, type Permit } from "./acting.ts";
+import { ClaimEnds, type ClaimEndOptions, type Work } from "./claim-ends.ts";
 import { failure as failedWith } from "./content.ts";
 import { disposalCountsFrom } from "./elapsed.ts";
-import { disposalFacts, disposalStatus, planDisposal, type DisposalFacts, type DisposalPlan } from "./disposal.ts";
+import { disposalFacts, disposalStatus, planDisposal, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { PodWriter } from "./pod-writer.ts";
-import type { VolumeSnapshots } from "./volume-snapshots.ts";
 
 /** What it works with. */
-export interface FinalizationOptions extends Insistence {
+export interface FinalizationOptions extends ClaimEndOptions {
   readonly writer: Pick<PodWriter, "change" | "annotate" | "decide" | "deleteClaim">;
   readonly objects: Pick<KubeObjects, "get">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "disposeWorkspace" | "isThere">;
-  readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
   /** timeouts.contentFinalization, milliseconds. */
   readonly limitMs: number;
   readonly note: Note;
@@ -38,18 +36,6 @@ interface Outcome {
   readonly gitStatus: contentservice.GitStatus.$Properties | undefined;
 }
 
-/** A workspace that is finalized, and for how long that may take. */
-interface Work {
-  readonly record: WorkspaceRecord;
-  readonly pod: DisposalFacts;
-  readonly plan: DisposalPlan;
-  /** It was begun before, perhaps by another process. */
-  readonly resume: boolean;
-  readonly permit: Permit;
-  /** Aborts when its time is over, or with the permit. */
-  readonly until: AbortSignal;
-}
-
 const retryEveryMs = 5_000;
 /** Bytes of what others said that are logged. */
 const maxLogged = 500;
@@ -59,11 +45,6 @@ const marginMs = 5_000;
 export const finalizationLimits: GateLimits = { total: 5_000, perNode: 250 };
 const retried: ReadonlySet<number | undefined> = new Set<number | undefined>([grpc.UNAVAILABLE, grpc.CANCELLED, grpc.DEADLINE_EXCEEDED]);
 
-/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
-function mayPass(error: unknown): boolean {
-  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
-}
-
 function isInvalid(error: unknown): boolean {
   return error instanceof KubeError && error.status === 422;
 }
@@ -72,9 +53,11 @@ function isInvalid(error: unknown): boolean {
 export class Finalization {
   readonly #options: FinalizationOptions;
   readonly #gate = new Gate(finalizationLimits);
+  readonly #claims: ClaimEnds;
 
   constructor(options: FinalizationOptions) {
     this.#options = options;
+    this.#claims = new ClaimEnds(options);
   }
 
   /**
@@ -151,7 +134,7 @@ export class Finalization {
         failures.push(messageOf(error));
       }
     };
-    if (pod.hasClaim) await attempt(() => this.#endClaim(work));
+    if (pod.hasClaim) await attempt(() => this.#claims.end(work));
     else if (plan.snapshot && pod.snapshot === "") await this.#snapshot(work);
     let gitStatus: Outcome["gitStatus"];
     if (!plan.nothing) {
@@ -161,62 +144,6 @@ export class Finalization {
     }
     permit.check();
     return { failure: failures.join("; "), gitStatus };
-  }
-
-  /** The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept. */
-  async #endClaim(work: Work): Promise<void> {
-    const { pod, plan } = work;
-    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") await this.#snapshotClaim(work);
-    await this.#deleteClaim(work);
-  }
-
-  async #snapshotClaim(work: Work): Promise<void> {
-    const { writer, volumeSnapshots, clock, metrics } = this.#options;
-    const { record, plan, permit, until } = work;
-    const { id, podName, workspaceClass } = record.facts;
-    const began = clock.monotonic();
-    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization")));
-    metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
-    const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
-    let noted = false;
-    await insist("note a workspace's volume snapshot", async () => {
-      await writer.annotate(record, changes, permit.wish("finalization"));
-      noted = true;
-    }, permit, this.#options);
-    if (!noted) throw new Error(`volume snapshot ${name} could not be noted: the workspace's pod is gone`);
-  }
-
-  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
-  async #deleteClaim(work: Work): Promise<void> {
-    const { writer, log } = this.#options;
-    const { record, permit, until } = work;
-    try {
-      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }));
-    } catch (error) {
-      permit.check();
-      log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
-    }
-  }
-
-  /** Requests to the API server, again and again for as long as there is time, if it may just be ill. @throws what it said last. */
-  async #whileThereIsTime<T>({ permit, until }: Work, work: () => Promise<T>): Promise<T> {
-    const { clock, random } = this.#options;
-    const delays = new Backoff({ ...retryDelays, random });
-    let said: unknown;
-    for (;;) {
-      permit.check();
-      try {
-        return await work();
-      } catch (error) {
-        permit.check();
-        // What it was last ill with says more than that the time was over.
-        const gaveUp = error instanceof KubeError && error.reason === "Aborted";
-        if (!gaveUp) said = error;
-        if (gaveUp || !mayPass(error)) throw said ?? error;
-        await sleep(clock, delays.next(), until);
-        if (until.aborted) throw said;
-      }
-    }
   }
 
   /** What a prebuild made. Without it the prebuild has failed. */

@@ -3,6 +3,7 @@ import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
+import { frameFromFacts } from "../state/last-status.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
 import { peekUid } from "./peek.ts";
@@ -130,7 +131,7 @@ export class Rereader {
       if (frame || !lives) return frame;
     }
     const record = store.registry.byUid(uid);
-    return record && store.frameFromFacts(record);
+    return record && frameFromFacts(record);
   }
 
   async #fetch(podName: string): Promise<Uint8Array | undefined> {

@@ -7,15 +7,16 @@ import { stoppedStatus } from "../../domain/stopped.ts";
 import type { StatusCache } from "./cache.ts";
 import { Claimants } from "./claimants.ts";
 import { sharing } from "./facts.ts";
-import { buildFrame, decodeFrame, encodeStatus, type Status } from "./frame.ts";
+import { encodeStatus } from "./frame.ts";
 import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
+import { lastStatus } from "./last-status.ts";
 import { Listing } from "./listing.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
 import { awaitsAnother, isPlaceholder, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
 import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
-import { amendFacts, amendmentFor, amendStatus, statusFromFacts } from "./rules.ts";
+import { amendFacts, amendmentFor, amendStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
 
 const { PENDING, CREATING, INITIALIZING, RUNNING, STOPPED } = wsman.WorkspacePhase;
@@ -125,14 +126,9 @@ export class StateStore {
   declareStopped(uid: string): void {
     const record = this.registry.byUid(uid);
     if (!record || record.stopped) return;
-    const encoded = encodeStatus({ ...this.#lastStatus(record), phase: STOPPED, message: "" });
+    const encoded = encodeStatus({ ...lastStatus(record, this.cache), phase: STOPPED, message: "" });
     record.facts = { ...record.facts, phase: STOPPED };
     this.#publishOf(record, encoded, digestOf(encoded), false);
-  }
-
-  /** As much of a workspace's status as is known, where its frame was evicted and its pod can not be understood any more. */
-  frameFromFacts(record: WorkspaceRecord): Buffer {
-    return buildFrame(encodeStatus(statusFromFacts(record.facts)), record.version);
   }
 
   #applySkipped(result: SkippedResult, record: WorkspaceRecord | undefined, origin: Origin): undefined {
@@ -282,18 +278,12 @@ export class StateStore {
 
   #finish(record: WorkspaceRecord): void {
     if (!record.stopped) {
-      const status = stoppedStatus(this.#lastStatus(record));
+      const status = stoppedStatus(lastStatus(record, this.cache));
       record.facts = { ...record.facts, phase: STOPPED };
       this.#publisher.publish(record.facts, encodeStatus(status), true);
       this.#tellTransition(record);
     }
     this.#forget(record);
-  }
-
-  /** What was published last, or as much of it as is known. */
-  #lastStatus({ facts }: WorkspaceRecord): Status {
-    const last = this.cache.peek(facts.id);
-    return last ? decodeFrame(last) : statusFromFacts(facts);
   }
 
   #forget(record: WorkspaceRecord): void {

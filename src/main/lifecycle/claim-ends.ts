@@ -1,0 +1,104 @@
+/** The end of a workspace's claim: its content is kept in a volume snapshot, and the claim goes (spec: lifecycle, "Finalization"). */
+import { Backoff } from "../../domain/backoff.ts";
+import { sleep } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import { annotations } from "../../domain/names.ts";
+import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
+import { KubeError } from "../kube/errors.ts";
+import type { WorkspaceRecord } from "../state/registry.ts";
+import { insist, retryDelays, type Insistence, type Permit } from "./acting.ts";
+import type { DisposalFacts, DisposalPlan } from "./disposal.ts";
+import type { PodWriter } from "./pod-writer.ts";
+import type { VolumeSnapshots } from "./volume-snapshots.ts";
+
+/** What it works with. */
+export interface ClaimEndOptions extends Insistence {
+  readonly writer: Pick<PodWriter, "annotate" | "deleteClaim">;
+  readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
+  readonly metrics: Pick<LifecycleMetrics, "volumeSnapshot">;
+}
+
+/** A workspace that is finalized, and for how long that may take. */
+export interface Work {
+  readonly record: WorkspaceRecord;
+  readonly pod: DisposalFacts;
+  readonly plan: DisposalPlan;
+  /** It was begun before, perhaps by another process. */
+  readonly resume: boolean;
+  readonly permit: Permit;
+  /** Aborts when its time is over, or with the permit. */
+  readonly until: AbortSignal;
+}
+
+/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
+function mayPass(error: unknown): boolean {
+  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
+}
+
+/** Ends claims. */
+export class ClaimEnds {
+  readonly #options: ClaimEndOptions;
+
+  constructor(options: ClaimEndOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept.
+   * Rejects with what was said last if no snapshot was made in time, or when it is overtaken.
+   */
+  async end(work: Work): Promise<void> {
+    const { pod, plan } = work;
+    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") await this.#snapshotClaim(work);
+    await this.#deleteClaim(work);
+  }
+
+  async #snapshotClaim(work: Work): Promise<void> {
+    const { writer, volumeSnapshots, clock, metrics } = this.#options;
+    const { record, plan, permit, until } = work;
+    const { id, podName, workspaceClass } = record.facts;
+    const began = clock.monotonic();
+    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization")));
+    metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
+    const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
+    let noted = false;
+    await insist("note a workspace's volume snapshot", async () => {
+      await writer.annotate(record, changes, permit.wish("finalization"));
+      noted = true;
+    }, permit, this.#options);
+    if (!noted) throw new Error(`volume snapshot ${name} could not be noted: the workspace's pod is gone`);
+  }
+
+  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
+  async #deleteClaim(work: Work): Promise<void> {
+    const { writer, log } = this.#options;
+    const { record, permit, until } = work;
+    try {
+      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }));
+    } catch (error) {
+      permit.check();
+      log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
+    }
+  }
+
+  /** Requests to the API server, again and again for as long as there is time, if it may just be ill. @throws what it said last. */
+  async #whileThereIsTime<T>({ permit, until }: Work, work: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.#options;
+    const delays = new Backoff({ ...retryDelays, random });
+    let said: unknown;
+    for (;;) {
+      permit.check();
+      try {
+        return await work();
+      } catch (error) {
+        permit.check();
+        // What it was last ill with says more than that the time was over.
+        const gaveUp = error instanceof KubeError && error.reason === "Aborted";
+        if (!gaveUp) said = error;
+        if (gaveUp || !mayPass(error)) throw said ?? error;
+        await sleep(clock, delays.next(), until);
+        if (until.aborted) throw said;
+      }
+    }
+  }
+}
