@@ -11,12 +11,13 @@ import { systemClock } from "../../src/domain/clock.ts";
 import { startEmbeddedCluster } from "../../src/embedded/index.ts";
 import { record } from "../../src/embedded/kubelet/json.ts";
 import type { Json } from "../../src/embedded/kubelet/json.ts";
-import { KubeClient } from "../../src/main/kube/client.ts";
+import { KubeClient, type Requester } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
 import { Leader, electionIdentity, type LeaderOptions } from "../../src/main/lifecycle/leader.ts";
 import { leaseName, microTime } from "../../src/main/lifecycle/lease.ts";
 import { silentLog } from "../../src/domain/log.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { kubeApi, metaOf, type KubeApi } from "../support/kube-api.ts";
 import { until } from "../support/until.ts";
 
@@ -33,9 +34,44 @@ interface Replica {
   readonly leave: () => Promise<void>;
 }
 
+/** Counts the pauses between looks; all that has a deadline takes longer. */
+class PausingClock extends FakeClock {
+  pauses = 0;
+
+  override timer(ms: number, callback: () => void): () => void {
+    if (ms <= 500) this.pauses++;
+    return super.timer(ms, callback);
+  }
+}
+
+/** A client whose answers, refusals too, are counted. */
+interface Counting {
+  readonly client: Requester;
+  answers: number;
+}
+
+function countingClient(t: TestContext, kubeconfig: string): Counting {
+  const client = clientOf(kubeconfig);
+  t.after(() => client.close());
+  const counting: Counting = {
+    answers: 0,
+    client: {
+      request: async (request) => {
+        const answer = await client.request(request);
+        counting.answers++;
+        return answer;
+      },
+    },
+  };
+  return counting;
+}
+
+function clientOf(kubeconfig: string): KubeClient {
+  return new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [kubeconfig] }, systemClock, silentLog), clock: systemClock, maxConnections: 1 });
+}
+
 async function replica(t: TestContext, api: { readonly namespace: string }, options: Partial<LeaderOptions> = {}, kubeconfig = cluster.kubeconfig): Promise<Replica> {
-  const credentials = new Credentials({ kind: "kubeconfig", files: [kubeconfig] }, systemClock, silentLog);
-  const client = new KubeClient({ credentials, clock: systemClock, maxConnections: 1 });
+  const client = clientOf(kubeconfig);
   const leaving = new AbortController();
   const started: AbortSignal[] = [];
   const identity = electionIdentity("host", randomUUID());
@@ -98,17 +134,28 @@ test("a Lease that a Go manager holds is left alone while it is renewed, and tak
     metadata: { name: leaseName, labels: { kept: "yes" } },
     spec: { holderIdentity: "ws-manager-7d9_5f0c", leaseDurationSeconds: 2, acquireTime: microTime(now - 1e9), renewTime: microTime(now - 1e9), leaseTransitions: 7 },
   });
-  const one = await replica(t, api);
+  const clock = new PausingClock();
+  const one = await replica(t, api, { clock });
+  // No pause between two looks is longer.
+  const pass = async (): Promise<void> => {
+    const before = clock.pauses;
+    clock.advance(500);
+    await until("it has looked", () => clock.pauses > before);
+  };
+  await until("it has looked", () => clock.pauses > 0);
   for (let i = 0; i < 6; i++) {
     // As client-go renews: the whole object of the version that it read.
     const lease = await api.get(path);
     await api.ok("PUT", path, { ...lease, spec: { ...record(lease["spec"]), renewTime: microTime(Date.now() - 1e9) } });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pass();
     assert.equal(one.leader.leads(), false);
   }
-  const from = performance.now();
-  await until("it is taken", () => one.leader.leads());
-  assert.ok(performance.now() - from > 1_000);
+  const from = clock.monotonic();
+  while (!one.leader.leads()) {
+    assert.ok(clock.monotonic() - from < 10_000, "it is taken");
+    await pass();
+  }
+  assert.ok(clock.monotonic() - from > 1_000);
   const taken = await leaseOf(api);
   assert.deepEqual([record(taken["spec"])["holderIdentity"], record(taken["spec"])["leaseTransitions"], metaOf(taken)["labels"]], [one.identity, 8, { kept: "yes" }]);
 });
@@ -119,7 +166,17 @@ test("a leader that can not renew stops by itself, before the Lease can be taken
   const credentials = new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog);
   const client = new KubeClient({ credentials, clock: systemClock });
   t.after(() => client.close());
-  const one = await replica(t, api, { client: { request: (request) => (refused ? Promise.reject(new Error("partitioned")) : client.request(request)) } });
+  let looks = 0;
+  const one = await replica(t, api, {
+    client: {
+      request: async (request) => {
+        if (refused) throw new Error("partitioned");
+        const answer = await client.request(request);
+        looks++;
+        return answer;
+      },
+    },
+  });
   await until("it leads", () => one.leader.leads());
   const other = await replica(t, api);
   let most = 0;
@@ -131,7 +188,8 @@ test("a leader that can not renew stops by itself, before the Lease can be taken
   await until("the other one leads", () => other.leader.leads());
   assert.equal(one.started[0]?.aborted, true);
   refused = false;
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const before = looks;
+  await until("the first one has looked on for a while", () => looks >= before + 3);
   await other.leave();
   await until("it leads again", () => one.leader.leads());
   assert.equal(most, 1);
@@ -146,15 +204,19 @@ test("requests that are slow keep the lead; while none is answered, or all are r
   });
   const kubeconfig = join(folder, "kubeconfig");
   await own.writeKubeconfig(kubeconfig);
-  const { leader, started } = await replica(t, { namespace: own.namespace }, {}, kubeconfig);
+  const counting = countingClient(t, kubeconfig);
+  const { leader, started } = await replica(t, { namespace: own.namespace }, { client: counting.client }, kubeconfig);
   await until("it leads", () => leader.leads());
   own.faults.add({ resources: ["leases"], delayMs: 700 });
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  const slow = counting.answers;
+  // Each takes more than a third of the deadline.
+  await until("it was renewed again and again", () => counting.answers >= slow + 4, 20_000);
   assert.deepEqual([leader.leads(), started.length], [true, 1]);
   own.faults.clear();
   own.faults.add({ resources: ["leases"], percent: 30, code: 429, retryAfterSeconds: 1 });
   own.faults.add({ resources: ["leases"], percent: 30, code: 409 });
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const ill = counting.answers;
+  await until("many are answered, and many of them refused", () => counting.answers >= ill + 8, 20_000);
   own.faults.clear();
   await until("it leads", () => leader.leads());
   for (const fault of [{ delayMs: 60_000 }, { code: 403 }, { code: 503 }]) {

@@ -12,6 +12,7 @@ import { Credentials } from "../../src/main/kube/credentials.ts";
 import { EventRecorder, type EventOutcome } from "../../src/main/kube/event-recorder.ts";
 import { KubeObjects } from "../../src/main/kube/objects.ts";
 import { Leader } from "../../src/main/lifecycle/leader.ts";
+import { leaseName } from "../../src/main/lifecycle/lease.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { kubeApi, metaOf, simplePod } from "../support/kube-api.ts";
 import { until } from "../support/until.ts";
@@ -60,7 +61,9 @@ test("a service account with the rights in examples/role.yaml can lead and write
     subjects: [{ kind: "ServiceAccount", name: "wsmand", namespace: api.namespace }],
   });
   await until("it leads", () => leader.leads());
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const renewed = async (): Promise<unknown> => record((await api.get(api.path("leases", leaseName)))["spec"])["renewTime"];
+  const first = await renewed();
+  await until("it may renew its Lease, too", async () => (await renewed()) !== first);
   assert.equal(leader.leads(), true);
   const uid = String(metaOf(await api.create("pods", simplePod("ws-one")))["uid"]);
   for (const count of [1, 2]) {
