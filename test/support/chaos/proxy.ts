@@ -1,5 +1,7 @@
 /** Stands between one replica and the API server: cuts the replica off, and sees what only a leader may do. */
 import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { connect } from "node:tls";
+import type { KubeConnection } from "../kubeconfig.ts";
 
 /** A request that only the leader may send. */
 export interface Act {
@@ -21,20 +23,20 @@ const podRequest = /(PATCH|DELETE) (\/api\/v1\/namespaces\/[^/]+\/pods\/ws-[^ ?/
 /** One way to the API server. */
 export class Proxy {
   readonly #server: Server;
-  readonly #target: URL;
+  readonly #target: KubeConnection;
   readonly #hooks: ProxyHooks;
   readonly #sockets = new Set<Socket>();
   #open = true;
 
-  private constructor(target: URL, hooks: ProxyHooks) {
+  private constructor(target: KubeConnection, hooks: ProxyHooks) {
     this.#target = target;
     this.#hooks = hooks;
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  /** Listens on a port of the system's choice. */
-  static async start(target: string, hooks: ProxyHooks): Promise<Proxy> {
-    const proxy = new Proxy(new URL(target), hooks);
+  /** Listens on a port of the system's choice, without TLS; the API server is spoken to as its connection says. */
+  static async start(target: KubeConnection, hooks: ProxyHooks): Promise<Proxy> {
+    const proxy = new Proxy(target, hooks);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
@@ -65,7 +67,7 @@ export class Proxy {
       client.destroy();
       return;
     }
-    const server = createConnection({ host: this.#target.hostname, port: Number(this.#target.port) });
+    const server = this.#connect();
     for (const [socket, other] of [[client, server], [server, client]] as const) {
       this.#sockets.add(socket);
       socket.setNoDelay(true);
@@ -78,6 +80,13 @@ export class Proxy {
     client.on("data", (chunk: Buffer) => this.#look(chunk.toString("latin1")));
     client.pipe(server);
     server.pipe(client);
+  }
+
+  #connect(): Socket {
+    const { url, ca, cert, key, insecure } = this.#target;
+    const { protocol, hostname, port } = new URL(url);
+    if (protocol === "http:") return createConnection({ host: hostname, port: Number(port || 80) });
+    return connect({ host: hostname, port: Number(port || 443), ca, cert, key, rejectUnauthorized: !insecure });
   }
 
   /** A small request comes in one piece, or its head and its body each in one. */

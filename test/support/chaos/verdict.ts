@@ -3,6 +3,7 @@ import { record } from "../../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import type { ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
+import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import type { Life } from "./lives.ts";
 import type { Seen } from "./witness.ts";
@@ -14,7 +15,8 @@ const { STOPPED } = wsman.WorkspacePhase;
 /** Everything that is not as promised, in words; empty: nothing was lost. */
 export async function verdict(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
   const ends = endsOf(lab);
-  return [...lab.wrongs, ...lab.witness.wrongs, ...told(lab, lives, ends), ...held(lab), ...saved(lab, lives, ends), ...(await counted(lab, lives)), ...logged(lab)];
+  await lab.looked();
+  return [...lab.wrongs, ...lab.cluster.troubles, ...lab.witness.wrongs, ...told(lab, lives, ends), ...(await held(lab)), ...saved(lab, lives, ends), ...(await counted(lab, lives)), ...logged(lab)];
 }
 
 /** What subscribers got: an order that makes sense, every end at least once, and by those who are still there exactly once. */
@@ -36,9 +38,10 @@ function told(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] {
   return lost;
 }
 
-/** What the cluster holds: nothing any more. */
-function held(lab: Lab): readonly string[] {
-  return lab.leftovers().map((what) => `left in the cluster: ${what}`);
+/** What the cluster holds: nothing any more. Controllers of claims have a moment to see that their pods are gone. */
+async function held(lab: Lab): Promise<readonly string[]> {
+  await until("nothing is left", async () => (await lab.leftovers()).length === 0, 5_000).catch(() => {});
+  return (await lab.leftovers()).map((what) => `left in the cluster: ${what}`);
 }
 
 /** What node daemons were asked for: one backup of each workspace in which there was work, and its failure told where there is none. */

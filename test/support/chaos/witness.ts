@@ -1,6 +1,5 @@
 /** What an onlooker inside the cluster sees of workspaces, whatever the daemons say: their pods, from the first to the last change. */
-import type { KubeObject } from "../../../src/embedded/contract.ts";
-import type { EmbeddedCluster } from "../../../src/embedded/index.ts";
+import type { ClusterStore, KubeObject } from "../../../src/embedded/contract.ts";
 import { record, text } from "../../../src/embedded/kubelet/json.ts";
 import { annotations, finalizer, labels, markerLabel } from "../../../src/domain/names.ts";
 import { isPlaceholderName } from "../../../src/domain/placeholder.ts";
@@ -29,7 +28,7 @@ export class Witness {
   readonly #wrongs: string[] = [];
   #changes = 0;
 
-  constructor({ store }: EmbeddedCluster) {
+  constructor(store: Pick<ClusterStore, "list" | "subscribe">) {
     this.#stop = store.subscribe("pods", (type, pod) => this.#changed(pod, type === "DELETED"));
     for (const pod of store.list("pods")) this.#changed(pod, false);
   }

@@ -96,7 +96,7 @@ export class Simulation {
     this.journal = journal;
     this.ledger = new Ledger(() => agenda.now, (text) => journal.note(text));
     this.world = world;
-    this.witness = new Witness(world.cluster);
+    this.witness = new Witness(world.cluster.store);
     world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
