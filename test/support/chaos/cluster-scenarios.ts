@@ -1,7 +1,7 @@
 /** Fault tests of what the daemon depends on: the API server, nodes, their daemons, and people who lend a hand. */
 import { setTimeout as pause } from "node:timers/promises";
 import { status as code } from "@grpc/grpc-js";
-import type { FaultRule, Faults } from "../../../src/embedded/index.ts";
+import type { FaultRule } from "../../../src/embedded/index.ts";
 import { record, records } from "../../../src/embedded/kubelet/json.ts";
 import { annotations } from "../../../src/domain/names.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -11,8 +11,8 @@ import { allEnded, allReady, liveAll, startAll, stopAll, type Life } from "./liv
 import { nodesFor } from "./load-scenarios.ts";
 import { livesOf, type Scenario, type Size } from "./run.ts";
 
-/** A kind of weather at the API server; gives the way to end it. */
-type Weather = (lab: Lab, size: Size) => Promise<() => Promise<void>>;
+/** A kind of weather at the API server; gives the way to end it, and nothing where it can not be had. */
+type Weather = (lab: Lab, size: Size) => Promise<(() => Promise<void>) | undefined>;
 
 const errors: readonly FaultRule[] = [
   { verbs: ["patch", "delete", "update"], percent: 3, code: 409 }, { percent: 3, code: 429, retryAfterSeconds: 1 }, { percent: 2, code: 500 }, { percent: 1, code: 504, delayMs: 3_000 }, { percent: 2, resetAfterBytes: 0 },
@@ -24,14 +24,8 @@ function every(ms: number, work: () => void): () => Promise<void> {
   return async () => clearInterval(timer);
 }
 
-/** @throws Error where the API server is a real one. */
-function faultsOf({ cluster: { faults } }: Lab): Faults {
-  if (!faults) throw new Error("a real API server does not fail on demand");
-  return faults;
-}
-
 function ruled(lab: Lab, rules: readonly FaultRule[]): () => Promise<void> {
-  const ends = rules.map((rule) => faultsOf(lab).add(rule));
+  const ends = rules.map((rule) => lab.cluster.weather.add(rule));
   return async () => {
     for (const end of ends) end();
   };
@@ -42,9 +36,9 @@ const weathers: Readonly<Record<string, Weather>> = {
     const from = lab.witness.changes;
     const outage = (async () => {
       await until("something happens", () => lab.witness.changes > from + 10, 60_000);
-      await faultsOf(lab).stopServer();
+      await lab.cluster.weather.stopServer();
       await pause(faultMs);
-      await faultsOf(lab).startServer();
+      await lab.cluster.weather.startServer();
       lab.did("outages of the API server");
     })();
     return async () => outage;
@@ -56,12 +50,14 @@ const weathers: Readonly<Record<string, Weather>> = {
     return ruled(lab, errors);
   },
   async cut(lab) {
-    return every(1_000, () => lab.did("watches cut", faultsOf(lab).cutWatches("reset")));
+    return every(1_000, () => lab.did("watches cut", lab.cluster.weather.cutWatches("reset")));
   },
   async compacted(lab) {
+    const { expireHistory } = lab.cluster.weather;
+    if (!expireHistory) return undefined;
     return every(700, () => {
-      faultsOf(lab).expireHistory();
-      lab.did("watches cut after a compaction", faultsOf(lab).cutWatches("end"));
+      expireHistory();
+      lab.did("watches cut after a compaction", lab.cluster.weather.cutWatches("end"));
     });
   },
 };
@@ -76,9 +72,13 @@ export const apiserver: Scenario = {
   async play(lab, size, lives) {
     await lab.addReplica();
     for (const [name, weather] of Object.entries(weathers)) {
+      const end = await weather(lab, size);
+      if (!end) {
+        lab.did(`kinds of weather that can not be had here: ${name}`);
+        continue;
+      }
       const now = livesOf(name, size.workspaces);
       lives.push(...now);
-      const end = await weather(lab, size);
       try {
         await liveAll(lab, now, size.patienceMs);
       } finally {

@@ -102,13 +102,16 @@ export class Lab {
     // Filled in when there is one: it may be named before.
     const made: { replica?: Replica } = {};
     let identity = "";
+    const { ways } = this.cluster;
     const proxy = await Proxy.start(this.cluster.connection, {
       named: (name) => {
         identity = name;
         if (made.replica) made.replica.identity = name;
       },
       acted: (act) => this.#look(number, act, identity),
+      strike: ways && ((target) => ways.strike(target)),
     });
+    ways?.take(proxy);
     const daemon = await DaemonProcess.start({ kubeconfig: kubeconfigAt(this.cluster, proxy.url), configure: () => this.#config() });
     const client = new TestClient(daemon.rpcPort);
     const streams = Array.from({ length: subscribers }, (_, i) => new StatusStream(client.subscribe(new Uint8Array(), i % 2 === 0 ? { "wsman-initial-state": "true" } : {})));

@@ -1,6 +1,6 @@
 /** The cluster of a fault test, as the test sees it and acts on it: the built-in one, or a real API server on which the parts of the built-in one play scheduler, kubelets and node daemons. */
 import { randomBytes } from "node:crypto";
-import { startEmbeddedCluster, type Faults, type Kubelet } from "../../../src/embedded/index.ts";
+import { startEmbeddedCluster, type Kubelet } from "../../../src/embedded/index.ts";
 import type { ClusterStore, KubeObject } from "../../../src/embedded/contract.ts";
 import { kubeconfigOf } from "../../../src/embedded/apiserver/kubeconfig.ts";
 import { systemClock } from "../../../src/domain/clock.ts";
@@ -13,6 +13,7 @@ import { readKubeconfig, type KubeConnection } from "../kubeconfig.ts";
 import { ApiFailure, Player } from "../player.ts";
 import { objectOf, pathOf } from "../remote/objects.ts";
 import { RemoteStore } from "../remote/store.ts";
+import { Ways, type Weather } from "./weather.ts";
 
 /** What can be set about one. */
 export interface PlaceOptions {
@@ -33,8 +34,10 @@ export interface Place {
   readonly store: ClusterStore;
   readonly kubelet: Kubelet;
   readonly nodes: NodeDaemons;
-  /** What the API server can be made to do; only the built-in one can. */
-  readonly faults: Faults | undefined;
+  /** What the API server can be made to do. */
+  readonly weather: Weather;
+  /** By which daemons come to a real API server, and where it is made to do that. */
+  readonly ways?: Ways;
   /** What could not be played as it should, in words. */
   readonly troubles: readonly string[];
   /** Puts a pod there, with its status. Rejects if the API server refuses it. */
@@ -63,7 +66,7 @@ async function builtIn({ seed, nodes, speed }: PlaceOptions): Promise<Place> {
   const { store, kubelet, nodeDaemons, namespace } = cluster;
   if (!kubelet || !nodeDaemons) throw new Error("there are no kubelets or node daemons");
   return {
-    connection: { url: cluster.url, namespace, insecure: true }, namespace, store, kubelet, nodes: nodeDaemons, faults: cluster.faults, troubles: [],
+    connection: { url: cluster.url, namespace, insecure: true }, namespace, store, kubelet, nodes: nodeDaemons, weather: cluster.faults, troubles: [],
     create: async (pod) => void store.create("pods", pod, namespace),
     lease: async () => store.get("leases", namespace, leaseName),
     left: async () => [...store.list("pods", namespace).filter((pod) => pod.metadata.labels?.["gpwsman"] === "true"), ...store.list("persistentvolumeclaims", namespace)],
@@ -91,8 +94,9 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
     ends.push(() => kubelet.close());
     const daemons = await NodeDaemons.start({ store, clock: systemClock, namespace, nodes: names, random: seededRandom(seed + 1), onError });
     ends.push(() => daemons.close());
+    const ways = new Ways(seededRandom(seed + 2));
     return {
-      connection, namespace, store, kubelet, nodes: daemons, faults: undefined, troubles, close,
+      connection, namespace, store, kubelet, nodes: daemons, weather: ways, ways, troubles, close,
       create: (pod) => store.made("pods", pod),
       lease: () => player.request("GET", pathOf(player, "leases", leaseName)).then((lease) => objectOf("leases", lease), ignoreMissing),
       left: async () => (await Promise.all([listed(player, "pods", `?labelSelector=${workspaces}`), listed(player, "persistentvolumeclaims", "")])).flat(),

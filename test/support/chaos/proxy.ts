@@ -1,7 +1,9 @@
-/** Stands between one replica and the API server: cuts the replica off, and sees what only a leader may do. */
+/** Stands between one replica and the API server: cuts the replica off, sees what only a leader may do, and lets faults strike. */
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { connect } from "node:tls";
+import type { FaultTarget, Strike } from "../../../src/embedded/apiserver/faults.ts";
 import type { KubeConnection } from "../kubeconfig.ts";
+import { answerOf, requestIn } from "./weather.ts";
 
 /** A request that only the leader may send. */
 export interface Act {
@@ -14,6 +16,8 @@ export interface ProxyHooks {
   readonly acted: (act: Act) => void;
   /** The replica wrote itself into the Lease. */
   readonly named: (identity: string) => void;
+  /** What is to strike a request; default: nothing. */
+  readonly strike?: ((target: FaultTarget) => Strike | undefined) | undefined;
 }
 
 /** What the controller alone writes on pods; calls write other annotations. */
@@ -26,6 +30,8 @@ export class Proxy {
   readonly #target: KubeConnection;
   readonly #hooks: ProxyHooks;
   readonly #sockets = new Set<Socket>();
+  /** Those of daemons on which a watch runs. */
+  readonly #watches = new Set<Socket>();
   #open = true;
 
   private constructor(target: KubeConnection, hooks: ProxyHooks) {
@@ -57,6 +63,13 @@ export class Proxy {
     this.#open = true;
   }
 
+  /** Breaks off what watches run just now. Gives their number. */
+  cutWatches(): number {
+    const running = [...this.#watches];
+    for (const socket of running) socket.resetAndDestroy();
+    return running.length;
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -74,12 +87,46 @@ export class Proxy {
       socket.on("error", () => other.destroy());
       socket.on("close", () => {
         this.#sockets.delete(socket);
+        this.#watches.delete(socket);
         other.destroy();
       });
     }
-    client.on("data", (chunk: Buffer) => this.#look(chunk.toString("latin1")));
-    client.pipe(server);
+    client.on("data", (chunk: Buffer) => this.#pass(client, server, chunk));
+    client.on("end", () => server.end());
+    server.on("drain", () => client.resume());
     server.pipe(client);
+  }
+
+  /** One request at a time is on a connection, so that each begins a piece. */
+  #pass(client: Socket, server: Socket, chunk: Buffer): void {
+    const piece = chunk.toString("latin1");
+    const target = requestIn(piece);
+    if (target?.verb === "watch") this.#watches.add(client);
+    const strike = target && this.#hooks.strike?.(target);
+    if (strike === undefined || strike.delayMs === 0) {
+      this.#forward(client, server, chunk, strike);
+      return;
+    }
+    client.pause();
+    const giveUp = (): void => clearTimeout(timer);
+    const timer = setTimeout(() => {
+      client.off("close", giveUp).resume();
+      this.#forward(client, server, chunk, strike);
+    }, strike.delayMs);
+    client.once("close", giveUp);
+  }
+
+  /** What is refused never reaches the API server. */
+  #forward(client: Socket, server: Socket, chunk: Buffer, strike: Strike | undefined): void {
+    if (strike?.error) {
+      client.removeAllListeners("data").resume();
+      client.end(answerOf(strike.error));
+    } else if (strike?.resetAfterBytes !== undefined) {
+      client.resetAndDestroy();
+    } else {
+      this.#look(chunk.toString("latin1"));
+      if (!server.write(chunk)) client.pause();
+    }
   }
 
   #connect(): Socket {
