@@ -41,7 +41,7 @@ async function main({ only, workspaces, rounds, seed, small = false, list = fals
   }
   const reports: Report[] = [];
   for (const scenario of only) {
-    const reason = reasonToSkip(scenario, kubeconfig !== undefined);
+    const reason = reasonToSkip(scenario);
     if (reason !== undefined) {
       process.stdout.write(`skip ${scenario.name}: ${reason}\n`);
       continue;

@@ -11,17 +11,28 @@ import { allEnded, allReady, liveAll, startAll, stopAll, type Life } from "./liv
 import { nodesFor } from "./load-scenarios.ts";
 import { livesOf, type Scenario, type Size } from "./run.ts";
 
-/** A kind of weather at the API server; gives the way to end it, and nothing where it can not be had. */
-type Weather = (lab: Lab, size: Size) => Promise<(() => Promise<void>) | undefined>;
+/** A kind of weather at the API server; gives the way to end it. */
+type Weather = (lab: Lab, size: Size) => Promise<() => Promise<void>>;
 
 const errors: readonly FaultRule[] = [
   { verbs: ["patch", "delete", "update"], percent: 3, code: 409 }, { percent: 3, code: 429, retryAfterSeconds: 1 }, { percent: 2, code: 500 }, { percent: 1, code: 504, delayMs: 3_000 }, { percent: 2, resetAfterBytes: 0 },
 ];
 
-/** Does something every so often. */
-function every(ms: number, work: () => void): () => Promise<void> {
-  const timer = setInterval(work, ms);
-  return async () => clearInterval(timer);
+/** Does something every so often, and soon for the first time: a few workspaces live for less than a second. Gives the way to end it, which rejects if that failed. */
+function every(ms: number, work: () => void | Promise<void>): () => Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  const done = (async () => {
+    for (let wait = ms / 5; !signal.aborted; wait = ms) {
+      await pause(wait, undefined, { signal }).catch(() => {});
+      if (!signal.aborted) await work();
+    }
+  })();
+  done.catch(() => {});
+  return async () => {
+    over.abort();
+    await done;
+  };
 }
 
 function ruled(lab: Lab, rules: readonly FaultRule[]): () => Promise<void> {
@@ -53,10 +64,8 @@ const weathers: Readonly<Record<string, Weather>> = {
     return every(1_000, () => lab.did("watches cut", lab.cluster.weather.cutWatches("reset")));
   },
   async compacted(lab) {
-    const { expireHistory } = lab.cluster.weather;
-    if (!expireHistory) return undefined;
-    return every(700, () => {
-      expireHistory();
+    return every(700, async () => {
+      await lab.cluster.weather.expireHistory();
       lab.did("watches cut after a compaction", lab.cluster.weather.cutWatches("end"));
     });
   },
@@ -72,13 +81,9 @@ export const apiserver: Scenario = {
   async play(lab, size, lives) {
     await lab.addReplica();
     for (const [name, weather] of Object.entries(weathers)) {
-      const end = await weather(lab, size);
-      if (!end) {
-        lab.did(`kinds of weather that can not be had here: ${name}`);
-        continue;
-      }
       const now = livesOf(name, size.workspaces);
       lives.push(...now);
+      const end = await weather(lab, size);
       try {
         await liveAll(lab, now, size.patienceMs);
       } finally {
@@ -99,7 +104,6 @@ export const nodes: Scenario = {
   what: "a node vanishes with its workspaces; a node daemon restarts in mid-backup, one hangs, one is UNAVAILABLE for a while; the other nodes are untouched",
   full: { workspaces: 250, rounds: 1, faultMs: 60_000, patienceMs: 600_000 },
   small: { workspaces: 15, rounds: 1, faultMs: 2_000, patienceMs: 60_000 },
-  builtInOnly: "a real API server has no node controller here that would tell of a lost node",
   lab: (size) => ({ nodes: Math.max(5, nodesFor(size)), timeouts: { contentFinalization: `${limitOf(size) / 1000}s` } }),
   async play(lab, size, lives) {
     const { faults } = lab.nodes;

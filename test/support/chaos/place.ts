@@ -5,7 +5,7 @@ import type { ClusterStore, KubeObject } from "../../../src/embedded/contract.ts
 import { kubeconfigOf } from "../../../src/embedded/apiserver/kubeconfig.ts";
 import { systemClock } from "../../../src/domain/clock.ts";
 import { startKubelet } from "../../../src/embedded/kubelet/index.ts";
-import { records } from "../../../src/embedded/kubelet/json.ts";
+import { record, records } from "../../../src/embedded/kubelet/json.ts";
 import { seededRandom } from "../../../src/embedded/kubelet/random.ts";
 import { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
@@ -94,7 +94,7 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
     ends.push(() => kubelet.close());
     const daemons = await NodeDaemons.start({ store, clock: systemClock, namespace, nodes: names, random: seededRandom(seed + 1), onError });
     ends.push(() => daemons.close());
-    const ways = new Ways(seededRandom(seed + 2));
+    const ways = new Ways(seededRandom(seed + 2), () => newestVersion(player));
     return {
       connection, namespace, store, kubelet, nodes: daemons, weather: ways, ways, troubles, close,
       create: (pod) => store.made("pods", pod),
@@ -123,6 +123,10 @@ async function leave(player: Player, names: readonly string[]): Promise<void> {
 
 async function listed(player: Player, resource: "pods" | "nodes" | "persistentvolumeclaims", query: string): Promise<readonly KubeObject[]> {
   return records((await player.request("GET", `${pathOf(player, resource)}${query}`))["items"]).map((item) => objectOf(resource, item));
+}
+
+async function newestVersion(player: Player): Promise<number> {
+  return Number(record((await player.request("GET", `${pathOf(player, "pods")}?limit=1`))["metadata"])["resourceVersion"]);
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,9 +1,9 @@
 /** Stands between one replica and the API server: cuts the replica off, sees what only a leader may do, and lets faults strike. */
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { connect } from "node:tls";
-import type { FaultTarget, Strike } from "../../../src/embedded/apiserver/faults.ts";
+import type { Strike } from "../../../src/embedded/apiserver/faults.ts";
 import type { KubeConnection } from "../kubeconfig.ts";
-import { answerOf, requestIn } from "./weather.ts";
+import { answerOf, requestIn, type Passing } from "./weather.ts";
 
 /** A request that only the leader may send. */
 export interface Act {
@@ -17,7 +17,7 @@ export interface ProxyHooks {
   /** The replica wrote itself into the Lease. */
   readonly named: (identity: string) => void;
   /** What is to strike a request; default: nothing. */
-  readonly strike?: ((target: FaultTarget) => Strike | undefined) | undefined;
+  readonly strike?: ((request: Passing) => Strike | undefined) | undefined;
 }
 
 /** What the controller alone writes on pods; calls write other annotations. */

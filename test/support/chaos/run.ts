@@ -22,8 +22,6 @@ export interface Scenario {
   readonly full: Size;
   readonly small: Size;
   readonly lab: (size: Size) => Omit<LabOptions, "seed" | "tell" | "kubeconfig">;
-  /** Why it can be on the built-in cluster only; default: it can be on a real API server as well. */
-  readonly builtInOnly?: string;
   /** Does it, until all workspaces have ended. Gives those that there were. Rejects if something did not come about in time. */
   readonly play: (lab: Lab, size: Size, lives: Life[]) => Promise<void>;
 }

@@ -9,9 +9,8 @@ import { noCases, upgrade } from "./upgrade-scenario.ts";
 /** All of them. */
 export const scenarios: readonly Scenario[] = [burst, crashes, apiserver, nodes, replicas, byHand, upgrade];
 
-/** Why one can not be run here; undefined: it can. @param real on a real API server */
-export function reasonToSkip(scenario: Scenario, real = false): string | undefined {
-  if (real && scenario.builtInOnly !== undefined) return scenario.builtInOnly;
+/** Why one can not be run here; undefined: it can. */
+export function reasonToSkip(scenario: Scenario): string | undefined {
   if (scenario === replicas && unusedMembers({ wsmand: { leaderElection: { enabled: true } } }).length > 0) return "this version does not elect a leader yet";
   return scenario === upgrade ? noCases : undefined;
 }

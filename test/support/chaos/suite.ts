@@ -15,7 +15,7 @@ export function testScenarios(...names: readonly string[]): void {
   for (const name of names) {
     const scenario = scenarios.find((each) => each.name === name);
     if (!scenario) throw new Error(`there is no fault test ${name}`);
-    test(`nothing is lost: ${scenario.what}`, { skip: reasonToSkip(scenario, onRealCluster) ?? false }, async (t) => {
+    test(`nothing is lost: ${scenario.what}`, { skip: reasonToSkip(scenario) ?? false }, async (t) => {
       const report = await runScenario(scenario, scenario.small, { seed: 1, kubeconfig: real?.kubeconfig });
       t.diagnostic(reportText(report));
       assert.deepEqual(report.lost, []);

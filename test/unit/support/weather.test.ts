@@ -26,7 +26,7 @@ async function way(t: TestContext, answer: RequestListener = (_request, response
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
-  const ways = new Ways(() => 0);
+  const ways = new Ways(() => 0, async () => 7);
   const acts: Act[] = [];
   const proxy = await Proxy.start({ url: `http://127.0.0.1:${address.port}`, insecure: true, namespace: "default" }, { acted: (act) => void acts.push(act), named: () => {}, strike: (target) => ways.strike(target) });
   ways.take(proxy);
@@ -78,8 +78,16 @@ test("watches are cut, other connections are not; an outage ends everything unti
   assert.equal((await fetch(`${proxy.url}${pods}`)).status, 200);
 });
 
+test("where history is forgotten, a watch that goes on from before is refused, and one from then on is not", async (t) => {
+  const { ways, proxy } = await way(t);
+  const watchFrom = async (version: number): Promise<number> => (await fetch(`${proxy.url}${pods}?watch=1&resourceVersion=${version}`)).status;
+  assert.equal(await watchFrom(6), 200);
+  await ways.expireHistory();
+  assert.deepEqual([await watchFrom(6), await watchFrom(7)], [410, 200]);
+});
+
 test("a request is told by the piece that it begins; the rest of one is none", () => {
-  assert.deepEqual(requestIn("PATCH /api/v1/namespaces/a/pods/b/status?x=1 HTTP/1.1\r\nhost: c\r\n\r\n{}"), { verb: "patch", resource: "pods", name: "b", subresource: "status" });
+  assert.deepEqual(requestIn("PATCH /api/v1/namespaces/a/pods/b/status?x=1 HTTP/1.1\r\nhost: c\r\n\r\n{}"), { verb: "patch", resource: "pods", name: "b", subresource: "status", from: 0 });
   assert.equal(requestIn("GET /api/v1/namespaces/a/pods?limit=1&watch=true HTTP/1.1\r\n")?.verb, "watch");
   assert.equal(requestIn('{"a":"GET /x HTTP/1.1\\r\\n"}'), undefined);
 });
