@@ -13,16 +13,18 @@ interface Flags {
   readonly small?: boolean;
   readonly list?: boolean;
   readonly json?: string;
+  readonly kubeconfig?: string;
 }
 
 const program = new Command("chaos")
-  .description("Kills, cuts off, breaks and slows down what workspaces depend on, while they live, on the built-in cluster; then looks at everything that can be looked at. Exit code 1 if anything was lost.")
+  .description("Kills, cuts off, breaks and slows down what workspaces depend on, while they live, on the built-in cluster or on a real API server; then looks at everything that can be looked at. Exit code 1 if anything was lost.")
   .option("--only <names>", "these alone, separated by commas", chosen, scenarios)
   .option("--workspaces <n>", "workspaces of each, instead of what each has", whole)
   .option("--rounds <n>", "kills or rounds of each, instead of what each has", whole)
   .option("--seed <n>", "what is random begins here; the order of events is the machine's", whole, 1)
   .option("--small", "as small as in the suite")
   .option("--list", "tell what there is, and do nothing")
+  .option("--kubeconfig <file>", "on the API server of this file's current context, in a namespace of their own: one of a cluster without nodes, scheduler, kubelets and controllers, which are played; default: the built-in cluster")
   .option("--json <file>", "write the reports there too, as JSON");
 
 try {
@@ -32,7 +34,7 @@ try {
   process.exitCode = 1;
 }
 
-async function main({ only, workspaces, rounds, seed, small = false, list = false, json }: Flags): Promise<void> {
+async function main({ only, workspaces, rounds, seed, small = false, list = false, json, kubeconfig }: Flags): Promise<void> {
   if (list) {
     for (const { name, what, full } of scenarios) process.stdout.write(`${name.padEnd(10)} ${full.workspaces} workspaces: ${what}\n`);
     return;
@@ -45,7 +47,7 @@ async function main({ only, workspaces, rounds, seed, small = false, list = fals
       continue;
     }
     const size = small ? scenario.small : scenario.full;
-    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, seed, (line) => process.stdout.write(`... ${scenario.name}: ${line}\n`));
+    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, { seed, kubeconfig, tell: (line) => process.stdout.write(`... ${scenario.name}: ${line}\n`) });
     reports.push(report);
     process.stdout.write(`${reportText(report)}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(reports, undefined, 2)}\n`);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { Agent, fetch } from "undici";
-import type { RequestInit } from "undici";
+import type { RequestInit, Response } from "undici";
 import { stateOf } from "../../src/embedded/demo/states.ts";
 import type { PodState } from "../../src/embedded/demo/states.ts";
 import { annotations } from "../../src/domain/names.ts";
@@ -54,7 +54,8 @@ export class Player {
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     const { ca, cert, key, insecure } = connection;
     const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
-    this.#agent = new Agent({ connections: options.connections ?? 16, connect });
+    // Requests have a deadline of their own, and a watch may be silent for long.
+    this.#agent = new Agent({ connections: options.connections ?? 16, connect, bodyTimeout: 0 });
   }
 
   /** A player on the current context of a kubeconfig file. */
@@ -69,19 +70,27 @@ export class Player {
 
   /** Any request. Gives the JSON of the answer. Throws ApiFailure for an answer other than 2xx, and when the deadline passes. */
   async request(method: string, path: string, body?: unknown, contentType = "application/json"): Promise<Json> {
-    const { token, url } = this.#connection;
-    const init: RequestInit = {
-      method,
-      dispatcher: this.#agent,
-      signal: AbortSignal.timeout(this.#timeoutMs),
-      headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { "content-type": contentType }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    };
-    const response = await fetch(`${url}${path}`, init);
+    const init: RequestInit = { method, signal: AbortSignal.timeout(this.#timeoutMs), headers: body === undefined ? {} : { "content-type": contentType }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const response = await this.#fetch(path, init);
     const answer = await response.text();
     const json = parseJson(answer);
     if (!response.ok) throw new ApiFailure(method, path, response.status, json);
     return record(json);
+  }
+
+  /** The events of a watch, as long as the server goes on and the signal does not end it. Throws ApiFailure if there is no watch to be had, and when it breaks. */
+  async *watch(path: string, signal: AbortSignal): AsyncGenerator<Json, void> {
+    const response = await this.#fetch(path, { signal });
+    if (!response.ok) throw new ApiFailure("GET", path, response.status, parseJson(await response.text()));
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of response.body ?? []) {
+      const bytes: unknown = chunk;
+      if (!(bytes instanceof Uint8Array)) continue;
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield record(parseJson(line));
+    }
   }
 
   /** Path of a resource of the namespace, or of one object in it. */
@@ -227,6 +236,11 @@ export class Player {
       involvedObject: { apiVersion: "v1", kind: "Pod", name: pod, namespace: this.namespace, uid: metadata["uid"], resourceVersion: metadata["resourceVersion"] },
       reason, message, type, source: { component: "kubelet", host: "node-1" }, firstTimestamp: now, lastTimestamp: now, count: 1,
     });
+  }
+
+  #fetch(path: string, { headers, ...init }: RequestInit): Promise<Response> {
+    const { token, url } = this.#connection;
+    return fetch(`${url}${path}`, { ...init, dispatcher: this.#agent, headers: { accept: "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...record(headers) } });
   }
 
   /** Removes all pods of the namespace for good, a few at a time. */

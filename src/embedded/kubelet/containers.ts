@@ -9,9 +9,10 @@ export interface Exit {
   readonly exitCode: number;
   readonly reason: string;
   readonly message?: string;
-  readonly startedAt?: string;
-  readonly finishedAt?: string;
-  readonly containerID?: string;
+  /** Of one that was never located there are no times. */
+  readonly startedAt?: string | undefined;
+  readonly finishedAt?: string | undefined;
+  readonly containerID?: string | undefined;
 }
 
 /** What a container is doing. */
@@ -70,7 +71,7 @@ function exitOf(value: unknown): Exit | undefined {
   if (!isRecord(value)) return undefined;
   const message = text(value["message"]);
   return {
-    exitCode: number(value["exitCode"], 0), reason: text(value["reason"]), startedAt: text(value["startedAt"]), finishedAt: text(value["finishedAt"]), containerID: text(value["containerID"]),
+    exitCode: number(value["exitCode"], 0), reason: text(value["reason"]), startedAt: text(value["startedAt"]) || undefined, finishedAt: text(value["finishedAt"]) || undefined, containerID: text(value["containerID"]) || undefined,
     ...(message === "" ? {} : { message }),
   };
 }
@@ -120,7 +121,7 @@ export function containerStatus(container: Container): object {
 
 function renderState(state: ContainerState): object {
   if (state.kind === "terminated") return { terminated: renderExit(state.exit) };
-  if (state.kind === "running") return { running: { startedAt: state.startedAt } };
+  if (state.kind === "running") return { running: { startedAt: state.startedAt || null } };
   return { waiting: { reason: state.reason, ...(state.message === undefined ? {} : { message: state.message }) } };
 }
 

@@ -18,14 +18,25 @@ const errors: readonly FaultRule[] = [
   { verbs: ["patch", "delete", "update"], percent: 3, code: 409 }, { percent: 3, code: 429, retryAfterSeconds: 1 }, { percent: 2, code: 500 }, { percent: 1, code: 504, delayMs: 3_000 }, { percent: 2, resetAfterBytes: 0 },
 ];
 
-/** Does something every so often. */
-function every(ms: number, work: () => void): () => Promise<void> {
-  const timer = setInterval(work, ms);
-  return async () => clearInterval(timer);
+/** Does something every so often, and soon for the first time: a few workspaces live for less than a second. Gives the way to end it, which rejects if that failed. */
+function every(ms: number, work: () => void | Promise<void>): () => Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  const done = (async () => {
+    for (let wait = ms / 5; !signal.aborted; wait = ms) {
+      await pause(wait, undefined, { signal }).catch(() => {});
+      if (!signal.aborted) await work();
+    }
+  })();
+  done.catch(() => {});
+  return async () => {
+    over.abort();
+    await done;
+  };
 }
 
 function ruled(lab: Lab, rules: readonly FaultRule[]): () => Promise<void> {
-  const ends = rules.map((rule) => lab.cluster.faults.add(rule));
+  const ends = rules.map((rule) => lab.cluster.weather.add(rule));
   return async () => {
     for (const end of ends) end();
   };
@@ -36,9 +47,9 @@ const weathers: Readonly<Record<string, Weather>> = {
     const from = lab.witness.changes;
     const outage = (async () => {
       await until("something happens", () => lab.witness.changes > from + 10, 60_000);
-      await lab.cluster.faults.stopServer();
+      await lab.cluster.weather.stopServer();
       await pause(faultMs);
-      await lab.cluster.faults.startServer();
+      await lab.cluster.weather.startServer();
       lab.did("outages of the API server");
     })();
     return async () => outage;
@@ -50,12 +61,12 @@ const weathers: Readonly<Record<string, Weather>> = {
     return ruled(lab, errors);
   },
   async cut(lab) {
-    return every(1_000, () => lab.did("watches cut", lab.cluster.faults.cutWatches("reset")));
+    return every(1_000, () => lab.did("watches cut", lab.cluster.weather.cutWatches("reset")));
   },
   async compacted(lab) {
-    return every(700, () => {
-      lab.cluster.faults.expireHistory();
-      lab.did("watches cut after a compaction", lab.cluster.faults.cutWatches("end"));
+    return every(700, async () => {
+      await lab.cluster.weather.expireHistory();
+      lab.did("watches cut after a compaction", lab.cluster.weather.cutWatches("end"));
     });
   },
 };
@@ -100,7 +111,7 @@ export const nodes: Scenario = {
     await lab.addReplica();
     await startAll(lab, all, size.patienceMs);
     await allReady(lab, all, size.patienceMs);
-    const known = lab.cluster.kubelet?.nodes ?? [];
+    const known = lab.cluster.kubelet.nodes;
     // At full size fifty workspaces are on two.
     const lost = known.slice(0, Math.max(1, Math.floor(known.length / 5)));
     const [restarting = "", hanging = "", away = ""] = known.slice(lost.length);
@@ -110,12 +121,12 @@ export const nodes: Scenario = {
     faults.add({ node: restarting, method: "DisposeWorkspace", delayMs: 1_000 });
     faults.add({ node: hanging, method: "DisposeWorkspace", delayMs: 3_600_000 });
     const removeAway = faults.add({ node: away, code: code.UNAVAILABLE, message: "not now" });
-    for (const node of lost) lab.cluster.kubelet?.loseNode(node);
+    for (const node of lost) lab.cluster.kubelet.loseNode(node);
     // Time counts from the end of the grace period, which is 30 s otherwise.
     await stopAll(lab, on(...lost), size.patienceMs, wsman.StopWorkspacePolicy.IMMEDIATELY);
     await stopAll(lab, lives.filter((life) => !lost.includes(nodeOf(lab, life))), size.patienceMs);
     await until("a backup is under way", () => on(restarting).length === 0 || lab.nodes.on(restarting)?.service.calls.some(({ method }) => method === "DisposeWorkspace") === true, 20_000);
-    lab.cluster.store.delete("pods", "default", `ws-daemon-${restarting}`, { gracePeriodSeconds: 0 });
+    lab.cluster.store.delete("pods", lab.cluster.namespace, `ws-daemon-${restarting}`, { gracePeriodSeconds: 0 });
     lab.did("node daemons restarted in mid-backup");
     const untouched = lives.filter((life) => ![...lost, restarting, hanging, away].includes(nodeOf(lab, life)));
     await allEndedBy(lab, untouched, limitOf(size) * 0.6);
@@ -124,7 +135,7 @@ export const nodes: Scenario = {
     await allEndedBy(lab, [...on(restarting), ...on(away)], size.patienceMs);
     const told = (): boolean => on(...lost).every(({ id }) => lab.witness.of(id)?.disposal.includes("backupFailure") === true);
     await until("those on lost nodes are told to have failed", told, limitOf(size) * 2 + 20_000);
-    for (const node of lost) lab.cluster.kubelet?.returnNode(node);
+    for (const node of lost) lab.cluster.kubelet.returnNode(node);
     await allEnded(lab, lives, size.patienceMs);
   },
 };
@@ -143,7 +154,7 @@ async function allEndedBy(lab: Lab, lives: readonly Life[], ms: number): Promise
 type Hand = (lab: Lab, pod: string, id: string) => Promise<Life["doom"]> | Life["doom"];
 
 function annotate({ cluster }: Lab, pod: string, change: (noted: Record<string, unknown>) => void): void {
-  cluster.store.update("pods", "default", pod, (draft) => {
+  cluster.store.update("pods", cluster.namespace, pod, (draft) => {
     const metadata = record(draft["metadata"]);
     const noted = { ...record(metadata["annotations"]) };
     change(noted);
@@ -152,18 +163,18 @@ function annotate({ cluster }: Lab, pod: string, change: (noted: Record<string, 
 }
 
 function withoutFinalizer({ cluster }: Lab, pod: string): void {
-  cluster.store.update("pods", "default", pod, (draft) => {
+  cluster.store.update("pods", cluster.namespace, pod, (draft) => {
     draft["metadata"] = { ...record(draft["metadata"]), finalizers: [] };
   });
 }
 
 const hands: Readonly<Record<string, Hand>> = {
   "deleted": ({ cluster }, pod) => {
-    cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 });
+    cluster.store.delete("pods", cluster.namespace, pod, { gracePeriodSeconds: 30 });
     return undefined;
   },
   "deleted --force": ({ cluster }, pod) => {
-    cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 0 });
+    cluster.store.delete("pods", cluster.namespace, pod, { gracePeriodSeconds: 0 });
     return undefined;
   },
   "annotations removed": (lab, pod) => {
@@ -174,7 +185,7 @@ const hands: Readonly<Record<string, Hand>> = {
   },
   "begun disposal unmarked in mid-backup": async (lab, pod, id) => {
     lab.nodes.faults.add({ workspace: id, method: "DisposeWorkspace", delayMs: 600, times: 1 });
-    lab.cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 });
+    lab.cluster.store.delete("pods", lab.cluster.namespace, pod, { gracePeriodSeconds: 30 });
     await until("the backup is under way", () => lab.nodes.daemons.some(({ service }) => service.calls.some((call) => call.id === id && call.method === "DisposeWorkspace")), 20_000);
     annotate(lab, pod, (noted) => void delete noted[annotations.startedDisposal]);
   },
@@ -184,20 +195,20 @@ const hands: Readonly<Record<string, Hand>> = {
   },
   "finalizer removed and deleted --force": (lab, pod) => {
     withoutFinalizer(lab, pod);
-    lab.cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 0 });
+    lab.cluster.store.delete("pods", lab.cluster.namespace, pod, { gracePeriodSeconds: 0 });
     return "anything";
   },
   "evicted": ({ cluster }, pod) => {
-    cluster.kubelet?.evict(pod);
+    cluster.kubelet.evict(pod);
     return "start";
   },
   "preempted": ({ cluster }, pod) => {
-    cluster.store.update("pods", "default", pod, (draft) => {
+    cluster.store.update("pods", cluster.namespace, pod, (draft) => {
       const status = record(draft["status"]);
       const disruption = { type: "DisruptionTarget", status: "True", reason: "PreemptionByScheduler", message: "default-scheduler: preempting to accommodate a higher priority pod" };
       draft["status"] = { ...status, conditions: [...records(status["conditions"]), disruption] };
     });
-    cluster.store.delete("pods", "default", pod, { gracePeriodSeconds: 30 });
+    cluster.store.delete("pods", cluster.namespace, pod, { gracePeriodSeconds: 30 });
   },
 };
 

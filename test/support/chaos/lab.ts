@@ -1,7 +1,8 @@
-/** Where fault tests happen: a whole built-in cluster in this process, daemons in processes of their own, and subscribers of each that were there from its beginning. */
-import { startEmbeddedCluster, type EmbeddedCluster } from "../../../src/embedded/index.ts";
+/** Where fault tests happen: a whole cluster, daemons in processes of their own, and subscribers of each that were there from its beginning. */
 import type { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
-import { record } from "../../../src/embedded/kubelet/json.ts";
+import type { KubeObject } from "../../../src/embedded/contract.ts";
+import { messageOf } from "../../../src/domain/errors.ts";
+import { record, text } from "../../../src/embedded/kubelet/json.ts";
 import { seededRandom, type Random } from "../../../src/embedded/kubelet/random.ts";
 import { embeddedDocument } from "../../../src/main/config/embedded.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -11,6 +12,7 @@ import { StatusStream, type ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
 import { until } from "../until.ts";
 import type { Standstill } from "./overlaps.ts";
+import { kubeconfigAt, leaseName, openPlace, type Place } from "./place.ts";
 import { Proxy, type Act } from "./proxy.ts";
 import { Witness } from "./witness.ts";
 
@@ -22,6 +24,8 @@ export interface LabOptions {
   readonly speed?: number;
   /** Parts of the configuration's `manager.timeouts`. */
   readonly timeouts?: Readonly<Record<string, string>>;
+  /** A kubeconfig file of a real API server; default: the built-in cluster. */
+  readonly kubeconfig?: string | undefined;
   /** Told how far it is, now and then. */
   readonly tell?: (line: string) => void;
 }
@@ -51,7 +55,7 @@ const leaseDuration = { leaseDuration: "3s", renewDeadline: "2s", retryPeriod: "
 
 /** One cluster with its daemons. */
 export class Lab {
-  readonly cluster: EmbeddedCluster;
+  readonly cluster: Place;
   readonly nodes: NodeDaemons;
   readonly witness: Witness;
   readonly random: Random;
@@ -68,10 +72,12 @@ export class Lab {
   readonly #options: LabOptions;
   /** Daemons that were begun; some may not serve yet. */
   #begun = 0;
+  /** Looks at the Lease that go on. */
+  readonly #looks = new Set<Promise<void>>();
 
-  private constructor(cluster: EmbeddedCluster, nodes: NodeDaemons, options: LabOptions) {
+  private constructor(cluster: Place, options: LabOptions) {
     this.cluster = cluster;
-    this.nodes = nodes;
+    this.nodes = cluster.nodes;
     this.witness = new Witness(cluster.store);
     this.random = seededRandom(options.seed);
     this.#options = options;
@@ -79,11 +85,8 @@ export class Lab {
 
   /** Starts the cluster, without any daemon. */
   static async open(options: LabOptions): Promise<Lab> {
-    const { seed, nodes, speed = 20 } = options;
-    const cluster = await startEmbeddedCluster({ kubelet: { speed, nodes, random: seededRandom(seed) }, nodeDaemons: {}, random: seededRandom(seed + 1) });
-    const fleet = cluster.nodeDaemons;
-    if (!fleet) throw new Error("there are no node daemons");
-    return new Lab(cluster, fleet, options);
+    const { seed, nodes, speed = 20, kubeconfig } = options;
+    return new Lab(await openPlace({ seed, nodes, speed, kubeconfig }), options);
   }
 
   /** Counts something that was done. */
@@ -102,14 +105,17 @@ export class Lab {
     // Filled in when there is one: it may be named before.
     const made: { replica?: Replica } = {};
     let identity = "";
-    const proxy = await Proxy.start(this.cluster.url, {
+    const { ways } = this.cluster;
+    const proxy = await Proxy.start(this.cluster.connection, {
       named: (name) => {
         identity = name;
         if (made.replica) made.replica.identity = name;
       },
-      acted: (act) => this.#acted(number, act, identity),
+      acted: (act) => this.#look(number, act, identity),
+      strike: ways && ((target) => ways.strike(target)),
     });
-    const daemon = await DaemonProcess.start({ kubeconfig: this.cluster.kubeconfig().replace(this.cluster.url, proxy.url), configure: () => this.#config() });
+    ways?.take(proxy);
+    const daemon = await DaemonProcess.start({ kubeconfig: kubeconfigAt(this.cluster, proxy.url), configure: () => this.#config() });
     const client = new TestClient(daemon.rpcPort);
     const streams = Array.from({ length: subscribers }, (_, i) => new StatusStream(client.subscribe(new Uint8Array(), i % 2 === 0 ? { "wsman-initial-state": "true" } : {})));
     for (const { stream } of streams) stream.call.on("error", () => {});
@@ -159,10 +165,13 @@ export class Lab {
   }
 
   /** Names of workspaces' pods and claims that there are. */
-  leftovers(): readonly string[] {
-    const { store } = this.cluster;
-    const pods = store.list("pods", "default").filter((pod) => pod.metadata.labels?.["gpwsman"] === "true");
-    return [...pods, ...store.list("persistentvolumeclaims", "default")].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
+  async leftovers(): Promise<readonly string[]> {
+    return (await this.cluster.left()).map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
+  }
+
+  /** Everything that daemons did was looked at. */
+  async looked(): Promise<void> {
+    await Promise.all(this.#looks);
   }
 
   /** Ends everything. What daemons say at their end that they should not goes into `wrongs`. */
@@ -177,17 +186,26 @@ export class Lab {
   }
 
   #holder(): string {
-    const lease = this.cluster.store.list("leases", "default").find(({ metadata }) => metadata.name === "ws-manager-leader.gitpod.io");
-    const holder = record(lease?.["spec"])["holderIdentity"];
-    return typeof holder === "string" ? holder : "";
+    return holderOf(this.cluster.store.get("leases", this.cluster.namespace, leaseName));
   }
 
-  /** Only who holds the Lease may act. Where there is no Lease there is no election. */
-  #acted(number: number, { what }: Act, identity: string): void {
-    const holder = this.#holder();
+  #look(number: number, act: Act, identity: string): void {
+    const at = performance.now();
+    const look = this.#acted(number, act, identity, at).catch((error: unknown) => void this.wrongs.push(`daemon ${number} acted, and who held the Lease can not be told: ${messageOf(error)}`));
+    this.#looks.add(look);
+    void look.finally(() => this.#looks.delete(look));
+  }
+
+  /**
+   * Only who holds the Lease may act. Where there is no Lease there is no election.
+   * The Lease is that of the moment in the built-in cluster, and of a moment later in a real one: nobody else has it by then, if who acts had it and kept to its end, a second before others take it.
+   */
+  async #acted(number: number, { what }: Act, identity: string, at: number): Promise<void> {
     this.did("requests that only the leader may send");
-    if (this.cluster.store.list("leases", "default").length === 0 || holder === identity) return;
-    const late = performance.now() - (this.replicas.find((replica) => replica.number === number)?.resumedAt ?? Number.NEGATIVE_INFINITY) < lateMs;
+    const lease = await this.cluster.lease();
+    const holder = holderOf(lease);
+    if (lease === undefined || holder === identity) return;
+    const late = at - (this.replicas.find((replica) => replica.number === number)?.resumedAt ?? Number.NEGATIVE_INFINITY) < lateMs;
     if (late) this.did("requests that a leader had decided on before it stood still, and sent after");
     else this.wrongs.push(`daemon ${number} (${identity || "never in the Lease"}) acted while ${holder || "nobody"} held the Lease: ${what}`);
   }
@@ -197,8 +215,12 @@ export class Lab {
     const manager = record(document["manager"]);
     return {
       ...document,
-      manager: { ...manager, timeouts: { ...record(manager["timeouts"]), ...this.#options.timeouts } },
+      manager: { ...manager, namespace: this.cluster.namespace, timeouts: { ...record(manager["timeouts"]), ...this.#options.timeouts } },
       wsmand: { ...record(document["wsmand"]), workers: 1, drainTimeout: "2s", leaderElection: { enabled: true, ...leaseDuration }, kubernetes: { qps: 2_000, burst: 2_000 } },
     };
   }
+}
+
+function holderOf(lease: KubeObject | undefined): string {
+  return text(record(lease?.["spec"])["holderIdentity"]);
 }

@@ -41,14 +41,14 @@ function troubleNodes(lab: Lab, lives: readonly Life[]): Life[] {
 
 /** Has nodes refuse the first pod of every tenth workspace. Gives the way to end it. */
 function refuseOnce(lab: Lab, lives: readonly Life[]): () => void {
-  const { store } = lab.cluster;
+  const { store, namespace } = lab.cluster;
   const left = new Set(lives.filter((_, i) => i % 10 === 3).map(({ id }) => `ws-${id}`));
   const all = new Set(left);
   return store.subscribe("pods", (type, { metadata: { name } }) => {
     if (type !== "ADDED" || !all.has(name)) return;
     const refused = left.delete(name);
     if (refused) lab.did("pods that a node refuses");
-    store.update("pods", "default", name, (draft) => {
+    store.update("pods", namespace, name, (draft) => {
       const metadata = record(draft["metadata"]);
       // What a pod is made anew from has it still.
       const { [faultAnnotation]: _, ...noted } = record(metadata["annotations"]);

@@ -1,5 +1,10 @@
-/** Stands between one replica and the API server: cuts the replica off, and sees what only a leader may do. */
+/** Stands between one replica and the API server: cuts the replica off, sees what only a leader may do, and lets faults strike. */
 import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { connect } from "node:tls";
+import type { Strike } from "../../../src/embedded/apiserver/faults.ts";
+import type { KubeConnection } from "../kubeconfig.ts";
+import { Pair } from "./pair.ts";
+import type { Passing } from "./weather.ts";
 
 /** A request that only the leader may send. */
 export interface Act {
@@ -12,98 +17,31 @@ export interface ProxyHooks {
   readonly acted: (act: Act) => void;
   /** The replica wrote itself into the Lease. */
   readonly named: (identity: string) => void;
+  /** What is to strike a request; default: nothing. */
+  readonly strike?: ((request: Passing) => Strike | undefined) | undefined;
 }
 
 /** What the controller alone writes on pods; calls write other annotations. */
 const leadersWords = /startedDisposal|disposalStatus|never-ready|attemptingToCreate|explicitFail|"finalizers"/;
 const podRequest = /(PATCH|DELETE) (\/api\/v1\/namespaces\/[^/]+\/pods\/ws-[^ ?/]+)[^ ]* HTTP\/1\.1\r\n/;
 
-/** What a replica has sent into silence: a few requests, each of a few kilobytes. A connection with more is broken off. */
-const maxHeld = 1 << 20;
-
-/** A connection of the replica, and the one that it has to the API server. */
-class Pair {
-  readonly #client: Socket;
-  readonly #server: Socket;
-  #silent = false;
-  /** Sent into silence: comes when it is over, for whoever sent it sends it again. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
-  /** The replica has closed it in silence, which the API server learns later. */
-  #closed = false;
-
-  constructor(client: Socket, server: Socket, hooks: { readonly onData: (piece: Buffer) => void; readonly onClosed: () => void }) {
-    this.#client = client;
-    this.#server = server;
-    for (const socket of [client, server]) {
-      socket.setNoDelay(true);
-      socket.on("error", () => {});
-    }
-    client.on("data", (piece: Buffer) => {
-      // As it is sent: when it arrives, the Lease may be another's.
-      hooks.onData(piece);
-      this.#pass(piece);
-    });
-    client.on("close", () => {
-      this.#closed = true;
-      if (!this.#silent) server.destroy();
-    });
-    server.on("close", () => {
-      client.destroy();
-      hooks.onClosed();
-    });
-    server.pipe(client);
-  }
-
-  #pass(piece: Buffer): void {
-    if (!this.#silent) {
-      this.#server.write(piece);
-      return;
-    }
-    this.#held.push(piece);
-    this.#heldBytes += piece.length;
-    if (this.#heldBytes > maxHeld) this.destroy();
-  }
-
-  silence(): void {
-    this.#silent = true;
-    this.#server.unpipe(this.#client);
-    this.#server.pause();
-  }
-
-  /** What was sent arrives, the ends of connections too. */
-  mend(): void {
-    if (!this.#silent) return;
-    this.#silent = false;
-    for (const piece of this.#held.splice(0)) this.#server.write(piece);
-    this.#heldBytes = 0;
-    if (this.#closed) this.#server.resume().end();
-    else this.#server.pipe(this.#client);
-  }
-
-  destroy(): void {
-    this.#client.destroy();
-    this.#server.destroy();
-  }
-}
-
 /** One way to the API server. */
 export class Proxy {
   readonly #server: Server;
-  readonly #target: URL;
+  readonly #target: KubeConnection;
   readonly #hooks: ProxyHooks;
   readonly #pairs = new Set<Pair>();
   #state: "open" | "refused" | "silent" = "open";
 
-  private constructor(target: URL, hooks: ProxyHooks) {
+  private constructor(target: KubeConnection, hooks: ProxyHooks) {
     this.#target = target;
     this.#hooks = hooks;
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  /** Listens on a port of the system's choice. */
-  static async start(target: string, hooks: ProxyHooks): Promise<Proxy> {
-    const proxy = new Proxy(new URL(target), hooks);
+  /** Listens on a port of the system's choice, without TLS; the API server is spoken to as its connection says. */
+  static async start(target: KubeConnection, hooks: ProxyHooks): Promise<Proxy> {
+    const proxy = new Proxy(target, hooks);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
@@ -131,6 +69,13 @@ export class Proxy {
     for (const pair of this.#pairs) pair.mend();
   }
 
+  /** Breaks off what watches run just now. Gives their number. */
+  cutWatches(): number {
+    const running = [...this.#pairs].filter(({ watches }) => watches);
+    for (const pair of running) pair.reset();
+    return running.length;
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -141,10 +86,16 @@ export class Proxy {
       client.destroy();
       return;
     }
-    const server = createConnection({ host: this.#target.hostname, port: Number(this.#target.port) });
-    const pair = new Pair(client, server, { onData: (piece) => this.#look(piece.toString("latin1")), onClosed: () => this.#pairs.delete(pair) });
+    const pair = new Pair(client, this.#connect(), { look: (piece) => this.#look(piece), strike: this.#hooks.strike, onClosed: () => this.#pairs.delete(pair) });
     this.#pairs.add(pair);
     if (this.#state === "silent") pair.silence();
+  }
+
+  #connect(): Socket {
+    const { url, ca, cert, key, insecure } = this.#target;
+    const { protocol, hostname, port } = new URL(url);
+    if (protocol === "http:") return createConnection({ host: hostname, port: Number(port || 80) });
+    return connect({ host: hostname, port: Number(port || 443), ca, cert, key, rejectUnauthorized: !insecure });
   }
 
   /** A small request comes in one piece, or its head and its body each in one. */

@@ -74,7 +74,7 @@ export const replicas: Scenario = {
 };
 
 function transitions({ cluster }: Lab): number {
-  const [lease] = cluster.store.list("leases", "default");
+  const [lease] = cluster.store.list("leases", cluster.namespace);
   const count = record(lease?.["spec"])["leaseTransitions"];
   return typeof count === "number" ? count : 0;
 }

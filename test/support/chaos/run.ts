@@ -21,7 +21,7 @@ export interface Scenario {
   readonly what: string;
   readonly full: Size;
   readonly small: Size;
-  readonly lab: (size: Size) => Omit<LabOptions, "seed" | "tell">;
+  readonly lab: (size: Size) => Omit<LabOptions, "seed" | "tell" | "kubeconfig">;
   /** Does it, until all workspaces have ended. Gives those that there were. Rejects if something did not come about in time. */
   readonly play: (lab: Lab, size: Size, lives: Life[]) => Promise<void>;
 }
@@ -36,10 +36,20 @@ export interface Report {
   readonly lost: readonly string[];
 }
 
-/** Plays it, and looks at everything. Never leaves anything running. @param tell told how far it is, where that takes long. */
-export async function runScenario(scenario: Scenario, size: Size, seed: number, tell: (line: string) => void = () => {}): Promise<Report> {
+/** Where and how it is played. */
+export interface RunOptions {
+  readonly seed: number;
+  /** A kubeconfig file of a real API server; default: the built-in cluster. */
+  readonly kubeconfig?: string | undefined;
+  /** Told how far it is, where that takes long. */
+  readonly tell?: (line: string) => void;
+}
+
+/** Plays it, and looks at everything. Never leaves anything running. */
+export async function runScenario(scenario: Scenario, size: Size, options: RunOptions): Promise<Report> {
   const began = performance.now();
-  const lab = await Lab.open({ seed, tell, ...scenario.lab(size) });
+  const { seed } = options;
+  const lab = await Lab.open({ ...options, ...scenario.lab(size) });
   const lives: Life[] = [];
   const lost: string[] = [];
   try {

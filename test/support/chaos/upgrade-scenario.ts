@@ -35,7 +35,7 @@ export const upgrade: Scenario = {
   lab: () => ({ nodes: 3 }),
   async play(lab, { workspaces, patienceMs }, lives) {
     const files = ["status", "timeout"].flatMap((kind) => readdirSync(join(casesFolder, kind)).filter((name) => name.endsWith(".json")).toSorted().map((name) => join(casesFolder, kind, name)));
-    const recorded = files.slice(0, workspaces).map((file, i) => put(lab, file, i)).filter((one) => one !== undefined);
+    const recorded = (await Promise.all(files.slice(0, workspaces).map(async (file, i) => put(lab, file, i)))).filter((one) => one !== undefined);
     lives.push(...recorded.map(({ life }) => life));
     await lab.addReplica();
     // They are taken over as they are, before anybody asks for anything.
@@ -43,15 +43,15 @@ export const upgrade: Scenario = {
     letGo(lab);
     const there = lives.filter(({ id }) => lab.witness.of(id)?.gone === false && lab.witness.of(id)?.deleted === false);
     await stopAll(lab, there, patienceMs);
-    await until("all are gone", () => lab.leftovers().length === 0, patienceMs);
+    await until("all are gone", async () => (await lab.leftovers()).length === 0, patienceMs);
     await allEnded(lab, lives, patienceMs);
     check(lab, recorded);
   },
 };
 
-function isTaken(lab: Lab, pod: Json): boolean {
+async function isTaken(lab: Lab, pod: Json): Promise<boolean> {
   try {
-    lab.cluster.store.create("pods", pod, "default");
+    await lab.cluster.create(pod);
     return true;
   } catch (error) {
     lab.did(`recorded pods that no cluster takes (${messageOf(error).slice(0, 80)})`);
@@ -66,7 +66,7 @@ function renamed(recorded: Json, id: string): Json {
 }
 
 /** Puts the pod of a case into the cluster, under an ID of its own, on a node that there is. */
-function put(lab: Lab, file: string, index: number): Recorded | undefined {
+async function put(lab: Lab, file: string, index: number): Promise<Recorded | undefined> {
   const given = record(JSON.parse(readFileSync(file, "utf8")));
   const recorded = record(record(given["input"])["pod"]);
   if (given["expectedStatus"] === undefined && file.includes("status_")) {
@@ -83,11 +83,11 @@ function put(lab: Lab, file: string, index: number): Recorded | undefined {
   // Other controllers' finalizers have nobody here who takes them away; what is leaving is to be there still when the daemon comes.
   const own = texts(metadata["finalizers"]).filter((name) => name.startsWith("gitpod.io/"));
   const finalizers = leaving ? [...own, held] : own;
-  if (!isTaken(lab, { ...pod, metadata: { ...rest, namespace: "default", finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } })) return undefined;
+  if (!(await isTaken(lab, { ...pod, metadata: { ...rest, namespace: lab.cluster.namespace, finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } }))) return undefined;
   const metaId = `meta-${id}`;
   const unsaved = isUnsaved(metadata, pod);
   if (unsaved) lab.nodes.adopt(node, { id, owner: "jane", metaId });
-  if (leaving) lab.cluster.store.delete("pods", "default", text(metadata["name"]), { gracePeriodSeconds: 30 });
+  if (leaving) lab.cluster.store.delete("pods", lab.cluster.namespace, text(metadata["name"]), { gracePeriodSeconds: 30 });
   lab.did("recorded pods");
   if (unsaved) lab.did("… with work in them");
   // One that nothing keeps, and that goes for another reason than a stop, is gone before anybody can save anything: what was recorded of old daemons has no finalizer.
@@ -97,8 +97,8 @@ function put(lab: Lab, file: string, index: number): Recorded | undefined {
 
 /** The controllers that held pods are done with them. */
 function letGo({ cluster }: Lab): void {
-  for (const { metadata } of cluster.store.list("pods", "default").filter(({ metadata }) => metadata.finalizers?.includes(held))) {
-    cluster.store.update("pods", "default", metadata.name, (draft) => {
+  for (const { metadata } of cluster.store.list("pods", cluster.namespace).filter(({ metadata }) => metadata.finalizers?.includes(held))) {
+    cluster.store.update("pods", cluster.namespace, metadata.name, (draft) => {
       draft["metadata"] = { ...record(draft["metadata"]), finalizers: metadata.finalizers?.filter((name) => name !== held) ?? [] };
     });
   }

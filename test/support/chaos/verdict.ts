@@ -3,6 +3,7 @@ import { record } from "../../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import type { ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
+import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import type { Life } from "./lives.ts";
 import { overlaps } from "./overlaps.ts";
@@ -15,7 +16,8 @@ const { STOPPED } = wsman.WorkspacePhase;
 /** Everything that is not as promised, in words; empty: nothing was lost. */
 export async function verdict(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
   const ends = endsOf(lab);
-  return [...lab.wrongs, ...lab.witness.wrongs, ...told(lab, lives, ends), ...held(lab), ...saved(lab, lives, ends), ...(await counted(lab, lives)), ...logged(lab)];
+  await lab.looked();
+  return [...lab.wrongs, ...lab.cluster.troubles, ...lab.witness.wrongs, ...told(lab, lives, ends), ...(await held(lab)), ...saved(lab, lives, ends), ...(await counted(lab, lives)), ...logged(lab)];
 }
 
 /** What subscribers got: an order that makes sense, every end at least once, and by those who are still there exactly once. */
@@ -37,9 +39,10 @@ function told(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] {
   return lost;
 }
 
-/** What the cluster holds: nothing any more. */
-function held(lab: Lab): readonly string[] {
-  return lab.leftovers().map((what) => `left in the cluster: ${what}`);
+/** What the cluster holds: nothing any more. Controllers of claims have a moment to see that their pods are gone. */
+async function held(lab: Lab): Promise<readonly string[]> {
+  await until("nothing is left", async () => (await lab.leftovers()).length === 0, 5_000).catch(() => {});
+  return (await lab.leftovers()).map((what) => `left in the cluster: ${what}`);
 }
 
 /** What node daemons were asked for: one backup of each workspace in which there was work, none while another was under way, and its failure told where there is none. */
@@ -69,14 +72,15 @@ function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, faile
   return lost;
 }
 
-/** What the metrics say. A daemon that was killed took its counts along. */
+/** What the metrics say. A daemon that was killed took its counts along, and one that lost the lead for a moment, as on a machine that has too much to do, left out what happened then. */
 async function counted(lab: Lab, lives: readonly Life[]): Promise<readonly string[]> {
   const living = lab.replicas.filter(({ killed }) => !killed);
   const sum = async (name: string): Promise<number> => (await Promise.all(living.map(async ({ daemon }) => daemon.metric(name)))).reduce((a, b) => a + b, 0);
   const names = ["workspace_backups_success_total", "workspace_backups_failure_total", "workspace_starts_total", "workspace_startup_seconds_count", "workspace_stops_total"].map((name) => `gitpod_ws_manager_${name}`);
   const [made, failed, starts, ready, stops, skipped] = await Promise.all([...names, "wsmand_skipped_pods_total"].map((name) => sum(name)));
-  const exact = lab.replicas.length === 1 && lives.every(({ doom }) => doom !== "anything");
-  const good = lives.filter(({ id, doom }) => doom === undefined && lab.witness.of(id)?.everReady === true).length;
+  const exact = lab.replicas.length === 1 && ledThroughout(lab) && lives.every(({ doom }) => doom !== "anything");
+  // What was evicted could be saved all the same.
+  const good = lives.filter(({ id, doom }) => (doom === undefined || doom === "start") && lab.witness.of(id)?.everReady === true).length;
   const lost: string[] = [];
   const compare = (what: string, got = 0, expected = 0): void => {
     if (got > expected || (exact && got < expected)) lost.push(`metrics: ${got} ${what} instead of ${exact ? "" : "at most "}${expected}`);
@@ -88,6 +92,12 @@ async function counted(lab: Lab, lives: readonly Life[]): Promise<readonly strin
   for (const [what, got = 0] of [["starts", starts], ["first uses", ready]] as const) if (got > lives.length) lost.push(`metrics: ${got} ${what} of ${lives.length} workspaces`);
   compare("pods that could not be read", skipped, 0);
   return lost;
+}
+
+function ledThroughout(lab: Lab): boolean {
+  const times = lab.replicas.reduce((sum, { daemon }) => sum + daemon.logged("not leading any more").length, 0);
+  if (times > 0) lab.did("times that a daemon lost the lead", times);
+  return times === 0;
 }
 
 /** What daemons wrote: no error, and nothing that is no entry of the log. */

@@ -19,7 +19,7 @@ async function setup(t: TestContext) {
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : 0;
   const acts: Act[] = [];
-  const proxy = await Proxy.start(`http://127.0.0.1:${port}`, { acted: (act) => acts.push(act), named: () => {} });
+  const proxy = await Proxy.start({ url: `http://127.0.0.1:${port}`, insecure: true, namespace: "default" }, { acted: (act) => acts.push(act), named: () => {} });
   const answers: string[] = [];
   const dial = (): Socket => {
     const socket = connect(Number(new URL(proxy.url).port), "127.0.0.1");

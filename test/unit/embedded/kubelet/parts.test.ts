@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { matchesAffinity, untoleratedTaint } from "../../../../src/embedded/kubelet/affinity.ts";
+import { containersOf, containerStatus } from "../../../../src/embedded/kubelet/containers.ts";
 import { parseFaults } from "../../../../src/embedded/kubelet/faults.ts";
 import { unreachableToleration } from "../../../../src/embedded/kubelet/nodes.ts";
 import { parseQuantity, podRequests, qosClass } from "../../../../src/embedded/kubelet/quantity.ts";
@@ -67,4 +68,12 @@ test("no text and no object makes the readers fail", () => {
     matchesAffinity(object, { name: "n", labels: {}, taints: [] });
     untoleratedTaint({ tolerations: object["spec"] }, { name: "n", labels: {}, taints: [{ key: "", value: "", effect: "" }] });
   }), { numRuns: 300 });
+});
+
+test("a time that a container's status does not tell stays untold: an empty one is no time", () => {
+  const terminated = { exitCode: 0, reason: "", startedAt: null, finishedAt: null };
+  const spec = { containers: [{ name: "a", image: "x" }, { name: "b", image: "x" }] };
+  const [a, b] = containersOf({ spec, status: { containerStatuses: [{ name: "a", state: { waiting: {} }, lastState: { terminated } }, { name: "b", state: { running: {} } }] } }).map((container): Record<string, unknown> => ({ ...containerStatus(container) }));
+  assert.deepEqual(a?.["lastState"], { terminated });
+  assert.deepEqual(b?.["state"], { running: { startedAt: null } });
 });
