@@ -80,12 +80,16 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
   const player = new Player(connection, { connections: 64, timeoutMs: 30_000 });
   const troubles: string[] = [];
   const names = Array.from({ length: nodes }, (_, i) => `node-${i + 1}`);
-  const ends: (() => unknown)[] = [() => player.close(), () => leave(player, names)];
+  const ends: (() => unknown)[] = [() => player.close()];
   const close = async (): Promise<void> => {
     for (const end of ends.toReversed()) await end();
   };
   try {
-    await settle(player, names);
+    await refuseForeign(player);
+    // Not before: nodes of others must stay.
+    ends.push(() => leave(player, names));
+    await player.ensureNamespace();
+    for (const name of names) await player.ensureNode(name, { [mark]: "true" });
     // Who writes on a pod that is just gone is too late, as anywhere.
     const onError = (error: unknown): void => void (isMissing(error) || troubles.push(`the cluster could not be played: ${messageOf(error)}`));
     const store = await RemoteStore.open(player, onError);
@@ -107,12 +111,10 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
   }
 }
 
-/** Makes namespace and nodes. @throws Error if the cluster has nodes of its own: their kubelets and these here would get into each other's way. */
-async function settle(player: Player, names: readonly string[]): Promise<void> {
+/** @throws Error if the cluster has nodes of its own: their kubelets and these here would get into each other's way. */
+async function refuseForeign(player: Player): Promise<void> {
   const others = (await listed(player, "nodes", "")).filter(({ metadata }) => metadata.labels?.[mark] === undefined);
   if (others.length > 0) throw new Error(`the cluster has nodes (${others.slice(0, 3).map(({ metadata }) => metadata.name).join(", ")}): fault tests play scheduler and kubelets, so they need an API server that has none`);
-  await player.ensureNamespace();
-  for (const name of names) await player.ensureNode(name, { [mark]: "true" });
 }
 
 /** Takes everything away again. Nothing here may be in the way of a report. */
