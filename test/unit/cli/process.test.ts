@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { command } from "./helpers.ts";
 
 const entry = "src/main/index.ts";
 
@@ -31,6 +32,18 @@ test("output that can not be written is an error, whatever the command", { skip:
     assert.equal(code, 1, args.join(" "));
     assert.match(err, /^error: the standard output can not be written to: its file system is full$/m, args.join(" "));
   }
+});
+
+test("JSON is the same for people and programs: on lines, two blanks a level; failures are told in words beside it", async () => {
+  const args = ["explain", "--config", "examples/config.json", "--now", "2026-01-01T01:00:00Z"];
+  const stdin = JSON.stringify({ metadata: { name: "ws-1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { workspaceType: "regular" }, annotations: { "gitpod/id": "one", "gitpod/url": "https://one" } }, spec: { containers: [{ name: "workspace" }] }, status: { phase: "Pending" } });
+  const piped = await command(args, { stdin });
+  const shown = await command(args, { stdin, terminal: { columns: 80, rows: 24 } });
+  assert.equal(piped.out, shown.out);
+  assert.match(piped.out, /^\{\n {2}"/);
+  const failed = await command(["render", "--config", "examples/config.json"], { stdin: "{" });
+  assert.match(failed.out, /^\{"error":"the input is not JSON/);
+  assert.match(failed.err, /^error: the input is not JSON/);
 });
 
 test("a reader that goes away is no error", async () => {
