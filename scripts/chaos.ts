@@ -28,7 +28,7 @@ const program = new Command("chaos")
 const reports: Report[] = [];
 let underWay = "nothing";
 
-await runScript<Flags>(program, main, () => {
+await runScript(program, () => main(program.opts<Flags>()), () => {
   const lost = reports.reduce((sum, report) => sum + report.lost.length, 0);
   return `${counted(reports.length, "scenario")} done, ${lost === 0 ? "nothing lost" : `${lost} lost`}; ${underWay} was under way`;
 });

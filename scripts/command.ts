@@ -9,14 +9,15 @@ const interruptedCode = 130;
  * Reads the command line and does the work; an error is told in a line, with exit code 1.
  * @param soFar what was done until now, in words, should Ctrl-C end it; undefined in a process that works for another one, and ends without a word.
  */
-export async function runScript<Flags extends object>(program: Command, work: (flags: Flags) => Promise<void>, soFar: (() => string) | undefined): Promise<void> {
-  process.stdout.on("error", (error) => endWithoutOutput(error));
+export async function runScript(program: Command, work: () => Promise<void>, soFar: (() => string) | undefined): Promise<void> {
+  process.stdout.on("error", (error: Error) => endWithoutOutput(error));
   process.once("SIGINT", () => {
     if (soFar) process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}interrupted: ${soFar()}\n`);
     process.exit(interruptedCode);
   });
   try {
-    await work(program.exitOverride().parse().opts<Flags>());
+    program.exitOverride().parse();
+    await work();
   } catch (error) {
     // Commander has told what is wrong, or shown the help.
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : usageCode;

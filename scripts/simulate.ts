@@ -53,7 +53,7 @@ const program = new Command("simulate")
 const done: Day[] = [];
 let shortening = false;
 
-await runScript<Flags>(program, main, process.send ? undefined : () => {
+await runScript(program, () => main(program.opts<Flags>()), process.send ? undefined : () => {
   return `${counted(done.length, "day")} done, ${brokenOf(done)} broke a promise${shortening ? "; the plan of one was being shortened" : ""}`;
 });
 

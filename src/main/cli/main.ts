@@ -82,7 +82,7 @@ function codeWhenStopped({ reason }: AbortSignal): number {
 }
 
 function processIo(stop: AbortController): Io {
-  process.stdout.on("error", (error) => stop.abort("code" in error && error.code === "EPIPE" ? brokenPipe : new UnwrittenError(error)));
+  process.stdout.on("error", (error: Error) => stop.abort("code" in error && error.code === "EPIPE" ? brokenPipe : new UnwrittenError(error)));
   process.stderr.on("error", () => {});
   return {
     stdin: endingWith(stop.signal, process.stdin),

@@ -36,7 +36,7 @@ test("output that can not be written is an error, whatever the command", { skip:
 
 test("JSON is the same for people and programs: on lines, two blanks a level; failures are told in words beside it", async () => {
   const args = ["explain", "--config", "examples/config.json", "--now", "2026-01-01T01:00:00Z"];
-  const stdin = JSON.stringify({ metadata: { name: "ws-1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { workspaceType: "regular" }, annotations: { "gitpod/id": "one", "gitpod/url": "https://one" } }, spec: { containers: [{ name: "workspace" }] }, status: { phase: "Pending" } });
+  const stdin = JSON.stringify({ pod: { metadata: { name: "ws-1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { workspaceType: "regular" }, annotations: { "gitpod/id": "one", "gitpod/url": "https://one" } }, spec: { containers: [{ name: "workspace" }] }, status: { phase: "Pending" } } });
   const piped = await command(args, { stdin });
   const shown = await command(args, { stdin, terminal: { columns: 80, rows: 24 } });
   assert.equal(piped.out, shown.out);
