@@ -1,9 +1,9 @@
 // Fault tests of the lifecycle controller at full size: tells what was done and what was lost, and ends with exit code 1 if anything was. --help tells the flags.
 import { writeFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
-import { messageOf } from "../src/domain/errors.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { reportText, runScenario, type Report, type Scenario } from "../test/support/chaos/run.ts";
 import { reasonToSkip, scenarios } from "../test/support/chaos/scenarios.ts";
+import { counted, runScript } from "./command.ts";
 
 interface Flags {
   readonly only: readonly Scenario[];
@@ -18,7 +18,7 @@ interface Flags {
 
 const program = new Command("chaos")
   .description("Kills, cuts off, breaks and slows down what workspaces depend on, while they live, on the built-in cluster or on a real API server; then looks at everything that can be looked at. Exit code 1 if anything was lost.")
-  .option("--only <names>", "these alone, separated by commas", chosen, scenarios)
+  .addOption(new Option("--only <names>", "these alone, separated by commas").argParser(chosen).default(scenarios, "all"))
   .option("--workspaces <n>", "workspaces of each, instead of what each has", whole)
   .option("--rounds <n>", "kills or rounds of each, instead of what each has", whole)
   .option("--seed <n>", "what is random begins here; the order of events is the machine's", whole, 1)
@@ -27,25 +27,26 @@ const program = new Command("chaos")
   .option("--kubeconfig <file>", "on the API server of this file's current context, in a namespace of their own: one of a cluster without nodes, scheduler, kubelets and controllers, which are played; default: the built-in cluster")
   .option("--json <file>", "write the reports there too, as JSON");
 
-try {
-  await main(program.parse().opts<Flags>());
-} catch (error) {
-  process.stderr.write(`error: ${messageOf(error)}\n`);
-  process.exitCode = 1;
-}
+const reports: Report[] = [];
+let underWay = "nothing";
+
+await runScript(program, () => main(program.opts<Flags>()), () => {
+  const lost = reports.reduce((sum, report) => sum + report.lost.length, 0);
+  return `${counted(reports.length, "scenario")} done, ${lost === 0 ? "nothing lost" : `${lost} lost`}; ${underWay} was under way`;
+});
 
 async function main({ only, workspaces, rounds, seed, small = false, list = false, json, kubeconfig }: Flags): Promise<void> {
   if (list) {
     for (const { name, what, full } of scenarios) process.stdout.write(`${name.padEnd(10)} ${full.workspaces} workspaces: ${what}\n`);
     return;
   }
-  const reports: Report[] = [];
   for (const scenario of only) {
     const reason = reasonToSkip(scenario);
     if (reason !== undefined) {
       process.stdout.write(`skip ${scenario.name}: ${reason}\n`);
       continue;
     }
+    underWay = scenario.name;
     const size = small ? scenario.small : scenario.full;
     const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, { seed, kubeconfig, tell: (line) => process.stdout.write(`... ${scenario.name}: ${line}\n`) });
     reports.push(report);

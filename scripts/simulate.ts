@@ -1,15 +1,16 @@
 // Simulated cluster-days from seeds, with faults: tells what was done and what was broken, shortens the plan of what broke a promise, and ends with exit code 1 if one did. --help tells the flags.
-import { fork } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
-import { messageOf } from "../src/domain/errors.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { reasonOf } from "../src/domain/file-reasons.ts";
 import type { Breach } from "../test/support/simulation/laws.ts";
 import { drawPlan, usual } from "../test/support/simulation/draw.ts";
 import { parsePlan, type Plan } from "../test/support/simulation/plan.ts";
 import { runPlan } from "../test/support/simulation/run.ts";
 import { shrink, story } from "../test/support/simulation/shrink.ts";
+import { counted, runScript } from "./command.ts";
 
 interface Flags {
   readonly seed: number;
@@ -41,26 +42,29 @@ const program = new Command("simulate")
   .option("--days <n>", "how many days", whole, 1)
   .option("--workspaces <n>", "workspaces a day", whole, usual.workspaces)
   .option("--faults <n>", "faults a day; 0 for none", number, usual.faults)
-  .option("--jobs <n>", "processes; default: as many as there are cores", whole, availableParallelism())
+  .addOption(new Option("--jobs <n>", "processes").argParser(whole).default(availableParallelism(), "as many as there are cores"))
   .option("--plan <file>", "run this plan instead, as written by --save")
   .option("--log <file>", "write all that happens there: the same seed gives the same bytes; one day only")
   .option("--save <file>", "write the plan there, shortened if it breaks a promise; one day only")
   .option("--no-shrink", "do not shorten what broke a promise")
   .option("--verbose", "a line for each day");
 
-try {
-  await main(program.parse().opts<Flags>());
-} catch (error) {
-  process.stderr.write(`error: ${messageOf(error)}\n`);
-  process.exitCode = 1;
-}
+/** Days that are over. */
+const done: Day[] = [];
+let shortening = false;
+
+await runScript(program, () => main(program.opts<Flags>()), process.send ? undefined : () => {
+  return `${counted(done.length, "day")} done, ${brokenOf(done)} broke a promise${shortening ? "; the plan of one was being shortened" : ""}`;
+});
 
 async function main(flags: Flags): Promise<void> {
   if (process.send) return work(flags);
   const single = flags.plan !== undefined || flags.days === 1;
-  if (!single && (flags.log !== undefined || flags.save !== undefined)) throw new Error("--log and --save are for one day: give its --seed");
+  if (!single && (flags.log !== undefined || flags.save !== undefined)) program.error("error: --log and --save are for one day: give its --seed");
   const from = performance.now();
-  const days = single ? [await runOne(planOf(flags), flags.log)] : await spread(flags);
+  if (single) done.push(await runOne(planOf(flags), flags.log));
+  else await spread(flags);
+  const days = done.toSorted((a, b) => a.seed - b.seed);
   if (flags.verbose || single) for (const day of days) process.stdout.write(`${dayText(day)}\n`);
   process.stdout.write(`${summary(days, (performance.now() - from) / 1000)}\n`);
   const failed = days.filter(({ breaches }) => breaches.length > 0);
@@ -77,13 +81,23 @@ function report(failed: readonly Day[]): void {
 /** Shortens what broke a promise, tells it, and saves it. */
 async function tell(flags: Flags, plan: Plan, day: Day | undefined): Promise<void> {
   const breach = day?.breaches[0];
+  shortening = breach !== undefined && flags.shrink;
   const short = breach && flags.shrink ? await shrink(plan, breach, { run: runPlan, onShorter: ({ faults, lives }) => process.stderr.write(`\r${faults.length} faults, ${lives.length} workspaces left  `) }) : undefined;
   if (short) process.stdout.write(`\nshortened in ${short.runs} runs; --save FILE writes it, --plan FILE runs it, --log FILE tells all that happens:\n${story(short.plan, short.breach)}\n`);
   if (flags.save !== undefined) writeFileSync(flags.save, `${JSON.stringify(short?.plan ?? plan, undefined, 1)}\n`);
 }
 
 function planOf({ plan, seed, workspaces, faults }: Flags): Plan {
-  return plan === undefined ? drawPlan(seed, { days: 1, workspaces, faults }) : parsePlan(readFileSync(plan, "utf8"));
+  return plan === undefined ? drawPlan(seed, { days: 1, workspaces, faults }) : parsePlan(textOf(plan));
+}
+
+/** @throws Error that names the file, and why it can not be read. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Error(`--plan: ${JSON.stringify(file)} can not be read: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 async function runOne(plan: Plan, log?: string): Promise<Day> {
@@ -93,23 +107,28 @@ async function runOne(plan: Plan, log?: string): Promise<Day> {
 }
 
 /** In processes of their own, a day at a time. */
-async function spread(flags: Flags): Promise<readonly Day[]> {
-  const days: Day[] = [];
+async function spread(flags: Flags): Promise<void> {
   let next = flags.seed;
   const end = flags.seed + flags.days;
+  const children: ChildProcess[] = [];
+  process.once("exit", () => children.forEach((child) => child.kill()));
   const one = (): Promise<void> => new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), ["--workspaces", String(flags.workspaces), "--faults", String(flags.faults)]);
+    children.push(child);
     const give = (): void => void (next < end ? child.send(next++) : child.disconnect());
     child.on("message", (day: Day) => {
-      days.push(day);
-      if (process.stderr.isTTY || days.length % 50 === 0) process.stderr.write(`\r${days.length} of ${flags.days} days, ${days.filter(({ breaches }) => breaches.length > 0).length} broke a promise  ${process.stderr.isTTY ? "" : "\n"}`);
+      done.push(day);
+      if (process.stderr.isTTY || done.length % 50 === 0) process.stderr.write(`\r${done.length} of ${flags.days} days, ${brokenOf(done)} broke a promise  ${process.stderr.isTTY ? "" : "\n"}`);
       give();
     });
     child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with code ${code}`))));
     give();
   });
   await Promise.all(Array.from({ length: Math.min(flags.jobs, flags.days) }, one));
-  return days.toSorted((a, b) => a.seed - b.seed);
+}
+
+function brokenOf(days: readonly Day[]): number {
+  return days.filter(({ breaches }) => breaches.length > 0).length;
 }
 
 /** One of those processes: takes seeds, gives days. */
@@ -129,10 +148,9 @@ function dayText({ seed, breaches, digest, steps, lines, milliseconds }: Day): s
 function summary(days: readonly Day[], seconds: number): string {
   const counts = new Map<string, number>();
   for (const day of days) for (const [what, times] of Object.entries(day.counts)) counts.set(what, (counts.get(what) ?? 0) + times);
-  const broken = days.filter(({ breaches }) => breaches.length > 0).length;
   const each = days.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / days.length;
   const lines = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => `  ${String(times).padStart(8)} ${what}`);
-  return [`${days.length} days in ${seconds.toFixed(1)} s (${Math.round(each)} ms each), ${broken} broke a promise`, ...lines].join("\n");
+  return [`${counted(days.length, "day")} in ${seconds.toFixed(1)} s (${Math.round(each)} ms each), ${brokenOf(days)} broke a promise`, ...lines].join("\n");
 }
 
 function number(text: string): number {

@@ -123,8 +123,9 @@ function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described 
   return program;
 }
 
-function conflict({ target, kubeconfig, tlsCert, tlsKey }: Given): string | undefined {
+function conflict({ target, kubeconfig, pid, tlsCert, tlsKey }: Given): string | undefined {
   if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
+  if (pid !== undefined && !target) return "--pid needs --target: it is the process of a daemon that runs already";
   if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
   return undefined;
 }

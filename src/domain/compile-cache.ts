@@ -1,6 +1,8 @@
 /** Compiled code that is kept between starts of a program: half of what a start costs is compiling the same files again. */
-import { enableCompileCache } from "node:module";
+import * as nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
+
+// As a whole, not by name: the entry loads this file before it checks its Node, and one that does not have the function would fail there, in its own words.
 
 /**
  * Where it is kept: beside the packages, so that whoever can write there could as well change the code itself; a shared folder for temporary files would let others put code into this process.
@@ -13,7 +15,7 @@ const folder = fileURLToPath(new URL("../../node_modules/.cache/wsmand", import.
  * Where nothing can be written, nothing is kept, and nobody is told. NODE_COMPILE_CACHE names another folder; NODE_DISABLE_COMPILE_CACHE turns it off.
  */
 export function keepCompiledCode(where = folder): void {
-  enableCompileCache(where);
+  nodeModule.enableCompileCache(where);
 }
 
 /** The environment of a Node process of ours, which keeps its compiled code from the first file on. */

@@ -339,7 +339,7 @@ describe("the load tool", { concurrency: 8 }, () => {
   });
 
   test("a command line that makes no sense is told, and nothing is started", async () => {
-    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--rate", "x"], /whole number/]] as const) {
+    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--rate", "x"], /whole number/]] as const) {
       const { output, code } = command(new AbortController().signal, ...args);
       assert.equal(await code, 2);
       assert.match(output(), message);

@@ -247,7 +247,7 @@ test("workspaces of the demo can be saved, too", { skip: onRealCluster }, async 
 
 test("faults of node daemons that make no sense are refused", { skip: onRealCluster }, async (t) => {
   const { api } = await builtIn(t);
-  for (const fault of [{ method: "Explode" }, { code: "OK" }, { code: 99 }, { delayMs: -1 }, { afterwards: "yes" }, { nodes: ["node-1"] }, { node: 7 }]) {
+  for (const fault of [{ method: "Explode" }, { code: "OK" }, { code: 99 }, { delayMs: -1 }, { afterwards: "yes" }, { nodes: ["node-1"] }, { node: 7 }, { node: "node-x" }, { percent: 101 }]) {
     assert.equal((await api.send("POST", "/embedded/v1/node-daemons/faults", fault)).code, 400, JSON.stringify(fault));
   }
   await api.ok("POST", "/embedded/v1/node-daemons/faults", { code: 14 });

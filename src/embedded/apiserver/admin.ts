@@ -84,7 +84,7 @@ function ruleOf(body: JsonObject): FaultRule {
       return verb;
     }),
     resources: textsOf(body, "resources"), subresource: textOf(body, "subresource"), name: textOf(body, "name"),
-    percent: numberOf(body, "percent"), times: numberOf(body, "times"), code: numberOf(body, "code"), reason: textOf(body, "reason"), message: textOf(body, "message"),
+    percent: percentOf(body), times: numberOf(body, "times"), code: httpCodeOf(body), reason: textOf(body, "reason"), message: textOf(body, "message"),
     retryAfterSeconds: numberOf(body, "retryAfterSeconds"), delayMs: numberOf(body, "delayMs"), resetAfterBytes: numberOf(body, "resetAfterBytes"),
   };
 }
@@ -100,6 +100,20 @@ export function numberOf(body: JsonObject, name: string): number | undefined {
   const value = body[name];
   if (value === undefined) return undefined;
   if (typeof value !== "number" || value < 0) throw badRequest(`${name}: must be a number, not negative`);
+  return value;
+}
+
+/** A share. @throws ApiError for anything but a number from 0 to 100. */
+export function percentOf(body: JsonObject): number | undefined {
+  const value = numberOf(body, "percent");
+  if (value !== undefined && value > 100) throw badRequest("percent: must be a number from 0 to 100");
+  return value;
+}
+
+/** Codes below are none that an error can have, and of those below 200 a client goes on waiting. */
+function httpCodeOf(body: JsonObject): number | undefined {
+  const value = numberOf(body, "code");
+  if (value !== undefined && !(Number.isInteger(value) && value >= 400 && value <= 599)) throw badRequest("code: must be the HTTP status code of an error, a whole number from 400 to 599");
   return value;
 }
 

@@ -1,7 +1,7 @@
 /** Node daemons over HTTP, below /embedded/v1/node-daemons: what they hold, and their faults. */
 import { status } from "@grpc/grpc-js";
 import type { JsonObject } from "../../domain/json.ts";
-import { checkMembers, numberOf, textOf } from "../apiserver/admin.ts";
+import { checkMembers, numberOf, percentOf, textOf } from "../apiserver/admin.ts";
 import type { AdminActions } from "../apiserver/admin.ts";
 import { badRequest } from "../apiserver/errors.ts";
 import { nodeDaemonMethods } from "./contents.ts";
@@ -17,7 +17,7 @@ export function nodeDaemonActions(all: NodeDaemons): AdminActions {
   return new Map<string, (body: JsonObject) => JsonObject>([
     ["GET node-daemons", () => ({ port: all.port, daemons: all.daemons.map(shownDaemon), objects: [...all.storage.urls()] })],
     ["POST node-daemons/faults", (body) => {
-      all.faults.add(faultOf(body));
+      all.faults.add(faultOf(body, all.daemons.flatMap(({ service }) => [...service.nodes])));
       return {};
     }],
     ["DELETE node-daemons/faults", () => {
@@ -44,12 +44,18 @@ function countsOf({ calls }: NodeDaemonService): JsonObject {
 
 const members = ["node", "method", "workspace", "code", "message", "delayMs", "afterwards", "percent", "times"];
 
-function faultOf(body: JsonObject): NodeFault {
+/** @param nodes those that there are. */
+function faultOf(body: JsonObject, nodes: readonly string[]): NodeFault {
   checkMembers(body, members);
   return {
-    node: textOf(body, "node"), method: methodOf(textOf(body, "method")), workspace: textOf(body, "workspace"), code: codeOf(body["code"]), message: textOf(body, "message"),
-    delayMs: numberOf(body, "delayMs"), afterwards: flagOf(body, "afterwards"), percent: numberOf(body, "percent"), times: numberOf(body, "times"),
+    node: nodeOf(textOf(body, "node"), nodes), method: methodOf(textOf(body, "method")), workspace: textOf(body, "workspace"), code: codeOf(body["code"]), message: textOf(body, "message"),
+    delayMs: numberOf(body, "delayMs"), afterwards: flagOf(body, "afterwards"), percent: percentOf(body), times: numberOf(body, "times"),
   };
+}
+
+function nodeOf(name: string | undefined, nodes: readonly string[]): string | undefined {
+  if (name !== undefined && !nodes.includes(name)) throw badRequest(`node: no such node: ${name}; there are ${nodes.join(", ")}`);
+  return name;
 }
 
 function methodOf(name: string | undefined): NodeDaemonMethod | undefined {

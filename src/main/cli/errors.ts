@@ -44,11 +44,12 @@ export function plainCause(text: string): string {
 
 /**
  * How a command fails that answers an object on its standard input with one on its standard output: a program that gives it one after the other reads `{"error": ...}` where it reads all else.
- * A person at a terminal has the words. Gives the exit code. @throws the error, where words are to be told.
+ * People have the words on the standard error, wherever the output goes. Gives the exit code. @throws the error, where words alone are to be told.
  */
-export function failWithJson({ stdout }: Pick<Io, "stdout">, error: unknown): number {
+export function failWithJson({ stdout, stderr }: Pick<Io, "stdout" | "stderr">, error: unknown): number {
   if (stdout.isTTY === true || error instanceof InterruptedError) throw error;
   stdout.write(`${toSafeJson({ error: messageOf(error) })}\n`);
+  stderr.write(errorText(error));
   return exitCodeOf(error);
 }
 

@@ -37,7 +37,7 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
     const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.
     const shown = flags.id === undefined || flags.showSecrets === true ? explained : { ...explained, status: withoutSecrets(explained.status) };
-    io.stdout.write(`${toSafeJson(shown)}\n`);
+    io.stdout.write(`${toSafeJson(shown, 2)}\n`);
     return exitCodes.ok;
   } catch (error) {
     if (flags.id !== undefined) throw error;

@@ -2,6 +2,7 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import { CommanderError } from "commander";
 import { systemClock } from "../../domain/clock.ts";
+import { reasonOf } from "../../domain/file-reasons.ts";
 import { readEnvironment } from "../config/env.ts";
 import { errorText, exitCodeOf, exitCodes, InterruptedError } from "./errors.ts";
 import { flushed, type Io } from "./io.ts";
@@ -26,10 +27,13 @@ export async function main(args: readonly string[], parts: Parts): Promise<void>
   process.noDeprecation = true;
   // Commands wait with timers that do not keep the process; this does, until they are done.
   const hold = setInterval(() => {}, 2 ** 30);
-  process.exitCode = await runCommand(args, processIo(stop), parts);
+  const code = await runCommand(args, processIo(stop), parts);
   const asked = stop.signal.aborted;
   await flushed([process.stdout, process.stderr], stop.signal);
-  if (stop.signal.aborted && !asked) process.exit(codeWhenStopped(stop.signal));
+  // What a write to a file failed with is told a turn later.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  process.exitCode = tellUnwritten(stop.signal) ? exitCodes.error : code;
+  if (stop.signal.aborted && !asked) process.exit(stop.signal.reason instanceof UnwrittenError ? exitCodes.error : codeWhenStopped(stop.signal));
   clearInterval(hold);
   setTimeout(() => process.exit(), lingerMs).unref();
 }
@@ -55,6 +59,22 @@ export async function runCommand(args: readonly string[], io: Io, parts: Parts):
 /** Reason of the signal when nobody reads our output any more. */
 const brokenPipe = "broken pipe";
 
+/** Reason of the signal when what is printed can not be written, on a full disk for one. */
+class UnwrittenError extends Error {
+  override readonly name = "UnwrittenError";
+
+  constructor(cause: Error) {
+    super(`the standard output can not be written to: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Tells, if so, that what was printed is not where it was to go: an exit code of 0 would say it is. */
+function tellUnwritten({ reason }: AbortSignal): boolean {
+  if (!(reason instanceof UnwrittenError)) return false;
+  process.stderr.write(errorText(reason));
+  return true;
+}
+
 /** Exit code where the signal kept a command from doing what it was asked for. */
 function codeWhenStopped({ reason }: AbortSignal): number {
   const number = endings.get(reason);
@@ -62,7 +82,7 @@ function codeWhenStopped({ reason }: AbortSignal): number {
 }
 
 function processIo(stop: AbortController): Io {
-  process.stdout.on("error", () => stop.abort(brokenPipe));
+  process.stdout.on("error", (error: Error) => stop.abort("code" in error && error.code === "EPIPE" ? brokenPipe : new UnwrittenError(error)));
   process.stderr.on("error", () => {});
   return {
     stdin: endingWith(stop.signal, process.stdin),

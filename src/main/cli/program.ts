@@ -64,7 +64,7 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
   program.command("version").description("print the version").action(() => void io.stdout.write(`${versionText()}\n`));
 }
 
-const failureHelp = '\nWhere the standard output is no terminal, a failure is {"error": "..."} there';
+const failureHelp = '\nWhere the standard output is no terminal, a failure is {"error": "..."} there, and words on the standard error';
 
 function addExplain(program: Command, io: Io, exit: (code: number) => void): void {
   const explain = program.command("explain").description('print what the daemon makes of a workspace: its status, what the controller would do, and when it times out');
@@ -75,7 +75,7 @@ function addExplain(program: Command, io: Io, exit: (code: number) => void): voi
     .option("--now <time>", "RFC 3339; default: now")
     .option("--last-activity <time>", "RFC 3339; default: what the pod's annotation says")
     .option("--show-secrets", "with an ID: print the owner token, too (of a pod on the standard input it is printed as it was given)")
-    .addHelpText("after", `${failureHelp}; with an ID, words on the standard error.`)
+    .addHelpText("after", `${failureHelp}; with an ID, the words alone.`)
     .action(async (id?: string) => exit(await (await import("./explain-command.ts")).explainCommand(io, { ...explain.opts<ExplainFlags>(), id })));
 }
 

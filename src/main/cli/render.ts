@@ -36,7 +36,7 @@ export async function renderCommand(io: Io, flags: RenderFlags): Promise<number>
     if (problems.length > 0) warn(`StartWorkspace would refuse this: ${invalidStart(problems).message}`);
     const context = await contextOf(start, config, flags);
     const rendered = { pod: renderPod(start, context), pvc: claimOf(start, context, warn) };
-    io.stdout.write(`${toSafeJson(rendered, io.stdout.isTTY === true ? 2 : 0)}\n`);
+    io.stdout.write(`${toSafeJson(rendered, 2)}\n`);
     return exitCodes.ok;
   } catch (error) {
     return failWithJson(io, error);

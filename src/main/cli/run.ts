@@ -53,7 +53,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   serving = true;
   announce(config, daemon, log);
   if (cluster) {
-    await invite(io, config, daemon, cluster.kubeconfigPath);
+    await invite(io, config, daemon, cluster);
     const demo = runDemo(io, { config, daemon, cluster, log }, workspaces.started, flags.speed);
     ending.defer(() => demo);
   }
@@ -142,20 +142,22 @@ async function runDemo(io: Io, { config, daemon, cluster, log }: { readonly conf
 }
 
 /** Tells what there is to try, once there is something to be seen. */
-async function invite(io: Io, config: Config, daemon: Daemon, kubeconfigPath: string): Promise<void> {
+async function invite(io: Io, config: Config, daemon: Daemon, { url, kubeconfigPath }: EmbeddedCluster): Promise<void> {
   await Promise.race([daemon.synced, aborted(io.signal)]);
-  if (!io.signal.aborted) io.stdout.write(banner(servedOf(config, daemon), kubeconfigPath));
+  if (!io.signal.aborted) io.stdout.write(banner({ ...servedOf(config, daemon), api: url }, kubeconfigPath));
 }
 
 /** Where people find what is served. */
 interface Served {
   readonly rpc: string;
   readonly metrics: string | undefined;
+  /** The built-in cluster's API server, a URL. */
+  readonly api: string;
   /** Authorities of the gRPC server's certificate; undefined: plaintext. */
   readonly tlsCa: string | undefined;
 }
 
-function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Served {
+function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Omit<Served, "api"> {
   return { rpc: reachable(rpcServer.addr, daemon.rpcPort), metrics: daemon.metricsPort === undefined ? undefined : reachable(prometheus.addr, daemon.metricsPort), tlsCa: rpcServer.tls?.ca };
 }
 
@@ -172,6 +174,7 @@ export function banner(served: Served, kubeconfigPath: string): string {
     "wsmand runs on the built-in cluster and serves",
     `  gRPC             ${served.rpc}`,
     ...(served.metrics === undefined ? [] : [`  metrics, health  http://${served.metrics}/`]),
+    `  Kubernetes API   ${served.api}`,
     "Try, in another terminal:",
     `  npm run --silent wsmand -- watch${address}${tls}`,
     `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,

@@ -120,7 +120,7 @@ async function tellingEnd<T>(client: WsmanClient, id: string, call: () => Promis
 }
 
 function tell(io: Io, flags: Flags, lines: readonly string[], json: object): void {
-  const text = flags.json === true ? toSafeJson(json) : lines.map((line) => sanitize(line)).join("\n");
+  const text = flags.json === true ? toSafeJson(json, 2) : lines.map((line) => sanitize(line)).join("\n");
   io.stdout.write(`${text}\n`);
 }
 

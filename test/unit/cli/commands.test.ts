@@ -107,8 +107,9 @@ test("explain does not quote an input that is not JSON", async () => {
 });
 
 test("explain tells problems of the configuration the same way", async () => {
-  const { code, out } = await command(["explain", "--config", "/does/not/exist"], { stdin: "{}" });
+  const { code, out, err } = await command(["explain", "--config", "/does/not/exist"], { stdin: "{}" });
   assert.equal(code, 1);
+  assert.match(err, /^error: \/does\/not\/exist can not be used/);
   assert.match(out, /^\{"error":"\/does\/not\/exist can not be used/);
 });
 
@@ -308,8 +309,8 @@ test("the daemon is told what the configuration asks for in vain, in one line", 
 });
 
 test("the banner's commands can be typed as they stand: with the address, and with what TLS needs", () => {
-  assert.match(banner({ rpc: "127.0.0.1:8080", metrics: undefined, tlsCa: undefined }, "k"), /-- watch\n/);
-  assert.match(banner({ rpc: "127.0.0.1:1", metrics: undefined, tlsCa: "/ca.crt" }, "k"), /-- watch --address 127\.0\.0\.1:1 --tls-ca \/ca\.crt --tls-cert FILE --tls-key FILE\n/);
+  assert.match(banner({ rpc: "127.0.0.1:8080", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: undefined }, "k"), /^ {2}Kubernetes API {3}http:\/\/127\.0\.0\.1:2\n[^]*-- watch\n/m);
+  assert.match(banner({ rpc: "127.0.0.1:1", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: "/ca.crt" }, "k"), /-- watch --address 127\.0\.0\.1:1 --tls-ca \/ca\.crt --tls-cert FILE --tls-key FILE\n/);
 });
 
 test("what the log looks like follows the standard error, where it goes", async () => {

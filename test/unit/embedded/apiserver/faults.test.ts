@@ -108,7 +108,7 @@ test("faults and counts are reached over HTTP where that is switched on", async 
   await api.ok("POST", "/embedded/v1/faults/outage", { ms: 50 });
   await until("it is down", async () => api.get("/healthz").then(() => false, () => true));
   await until("it is back", async () => api.send("GET", "/healthz").then(({ code }) => code === 200, () => false));
-  for (const [path, body] of [["faults/cut-watches", { how: "gently" }], ["faults", { verbs: ["explode"] }], ["faults", { percent: "half" }], ["faults", { resources: "pods" }], ["faults", { resource: "pods" }]] as const) {
+  for (const [path, body] of [["faults/cut-watches", { how: "gently" }], ["faults", { verbs: ["explode"] }], ["faults", { percent: "half" }], ["faults", { percent: 500 }], ["faults", { code: 9 }], ["faults", { resources: "pods" }], ["faults", { resource: "pods" }]] as const) {
     assert.equal((await api.send("POST", `/embedded/v1/${path}`, body)).code, 400, JSON.stringify(body));
   }
   assert.equal((await api.send("POST", "/embedded/v1/nothing")).code, 404);

@@ -1,0 +1,57 @@
+/** Scripts that run for long, as processes: wrong command lines, readers that go away, Ctrl-C. */
+import assert from "node:assert/strict";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { test } from "node:test";
+import { until } from "../support/until.ts";
+
+interface Run {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly out: () => string;
+  readonly err: () => string;
+  readonly code: Promise<unknown>;
+}
+
+function run(script: "chaos" | "simulate", ...args: readonly string[]): Run {
+  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk) => (out += String(chunk)));
+  child.stderr.on("data", (chunk) => (err += String(chunk)));
+  return { child, out: () => out, err: () => err, code: once(child, "close").then(([code]: unknown[]) => code) };
+}
+
+test("a command line that makes no sense ends with code 2, a file that is not there with 1 and its name", async () => {
+  for (const [script, args, expected, text] of [
+    ["chaos", ["--only", "nope"], 2, /there is no nope; there are /],
+    ["simulate", ["--days", "0"], 2, /must be a whole number from 1 on/],
+    ["simulate", ["--days", "2", "--log", "x"], 2, /^error: --log and --save are for one day/],
+    ["simulate", ["--plan", "/nope.json"], 1, /^error: --plan: "\/nope\.json" can not be read: there is no such file\n$/],
+  ] as const) {
+    const { code, err } = run(script, ...args);
+    assert.equal(await code, expected, args.join(" "));
+    assert.match(err(), text);
+  }
+});
+
+test("the help tells the default of --only in a word", async () => {
+  const { code, out } = run("chaos", "--help");
+  assert.equal(await code, 0);
+  assert.match(out(), /--only <names> .*\(default:\s+all\)/);
+});
+
+test("a reader that goes away ends them without a word", async () => {
+  const { child, code, err } = run("simulate", "--workspaces", "1", "--faults", "0");
+  child.stdout.destroy();
+  assert.equal(await code, 0);
+  assert.equal(err(), "");
+});
+
+test("Ctrl-C tells what was done so far, with code 130", async () => {
+  const { child, code, err } = run("simulate", "--days", "1000000", "--workspaces", "1", "--faults", "0", "--jobs", "1");
+  await until("fifty days", () => err().includes("50 of 1000000 days"), 30_000);
+  child.kill("SIGINT");
+  assert.equal(await code, 130);
+  assert.match(err(), /^interrupted: \d+ days done, 0 broke a promise\n$/m);
+});
