@@ -162,7 +162,7 @@ function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core
 
 function buildStarter({ manager, seccompField, surroundings, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
   const lastTokenOf = (id: string): string | undefined => tokenIn(store.cache.peek(id));
-  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), lastTokenOf, onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
+  const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), lastTokenOf, uidOf: (id) => store.registry.byId(id)?.uid, onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
   return new Starter({ creation, clock, randomBytes: surroundings?.randomBytes ?? randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record), lastTokenOf });
 }
 

@@ -33,6 +33,8 @@ export interface CreationOptions {
   readonly seen: (pod: Uint8Array) => Promise<void>;
   /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
   readonly lastTokenOf: (id: string) => string | undefined;
+  /** The pod by which a workspace is known here. */
+  readonly uidOf: (id: string) => string | undefined;
   /** Told of each pod that was made; must not throw. */
   readonly onCreated: (type: WorkspaceStart["type"], workspaceClass: string) => void;
   /** Reads a pod template; rejects if it can not be used. */
@@ -54,11 +56,15 @@ interface Made {
   claimUnclear?: boolean;
   /** The pod may be there, or still come, although no answer said so. */
   podUnclear?: boolean;
+  /** It has been in use before it was found: there may be work in it, which ends as that of any workspace does. */
+  podStays?: boolean;
 }
 
 /** A pod that is being created. */
 interface Making {
   readonly ownerToken: string;
+  /** By which the workspace was known when this began. */
+  readonly knownUid: string | undefined;
   /** Of the pod, once it is known to have been there and to have gone, although nothing was answered yet. */
   goneUid: string | undefined;
 }
@@ -83,7 +89,7 @@ export class Creation {
     const { clock, manager, snapshots } = this.#options;
     const beginning = untilBegun(unwanted);
     const limit = deadline(clock, createMs, beginning.signal);
-    const making: Making = { ownerToken: tokens.owner, goneUid: undefined };
+    const making: Making = { ownerToken: tokens.owner, knownUid: this.#options.uidOf(start.id), goneUid: undefined };
     this.#making.set(start.id, making);
     const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() && making.goneUid === undefined };
     const before = this.#take(tokens);
@@ -95,7 +101,7 @@ export class Creation {
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
       const claim = pvc && JSON.stringify(marked(pvc, tokens));
-      const created = await this.#createBoth(podNameOf(start), claim, pod, tokens, made, wish).catch((error: unknown) => goneOr(making, error));
+      const created = await this.#createBoth(podNameOf(start), claim, pod, tokens, made, wish).catch((error: unknown) => this.#madeOr(start.id, making, error));
       this.#options.onCreated(start.type, context.workspaceClass.id);
       if (typeof created === "string") return { uid: created, url: workspaceUrl(start, manager) };
       await this.#options.seen(created);
@@ -114,6 +120,15 @@ export class Creation {
   gone(id: string, uid: string): void {
     const making = this.#making.get(id);
     if (making && making.ownerToken === this.#options.lastTokenOf(id)) making.goneUid = uid;
+  }
+
+  /** What an unanswered request has made all the same, as the watch told of it: the pod is in use already, or was. @throws error if there is none. */
+  #madeOr(id: string, { ownerToken, knownUid, goneUid }: Making, error: unknown): string {
+    const { lastTokenOf, uidOf } = this.#options;
+    const uid = goneUid ?? (lastTokenOf(id) === ownerToken ? uidOf(id) : undefined);
+    // One that was known before is about to be taken away, or was.
+    if (uid === undefined || (goneUid === undefined && uid === knownUid)) throw error;
+    return uid;
   }
 
   #take({ owner }: Tokens): Made | undefined {
@@ -138,7 +153,7 @@ export class Creation {
       const isOver = await this.#awaitUnclear(name, tokens, made, wish, again);
       if (!isOver) this.#made.set(tokens.owner, made);
       // The time to look for what may still come may be over.
-      else if (made.claim) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
+      else if (made.claim && made.podStays !== true) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
     } catch (error) {
       log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
     } finally {
@@ -150,7 +165,7 @@ export class Creation {
 
   /** Gives whether nothing can come any more: what is ours of it is gone, or is known as the claim. */
   async #awaitUnclear(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
-    const looks = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
+    const looks = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, made, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
     return !looks.includes(false);
   }
 
@@ -219,11 +234,13 @@ export class Creation {
     }
   }
 
-  async #removePod(name: string, ownerToken: string, wish: Wish, again: AbortSignal): Promise<boolean> {
+  async #removePod(name: string, ownerToken: string, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
     const { objects } = this.#options;
     const path = podPath(name);
     return this.#lookFor(path, wish, again, async (found) => {
       if (tokenOf(found) !== ownerToken) return;
+      made.podStays = objectAt(metadataIn(found), "annotations")?.[annotations.neverReady] === undefined;
+      if (made.podStays) return;
       const uid = textAt(metadataIn(found), "uid");
       await objects.release(name, uid, wish);
       await objects.remove(path, uid, 0, wish);
@@ -253,12 +270,6 @@ export class Creation {
     }
     return wish.signal.aborted;
   }
-}
-
-/** The uid of a pod that was there and has ended, although its creation failed: another one would be a second life that nobody asked for. @throws the error if there was none. */
-function goneOr({ goneUid }: Making, error: unknown): string {
-  if (goneUid === undefined) throw error;
-  return goneUid;
 }
 
 /** A signal that aborts with another one only as long as nothing was begun. */

@@ -18,7 +18,7 @@ interface Setup {
   readonly server: FakeApiServer;
   readonly creation: Creation;
   /** The owner token in what was told last of a workspace. */
-  readonly told: { token: string };
+  readonly told: { token: string; uid?: string };
   readonly clock: ObjectsBench["clock"];
   /** Lets time pass while the work goes on. */
   readonly during: ObjectsBench["during"];
@@ -30,8 +30,8 @@ async function setup(t: TestContext): Promise<Setup> {
   const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const told = { token: "" };
-  const creation = new Creation({ lastTokenOf: () => told.token, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
+  const told: Setup["told"] = { token: "" };
+  const creation = new Creation({ lastTokenOf: () => told.token, uidOf: () => told.uid, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
   return { server, creation, told, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 
@@ -51,7 +51,7 @@ function script(server: FakeApiServer, answers: Readonly<Record<string, readonly
   };
 }
 
-const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token } } });
+const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token, "gitpod/never-ready": "true" } } });
 const lost = (answer: Answer): void => answer.reset();
 const status = (code: number, reason: string) => (answer: Answer): void => answer.status(code, reason);
 /** The claim that was asked for last. */
@@ -261,4 +261,26 @@ test("what nobody waits for any more is not begun, and asked for by nothing; wha
   }], "POST pods": [pod(tokens.owner)] });
   assert.equal((await during(creation.create(flags, tokens, late.signal))).uid, "u1");
   assert.deepEqual(asked(), ["POST persistentvolumeclaims", "POST pods"]);
+});
+
+test("a start that gets no answer, but whose pod the watch tells of, has succeeded: what may be in use is not taken away", async (t) => {
+  const { server, creation, told, during } = await setup(t);
+  script(server, { "POST pods": [(answer) => {
+    Object.assign(told, { token: "owner-token", uid: "u1" });
+    answer.reset();
+  }, lost] });
+  assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");
+  // It was known before: it may be the one that an earlier attempt's clean-up has just removed.
+  script(server, { "POST pods": [status(403, "Forbidden")] });
+  await failureOf(during(creation.create(startOf(), tokens, never)));
+});
+
+test("a pod of a failed start that has been in use meanwhile is left with its claim, whoever uses it", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const used = (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": "owner-token" } } });
+  script(server, { "POST persistentvolumeclaims": [made], "POST pods": [lost], "GET pods": [used] });
+  await failureOf(during(creation.create(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never)));
+  const before = asked().length;
+  await during(creation.clean(startOf(["PERSISTENT_VOLUME_CLAIM"]), tokens, never));
+  assert.deepEqual(asked().slice(before).filter((each) => !each.startsWith("GET")), []);
 });
