@@ -77,7 +77,7 @@ export class Usage {
 
   /** What a process cost between two times of the machine's clock; undefined if it was not seen then. */
   cost(name: string, from: number, to: number): Cost | undefined {
-    const samples = this.#processes.filter((process) => process.name === name).map(({ series }) => within(series.samples, from, to)).findLast(({ length }) => length > 1) ?? [];
+    const samples = this.#processes.filter((process) => process.name === name).map(({ series }) => around(series.samples, from, to)).findLast(({ length }) => length > 1) ?? [];
     const first = samples[0];
     const last = samples.at(-1);
     if (!first || !last || last.at === first.at) return undefined;
@@ -148,6 +148,13 @@ function apart(samples: readonly Sample[]): readonly Sample[] {
 /** Share of a core since the sample before; 0 where another process came in between. */
 function rate(before: Sample | undefined, at: number, cpuMs: number): number {
   return before && at > before.at ? Math.max(0, cpuMs - before.cpuMs) / (at - before.at) : 0;
+}
+
+/** Those between two times, and the next ones before and after, however far they are: whoever looks may have been busy. What they tell of is a longer time then. */
+function around(samples: readonly Sample[], from: number, to: number): readonly Sample[] {
+  const first = samples.findLastIndex(({ at }) => at <= from);
+  const last = samples.findIndex(({ at }) => at >= to);
+  return samples.slice(Math.max(0, first), last < 0 ? samples.length : last + 1);
 }
 
 /** Those between two times, and the ones just before and after. */

@@ -51,6 +51,18 @@ test("a process' CPU time and memory are seen", { skip: process.platform !== "li
   assert.equal(usage.cost("me", to + 10_000, to + 20_000), undefined);
 });
 
+test("what a process cost in a time in which nobody could look is told from the looks before and after", { skip: process.platform !== "linux" }, async () => {
+  const usage = new Usage();
+  usage.watch("me", process.pid);
+  await usage.sample();
+  const seen = machineNow();
+  while (machineNow() < seen + 900);
+  await usage.sample();
+  usage.stop();
+  const cost = usage.cost("me", seen + 400, seen + 450);
+  assert.ok(cost && cost.cpuMs > 0, JSON.stringify(cost));
+});
+
 test("a look just after another one makes no peak in the curve", { skip: process.platform !== "linux" }, async () => {
   const usage = new Usage();
   usage.watch("me", process.pid);
