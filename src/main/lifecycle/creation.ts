@@ -13,6 +13,7 @@ import { combineTemplates, selectClass, templateFiles } from "../render/classes.
 import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../render/pod.ts";
 import { renderPvc } from "../render/pvc.ts";
 import type { WorkspaceStart } from "../render/start.ts";
+import { untilBegun } from "./beginning.ts";
 import { alreadyExists, toClientError } from "./errors.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -270,19 +271,6 @@ export class Creation {
     }
     return wish.signal.aborted;
   }
-}
-
-/** A signal that aborts with another one only as long as nothing was begun. */
-function untilBegun(unwanted: AbortSignal): { readonly signal: AbortSignal; begin(): boolean } {
-  const own = new AbortController();
-  const give = (): void => own.abort();
-  if (unwanted.aborted) give();
-  else unwanted.addEventListener("abort", give, { once: true });
-  const begin = (): boolean => {
-    if (!own.signal.aborted) unwanted.removeEventListener("abort", give);
-    return !own.signal.aborted;
-  };
-  return { signal: own.signal, begin };
 }
 
 /** Whether a creation may have had its effect although it failed. */
