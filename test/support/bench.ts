@@ -1,0 +1,158 @@
+/** The load tool as its tests run it: in the test's process where that spares a start, on a cluster and daemons that tests share. */
+import { after, before, type TestContext } from "node:test";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { z } from "zod";
+import { bench as runBench } from "../../src/bench/command.ts";
+import { systemClock } from "../../src/domain/clock.ts";
+import { messageOf } from "../../src/domain/errors.ts";
+import { startEmbeddedCluster } from "../../src/embedded/index.ts";
+import { record } from "../../src/embedded/kubelet/json.ts";
+import { runCommand } from "../../src/main/cli/main.ts";
+import { readEnvironment } from "../../src/main/config/env.ts";
+import type { Daemon } from "../../src/main/daemon.ts";
+import { startTestCluster } from "./cluster.ts";
+import type { TestCluster } from "./cluster.ts";
+import { startTestDaemon } from "./daemon.ts";
+import { entry } from "./entry.ts";
+import { kubeApi } from "./kube-api.ts";
+import { startHeldParts } from "./held-parts.ts";
+import type { HeldParts } from "./held-parts.ts";
+
+const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
+export type Report = z.infer<typeof reportSchema>;
+/** As little as shows that it works. */
+export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
+
+/** What the tests of a file share; it is there as long as they run. */
+class Shared {
+  readonly folder: string;
+  /** Where no cluster of the tool's own is wanted. */
+  readonly cluster: TestCluster;
+  /** Where parts of the load are that need no process of their own: what a start costs is what all of this takes. */
+  readonly held: HeldParts;
+
+  constructor(folder: string, cluster: TestCluster, held: HeldParts) {
+    this.folder = folder;
+    this.cluster = cluster;
+    this.held = held;
+  }
+}
+
+let shared: Shared | undefined;
+
+/** What is shared. @throws Error before and after the tests of a file that shares something. */
+export function common(): Shared {
+  if (!shared) throw new Error("the file has not called shareBench()");
+  return shared;
+}
+
+/** For the top of a file with tests of the load tool: starts what they share before the first, and closes it after the last. */
+export function shareBench(): void {
+  before(async () => {
+    shared = new Shared(await mkdtemp(join(tmpdir(), "wsmand-bench-test-")), await startTestCluster(), startHeldParts());
+  });
+  after(async () => {
+    const { held, cluster, folder } = common();
+    await held[Symbol.asyncDispose]();
+    await cluster.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+}
+
+/** Starts the tool as a process. */
+export function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: () => string; readonly code: Promise<number | null> } {
+  const child = spawn(process.execPath, [entry, "bench", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => void (output += text));
+  return { child, output: () => output, code: new Promise((resolve) => child.once("close", resolve)) };
+}
+
+/** What it wrote by `--json`. */
+export async function reportIn(file: string): Promise<Report> {
+  return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
+}
+
+/** Runs it to its end, in this process, which has loaded all that it needs, with all parts of the load in another one, and gives what it reports. API server and daemon of the tool's own are processes as ever. */
+export async function bench(...args: readonly string[]): Promise<Report> {
+  const file = join(common().folder, `${randomUUID()}.json`);
+  let output = "";
+  const out = { write: (text: string) => void (output += text) };
+  try {
+    await runBench([...args, "--entry", entry, "--json", file], { stdout: out, stderr: out, signal: new AbortController().signal, startPart: common().held.startPart });
+  } catch (error) {
+    assert.fail(`${messageOf(error)}\n${output}`);
+  }
+  return reportIn(file);
+}
+
+/** A daemon that is there already, in this process as well, for scenarios one after the other. */
+export interface Site extends AsyncDisposable {
+  /** Flags by which the tool finds it. */
+  readonly flags: readonly string[];
+  /** Runs a scenario on it to its end; whatever that makes must be gone afterwards. */
+  bench(...args: readonly string[]): Promise<Report>;
+}
+
+/** What the tool is told of a daemon in this process. */
+function flagsFor(kubeconfig: string, namespace: string, { rpcPort, metricsPort }: Pick<Daemon, "rpcPort" | "metricsPort">): readonly string[] {
+  return ["--kubeconfig", kubeconfig, "--namespace", namespace, "--target", `127.0.0.1:${rpcPort}`, "--metrics", `http://127.0.0.1:${metricsPort}/metrics`, "--pid", String(process.pid)];
+}
+
+/** Starts it. Close it with `await using`. */
+export async function openSite(t: TestContext): Promise<Site> {
+  const api = await kubeApi(t, common().cluster.kubeconfig);
+  const daemon = await startTestDaemon(common().cluster.kubeconfig, { namespace: api.namespace });
+  await daemon.synced;
+  const flags = flagsFor(common().cluster.kubeconfig, api.namespace, daemon);
+  return {
+    flags,
+    bench: async (...args) => {
+      const report = await bench(...args, ...flags);
+      assert.deepEqual((await api.get(api.path("pods")))["items"], []);
+      return report;
+    },
+    [Symbol.asyncDispose]: () => daemon.close(),
+  };
+}
+
+/** Runs it on a daemon of this process, on a cluster that has a scheduler, kubelets and node daemons: they must leave its workspaces alone. */
+export async function benchBesideNodes(...args: readonly string[]): Promise<Report> {
+  const busy = await startEmbeddedCluster({ admin: true, kubelet: { speed: 5 }, nodeDaemons: {} });
+  const kubeconfig = join(common().folder, "busy");
+  await busy.writeKubeconfig(kubeconfig);
+  const namespace = "default";
+  const daemon = await startTestDaemon(kubeconfig, { namespace });
+  const bound: unknown[] = [];
+  busy.store.subscribe("pods", (_type, pod) => {
+    if (pod.metadata.labels?.["wsmand-bench"] !== undefined) bound.push(record(pod["spec"])["nodeName"]);
+  });
+  try {
+    await daemon.synced;
+    const report = await bench(...args, ...flagsFor(kubeconfig, namespace, daemon));
+    assert.deepEqual(new Set(bound), new Set([undefined]));
+    return report;
+  } finally {
+    await daemon.close();
+    await busy.close();
+  }
+}
+
+/** Runs the command line in this process, as the program itself does. */
+export function command(signal: AbortSignal, ...args: readonly string[]): { readonly output: () => string; readonly code: Promise<number> } {
+  let output = "";
+  const write = (text: string): boolean => {
+    output += text;
+    return true;
+  };
+  const out = { write, once: () => {}, on: () => {}, off: () => {} };
+  const none = (): Promise<never> => Promise.reject(new Error("nothing of that is asked for"));
+  const io = { stdin: Readable.from([]), stdout: out, stderr: out, env: readEnvironment({}), clock: systemClock, random: Math.random, signal, onExit: () => () => {} };
+  return { output: () => output, code: runCommand(["bench", ...args], io, { daemon: none, embeddedCluster: none }) };
+}
