@@ -1,6 +1,6 @@
 /**
  * The replayer: stands in for an API server whose pods change by a plan, at almost no cost, so that who watches them is what limits a measurement.
- * It serves what a watcher of pods asks for (lists in pages, watches, single pods; no Events) and nothing else. Selectors are not looked at: all pods are workspaces.
+ * It serves what a watcher of pods asks for (lists in pages, watches, single pods; no Events) and nothing else. A label selector selects all of them or none: all are workspaces.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { sleep } from "../../domain/clock.ts";
@@ -8,6 +8,7 @@ import type { Clock } from "../../domain/clock.ts";
 import { ApiError, badRequest, continueExpired, expired, notFound, versionTooLarge } from "../apiserver/errors.ts";
 import { kubeconfigOf } from "../apiserver/kubeconfig.ts";
 import { Listener } from "../apiserver/listener.ts";
+import { parseLabelSelector } from "../apiserver/selectors.ts";
 import { ReplayHistory } from "./history.ts";
 import { Outflow } from "./outflow.ts";
 import { forms, PreparedPods } from "./pods.ts";
@@ -185,16 +186,22 @@ export class Replay {
   }
 
   #answer(resource: string, name: string | undefined, query: URLSearchParams, response: ServerResponse): void {
-    if (resource === "events") this.#events(query, response);
+    if (resource === "events") this.#none("Event", query, response);
     else if (name !== undefined) this.#pod(name, response);
+    else if (!this.#selected(query)) this.#none("Pod", query, response);
     else if (query.has("watch")) this.#watch(query, response);
     else this.#list(query, response);
   }
 
-  /** There are none. */
-  #events(query: URLSearchParams, response: ServerResponse): void {
+  /** Whether who asks wants workspaces. Whoever watches other pods gets no line of theirs, from any API server. @throws ApiError 400 for a selector that makes no sense. */
+  #selected(query: URLSearchParams): boolean {
+    return parseLabelSelector(query.get("labelSelector") ?? "")?.(this.#pods.labels) ?? true;
+  }
+
+  /** Of these there are none. */
+  #none(kind: string, query: URLSearchParams, response: ServerResponse): void {
     if (query.has("watch")) response.flushHeaders();
-    else response.end(JSON.stringify({ kind: "EventList", apiVersion: "v1", metadata: { resourceVersion: String(this.#history.head) }, items: [] }));
+    else response.end(JSON.stringify({ kind: `${kind}List`, apiVersion: "v1", metadata: { resourceVersion: String(this.#history.head) }, items: [] }));
   }
 
   #pod(name: string, response: ServerResponse): void {

@@ -55,6 +55,8 @@ export class PreparedPods {
   readonly count: number;
   /** Bytes that the longest pod takes in any form. */
   readonly longest: number;
+  /** Labels of the first of them: all are workspaces, and differ only by ids and owners. */
+  readonly labels: unknown;
   readonly #pods: readonly Prepared[];
   readonly #indexes: ReadonlyMap<string, number>;
 
@@ -62,6 +64,7 @@ export class PreparedPods {
     const press = new Press(options);
     this.#pods = Array.from({ length: options.count }, (_, i) => press.pod(i));
     this.count = options.count;
+    this.labels = makeWorkspacePod({ id: replayedId(0), phase: "running", size: 0, namespace: options.namespace }).metadata.labels;
     this.longest = this.#pods.reduce((longest, { length }) => Math.max(longest, length), 0) + longestFrame;
     this.#indexes = new Map(this.#pods.map(({ name }, i) => [name, i]));
   }

@@ -223,6 +223,19 @@ describe("a watch of the replayer", () => {
   });
 });
 
+test("who selects other pods by their labels finds none, and is told of no change", async () => {
+  const replay = await started(3);
+  const other = "labelSelector=component%3Dws-daemon";
+  const nodes = await list(replay, `?${other}`);
+  assert.deepEqual(nodes.items, []);
+  const ofNodes = await watch(replay, `&${other}&resourceVersion=${nodes.metadata.resourceVersion}`);
+  const ofWorkspaces = await watch(replay, `&labelSelector=component%3Dworkspace&resourceVersion=${nodes.metadata.resourceVersion}`);
+  assert.equal(await replay.play(planOf(0, 9, 3), never), 9);
+  await until("the changes", () => ofWorkspaces.lines.length === 9);
+  assert.deepEqual(ofNodes.lines, []);
+  assert.equal((await json(replay, `${path}?labelSelector=${encodeURIComponent("a in")}`)).code, 400);
+});
+
 test("Events: none, and a watch that stays open", async () => {
   const replay = await started(1);
   const { text } = await json(replay, "/api/v1/namespaces/default/events?limit=500");
