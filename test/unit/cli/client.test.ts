@@ -273,8 +273,10 @@ test("command lines that make no sense end with code 2 and say why", async () =>
   }
 });
 
-test("TLS files that can not be read are named", async () => {
-  const { code, err } = await command(["list", "--tls-ca", "/does/not/exist"]);
-  assert.equal(code, 1);
-  assert.match(err, /--tls-ca: \/does\/not\/exist can not be read/);
+test("TLS files that can not be read are named, with their flags", async () => {
+  const pair = ["--tls-cert", "package.json", "--tls-key", "/does/not/exist"];
+  for (const [flag, args] of [["--tls-ca", ["--tls-ca", "/does/not/exist"]], ["--tls-key", pair]] as const) {
+    const { code, err } = await command(["list", ...args]);
+    assert.deepEqual([code, err], [1, `error: ${flag}: the file "/does/not/exist" can not be read: there is no such file\n`]);
+  }
 });
