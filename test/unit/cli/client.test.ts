@@ -94,6 +94,13 @@ test("a workspace that does not exist is an error with a hint, and no control ch
   assert.match(err, /^error: NOT_FOUND: workspace nope\ufffd\[2J does not exist\nhint: /);
 });
 
+test("image-spec names the workspace that was not found, where the server does not", async () => {
+  server.listed = [status("one", 1)];
+  assert.deepEqual(await command(["image-spec", "one", "--address", server.address]), { code: 0, out: "Image:       base\n", err: "" });
+  const { code, out, err } = await command(["image-spec", "nope", "--address", server.address]);
+  assert.deepEqual([code, out, lines(err)], [1, "", ["error: workspace nope: NOT_FOUND: not found", "hint: `wsmand list` shows the workspaces that there are"]]);
+});
+
 test("stop tells each failure as an error of its own, and which workspace has stopped already", async () => {
   server.listed = [status("one", 1), status("two", 2, "STOPPED")];
   const { code, out, err } = await command(["stop", "one", "nope", "two", "--address", server.address]);
