@@ -272,11 +272,12 @@ test("an end that is seen before its write is answered, or whose answer is lost,
 });
 
 test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
-  const [saved, lost, elsewhere, headless] = [setup(), setup({ dispose: [15] }), setup(), setup({ facts: { headless: true } })];
-  await saved.run();
-  await lost.run();
+  const [saved, lost, elsewhere] = [setup(), setup({ dispose: [15] }), setup()];
+  const [headless, quiet] = [setup({ facts: { headless: true } }), setup({ facts: { headless: true } })];
+  for (const { run } of [saved, lost, quiet]) await run();
   for (const { finalization, record } of [elsewhere, headless]) finalization.gaveUp(record, '{"backupComplete":true,"backupFailure":"too late"}');
   assert.deepEqual([saved.notes, lost.notes, elsewhere.notes], [["BackedUp: the workspace's content was saved"], ["BackupFailed: Dispose backup said 15"], ["BackupFailed: too late"]]);
+  assert.deepEqual([headless.notes, quiet.notes], [["BackupFailed: too late"], []], "a headless workspace has no work to be saved, but an end that may fail");
   assert.deepEqual([lost.metrics, elsewhere.metrics, headless.metrics], [["backup false", "finalized"], ["backup false"], []]);
 });
 
