@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { reportText, runScenario, type Report, type Scenario } from "../test/support/chaos/run.ts";
 import { reasonToSkip, scenarios } from "../test/support/chaos/scenarios.ts";
-import { counted, runScript } from "./command.ts";
+import { checkWritable, counted, runScript } from "./command.ts";
 
 interface Flags {
   readonly only: readonly Scenario[];
@@ -40,6 +40,7 @@ async function main({ only, workspaces, rounds, seed, small = false, list = fals
     for (const { name, what, full } of scenarios) process.stdout.write(`${name.padEnd(10)} ${full.workspaces} workspaces: ${what}\n`);
     return;
   }
+  checkWritable("--json", json);
   for (const scenario of only) {
     const reason = reasonToSkip(scenario);
     if (reason !== undefined) {

@@ -1,6 +1,8 @@
 /** What the scripts that run for long have in common with wsmand's commands: exit code 2 for a wrong command line, a quiet end when nobody reads any more, and a word on Ctrl-C. */
+import { closeSync, openSync } from "node:fs";
 import { CommanderError, type Command } from "commander";
 import { messageOf } from "../src/domain/errors.ts";
+import { unwritable } from "../src/domain/file-reasons.ts";
 
 const usageCode = 2;
 const interruptedCode = 130;
@@ -38,4 +40,14 @@ function endWithoutOutput(error: Error): never {
 /** `1 day`, `2 days`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Makes sure, before the work begins, that what comes of it can be written where a flag says. @throws Error that names flag and file. */
+export function checkWritable(flag: string, file: string | undefined): void {
+  if (file === undefined) return;
+  try {
+    closeSync(openSync(file, "a"));
+  } catch (error) {
+    throw unwritable(flag, file, error);
+  }
 }

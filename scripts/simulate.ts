@@ -4,13 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { reasonOf } from "../src/domain/file-reasons.ts";
+import { unreadable } from "../src/domain/file-reasons.ts";
 import type { Breach } from "../test/support/simulation/laws.ts";
 import { drawPlan, usual } from "../test/support/simulation/draw.ts";
 import { parsePlan, type Plan } from "../test/support/simulation/plan.ts";
 import { runPlan } from "../test/support/simulation/run.ts";
 import { shrink, story } from "../test/support/simulation/shrink.ts";
-import { counted, runScript } from "./command.ts";
+import { checkWritable, counted, runScript } from "./command.ts";
 
 interface Flags {
   readonly seed: number;
@@ -61,6 +61,8 @@ async function main(flags: Flags): Promise<void> {
   if (process.send) return work(flags);
   const single = flags.plan !== undefined || flags.days === 1;
   if (!single && (flags.log !== undefined || flags.save !== undefined)) program.error("error: --log and --save are for one day: give its --seed");
+  checkWritable("--log", flags.log);
+  checkWritable("--save", flags.save);
   const from = performance.now();
   if (single) done.push(await runOne(planOf(flags), flags.log));
   else await spread(flags);
@@ -82,8 +84,8 @@ function report(failed: readonly Day[]): void {
 async function tell(flags: Flags, plan: Plan, day: Day | undefined): Promise<void> {
   const breach = day?.breaches[0];
   shortening = breach !== undefined && flags.shrink;
-  const short = breach && flags.shrink ? await shrink(plan, breach, { run: runPlan, onShorter: ({ faults, lives }) => process.stderr.write(`\r${faults.length} faults, ${lives.length} workspaces left  `) }) : undefined;
-  if (short) process.stdout.write(`\nshortened in ${short.runs} runs; --save FILE writes it, --plan FILE runs it, --log FILE tells all that happens:\n${story(short.plan, short.breach)}\n`);
+  const short = breach && flags.shrink ? await shrink(plan, breach, { run: runPlan, onShorter: ({ faults, lives }) => process.stderr.write(`\r${counted(faults.length, "fault")}, ${counted(lives.length, "workspace")} left  `) }) : undefined;
+  if (short) process.stdout.write(`\nshortened in ${counted(short.runs, "run")}; --save FILE writes it, --plan FILE runs it, --log FILE tells all that happens:\n${story(short.plan, short.breach)}\n`);
   if (flags.save !== undefined) writeFileSync(flags.save, `${JSON.stringify(short?.plan ?? plan, undefined, 1)}\n`);
 }
 
@@ -96,7 +98,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new Error(`--plan: ${JSON.stringify(file)} can not be read: ${reasonOf(error)}`, { cause: error });
+    throw unreadable("--plan", file, error);
   }
 }
 
@@ -149,7 +151,9 @@ function summary(days: readonly Day[], seconds: number): string {
   const counts = new Map<string, number>();
   for (const day of days) for (const [what, times] of Object.entries(day.counts)) counts.set(what, (counts.get(what) ?? 0) + times);
   const each = days.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / days.length;
-  const lines = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => `  ${String(times).padStart(8)} ${what}`);
+  // What is counted stands in the plural, whatever the number: so the number stands apart from it.
+  const width = Math.max(0, ...[...counts.keys()].map((what) => what.length));
+  const lines = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => `  ${what.padEnd(width)} ${String(times).padStart(8)}`);
   return [`${counted(days.length, "day")} in ${seconds.toFixed(1)} s (${Math.round(each)} ms each), ${brokenOf(days)} broke a promise`, ...lines].join("\n");
 }
 

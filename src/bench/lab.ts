@@ -29,7 +29,7 @@ const firstTwin = 2 ** 29;
 const clusterFlags = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
 
 /** What a laboratory has of whoever opens it. */
-export interface Surroundings {
+export interface LabHost {
   /** Aborts when the user wants an end. */
   readonly signal: AbortSignal;
   /** Tells people what goes on. */
@@ -59,7 +59,7 @@ export class Lab implements AsyncDisposable {
   #nextStamp = 1;
   #measured = false;
 
-  private constructor(options: Options, { signal, say, startPart = inOwnProcess }: Surroundings) {
+  private constructor(options: Options, { signal, say, startPart = inOwnProcess }: LabHost) {
     this.options = options;
     this.signal = signal;
     this.#say = say;
@@ -69,8 +69,8 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
-  static async open(options: Options, surroundings: Surroundings, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
-    const lab = new Lab(options, surroundings);
+  static async open(options: Options, host: LabHost, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
+    const lab = new Lab(options, host);
     try {
       // Events have to be written somewhere.
       await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, lives && options.kubeconfig === undefined);

@@ -1,7 +1,9 @@
 /** The command line of the load tool. */
+import { accessSync, constants, statSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
+import { reasonOf } from "../domain/file-reasons.ts";
 
 /** What can be set; scenarios have defaults of their own for most of it. */
 export interface Options {
@@ -107,16 +109,16 @@ function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described 
   program
     .option("--connections <n>", "connections that subscribers share (default: one each)", whole(1, 10_000))
     .option("--workers <n>", "worker threads of the daemon (default: its own)", whole(1, 64))
-    .option("--entry <file>", "wsmand's program (default: this one)")
+    .option("--entry <file>", "wsmand's program (default: this one)", readableFile)
     .option("--kubeconfig <file>", "a cluster to work on, instead of the built-in one")
     .option("--namespace <name>", "of the workspaces; with --target, where that daemon looks for them (default: the kubeconfig's); otherwise one that is made and removed")
     .option("--target <host:port>", "a daemon that runs already, on the cluster of --kubeconfig", hostAndPort)
     .option("--pid <n>", "its process, for CPU and memory", whole(1, 2 ** 22))
     .option("--metrics <url>", "its /metrics")
     .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
-    .option("--tls-ca <file>", "authorities that its certificate must come from, PEM")
-    .option("--tls-cert <file>", "client certificate, PEM")
-    .option("--tls-key <file>", "its key, PEM")
+    .option("--tls-ca <file>", "authorities that its certificate must come from, PEM", readableFile)
+    .option("--tls-cert <file>", "client certificate, PEM", readableFile)
+    .option("--tls-key <file>", "its key, PEM", readableFile)
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
     .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
@@ -146,6 +148,22 @@ function whole(min: number, max: number): (text: string) => number {
     if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
     return value;
   };
+}
+
+/** What a run would find out late, with all that it needs under way, is told before anything is started. */
+function readableFile(path: string): string {
+  const problem = whyUnreadable(path);
+  if (problem !== undefined) throw new InvalidArgumentError(`The file can not be read: ${problem}.`);
+  return path;
+}
+
+function whyUnreadable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isDirectory() ? "it is a directory" : undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 function hostAndPort(text: string): { readonly host: string; readonly port: number } {

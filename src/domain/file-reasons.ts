@@ -1,4 +1,4 @@
-/** Words for why a file can not be used, in place of the system's, which name the call and repeat the path. */
+/** Words for why a file can not be used, in place of the system's, which name the call and repeat the path; and errors that say which file it is. */
 
 const reasons: ReadonlyMap<unknown, string> = new Map([
   ["ENOENT", "there is no such file"],
@@ -19,4 +19,14 @@ export function reasonOf(error: unknown): string {
 /** Words for why a file can not be written: of one that is to be made, it is the folder that is not there. */
 export function writeReasonOf(error: unknown): string {
   return error instanceof Error && "code" in error && error.code === "ENOENT" ? "its folder is not there" : reasonOf(error);
+}
+
+/** An error for a file that can not be read. @param namedBy where its name stands: a flag, a key of the configuration. */
+export function unreadable(namedBy: string, file: string, error: unknown): Error {
+  return new Error(`${namedBy}: the file ${JSON.stringify(file)} can not be read: ${reasonOf(error)}`, { cause: error });
+}
+
+/** The same for one that can not be written. */
+export function unwritable(namedBy: string, file: string, error: unknown): Error {
+  return new Error(`${namedBy}: the file ${JSON.stringify(file)} can not be written: ${writeReasonOf(error)}`, { cause: error });
 }

@@ -2,6 +2,7 @@
 import { open, rename, type FileHandle } from "node:fs/promises";
 import type { Clock } from "../domain/clock.ts";
 import { messageOf } from "../domain/errors.ts";
+import { unwritable } from "../domain/file-reasons.ts";
 import { parseObject } from "../domain/json.ts";
 import type { Log } from "../domain/log.ts";
 import { redacted } from "../domain/redact.ts";
@@ -138,7 +139,7 @@ export class TraceLog {
       this.#isOrdinary = stat.isFile();
       this.#size = stat.size;
     } catch (error) {
-      throw new Error(`manager.eventTraceLog: ${target} can not be written: ${messageOf(error)}`, { cause: error });
+      throw unwritable("manager.eventTraceLog", target, error);
     }
   }
 

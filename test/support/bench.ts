@@ -79,6 +79,14 @@ export async function reportIn(file: string): Promise<Report> {
   return reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
 }
 
+/** Runs it to its end as people do: the tool is a process, and so is each part of the load. */
+export async function benchAsProcesses(...args: readonly string[]): Promise<Report> {
+  const file = join(common().folder, `${randomUUID()}.json`);
+  const { output, code } = start(...args, "--json", file);
+  assert.equal(await code, 0, output());
+  return reportIn(file);
+}
+
 /** Runs it to its end, in this process, which has loaded all that it needs, with all parts of the load in another one, and gives what it reports. API server and daemon of the tool's own are processes as ever. */
 export async function bench(...args: readonly string[]): Promise<Report> {
   const file = join(common().folder, `${randomUUID()}.json`);

@@ -11,7 +11,7 @@ export interface RandomRequest {
 }
 
 /** What the requests speak of. */
-export interface Surroundings {
+export interface Vocabulary {
   /** IDs of workspaces that there are. */
   readonly workspaces: readonly string[];
   /** IDs of those that may be started. */
@@ -35,13 +35,13 @@ const numbers: readonly number[] = [0, 1, 2, 3, 4, 5, 7, 8, 80, 3000, 65_535, 65
 /** Makes requests of one service. */
 export class RandomMessages {
   readonly #seed: number;
-  readonly #surroundings: Surroundings;
+  readonly #vocabulary: Vocabulary;
   readonly #methods: readonly { readonly name: string; readonly type: protobuf.Type }[];
 
   /** @throws Error if the .proto files can not be read. */
-  constructor(seed: number, surroundings: Surroundings) {
+  constructor(seed: number, vocabulary: Vocabulary) {
     this.#seed = seed;
-    this.#surroundings = surroundings;
+    this.#vocabulary = vocabulary;
     const root = new protobuf.Root();
     root.resolvePath = (_origin, target) => (target.startsWith("google/") ? target : folder + target.replace(folder, ""));
     root.loadSync("ws-manager-api/core.proto", { keepCase: true }).resolveAll();
@@ -59,18 +59,18 @@ export class RandomMessages {
   request(number: number): RandomRequest {
     const random = seededRandom(Math.imul(this.#seed, 0x9e3779b1) ^ number);
     const { name, type } = pick(random, this.#methods);
-    return { method: name, bytes: new Draw(random, this.#surroundings).request(name, type) };
+    return { method: name, bytes: new Draw(random, this.#vocabulary).request(name, type) };
   }
 }
 
 /** One request's choices. */
 class Draw {
   readonly #random: Random;
-  readonly #surroundings: Surroundings;
+  readonly #vocabulary: Vocabulary;
 
-  constructor(random: Random, surroundings: Surroundings) {
+  constructor(random: Random, vocabulary: Vocabulary) {
     this.#random = random;
-    this.#surroundings = surroundings;
+    this.#vocabulary = vocabulary;
   }
 
   request(method: string, type: protobuf.Type): Buffer {
@@ -96,7 +96,7 @@ class Draw {
   }
 
   #id(): string {
-    const { workspaces, startable, others } = this.#surroundings;
+    const { workspaces, startable, others } = this.#vocabulary;
     const kind = this.#random();
     if (kind < 0.15) return pick(this.#random, workspaces);
     if (kind < 0.35) return pick(this.#random, startable);
@@ -105,7 +105,7 @@ class Draw {
 
   #text(): string {
     if (this.#chance(0.003)) return pick(this.#random, ["x", "é", "\n", "%"]).repeat(this.#below(this.#chance(0.1) ? 2_000_000 : 100_000));
-    if (this.#chance(0.1)) return pick(this.#random, this.#surroundings.others);
+    if (this.#chance(0.1)) return pick(this.#random, this.#vocabulary.others);
     return this.#chance(0.2) ? String.fromCharCode(...Array.from({ length: this.#below(20) }, () => 1 + this.#below(0xd7ff))) : pick(this.#random, hostileTexts);
   }
 
@@ -160,7 +160,7 @@ class Draw {
 
   /** A request that is in order. */
   #sound(method: string): Buffer {
-    const id = method === "StartWorkspace" ? pick(this.#random, this.#surroundings.startable) : this.#id();
+    const id = method === "StartWorkspace" ? pick(this.#random, this.#vocabulary.startable) : this.#id();
     const members: Readonly<Record<string, () => Uint8Array>> = {
       GetWorkspaces: () => wsman.GetWorkspacesRequest.encode({ mustMatch: { owner: this.#chance(0.1) ? "jane" : "nobody", annotations: { a: "b" } } }).finish(),
       Subscribe: () => wsman.SubscribeRequest.encode({ mustMatch: { owner: "nobody" } }).finish(),

@@ -27,7 +27,9 @@ test("a command line that makes no sense ends with code 2, a file that is not th
     ["chaos", ["--only", "nope"], 2, /there is no nope; there are /],
     ["simulate", ["--days", "0"], 2, /must be a whole number from 1 on/],
     ["simulate", ["--days", "2", "--log", "x"], 2, /^error: --log and --save are for one day/],
-    ["simulate", ["--plan", "/nope.json"], 1, /^error: --plan: "\/nope\.json" can not be read: there is no such file\n$/],
+    ["simulate", ["--plan", "/nope.json"], 1, /^error: --plan: the file "\/nope\.json" can not be read: there is no such file\n$/],
+    ["simulate", ["--log", "/nope/day.log"], 1, /^error: --log: the file "\/nope\/day\.log" can not be written: its folder is not there\n$/],
+    ["chaos", ["--json", "/nope/x.json"], 1, /^error: --json: the file "\/nope\/x\.json" can not be written: its folder is not there\n$/],
   ] as const) {
     const { code, err } = run(script, ...args);
     assert.equal(await code, expected, args.join(" "));

@@ -73,5 +73,5 @@ test("instead of a file the log can have it; a file that can not be opened is to
   await trace.close();
   assert.equal(log.entries.length, 1);
   assert.ok(!JSON.stringify(log.entries).includes("token-of-jane"));
-  await assert.rejects(TraceLog.open({ target: "/nonexistent/trace", clock, log }), /^Error: manager\.eventTraceLog: \/nonexistent\/trace can not be written: ENOENT/);
+  await assert.rejects(TraceLog.open({ target: "/nonexistent/trace", clock, log }), /^Error: manager\.eventTraceLog: the file "\/nonexistent\/trace" can not be written: its folder is not there$/);
 });

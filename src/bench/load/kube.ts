@@ -75,15 +75,19 @@ export class Cluster {
     return new Cluster(source, first, namespace ?? first.namespace ?? "default");
   }
 
-  /** A request. Gives code and text. Rejects if there is no answer. */
+  /** A request. Gives code and text. @throws Error that names the API server's address, if there is no answer. */
   async send(method: Method, path: string, body?: unknown, contentType = "application/json", deadlineMs = timeoutMs): Promise<{ readonly code: number; readonly text: string }> {
     const access = await this.#source.current();
-    const answer = await request(`${access.origin}${pathOn(access, path)}`, {
-      method, dispatcher: this.#agent, signal: AbortSignal.timeout(deadlineMs),
-      headers: { accept: "application/json", ...access.headers, ...(body === undefined ? {} : { "content-type": contentType }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    return { code: answer.statusCode, text: await answer.body.text() };
+    try {
+      const answer = await request(`${access.origin}${pathOn(access, path)}`, {
+        method, dispatcher: this.#agent, signal: AbortSignal.timeout(deadlineMs),
+        headers: { accept: "application/json", ...access.headers, ...(body === undefined ? {} : { "content-type": contentType }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { code: answer.statusCode, text: await answer.body.text() };
+    } catch (error) {
+      throw unanswered(access, error);
+    }
   }
 
   /** Makes the namespace if it is not there; then it is removed at the end, too. One that is there needs no right to namespaces. */
@@ -264,6 +268,12 @@ export class Cluster {
     const { code, text } = await this.send(method, path, body, contentType);
     if (code !== wanted) throw new Error(`${method} ${path}: ${code} ${reason(text)}`);
   }
+}
+
+/** With a daemon that runs elsewhere there are two addresses; the words say which one it is. A connection that fails at several addresses of a name has a code alone. */
+function unanswered({ origin }: Access, error: unknown): Error {
+  const why = messageOf(error) || stringAt(asObject(error), "code") || "unknown reason";
+  return new Error(`no answer from the kubeconfig's API server (not the daemon) at ${origin}: ${why}`, { cause: error });
 }
 
 function reason(text: string): string {

@@ -1,6 +1,6 @@
 /** The files that a report is written to: tried before anything is measured, and written each whatever becomes of the others. */
 import { open, unlink, writeFile } from "node:fs/promises";
-import { writeReasonOf } from "../../domain/file-reasons.ts";
+import { unwritable } from "../../domain/file-reasons.ts";
 
 /** A file of the report. */
 export interface ReportFile {
@@ -37,7 +37,7 @@ async function problemOf({ flag, path }: Pick<ReportFile, "flag" | "path">, work
     await work();
     return undefined;
   } catch (error) {
-    return `${flag}: the file ${JSON.stringify(path)} can not be written: ${writeReasonOf(error)}`;
+    return unwritable(flag, path, error).message;
   }
 }
 

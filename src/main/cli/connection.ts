@@ -1,10 +1,10 @@
 /** Where a client command connects to, and how: address, TLS, deadline. */
-import { readFile } from "node:fs/promises";
 import { credentials } from "@grpc/grpc-js";
 import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { messageOf } from "../../domain/errors.ts";
 import { defaultAddress } from "../config/env.ts";
 import { CliError, usageError } from "./errors.ts";
+import { readNamed } from "./io.ts";
 
 /** Flags of all client commands. */
 export interface ConnectionFlags {
@@ -30,7 +30,7 @@ export interface Connection {
 
 /**
  * Makes sense of the flags; TLS is used if any flag of it is given.
- * @throws CliError for flags that contradict each other, and files that can not be read.
+ * @throws CliError for flags that contradict each other, Error for files that can not be read.
  */
 export async function connectionOf(flags: ConnectionFlags, environmentAddress: string | undefined): Promise<Connection> {
   const address = checkAddress(flags.address ?? environmentAddress ?? defaultAddress);
@@ -55,19 +55,11 @@ function checkAddress(address: string): string {
 }
 
 async function tlsCredentials({ tlsCa, tlsCert, tlsKey }: ConnectionFlags): Promise<ChannelCredentials> {
-  const [ca, cert, key] = await Promise.all([pem("--tls-ca", tlsCa), pem("--tls-cert", tlsCert), pem("--tls-key", tlsKey)]);
+  const read = async (flag: string, file: string | undefined): Promise<Buffer | null> => (file === undefined ? null : readNamed(flag, file));
+  const [ca, cert, key] = await Promise.all([read("--tls-ca", tlsCa), read("--tls-cert", tlsCert), read("--tls-key", tlsKey)]);
   try {
     return credentials.createSsl(ca, key, cert);
   } catch (error) {
     throw new CliError(`the TLS files can not be used: ${messageOf(error)}`, { hint: "they must be PEM, and the key must belong to the certificate", cause: error });
-  }
-}
-
-async function pem(flag: string, file: string | undefined): Promise<Buffer | null> {
-  if (file === undefined) return null;
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CliError(`${flag}: ${file} can not be read: ${messageOf(error)}`, { cause: error });
   }
 }

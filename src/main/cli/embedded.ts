@@ -1,8 +1,8 @@
 /** Command `embedded`: the built-in cluster alone, for kubectl, a daemon beside it, and experiments. */
 import { writeFile } from "node:fs/promises";
-import { messageOf } from "../../domain/errors.ts";
+import { unwritable } from "../../domain/file-reasons.ts";
 import { embeddedDocument } from "../config/embedded.ts";
-import { CliError, usageError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import { aborted, type Io } from "./io.ts";
 import { startCluster } from "./run.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions, Parts } from "./seams.ts";
@@ -18,7 +18,7 @@ export interface EmbeddedFlags extends Omit<EmbeddedClusterOptions, "wsdaemonTls
 
 type Tls = EmbeddedClusterOptions["wsdaemonTls"];
 
-/** Runs until the signal aborts. @throws CliError if it can not start. */
+/** Runs until the signal aborts. @throws CliError if it can not start, Error if a file can not be written. */
 export async function embedded(io: Io, { configPath, wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey, ...options }: EmbeddedFlags, parts: Parts): Promise<void> {
   const tls = tlsOf(wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey);
   const cluster = await startCluster({ ...options, ...(tls && { wsdaemonTls: tls }) }, parts);
@@ -56,6 +56,6 @@ async function writeConfig(path: string, { nodeDaemonPort }: EmbeddedCluster, tl
   try {
     await writeFile(path, `${JSON.stringify(document, undefined, 2)}\n`);
   } catch (error) {
-    throw new CliError(`the configuration can not be written: ${messageOf(error)}`, { cause: error });
+    throw unwritable("--config-path", path, error);
   }
 }

@@ -1,7 +1,8 @@
 /** Command `image-spec`: what a workspace's image is put together from. */
+import { status as codes } from "@grpc/grpc-js";
 import type { registryfacade } from "../../gen/proto.js";
 import { namesIn } from "../content/tar.ts";
-import { withClient } from "./client.ts";
+import { CallError, withClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { imageSpecJson } from "./decode.ts";
 import type { Io } from "./io.ts";
@@ -16,7 +17,7 @@ export interface ImageSpecFlags extends ConnectionFlags {
 
 /** Prints the image spec of a workspace. JSON is a registryfacade.ImageSpec. @throws CliError if the call fails. */
 export async function imageSpec(io: Io, flags: ImageSpecFlags): Promise<void> {
-  const spec = await withClient(io, flags, (client) => client.imageSpec(flags.id));
+  const spec = await withClient(io, flags, (client) => naming(flags.id, client.imageSpec(flags.id)));
   if (flags.json) {
     io.stdout.write(`${toSafeJson(imageSpecJson(spec, flags.showSecrets), 2)}\n`);
     return;
@@ -25,6 +26,16 @@ export async function imageSpec(io: Io, flags: ImageSpecFlags): Promise<void> {
   const lines = images.filter(([, ref]) => ref !== "").map(([label, ref]) => `${`${label}:`.padEnd(13)}${ref}`);
   for (const [i, layer] of spec.contentLayer.entries()) lines.push(`${`Layer ${i + 1}:`.padEnd(13)}${await layerText(layer, flags.showSecrets)}`);
   io.stdout.write(`${lines.map((line) => sanitize(line)).join("\n")}\n`);
+}
+
+/** Registry facades are told "not found", and no more: people are told what was not. */
+async function naming<T>(id: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof CallError) || codes[error.code] !== "NOT_FOUND") throw error;
+    throw new CallError(error.code, `workspace ${id}: ${error.message}`, error.hint, error);
+  }
 }
 
 /** One line on a layer, from the lowest to the topmost. */

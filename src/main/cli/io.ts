@@ -1,6 +1,8 @@
 /** The process as commands see it: its streams, its environment, its clock. Tests bring their own. */
+import { readFile } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../../domain/clock.ts";
+import { unreadable } from "../../domain/file-reasons.ts";
 import type { Environment } from "../config/env.ts";
 import { InterruptedError } from "./errors.ts";
 
@@ -54,6 +56,15 @@ export async function readAll(stream: Readable, maxBytes: number): Promise<strin
     throw error instanceof Error && error.name === "AbortError" ? new InterruptedError() : error;
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Reads the file that a flag names. @throws Error that says which flag and file, and why it can not be read. */
+export async function readNamed(flag: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw unreadable(flag, file, error);
+  }
 }
 
 /** Resolves when all that was written to the streams before is out, or can not be written any more; at once when the signal aborts. */

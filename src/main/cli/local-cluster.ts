@@ -1,13 +1,14 @@
 /** The built-in cluster as the commands start it: with scheduler, kubelets, node daemons, demo workspaces and a kubeconfig in a file. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { unwritable } from "../../domain/file-reasons.ts";
 import { labels } from "../../domain/names.ts";
 import { startEmbeddedCluster, type EmbeddedCluster as Cluster, type NodeDaemons, type NodeDaemonsOptions } from "../../embedded/index.ts";
 import { faultAnnotation } from "../../embedded/kubelet/faults.ts";
 import { record } from "../../embedded/kubelet/json.ts";
 import type { NodeFault } from "../../embedded/wsdaemon/faults.ts";
-import { checkReadable } from "../config/files.ts";
+import { readNamed } from "./io.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions } from "./seams.ts";
 
 /** Starts it. Rejects if it can not listen, its kubeconfig can not be written, or a certificate can not be read. */
@@ -24,7 +25,9 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
   if (options.slowNodeDaemons) takeTime(cluster.nodeDaemons, speed);
   try {
     const file = await kubeconfigFile(kubeconfigPath);
-    await cluster.writeKubeconfig(file.path);
+    await cluster.writeKubeconfig(file.path).catch((error: unknown) => {
+      throw unwritable(kubeconfigPath === undefined ? "kubeconfig" : "--kubeconfig-path", file.path, error);
+    });
     return {
       url: cluster.url,
       kubeconfigPath: file.path,
@@ -66,10 +69,9 @@ async function nodeDaemonsOf({ nodeDaemons = true, wsdaemonPort, wsdaemonTls }: 
   return { port: wsdaemonPort, tls: wsdaemonTls && (await tlsOf(wsdaemonTls)) };
 }
 
-async function tlsOf(files: NonNullable<EmbeddedClusterOptions["wsdaemonTls"]>): Promise<NodeDaemonsOptions["tls"]> {
-  for (const [name, file] of Object.entries(files)) await checkReadable(`TLS of the node daemons (${name})`, file);
-  const [ca, crt, key] = await Promise.all([files.ca, files.crt, files.key].map((file) => readFile(file, "utf8")));
-  return { ca: ca ?? "", crt: crt ?? "", key: key ?? "" };
+async function tlsOf({ ca, crt, key }: NonNullable<EmbeddedClusterOptions["wsdaemonTls"]>): Promise<NodeDaemonsOptions["tls"]> {
+  const read = async (flag: string, file: string): Promise<string> => (await readNamed(flag, file)).toString("utf8");
+  return { ca: await read("--wsdaemon-tls-ca", ca), crt: await read("--wsdaemon-tls-cert", crt), key: await read("--wsdaemon-tls-key", key) };
 }
 
 /** A file of the user's choice stays; one of ours has a folder that no one else can write to, and goes. */

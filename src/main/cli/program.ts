@@ -39,7 +39,7 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)", listenAddress)
     .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)", listenAddress)
     .option("--demo <count>", "with --embedded: workspaces that come and go (default 8)", numberFrom(0, 10_000))
-    .option("--speed <factor>", "with --embedded: how much faster than life", positive)
+    .option("--speed <factor>", "with --embedded: how much faster than life (default 1)", positive)
     .action(async () => (await import("./run.ts")).run(io, run.opts<RunFlags>(), parts));
 
   const validate = program.command("validate-config").description("check a configuration: every problem, with its path").argument("[file]", "configuration, JSON or YAML").option("--config <file>", "the same");
@@ -48,9 +48,9 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
   const embedded = program.command("embedded").description("run the built-in cluster alone, for kubectl and experiments");
   embedded
     .option("--port <port>", "of its API server, on 127.0.0.1 (default: any)", numberFrom(0, 65535))
-    .option("--nodes <count>", "nodes", numberFrom(1, 1000))
-    .option("--speed <factor>", "how much faster than life", positive)
-    .option("--demo <count>", "workspaces that come and go", numberFrom(0, 10_000))
+    .option("--nodes <count>", "nodes (default 2)", numberFrom(1, 1000))
+    .option("--speed <factor>", "how much faster than life (default 1)", positive)
+    .option("--demo <count>", "workspaces that come and go (default 0)", numberFrom(0, 10_000))
     .option("--kubeconfig-path <file>", "where its kubeconfig is written")
     .option("--config-path <file>", "where a configuration for a wsmand on it is written")
     .option("--scheduler-name <name>", "a scheduler that pods may ask for, beside default-scheduler")

@@ -1,7 +1,7 @@
 /** Files that the daemon needs at its start: whether they can be read, told with what names them. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { reasonOf } from "../../domain/file-reasons.ts";
+import { unreadable } from "../../domain/file-reasons.ts";
 import type { Config } from "./types.ts";
 
 /** @throws Error that names the key and the file, if a certificate file of the server can not be read. */
@@ -15,6 +15,6 @@ export async function checkReadable(namedBy: string, file: string): Promise<void
   try {
     await access(file, constants.R_OK);
   } catch (error) {
-    throw new Error(`${namedBy}: the file ${JSON.stringify(file)} can not be read: ${reasonOf(error)}`, { cause: error });
+    throw unreadable(namedBy, file, error);
   }
 }

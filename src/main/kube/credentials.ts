@@ -11,6 +11,7 @@ import type { User } from "@kubernetes/client-node/dist/config_types.js";
 import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
+import { unreadable } from "../../domain/file-reasons.ts";
 import type { Log } from "../../domain/log.ts";
 import { isRecord, member, stringMember } from "./json.ts";
 import type { Login } from "./kubeconfig.ts";
@@ -136,9 +137,9 @@ export class Credentials implements AccessSource {
     const headers: Record<string, string> = {};
     const pluginTls = await this.#authenticate(login, headers);
     const tls = {
-      ...defined("ca", await fileOrData(cluster.caFile, cluster.caData)),
-      ...defined("cert", pluginTls.cert ?? (await fileOrData(user?.certFile, user?.certData))),
-      ...defined("key", pluginTls.key ?? (await fileOrData(user?.keyFile, user?.keyData))),
+      ...defined("ca", await fileOrData("certificate-authority", cluster.caFile, cluster.caData)),
+      ...defined("cert", pluginTls.cert ?? (await fileOrData("client-certificate", user?.certFile, user?.certData))),
+      ...defined("key", pluginTls.key ?? (await fileOrData("client-key", user?.keyFile, user?.keyData))),
       ...defined("servername", cluster.tlsServerName),
       ...(cluster.skipTLSVerify ? { rejectUnauthorized: false } : {}),
     };
@@ -151,7 +152,7 @@ export class Credentials implements AccessSource {
   async #authenticate(login: Login, headers: Record<string, string>): Promise<{ cert?: string; key?: string }> {
     const { user, tokenFile } = login;
     if (user?.impersonateUser) headers["impersonate-user"] = user.impersonateUser;
-    if (tokenFile) headers["authorization"] = `Bearer ${(await readFile(tokenFile, "utf8")).trim()}`;
+    if (tokenFile) headers["authorization"] = `Bearer ${(await textOf("tokenFile", tokenFile)).trim()}`;
     else if (!user) return {};
     else if (user.token) headers["authorization"] = `Bearer ${user.token.trim()}`;
     else if (user.username) headers["authorization"] = `Basic ${Buffer.from(`${user.username}:${user.password ?? ""}`).toString("base64")}`;
@@ -230,9 +231,18 @@ async function withDeadline(work: Promise<void>, clock: Clock, ms: number): Prom
   }
 }
 
-async function fileOrData(file: string | undefined, data: string | undefined): Promise<string | undefined> {
-  if (file) return readFile(file, "utf8");
+/** @param key the kubeconfig's, which names the file. @throws Error that says which file can not be read, and why. */
+async function fileOrData(key: string, file: string | undefined, data: string | undefined): Promise<string | undefined> {
+  if (file) return textOf(key, file);
   return data ? Buffer.from(data, "base64").toString("utf8") : undefined;
+}
+
+async function textOf(key: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw unreadable(key, file, error);
+  }
 }
 
 function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

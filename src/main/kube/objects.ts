@@ -81,6 +81,12 @@ export function isAlreadyThere(error: unknown): boolean {
   return error instanceof KubeError && error.status === 409 && error.reason === "AlreadyExists";
 }
 
+/** The uid of an object; undefined if there is none. @throws KubeError. */
+export async function uidAt(objects: Pick<KubeObjects, "get">, path: string, wish: Wish): Promise<string | undefined> {
+  const found = await objects.get(path, wish).catch(unlessMissing);
+  return found && stringMember(metadataIn(found), "uid");
+}
+
 /** The metadata of an object as the API server sends it. */
 export function metadataIn(object: Uint8Array): JsonObject | undefined {
   return objectAt(parseObject(object), "metadata");

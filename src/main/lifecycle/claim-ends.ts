@@ -13,7 +13,7 @@ import type { VolumeSnapshots } from "./volume-snapshots.ts";
 
 /** What it works with. */
 export interface ClaimEndOptions extends Insistence {
-  readonly writer: Pick<PodWriter, "annotate" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "annotate" | "claimUid" | "deleteClaim">;
   readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
   readonly metrics: Pick<LifecycleMetrics, "volumeSnapshot">;
 }
@@ -49,16 +49,22 @@ export class ClaimEnds {
    */
   async end(work: Work): Promise<void> {
     const { pod, plan } = work;
-    if ((plan.backup || plan.snapshot) && pod.volumeSnapshot === "") await this.#snapshotClaim(work);
-    await this.#deleteClaim(work);
+    const isToBeKept = (plan.backup || plan.snapshot) && pod.volumeSnapshot === "";
+    const claim = isToBeKept ? await this.#snapshotClaim(work) : undefined;
+    await this.#deleteClaim(work, claim);
   }
 
-  async #snapshotClaim(work: Work): Promise<void> {
+  /** Gives the uid of the claim that was there before, as {@link ClaimEnds.#look} does: what has its name once this is done may be another one. */
+  async #snapshotClaim(work: Work): Promise<string | undefined> {
     const { writer, volumeSnapshots, clock, metrics } = this.#options;
     const { record, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
     const began = clock.monotonic();
-    const { name, handle } = await this.#whileThereIsTime(work, () => volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization")));
+    let claim: string | undefined;
+    const { name, handle } = await this.#whileThereIsTime(work, async () => {
+      claim ??= await this.#look(work);
+      return volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization"));
+    });
     metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
     const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
     let noted = false;
@@ -67,14 +73,27 @@ export class ClaimEnds {
       noted = true;
     }, permit, this.#options);
     if (!noted) throw new Error(`volume snapshot ${name} could not be noted: the workspace's pod is gone`);
+    return claim;
   }
 
-  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
-  async #deleteClaim(work: Work): Promise<void> {
+  /** The claim's uid; empty: there is none; undefined if it may not be read, or the time is over: that does not keep the snapshot from being taken. @throws what may pass. */
+  async #look({ record, permit, until }: Work): Promise<string | undefined> {
+    try {
+      return (await this.#options.writer.claimUid(record, { ...permit.wish("finalization"), signal: until })) ?? "";
+    } catch (error) {
+      permit.check();
+      if (!until.aborted && mayPass(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. @param uid empty: there was none; undefined: the one that is there now. */
+  async #deleteClaim(work: Work, uid: string | undefined): Promise<void> {
+    if (uid === "") return;
     const { writer, log } = this.#options;
     const { record, permit, until } = work;
     try {
-      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }));
+      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }, uid));
     } catch (error) {
       permit.check();
       log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");

@@ -1,10 +1,9 @@
 /** Creates what a workspace consists of in the cluster, and takes away what a failed start left (spec: api, StartWorkspace; kubernetes). */
-import { hash } from "node:crypto";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
-import { annotations, claimMark } from "../../domain/names.ts";
+import { annotations } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
 import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
@@ -14,13 +13,22 @@ import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../rende
 import { renderPvc } from "../render/pvc.ts";
 import type { WorkspaceStart } from "../render/start.ts";
 import { untilBegun } from "./beginning.ts";
-import { alreadyExists, toClientError } from "./errors.ts";
+import { ClaimMaker, takeClaim, type MadeClaim } from "./claim-maker.ts";
+import { alreadyExists, mayHaveHappened, toClientError } from "./errors.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** Secrets of a workspace. */
 export interface Tokens {
   readonly owner: string;
   readonly cliApi: string;
+}
+
+/** What is known here of a workspace, as far as it is remembered. */
+export interface Known {
+  /** The pod by which it is known. */
+  readonly uid: string | undefined;
+  /** In what was told of it last; secret. */
+  readonly ownerToken: string | undefined;
 }
 
 /** What creating takes. */
@@ -32,10 +40,7 @@ export interface CreationOptions {
   readonly snapshots: Pick<Snapshots, "restore">;
   /** Waits, not for long, until a pod that was created is known here. */
   readonly seen: (pod: Uint8Array) => Promise<void>;
-  /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
-  readonly lastTokenOf: (id: string) => string | undefined;
-  /** The pod by which a workspace is known here. */
-  readonly uidOf: (id: string) => string | undefined;
+  readonly known: (id: string) => Known;
   /** Told of each pod that was made; must not throw. */
   readonly onCreated: (type: WorkspaceStart["type"], workspaceClass: string) => void;
   /** Reads a pod template; rejects if it can not be used. */
@@ -51,10 +56,7 @@ const lingerMs = 60_000;
 const lookEveryMs = 5_000;
 
 /** What an attempt made, and may have to take away. */
-interface Made {
-  claim?: { readonly name: string; readonly uid: string };
-  /** The claim may be there, or still come, although no answer said so. */
-  claimUnclear?: boolean;
+interface Made extends MadeClaim {
   /** The pod may be there, or still come, although no answer said so. */
   podUnclear?: boolean;
   /** It has been in use before it was found: there may be work in it, which ends as that of any workspace does. */
@@ -73,6 +75,7 @@ interface Making {
 /** Creates and cleans. */
 export class Creation {
   readonly #options: CreationOptions;
+  readonly #claims: ClaimMaker;
   /** Creations that are under way; by ID, of which there is one start at a time. */
   readonly #making = new Map<string, Making>();
   /** Of failed attempts, until they were cleaned up; by token. */
@@ -80,6 +83,7 @@ export class Creation {
 
   constructor(options: CreationOptions) {
     this.#options = options;
+    this.#claims = new ClaimMaker(options.objects);
   }
 
   /**
@@ -90,7 +94,7 @@ export class Creation {
     const { clock, manager, snapshots } = this.#options;
     const beginning = untilBegun(unwanted);
     const limit = deadline(clock, createMs, beginning.signal);
-    const making: Making = { ownerToken: tokens.owner, knownUid: this.#options.uidOf(start.id), goneUid: undefined };
+    const making: Making = { ownerToken: tokens.owner, knownUid: this.#options.known(start.id).uid, goneUid: undefined };
     this.#making.set(start.id, making);
     const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() && making.goneUid === undefined };
     const before = this.#take(tokens);
@@ -101,8 +105,7 @@ export class Creation {
       const pod = JSON.stringify(renderPod(start, context));
       const pvc = renderPvc(start, context);
       if (pvc && start.volumeSnapshotName !== "") await snapshots.restore(start.volumeSnapshotName, start.volumeSnapshotHandle, wish);
-      const claim = pvc && JSON.stringify(marked(pvc, tokens));
-      const created = await this.#createBoth(podNameOf(start), claim, pod, tokens, made, wish).catch((error: unknown) => this.#madeOr(start.id, making, error));
+      const created = await this.#createBoth(podNameOf(start), pvc, pod, tokens, made, wish).catch((error: unknown) => this.#madeOr(start.id, making, error));
       this.#options.onCreated(start.type, context.workspaceClass.id);
       if (typeof created === "string") return { uid: created, url: workspaceUrl(start, manager) };
       await this.#options.seen(created);
@@ -120,13 +123,13 @@ export class Creation {
   /** A workspace's pod is gone for good. If it was made by a request that was not answered yet, that request is not sent again. */
   gone(id: string, uid: string): void {
     const making = this.#making.get(id);
-    if (making && making.ownerToken === this.#options.lastTokenOf(id)) making.goneUid = uid;
+    if (making && making.ownerToken === this.#options.known(id).ownerToken) making.goneUid = uid;
   }
 
   /** What an unanswered request has made all the same, as the watch told of it: the pod is in use already, or was. @throws error if there is none. */
   #madeOr(id: string, { ownerToken, knownUid, goneUid }: Making, error: unknown): string {
-    const { lastTokenOf, uidOf } = this.#options;
-    const uid = goneUid ?? (lastTokenOf(id) === ownerToken ? uidOf(id) : undefined);
+    const known = this.#options.known(id);
+    const uid = goneUid ?? (known.ownerToken === ownerToken ? known.uid : undefined);
     // One that was known before is about to be taken away, or was.
     if (uid === undefined || (goneUid === undefined && uid === knownUid)) throw error;
     return uid;
@@ -184,35 +187,9 @@ export class Creation {
     return { manager, workspaceClass, template: combineTemplates(template, typed), seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi };
   }
 
-  async #createBoth(name: string, claim: string | undefined, pod: string, tokens: Tokens, made: Made, wish: Wish): Promise<Uint8Array> {
-    if (claim !== undefined) await this.#createClaim(name, claim, tokens, made, wish);
+  async #createBoth(name: string, claim: JsonObject | undefined, pod: string, tokens: Tokens, made: Made, wish: Wish): Promise<Uint8Array> {
+    if (claim !== undefined) await this.#claims.make(name, claim, tokens.owner, made, wish);
     return this.#createPod(name, pod, tokens.owner, made, wish);
-  }
-
-  /** A claim that is there already is used: it holds what the workspace's last pod left behind. One whose making was not answered is ours if it has our mark. */
-  async #createClaim(name: string, pvc: string, tokens: Tokens, made: Made, wish: Wish): Promise<void> {
-    if (await this.#newClaim(name, pvc, made, wish)) return;
-    const metadata = metadataIn(await this.#options.objects.get(claimPath(name), wish));
-    if (metadata?.["deletionTimestamp"] !== undefined) throw new WsmanError("UNAVAILABLE", `the volume claim ${name} of an earlier start is being deleted: try again in a moment`);
-    if (made.claimUnclear === true) takeClaim(made, name, metadata, tokens);
-  }
-
-  /** Asked for once more if there was no answer. False: there is one already. */
-  async #newClaim(name: string, pvc: string, made: Made, wish: Wish): Promise<boolean> {
-    let unanswered = false;
-    for (;;) {
-      try {
-        const created = await this.#options.objects.create("persistentvolumeclaims", pvc, wish);
-        made.claim = { name, uid: textAt(metadataIn(created), "uid") };
-        made.claimUnclear = false;
-        return true;
-      } catch (error) {
-        if (isAlreadyThere(error)) return false;
-        if (mayHaveHappened(error)) made.claimUnclear = true;
-        if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
-        unanswered = true;
-      }
-    }
   }
 
   /** Asked for again if there was no answer; the pod that has our token is ours. */
@@ -249,7 +226,7 @@ export class Creation {
   }
 
   async #findClaim(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
-    return this.#lookFor(claimPath(name), wish, again, (found) => takeClaim(made, name, metadataIn(found), tokens));
+    return this.#lookFor(claimPath(name), wish, again, (found) => takeClaim(made, name, metadataIn(found), tokens.owner));
   }
 
   /** Looks for an object for as long as an unanswered request may take effect. Gives whether there is nothing to be waited for any more. @param then what to do with it, whosever it is. */
@@ -271,28 +248,6 @@ export class Creation {
     }
     return wish.signal.aborted;
   }
-}
-
-/** Whether a creation may have had its effect although it failed. */
-function mayHaveHappened(error: unknown): boolean {
-  return error instanceof KubeError && (error.status === 0 || error.status >= 500);
-}
-
-/** Names the claims of a start, and does not tell its token. */
-function markOf({ owner }: Tokens): string {
-  return hash("sha256", owner, "base64url");
-}
-
-/** The claim as it is to be made by a start. */
-function marked(pvc: JsonObject, tokens: Tokens): JsonObject {
-  const metadata = objectAt(pvc, "metadata");
-  return { ...pvc, metadata: { ...metadata, annotations: { ...objectAt(metadata, "annotations"), [claimMark]: markOf(tokens) } } };
-}
-
-/** A claim was found where an unanswered request may have made one: it is ours, or ours can not come any more. */
-function takeClaim(made: Made, name: string, metadata: JsonObject | undefined, tokens: Tokens): void {
-  made.claimUnclear = false;
-  if (textAt(objectAt(metadata, "annotations"), claimMark) === markOf(tokens)) made.claim = { name, uid: textAt(metadata, "uid") };
 }
 
 /** What the client is told. */

@@ -3,7 +3,7 @@ import { textAt } from "../../domain/json.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { anotherPod, claimPath, isConflict, metadataIn, podPath, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, claimPath, isConflict, metadataIn, podPath, uidAt, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 
 /** What a pod is changed into beside its annotations, and on what condition. */
@@ -84,11 +84,22 @@ export class PodWriter {
     if (answer && isPod(answer)) await seen(answer);
   }
 
-  /** Deletes a workspace's claim, which has the name of its pod. */
-  async deleteClaim({ facts }: WorkspaceRecord, wish: Wish): Promise<void> {
-    const { objects, dryRun } = this.#options;
-    if (!dryRun) await objects.remove(claimPath(workspacePodName(facts.podName)), undefined, 0, wish);
+  /** The uid of a workspace's claim, which has the name of its pod; undefined: there is none. */
+  claimUid(record: WorkspaceRecord, wish: Wish): Promise<string | undefined> {
+    return uidAt(this.#options.objects, claimOf(record), wish);
   }
+
+  /** Deletes a workspace's claim: the one of this uid, or, without one, the one that is there now. A claim that takes its name later is another life's, and stays. */
+  async deleteClaim(record: WorkspaceRecord, wish: Wish, uid?: string): Promise<void> {
+    const { objects, dryRun } = this.#options;
+    if (dryRun) return;
+    const meant = uid ?? (await this.claimUid(record, wish));
+    if (meant !== undefined) await objects.remove(claimOf(record), meant, 0, wish);
+  }
+}
+
+function claimOf({ facts }: WorkspaceRecord): string {
+  return claimPath(workspacePodName(facts.podName));
 }
 
 /** What it is stands at an object's beginning. */

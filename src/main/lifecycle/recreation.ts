@@ -8,7 +8,7 @@ import { labels } from "../../domain/names.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { claimPath, isAlreadyThere, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, metadataIn, podPath, uidAt, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
 import { isQuota } from "./errors.ts";
@@ -31,6 +31,12 @@ export interface RecreationOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+}
+
+/** A volume claim that is there. */
+interface Claim {
+  readonly name: string;
+  readonly uid: string;
 }
 
 /** Before the n-th attempt: 100 ms, 250 ms, 625 ms, and so on, up to five minutes. */
@@ -149,6 +155,8 @@ export class Recreation {
     // While it stands others can go on.
     const outcome = await this.#make(record, fresh, { ...wish, may: () => !permit.signal.aborted && own.may?.() !== false }, permit.signal);
     if (outcome !== "refused") return;
+    // Once the placeholder is gone, others may start a workspace of that name.
+    const claim = await this.#claimOf(fresh, wish);
     // There may be room for one of the two only.
     await this.#take(record.facts.podName, record.uid, versionOf(placeholder), own);
     while (this.#isWanted(record)) {
@@ -158,7 +166,7 @@ export class Recreation {
     // What was not answered may have been done.
     if (this.#closed.signal.aborted || (await this.#isThere(record, wish))) return;
     this.#options.log.error({ id: record.facts.id }, "a pod that a node refused could not be made anew");
-    await this.#removeClaim(fresh, wish);
+    if (claim) await this.#removeClaim(claim, wish);
     this.#options.giveUp(record.uid);
   }
 
@@ -182,13 +190,22 @@ export class Recreation {
     return "over";
   }
 
-  /** Of a workspace that never was there. Never rejects. */
-  async #removeClaim(pod: JsonObject, wish: Wish): Promise<void> {
+  /** The claim of a pod that is to be made. Never rejects: one that can not be looked at stays. */
+  async #claimOf(pod: JsonObject, wish: Wish): Promise<Claim | undefined> {
     const metadata = objectAt(pod, "metadata");
-    if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return;
-    const claim = textAt(metadata, "name");
-    const { objects, log } = this.#options;
-    await objects.remove(claimPath(claim), undefined, 0, wish).catch((error: unknown) => log.warn({ claim, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays"));
+    if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return undefined;
+    const name = textAt(metadata, "name");
+    const uid = await uidAt(this.#options.objects, claimPath(name), wish).catch((error: unknown) => this.#claimStays(name, error));
+    return uid === undefined ? undefined : { name, uid };
+  }
+
+  /** Of a workspace that never was there. Never rejects. */
+  async #removeClaim({ name, uid }: Claim, wish: Wish): Promise<void> {
+    await this.#options.objects.remove(claimPath(name), uid, 0, wish).catch((error: unknown) => this.#claimStays(name, error));
+  }
+
+  #claimStays(claim: string, error: unknown): undefined {
+    this.#options.log.warn({ claim, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
   }
 
   /** A pod that comes after the workspace's end was told is not wanted. */

@@ -9,7 +9,7 @@ import { invalidStart, startProblems } from "../render/validation.ts";
 import { matches, type Filter } from "../state/filter.ts";
 import { decodeFrame } from "../state/frame.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
-import type { Creation, Tokens } from "./creation.ts";
+import type { Creation, Known, Tokens } from "./creation.ts";
 import { alreadyExists } from "./errors.ts";
 import { Interest } from "./interest.ts";
 import { Lanes } from "./lanes.ts";
@@ -27,8 +27,7 @@ export interface StarterOptions {
   readonly registry: Pick<Registry, "byId" | "byUid" | "records" | "isGone">;
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
-  /** The owner token in what was told of a workspace last, as far as it is remembered here; secret. */
-  readonly lastTokenOf: (id: string) => string | undefined;
+  readonly known: (id: string) => Known;
   readonly randomBytes: RandomBytes;
   readonly clock: Clock;
 }
@@ -123,8 +122,10 @@ export class Starter {
 
   /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
   #hasEnded(id: string, { uid, tokens }: Attempt): boolean {
-    const { registry, lastTokenOf } = this.#options;
-    return registry.isGone(uid) && (!registry.byId(id) || lastTokenOf(id) !== tokens.owner);
+    const { registry, known } = this.#options;
+    if (!registry.isGone(uid)) return false;
+    const now = known(id);
+    return now.uid === undefined || now.ownerToken !== tokens.owner;
   }
 
   /** A workspace's pod is gone for good. */

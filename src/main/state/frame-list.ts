@@ -6,7 +6,7 @@ const blockBits = 8;
 const blockLength = 1 << blockBits;
 
 /** Frames as they were at a moment. */
-export interface Frames extends Iterable<Buffer> {
+export interface Frames {
   readonly length: number;
   /** Of all their messages, without gRPC's prefixes. */
   readonly bytes: number;
@@ -88,11 +88,6 @@ class Kept implements Frames {
 
   at(index: number): Buffer | undefined {
     return this.#blocks[index >> blockBits]?.frames[index % blockLength];
-  }
-
-  *[Symbol.iterator](): Generator<Buffer, undefined, undefined> {
-    for (const { frames } of this.#blocks) yield* frames;
-    return undefined;
   }
 }
 

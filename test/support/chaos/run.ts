@@ -70,7 +70,7 @@ export async function runScenario(scenario: Scenario, size: Size, options: RunOp
 /** The report in plain text. */
 export function reportText({ scenario, seed, seconds, workspaces, done, lost }: Report): string {
   const lines = [`${lost.length === 0 ? "ok  " : "LOST"} ${scenario}: ${workspaces} workspaces in ${seconds} s (seed ${seed})`];
-  for (const [what, times] of Object.entries(done)) lines.push(`       ${times} ${what}`);
+  for (const [what, times] of Object.entries(done)) lines.push(`       ${what}: ${times}`);
   for (const each of lost.slice(0, 50)) lines.push(`     ! ${each}`);
   if (lost.length > 50) lines.push(`     ! and ${lost.length - 50} more`);
   return lines.join("\n");

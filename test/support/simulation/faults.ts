@@ -123,7 +123,7 @@ export class Faults {
     const ended = this.#trouble(slot.number);
     const shift = (ms: number): void => {
       slot.offset += ms;
-      this.#simulation.truth.clockSet(slot.number, this.#simulation.clock.monotonic());
+      this.#simulation.clocks.set(slot.number, this.#simulation.clock.monotonic(), ms);
       slot.process?.machine.shift(ms);
     };
     shift(byMs);

@@ -2,31 +2,34 @@
 import type { KubeObject } from "../../../src/embedded/contract.ts";
 import type { EmbeddedCluster } from "../../../src/embedded/index.ts";
 import { record, text } from "../../../src/embedded/kubelet/json.ts";
-import { annotations, finalizer, labels } from "../../../src/domain/names.ts";
+import { annotations, claimMark, finalizer, labels } from "../../../src/domain/names.ts";
 import { parseGoDuration } from "../../../src/domain/duration.ts";
 import type { CarriedRequest } from "../../../src/main/kube/client.ts";
 import type { NodeMethod } from "../../../src/main/wsdaemon/client.ts";
-import type { Truth } from "./truth.ts";
+import { claimMarkOf } from "../../../src/main/lifecycle/claim-maker.ts";
 import type { Ledger } from "./laws.ts";
 import type { Replica } from "./replica.ts";
+import type { Truth } from "./truth.ts";
+import type { WrongClocks } from "./wrong-clocks.ts";
 
 /** What it looks at. */
 export interface OverseerOptions {
-  readonly cluster: EmbeddedCluster;
+  readonly store: Pick<EmbeddedCluster["store"], "get">;
   readonly ledger: Ledger;
   readonly truth: Truth;
   readonly timeouts: { readonly regularWorkspace: number; readonly afterClose: number };
+  /** Virtual milliseconds. */
   readonly now: () => number;
-  /** What a clock that is right says. */
-  readonly wallClock: () => number;
+  readonly clocks: Pick<WrongClocks, "earlyMs">;
 }
+
+/** A process, as far as it is looked at. */
+export type Actor = Pick<Replica, "name" | "slot" | "identity"> & { readonly machine: Pick<Replica["machine"], "runs"> };
 
 const podPath = /^\/api\/v1\/namespaces\/[^/]+\/pods\/((?:ws|prebuild|imagebuild)-[^/?]+)$/;
 const claimPath = /^\/api\/v1\/namespaces\/[^/]+\/persistentvolumeclaims\/((?:ws|prebuild|imagebuild)-[^/?]+)$/;
 /** What the controller alone writes on pods; calls write other annotations. */
 const leadersWords = /startedDisposal|disposalStatus|never-ready|attemptingToCreate|explicitFail|timedout|"finalizers"/;
-/** A wall clock that is wrong by less is not noticed, milliseconds: timeouts come so much earlier at most. */
-const unnoticedMs = 60_000;
 /** Calls that only the controller makes. */
 const leadersCalls: ReadonlySet<NodeMethod> = new Set<NodeMethod>(["InitWorkspace", "WaitForInit", "DisposeWorkspace"]);
 
@@ -34,34 +37,34 @@ const leadersCalls: ReadonlySet<NodeMethod> = new Set<NodeMethod>(["InitWorkspac
 export class Overseer {
   readonly #options: OverseerOptions;
   /** Disposals that are asked for, by workspace. */
-  readonly #disposals = new Map<string, Set<Replica>>();
+  readonly #disposals = new Map<string, Set<Actor>>();
 
   constructor(options: OverseerOptions) {
     this.#options = options;
   }
 
   /** A replica writes a request. */
-  sent(replica: Replica, request: CarriedRequest): void {
+  sent(replica: Actor, request: CarriedRequest): void {
     this.#options.ledger.did("requests to the API server");
-    if (isLeaders(request)) this.#mustLead(replica, `${request.method} ${request.path}`);
+    if (isLeaders(request) || this.#endsClaim(request)) this.#mustLead(replica, `${request.method} ${request.path}`);
   }
 
   /** It has come to the API server, and is about to take effect. */
-  arrived(replica: Replica, request: CarriedRequest): void {
+  arrived(replica: Actor, request: CarriedRequest): void {
     const pod = this.#podOf(podPath, request.path);
     if (pod && request.method === "DELETE") this.#mayDelete(replica, pod, bodyOf(request));
     if (pod && request.method === "PATCH") this.#mayPatch(replica, pod, bodyOf(request));
     const owner = this.#podOf(claimPath, request.path);
-    if (owner && request.method === "DELETE") this.#mayDeleteClaim(replica, owner);
+    if (owner && this.#claimMeant(request)) this.#mayDeleteClaim(replica, owner);
   }
 
   /** It calls a node daemon; gives what is to be told of the end. */
-  called(replica: Replica, method: NodeMethod, id: string): (outcome: string) => void {
+  called(replica: Actor, method: NodeMethod, id: string): (outcome: string) => void {
     const { ledger } = this.#options;
     ledger.did("calls to node daemons");
     if (leadersCalls.has(method)) this.#mustLead(replica, `${method} ${id}`);
     if (method !== "DisposeWorkspace") return () => {};
-    const asking = this.#disposals.get(id) ?? new Set<Replica>();
+    const asking = this.#disposals.get(id) ?? new Set<Actor>();
     this.#disposals.set(id, asking);
     // What a process that stands still had asked for, it can not take back; nor can one that is gone.
     const others = [...asking].filter((other) => other.machine.runs);
@@ -72,22 +75,36 @@ export class Overseer {
 
   /** Who is in the Lease. */
   holder(): string {
-    const lease = this.#options.cluster.store.get("leases", "default", "ws-manager-leader.gitpod.io");
+    const lease = this.#options.store.get("leases", "default", "ws-manager-leader.gitpod.io");
     return text(record(lease?.["spec"])["holderIdentity"]);
   }
 
-  #mustLead(replica: Replica, what: string): void {
+  #mustLead(replica: Actor, what: string): void {
     const holder = this.holder();
     this.#options.ledger.did("acts of leaders");
     if (holder !== replica.identity) this.#options.ledger.breach("only one acts", `${replica.name}: ${what}, while ${holder === "" ? "nobody" : holder} holds the Lease`);
   }
 
-  #podOf(pattern: RegExp, path: string): KubeObject | undefined {
-    const name = pattern.exec(path)?.[1];
-    return name === undefined ? undefined : this.#options.cluster.store.get("pods", "default", name);
+  /** The claim that a request deletes; undefined if it deletes none, as where the one that it means is gone. */
+  #claimMeant({ method, path, body }: CarriedRequest): KubeObject | undefined {
+    const name = method === "DELETE" ? claimPath.exec(path)?.[1] : undefined;
+    const claim = name === undefined ? undefined : this.#options.store.get("persistentvolumeclaims", "default", name);
+    const uid = text(record(bodyOf({ body })["preconditions"])["uid"]);
+    return uid === "" || uid === claim?.metadata.uid ? claim : undefined;
   }
 
-  #mayDelete(replica: Replica, pod: KubeObject, body: Readonly<Record<string, unknown>>): void {
+  /** Only a leader ends the claim of a workspace that was started; what a failed start made is taken away by whoever made it. */
+  #endsClaim(request: CarriedRequest): boolean {
+    const [claim, pod] = [this.#claimMeant(request), this.#podOf(claimPath, request.path)];
+    return claim !== undefined && pod !== undefined && this.#options.truth.isStarted(idOf(pod)) && claim.metadata.annotations?.[claimMark] === claimMarkOf(pod.metadata.annotations?.[annotations.ownerToken] ?? "");
+  }
+
+  #podOf(pattern: RegExp, path: string): KubeObject | undefined {
+    const name = pattern.exec(path)?.[1];
+    return name === undefined ? undefined : this.#options.store.get("pods", "default", name);
+  }
+
+  #mayDelete(replica: Actor, pod: KubeObject, body: Readonly<Record<string, unknown>>): void {
     const { ledger, truth } = this.#options;
     const preconditions = record(body["preconditions"]);
     if (text(preconditions["uid"]) !== pod.metadata.uid) return;
@@ -100,12 +117,12 @@ export class Overseer {
     if (!isCleaned && why === undefined && !ended && pod.metadata.deletionTimestamp === undefined) ledger.breach("nothing is deleted that was not to be", `${replica.name} deletes ${pod.metadata.name}`);
   }
 
-  #mayDeleteClaim(replica: Replica, pod: KubeObject): void {
+  #mayDeleteClaim(replica: Actor, pod: KubeObject): void {
     const noted = pod.metadata.annotations ?? {};
     if (noted[annotations.neverReady] === undefined && noted[annotations.volumeSnapshot] === undefined) this.#options.ledger.breach("a claim stays until it is saved", `${replica.name} deletes the claim of ${pod.metadata.name}`);
   }
 
-  #mayPatch(replica: Replica, pod: KubeObject, body: Readonly<Record<string, unknown>>): void {
+  #mayPatch(replica: Actor, pod: KubeObject, body: Readonly<Record<string, unknown>>): void {
     const metadata = record(body["metadata"]);
     if (text(metadata["uid"]) !== pod.metadata.uid) return;
     const version = text(metadata["resourceVersion"]);
@@ -116,36 +133,33 @@ export class Overseer {
   }
 
   /** What could be used, and was not saved, is kept. */
-  #mayLetGo(replica: Replica, pod: KubeObject): void {
+  #mayLetGo(replica: Actor, pod: KubeObject): void {
     const noted = pod.metadata.annotations ?? {};
     if (!(pod.metadata.finalizers ?? []).includes(finalizer)) return;
     const kept = noted[annotations.neverReady] === undefined && pod.metadata.labels?.[labels.headless] !== "true" && !(noted[annotations.disposalStatus] ?? "").includes('"backupComplete":true');
     if (kept) this.#options.ledger.breach("nothing is let go that is not saved", `${replica.name} takes the finalizer of ${pod.metadata.name}`);
   }
 
-  #mayTimeOut(replica: Replica, pod: KubeObject, reason: string): void {
-    const { ledger, truth, timeouts, now, wallClock } = this.#options;
+  #mayTimeOut(replica: Actor, pod: KubeObject, reason: string): void {
+    const { ledger, truth, timeouts, now, clocks } = this.#options;
     ledger.did("workspaces that timed out");
     if (!/inactivity|being closed/.test(reason)) return;
     const limit = reason.includes("being closed") ? timeouts.afterClose : (parseGoDuration(pod.metadata.annotations?.[annotations.customTimeout] ?? "") ?? timeouts.regularWorkspace);
     const active = truth.activeAt(idOf(pod), now());
     if (active === undefined) return;
-    // A jump is noticed; that the clock was wrong already when somebody else, by a right one, wrote down the activity, is not.
-    const ahead = Math.min(active > truth.clockSetAt(replica.slot) ? Number.POSITIVE_INFINITY : unnoticedMs, Math.max(0, replica.machine.now() - wallClock()));
-    if (now() - active + ahead < limit) ledger.breach("who was active is not stopped", `${replica.name}: ${pod.metadata.name} was active ${Math.round((now() - active) / 1000)} s ago: ${reason}`);
+    if (now() - active + clocks.earlyMs(replica.slot, active) < limit) ledger.breach("who was active is not stopped", `${replica.name}: ${pod.metadata.name} was active ${Math.round((now() - active) / 1000)} s ago: ${reason}`);
   }
 }
 
 /** Whether only a leader may send it. What a failed start made is taken away by whoever made it, whatever version it is of. */
 function isLeaders({ method, path, body }: CarriedRequest): boolean {
   if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string") return false;
-  if (claimPath.test(path)) return !body.includes('"uid"');
   if (!podPath.test(path)) return false;
   if (method === "DELETE") return !(body.includes('"gracePeriodSeconds":0') && !body.includes("resourceVersion"));
   return leadersWords.test(body) && !(body.includes('"finalizers":null') && !body.includes("resourceVersion"));
 }
 
-function bodyOf({ body }: CarriedRequest): Readonly<Record<string, unknown>> {
+function bodyOf({ body }: Pick<CarriedRequest, "body">): Readonly<Record<string, unknown>> {
   return typeof body === "string" && body !== "" ? record(JSON.parse(body)) : {};
 }
 

@@ -1,18 +1,18 @@
 /** A simulation: replicas, cluster, node daemons and people in one thread on a virtual clock, as a plan says. */
-import { WsmanError } from "../../../src/domain/errors.ts";
 import { annotations, labels } from "../../../src/domain/names.ts";
 import type { BatchResult } from "../../../src/domain/messages.ts";
 import type { Config } from "../../../src/main/config/index.ts";
 import type { ChangeType, KubeObject } from "../../../src/embedded/contract.ts";
 import { faultAnnotation } from "../../../src/embedded/kubelet/faults.ts";
 import { record } from "../../../src/embedded/kubelet/json.ts";
-import { pick, type Random } from "../../../src/embedded/kubelet/random.ts";
+import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { Witness } from "../chaos/witness.ts";
 import { Machine } from "../machine.ts";
 import type { ReadStatus } from "../status-stream.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import { Agenda } from "./agenda.ts";
+import { Audience } from "./audience.ts";
 import { nodePort, startSimulatedCluster, type SimulatedCluster } from "./cluster.ts";
 import { sourceOf } from "./draw.ts";
 import { Journal } from "./journal.ts";
@@ -24,8 +24,9 @@ import { Overseer } from "./overseer.ts";
 import { Person } from "./people.ts";
 import { hour, second, type Plan } from "./plan.ts";
 import { Replica, simulatedConfig } from "./replica.ts";
-import { Listener, phaseName } from "./subscribers.ts";
+import { phaseName, type Listener } from "./subscribers.ts";
 import { Truth } from "./truth.ts";
+import { WrongClocks } from "./wrong-clocks.ts";
 
 /** Where a replica runs: its machine outlives its processes. */
 export interface Slot {
@@ -38,14 +39,6 @@ export interface Slot {
   processes: number;
 }
 
-/** A subscriber that goes from one process to the next. */
-interface Roamer {
-  readonly name: string;
-  connections: number;
-  listener: Listener | undefined;
-}
-
-const roamers = 2;
 /** So often a pod is refused before it finds a place. */
 const refusals = 2;
 /** Errors that logs may have: of workers that die together, and of a start that failed while the API server was away for so long that its pod is left to time out. */
@@ -63,6 +56,7 @@ export class Simulation {
   readonly world: SimulatedCluster;
   readonly witness: Witness;
   readonly truth = new Truth();
+  readonly clocks = new WrongClocks();
   readonly slots: readonly Slot[];
   readonly people: readonly Person[];
   /** The first word of a workspace's end, by its ID: of the last one that was begun under it. */
@@ -79,8 +73,7 @@ export class Simulation {
   readonly #overseer: Overseer;
   readonly #config: Config;
   readonly #random: Random;
-  readonly #roamers: readonly Roamer[];
-  readonly #listeners = new Map<Replica, Set<Listener>>();
+  readonly #audience: Audience;
   /** What becomes of what workers found: a test may have daemons that decide wrongly. */
   decisions: (result: BatchResult) => BatchResult = (result) => result;
   /** The API server takes connections. */
@@ -100,9 +93,9 @@ export class Simulation {
     world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
-    this.#overseer = new Overseer({ cluster: world.cluster, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic(), wallClock: () => clock.now() });
+    this.#overseer = new Overseer({ store: world.cluster.store, ledger: this.ledger, truth: this.truth, timeouts: config.manager.timeouts, now: () => clock.monotonic(), clocks: this.clocks });
     this.slots = Array.from({ length: plan.replicas }, (_, number) => ({ number, offset: 0, downMs: 0, process: undefined, processes: 0 }));
-    this.#roamers = Array.from({ length: roamers }, (_, i) => ({ name: `roamer ${i}`, connections: 0, listener: undefined }));
+    this.#audience = new Audience({ clock, ledger: this.ledger, journal, random: this.#random, able: () => this.able(), told: (status, listener) => this.#told(status, listener) });
     this.people = plan.lives.map((life) => new Person(life, {
       clock, replicas: () => this.able(), isOver: () => this.over, isLate: () => this.late, answered: (call) => this.#answered(call),
     }, this.source(`person ${life.id}`)));
@@ -125,7 +118,7 @@ export class Simulation {
   /** Everything begins. */
   begin(): void {
     for (const slot of this.slots) this.clock.timer(this.#random() * 5 * second, () => this.start(slot));
-    for (const roamer of this.#roamers) this.#connect(roamer);
+    this.#audience.begin();
     for (const person of this.people) this.agenda.add(person.plan.at, () => void person.live());
   }
 
@@ -155,7 +148,10 @@ export class Simulation {
     const replica: Replica = new Replica({
       name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, plan: this.plan, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
-      onServing: () => this.#listen(replica, new Listener(name, this.ledger, (status, who) => this.#told(status, who))),
+      onServing: () => {
+        this.clocks.began(slot.number, this.clock.monotonic());
+        this.#audience.joins(replica);
+      },
     });
     slot.process = replica;
     this.ledger.did("processes started");
@@ -186,7 +182,7 @@ export class Simulation {
 
   /** Those who listen to a process. */
   listeners(replica: Replica): readonly Listener[] {
-    return [...(this.#listeners.get(replica) ?? [])];
+    return this.#audience.of(replica);
   }
 
   holder(): string {
@@ -210,9 +206,7 @@ export class Simulation {
   #bury(slot: Slot, replica: Replica): void {
     const ended = this.truth.trouble(slot.number, this.clock.monotonic());
     replica.kill();
-    for (const listener of this.listeners(replica)) listener.cut();
-    this.#listeners.delete(replica);
-    for (const roamer of this.#roamers) if (roamer.listener?.ended) this.#connectLater(roamer);
+    this.#audience.leaves(replica);
     this.clock.timer(slot.downMs, () => {
       ended(this.clock.monotonic());
       this.start(slot);
@@ -231,47 +225,6 @@ export class Simulation {
     if (code !== 0) return;
     if (method === "StartWorkspace") this.truth.started(id);
     if (method === "MarkActive") this.truth.told(id, sentAt, replica);
-  }
-
-  #listen(replica: Replica, listener: Listener, initialState = false): void {
-    const { serving } = replica;
-    if (!serving) return;
-    const listeners = this.#listeners.get(replica) ?? new Set<Listener>();
-    this.#listeners.set(replica, listeners);
-    listeners.add(listener);
-    const subscription = serving.hub.subscribe({ owner: "", metaId: "", annotations: new Map() }, listener, { initialState, client: listener.name });
-    listener.drained = () => replica.machine.run(() => subscription.drained());
-    listener.onEnd = () => {
-      listeners.delete(listener);
-      subscription.closed();
-    };
-  }
-
-  #connectLater(roamer: Roamer): void {
-    roamer.listener = undefined;
-    this.clock.timer(second + this.#random() * 4 * second, () => this.#connect(roamer));
-  }
-
-  #connect(roamer: Roamer): void {
-    const able = this.able().filter(({ machine }) => machine.runs);
-    if (able.length === 0) return this.#connectLater(roamer);
-    const replica = pick(this.#random, able);
-    const name = `${roamer.name} at ${replica.name} (${++roamer.connections})`;
-    const listener = new Listener(name, this.ledger, (status, who) => this.#told(status, who), { every: 7, later: (work) => void this.clock.timer(this.#random() * 3 * second, work) });
-    try {
-      this.#listen(replica, listener, true);
-    } catch (error) {
-      if (!(error instanceof WsmanError)) throw error;
-      // It is about to end.
-      return this.#connectLater(roamer);
-    }
-    const forget = listener.onEnd;
-    listener.onEnd = (reason) => {
-      this.journal.note(`${name}: ended, ${reason}`);
-      forget(reason);
-      this.#connectLater(roamer);
-    };
-    roamer.listener = listener;
   }
 
   #told(status: ReadStatus, listener: Listener): void {

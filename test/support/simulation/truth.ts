@@ -1,10 +1,13 @@
 /** What people were promised: which starts were answered, and when who was told to be active, by processes that could pass it on. */
 import type { Replica } from "./replica.ts";
 
+/** Who was told. */
+type Listener = Pick<Replica, "slot">;
+
 /** Activity that a process was told of. */
 interface Told {
   readonly at: number;
-  readonly replica: Replica;
+  readonly replica: Listener;
 }
 
 /** A time in which activity may have been lost. */
@@ -22,7 +25,6 @@ export class Truth {
   readonly #started = new Set<string>();
   readonly #told = new Map<string, Told[]>();
   readonly #troubles: Trouble[] = [];
-  readonly #clocksSet = new Map<number, number>();
 
   started(id: string): void {
     this.#started.add(id);
@@ -32,21 +34,11 @@ export class Truth {
     return this.#started.has(id);
   }
 
-  told(id: string, at: number, replica: Replica): void {
+  told(id: string, at: number, replica: Listener): void {
     const told = this.#told.get(id) ?? [];
     this.#told.set(id, told);
     told.push({ at, replica });
     if (told.length > 50) told.shift();
-  }
-
-  /** The wall clock of a replica's machine was set. */
-  clockSet(slot: number, at: number): void {
-    this.#clocksSet.set(slot, at);
-  }
-
-  /** When that was last; before all time if it never was. */
-  clockSetAt(slot: number): number {
-    return this.#clocksSet.get(slot) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** From now on a replica, or all, may not get at the API server, or be gone. Gives the end of it. */
@@ -63,7 +55,7 @@ export class Truth {
     return this.#told.get(id)?.findLast(({ at, replica }) => !this.#mayBeLost(at, Math.min(now, at + writtenMs), replica))?.at;
   }
 
-  #mayBeLost(from: number, to: number, { slot }: Replica): boolean {
+  #mayBeLost(from: number, to: number, { slot }: Listener): boolean {
     return this.#troubles.some((trouble) => (trouble.slot === undefined || trouble.slot === slot) && trouble.from <= to && trouble.to >= from);
   }
 }

@@ -1,4 +1,4 @@
-/** Tests of the report's files: what can not be written is told before it is late, and keeps nothing else from being written. */
+/** Tests of the files that the load tool reads and writes: what can not be used is told before it is late, and keeps nothing else from being written. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { bench } from "../../../src/bench/command.ts";
 import { checkFiles, writeFiles } from "../../../src/bench/report/files.ts";
+import { command } from "../cli/helpers.ts";
 
 let folder = "";
 before(async () => {
@@ -27,6 +28,17 @@ test("what can not be written is told with its flag, and before anything is meas
     assert.match(error instanceof Error ? error.message : "", /^--json: the file ".*x\.json" can not be written: its folder is not there\n--html: the file ".*" can not be written: it is a directory$/);
     return true;
   });
+});
+
+test("a program or a certificate that can not be read is a wrong command line, and nothing is started", async () => {
+  for (const flag of ["--entry", "--tls-ca", "--tls-cert", "--tls-key"]) {
+    const { code, out, err } = await command(["bench", "stream", flag, join(folder, "nope")]);
+    assert.deepEqual([code, out], [2, ""], flag);
+    assert.match(err, new RegExp(`^error: option '${flag} <file>' argument '.*nope' is invalid\\. The file can not be read: there is no such file\\.$`, "m"));
+  }
+  const { code, err } = await command(["bench", "stream", "--entry", folder]);
+  assert.equal(code, 2);
+  assert.match(err, /The file can not be read: it is a directory\./);
 });
 
 test("a file that can not be written keeps no other from being written", async () => {

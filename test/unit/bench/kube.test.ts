@@ -49,6 +49,18 @@ test("a namespace whose creation was not answered is removed if it is of this ru
   assert.deepEqual(writes, ["POST /api/v1/namespaces", `DELETE ${namespacePath}`]);
 });
 
+test("an API server that is gone is told by its address, and as what it is", async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  await new Promise((resolve) => server.close(resolve));
+  const cluster = await Cluster.fromKubeconfig(await plainKubeconfig(t, `127.0.0.1:${port}`), "bench");
+  await assert.rejects(cluster.open(), { message: `no answer from the kubeconfig's API server (not the daemon) at http://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}` });
+  await cluster.clean();
+  await cluster.close();
+});
+
 test("a namespace of others stays, whether or not the answer was lost", async (t) => {
   for (const code of [undefined, 409]) {
     const { cluster, writes } = await served(t, (request) => {

@@ -94,6 +94,13 @@ test("a workspace that does not exist is an error with a hint, and no control ch
   assert.match(err, /^error: NOT_FOUND: workspace nope\ufffd\[2J does not exist\nhint: /);
 });
 
+test("image-spec names the workspace that was not found, where the server does not", async () => {
+  server.listed = [status("one", 1)];
+  assert.deepEqual(await command(["image-spec", "one", "--address", server.address]), { code: 0, out: "Image:       base\n", err: "" });
+  const { code, out, err } = await command(["image-spec", "nope", "--address", server.address]);
+  assert.deepEqual([code, out, lines(err)], [1, "", ["error: workspace nope: NOT_FOUND: not found", "hint: `wsmand list` shows the workspaces that there are"]]);
+});
+
 test("stop tells each failure as an error of its own, and which workspace has stopped already", async () => {
   server.listed = [status("one", 1), status("two", 2, "STOPPED")];
   const { code, out, err } = await command(["stop", "one", "nope", "two", "--address", server.address]);
@@ -273,8 +280,10 @@ test("command lines that make no sense end with code 2 and say why", async () =>
   }
 });
 
-test("TLS files that can not be read are named", async () => {
-  const { code, err } = await command(["list", "--tls-ca", "/does/not/exist"]);
-  assert.equal(code, 1);
-  assert.match(err, /--tls-ca: \/does\/not\/exist can not be read/);
+test("TLS files that can not be read are named, with their flags", async () => {
+  const pair = ["--tls-cert", "package.json", "--tls-key", "/does/not/exist"];
+  for (const [flag, args] of [["--tls-ca", ["--tls-ca", "/does/not/exist"]], ["--tls-key", pair]] as const) {
+    const { code, err } = await command(["list", ...args]);
+    assert.deepEqual([code, err], [1, `error: ${flag}: the file "/does/not/exist" can not be read: there is no such file\n`]);
+  }
 });

@@ -3,7 +3,7 @@ import { addAbortSignal, Readable } from "node:stream";
 import { Metadata, Server, ServerCredentials, status as codes } from "@grpc/grpc-js";
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
 import { systemClock } from "../../../src/domain/clock.ts";
-import { wsman } from "../../../src/gen/proto.js";
+import { registryfacade, wsman } from "../../../src/gen/proto.js";
 import type { Io } from "../../../src/main/cli/io.ts";
 import { runCommand } from "../../../src/main/cli/main.ts";
 import type { Parts } from "../../../src/main/cli/seams.ts";
@@ -88,12 +88,12 @@ export async function testServer(port = 0): Promise<TestServer> {
   const server = new Server();
   const streams: TestServer["streams"] = [];
   const requests: TestServer["requests"] = [];
-  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined) => ({
-    definition: { path: `/wsman.WorkspaceManager/${method}`, requestStream: false, responseStream: false, requestSerialize: encodeRequest, requestDeserialize: decode, responseSerialize: (message: A) => Buffer.from(encode(message)), responseDeserialize: (bytes: Buffer) => bytes },
+  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined, { of = "wsman.WorkspaceManager", missing = "workspace nope\u001b[2J does not exist" } = {}) => ({
+    definition: { path: `/${of}/${method}`, requestStream: false, responseStream: false, requestSerialize: encodeRequest, requestDeserialize: decode, responseSerialize: (message: A) => Buffer.from(encode(message)), responseDeserialize: (bytes: Buffer) => bytes },
     handler: (call: ServerUnaryCall<Q, A>, callback: sendUnaryData<A>): void => {
       requests.push({ method, message: call.request, metadata: call.metadata });
       const found = answer(call.request);
-      if (found === undefined) callback({ code: codes.NOT_FOUND, details: "workspace nope\u001b[2J does not exist" });
+      if (found === undefined) callback({ code: codes.NOT_FOUND, details: missing });
       else callback(null, found);
     },
   });
@@ -106,8 +106,10 @@ export async function testServer(port = 0): Promise<TestServer> {
   const isLive = (id: string): boolean => state.listed.some((status) => status.id === id && status.phase !== wsman.WorkspacePhase.STOPPED);
   const stop = unary("StopWorkspace", (bytes) => wsman.StopWorkspaceRequest.decode(bytes), (message: object) => wsman.StopWorkspaceResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   const keys = unary("UpdateSSHKey", (bytes) => wsman.UpdateSSHKeyRequest.decode(bytes), (message: object) => wsman.UpdateSSHKeyResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
+  const spec = unary("GetImageSpec", (bytes) => registryfacade.GetImageSpecRequest.decode(bytes), (message: object) => registryfacade.GetImageSpecResponse.encode(message).finish(), ({ id }) => (isLive(id) ? { spec: { baseRef: "base" } } : undefined), { of: "registryfacade.SpecProvider", missing: "not found" });
   server.addService(
     {
+      GetImageSpec: spec.definition,
       StopWorkspace: stop.definition,
       UpdateSSHKey: keys.definition,
       GetWorkspaces: list.definition,
@@ -119,6 +121,7 @@ export async function testServer(port = 0): Promise<TestServer> {
       },
     },
     {
+      GetImageSpec: spec.handler,
       StopWorkspace: stop.handler,
       UpdateSSHKey: keys.handler,
       GetWorkspaces: list.handler,

@@ -95,6 +95,14 @@ describe("kubeconfig", () => {
     assert.deepEqual(access.headers, { authorization: "Bearer token text" });
   });
 
+  test("files that are named there and can not be read are told by what names them", async (t) => {
+    const named = [["certificate-authority", config({ "certificate-authority": "nope" }, {})], ["client-certificate", config({}, { "client-certificate": "nope" })], ["client-key", config({}, { "client-key": "nope" })], ["tokenFile", config({}, { tokenFile: "nope" })]] as const;
+    for (const [key, text] of named) {
+      const { directory, credentials } = await setup(t, text);
+      await assert.rejects(credentials.current(), { message: `${key}: the file "${join(directory, "nope")}" can not be read: there is no such file` });
+    }
+  });
+
   test("of several files the first to name something wins", async (t) => {
     const directory = await folder(t);
     const [one, two] = [join(directory, "one"), join(directory, "two")];

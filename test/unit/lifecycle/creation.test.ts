@@ -17,8 +17,8 @@ const tokens = { owner: "owner-token", cliApi: "cli-token" };
 interface Setup {
   readonly server: FakeApiServer;
   readonly creation: Creation;
-  /** The owner token in what was told last of a workspace. */
-  readonly told: { token: string; uid?: string };
+  /** What is known of each workspace. */
+  readonly told: { ownerToken: string | undefined; uid: string | undefined };
   readonly clock: ObjectsBench["clock"];
   /** Lets time pass while the work goes on. */
   readonly during: ObjectsBench["during"];
@@ -30,8 +30,8 @@ async function setup(t: TestContext): Promise<Setup> {
   const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
   const { config } = await embeddedConfig();
   const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const told: Setup["told"] = { token: "" };
-  const creation = new Creation({ lastTokenOf: () => told.token, uidOf: () => told.uid, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
+  const told: Setup["told"] = { ownerToken: undefined, uid: undefined };
+  const creation = new Creation({ known: () => told, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
   return { server, creation, told, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
 }
 
@@ -78,7 +78,7 @@ test("a pod whose creation was not answered is known by its token", async (t) =>
 
 test("a pod whose creation was not answered, and that has ended meanwhile, is not made a second time", async (t) => {
   const { server, creation, told, during, asked } = await setup(t);
-  told.token = "owner-token";
+  told.ownerToken = "owner-token";
   script(server, { "POST pods": [(answer) => {
     creation.gone("instance-1", "u1");
     answer.reset();
@@ -92,7 +92,7 @@ test("a pod whose creation was not answered, and that has ended meanwhile, is no
 
 test("the end of somebody else's pod, or of another workspace, does not end the attempts to create one", async (t) => {
   const { server, creation, told, during, asked } = await setup(t);
-  told.token = "somebody else's";
+  told.ownerToken = "somebody else's";
   const ending = (id: string) => (answer: Answer): void => {
     creation.gone(id, "u0");
     answer.reset();
@@ -266,7 +266,7 @@ test("what nobody waits for any more is not begun, and asked for by nothing; wha
 test("a start that gets no answer, but whose pod the watch tells of, has succeeded: what may be in use is not taken away", async (t) => {
   const { server, creation, told, during } = await setup(t);
   script(server, { "POST pods": [(answer) => {
-    Object.assign(told, { token: "owner-token", uid: "u1" });
+    Object.assign(told, { ownerToken: "owner-token", uid: "u1" });
     answer.reset();
   }, lost] });
   assert.equal((await during(creation.create(startOf(), tokens, never))).uid, "u1");

@@ -30,7 +30,9 @@ interface Options {
   /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides. */
   readonly seenFirst?: "answered" | "lost";
   /** Requests of the API server that fail, by what they are for, each so many times. */
-  readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly deleteClaim?: Illness };
+  readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
+  /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
+  readonly claims?: readonly [string | undefined, string | undefined];
   /** The pod has no room for so much in its annotation of the end. */
   readonly room?: number;
   /** When this replica began to lead, Unix milliseconds. */
@@ -42,7 +44,7 @@ interface Illness {
   readonly status: number;
 }
 
-function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, room = Infinity, leadsSince = 0 }: Options = {}) {
+function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose = ["ok"], volume = "ready", nodeGone = false, seenFirst, ill = {}, claims = ["claim-1", "claim-1"], room = Infinity, leadsSince = 0 }: Options = {}) {
   const clock = new FakeClock(Date.parse("2026-03-01T11:00:01Z"));
   const did: string[] = [];
   const pod = deletedPod(change);
@@ -83,6 +85,9 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   };
   const onLook = { call: (): void => {} };
   const metrics: string[] = [];
+  let [claimUid] = claims;
+  /** Uids of claims that were to be deleted; undefined: of whichever is there. */
+  const deleted: (string | undefined)[] = [];
   const notes: string[] = [];
   const ending = new AbortController();
   const overtaking = new AbortController();
@@ -104,9 +109,14 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         apply(annotations);
       },
       decide: async ({ resourceVersion }, decide) => decided(decide, resourceVersion),
-      deleteClaim: async () => {
+      claimUid: async () => {
+        fail(ill.claim);
+        return claimUid;
+      },
+      deleteClaim: async (_record, _wish, uid) => {
         did.push("delete claim");
         fail(ill.deleteClaim);
+        deleted.push(uid);
       },
     },
     nodes: {
@@ -121,6 +131,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
       take: (name, claim, _class, { signal }) => new Promise((resolve, reject) => {
         did.push(`volume snapshot ${name} of ${claim}`);
         fail(ill.take);
+        claimUid = claims[1];
         if (volume === "ready") resolve({ name, handle: "handle" });
         else signal.addEventListener("abort", () => reject(new Error("it did not become ready")));
       }),
@@ -137,7 +148,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
+  return { clock, did, deleted, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -272,11 +283,12 @@ test("an end that is seen before its write is answered, or whose answer is lost,
 });
 
 test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
-  const [saved, lost, elsewhere, headless] = [setup(), setup({ dispose: [15] }), setup(), setup({ facts: { headless: true } })];
-  await saved.run();
-  await lost.run();
+  const [saved, lost, elsewhere] = [setup(), setup({ dispose: [15] }), setup()];
+  const [headless, quiet] = [setup({ facts: { headless: true } }), setup({ facts: { headless: true } })];
+  for (const { run } of [saved, lost, quiet]) await run();
   for (const { finalization, record } of [elsewhere, headless]) finalization.gaveUp(record, '{"backupComplete":true,"backupFailure":"too late"}');
   assert.deepEqual([saved.notes, lost.notes, elsewhere.notes], [["BackedUp: the workspace's content was saved"], ["BackupFailed: Dispose backup said 15"], ["BackupFailed: too late"]]);
+  assert.deepEqual([headless.notes, quiet.notes], [["BackupFailed: too late"], []], "a headless workspace has no work to be saved, but an end that may fail");
   assert.deepEqual([lost.metrics, elsewhere.metrics, headless.metrics], [["backup false", "finalized"], ["backup false"], []]);
 });
 
@@ -320,8 +332,17 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);
 });
 
+test("the claim that goes is the one that was there before its snapshot was taken, whatever has its name then", async () => {
+  const [same, another, none, unread] = [
+    setup({ pod: withClaim }), setup({ pod: withClaim, claims: ["claim-1", "claim-2"] }), setup({ pod: withClaim, claims: [undefined, "claim-2"] }), setup({ pod: withClaim, ill: { claim: { times: 1, status: 403 } } }),
+  ];
+  for (const { run } of [same, another, none, unread]) await run();
+  assert.deepEqual([same.deleted, another.deleted, none.deleted], [["claim-1"], ["claim-1"], []]);
+  assert.deepEqual([unread.deleted, unread.outcome()["backupFailure"]], [[undefined], undefined], "a claim that may not be read is no reason to take no snapshot of it");
+});
+
 test("an API server that is ill for a while costs no claim's backup", async () => {
-  const { run, did, outcome, pod } = setup({ pod: withClaim, ill: { take: { times: 3, status: 500 }, note: { times: 3, status: 503 }, deleteClaim: { times: 3, status: 0 } } });
+  const { run, did, outcome, pod } = setup({ pod: withClaim, ill: { claim: { times: 3, status: 503 }, take: { times: 3, status: 500 }, note: { times: 3, status: 503 }, deleteClaim: { times: 3, status: 0 } } });
   await run();
   assert.deepEqual(outcome(), { backupComplete: true, gitStatus: { branch: "main" } });
   assert.equal(pod.metadata.annotations["gitpod.io/volumeSnapshotName"], '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}');

@@ -19,6 +19,7 @@ function setup(dryRun: boolean, answer = '{"kind":"Pod","metadata":{}}') {
     objects: {
       get: async (path) => {
         did.push(path);
+        if (answer === "") throw new KubeError("gone", { status: 404, reason: "NotFound" });
         return Buffer.from(answer);
       },
       annotate: async (patch) => {
@@ -51,6 +52,17 @@ test("a dry run changes annotations, and deletes neither pods nor claims", async
   assert.deepEqual(did, []);
   await writer.annotate(recordOf("u"), { a: "1" }, wish);
   assert.equal(did.length, 2);
+});
+
+test("a claim is deleted as the one that is meant, or that is there now; where there is none, nothing is", async () => {
+  const { did, writer } = setup(false, '{"kind":"PersistentVolumeClaim","metadata":{"uid":"c1"}}');
+  await writer.deleteClaim(recordOf("u"), wish, "c0");
+  assert.deepEqual(did, [["persistentvolumeclaims/ws-ws1", "c0", 0]]);
+  await writer.deleteClaim(recordOf("u"), wish);
+  assert.deepEqual(did.slice(1), ["persistentvolumeclaims/ws-ws1", ["persistentvolumeclaims/ws-ws1", "c1", 0]]);
+  const none = setup(false, "");
+  await none.writer.deleteClaim(recordOf("u"), wish);
+  assert.deepEqual(none.did, ["persistentvolumeclaims/ws-ws1"]);
 });
 
 /** A writer on an API server with one pod, which others may change just before a request of ours arrives; what is read of it takes effect as `derive` has it. */

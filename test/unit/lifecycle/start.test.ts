@@ -61,7 +61,7 @@ function setup(): Setup {
   };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, lastTokenOf: tokenOf, registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, known: (id) => ({ uid: records.get(id)?.uid, ownerToken: tokenOf(id) }), registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
   return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 

@@ -6,6 +6,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { matchAll } from "../../../src/main/state/filter.ts";
 import { decodeFrame, type Status } from "../../../src/main/state/frame.ts";
 import { processBatch } from "../../../src/workers/batch.ts";
+import { allOf } from "../../support/frames.ts";
 import type { PodState } from "../../support/pods.ts";
 import { config } from "../workers/pods.ts";
 import { json, turns } from "./core.ts";
@@ -115,7 +116,7 @@ async function checkEnd(history: History): Promise<void> {
   for (const record of core.store.registry.records()) assert.equal(record.frame, core.store.cache.peek(record.facts.id), `the frame at hand of ${record.uid}`);
   const frames = core.workspaces.collect(matchAll, new AbortController().signal);
   for (let i = 0; i < 10; i++) await turns(2);
-  const current = new Map(Array.from(await frames, (frame) => [decodeFrame(frame).id ?? "", decodeFrame(frame)]));
+  const current = new Map(allOf(await frames).map((frame) => [decodeFrame(frame).id ?? "", decodeFrame(frame)]));
   assert.deepEqual([...current.values()].map(uidOf).sort((a, b) => (a < b ? -1 : 1)), [...pods.values()].map(({ uid }) => uid).sort((a, b) => (a < b ? -1 : 1)), "GetWorkspaces has whoever is there");
   for (const [uid, own] of byPod(published)) {
     const pod = [...pods.values()].find((there) => there.uid === uid);

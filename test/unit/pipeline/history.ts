@@ -1,5 +1,6 @@
 /** A small cluster and whoever watches the core over it, moved step by step: histories of pods, Events, lists, reads, workers and subscribers in any order. */
 import assert from "node:assert/strict";
+import { allOf } from "../../support/frames.ts";
 import type { PodState } from "../../support/pods.ts";
 import type { EndReason, SubscriberStream, Subscription } from "../../../src/main/subscriptions/stream.ts";
 import { matchAll } from "../../../src/main/state/filter.ts";
@@ -209,7 +210,7 @@ export class History {
     this.core.workspaces.collect(matchAll, new AbortController().signal).then(
       (frames) => {
         this.open--;
-        const got = Array.from(frames, decodeFrame);
+        const got = allOf(frames).map(decodeFrame);
         this.#check(() => {
           assert.equal(new Set(got.map(({ id }) => id)).size, got.length, "no workspace twice in an answer");
           for (const { uid, facts } of before) {

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
 import { decodeFrame } from "../../../src/main/state/frame.ts";
 import { matchAll } from "../../../src/main/state/filter.ts";
+import type { Frames } from "../../../src/main/state/frame-list.ts";
+import { allOf } from "../../support/frames.ts";
 import { change, json, podOf, startCore, turns, type Core } from "./core.ts";
 
 const never = new AbortController().signal;
@@ -30,7 +32,7 @@ function runningPod(id: string): object {
   return podOf(id, "running", 1, { owner: `owner-${id}` });
 }
 
-const idsOf = (frames: Iterable<Buffer>) => Array.from(frames, (frame) => decodeFrame(frame).id ?? "").sort();
+const idsOf = (frames: Frames) => allOf(frames).map((frame) => decodeFrame(frame).id ?? "").sort();
 
 test("what is in memory is given without a request", async () => {
   const { workspaces, gets } = await setup(10);
@@ -45,8 +47,8 @@ test("evicted frames are rebuilt with the versions that were published, and all 
   assert.deepEqual(gets.map(({ name }) => name), ["ws-a", "ws-b"]);
   for (const get of gets) get.answer();
   const frames = await collected;
-  const hex = (all: Iterable<Buffer>) => Array.from(all, (frame) => frame.toString("hex")).sort();
-  assert.deepEqual(hex(frames), hex(published.map(({ frame }) => frame)));
+  const hex = (all: readonly Buffer[]) => all.map((frame) => frame.toString("hex")).sort();
+  assert.deepEqual(hex(allOf(frames)), hex(published.map(({ frame }) => frame)));
   assert.equal(published.length, 3);
 });
 

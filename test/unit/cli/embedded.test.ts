@@ -1,0 +1,29 @@
+/** The command `embedded` on the built-in cluster itself: files that can not be used, and what its help tells. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startLocalCluster } from "../../../src/main/cli/local-cluster.ts";
+import type { Parts } from "../../../src/main/cli/seams.ts";
+import { command, noParts } from "./helpers.ts";
+
+const parts: Parts = { ...noParts, embeddedCluster: () => Promise.resolve(startLocalCluster) };
+
+test("files that can not be read or written are told in words, with the flag that names them", async () => {
+  const missing = "there is no such file";
+  const tls = (ca: string, cert: string, key: string): readonly string[] => ["--wsdaemon-tls-ca", ca, "--wsdaemon-tls-cert", cert, "--wsdaemon-tls-key", key];
+  const there = "package.json";
+  for (const [args, told] of [
+    [["--kubeconfig-path", "/nope/x"], 'the built-in cluster can not start: --kubeconfig-path: the file "/nope/x" can not be written: its folder is not there'],
+    [["--config-path", "/nope/x"], '--config-path: the file "/nope/x" can not be written: its folder is not there'],
+    [tls("/nope/x", there, there), `the built-in cluster can not start: --wsdaemon-tls-ca: the file "/nope/x" can not be read: ${missing}`],
+    [tls(there, "/nope/x", there), `the built-in cluster can not start: --wsdaemon-tls-cert: the file "/nope/x" can not be read: ${missing}`],
+    [tls(there, there, "/"), 'the built-in cluster can not start: --wsdaemon-tls-key: the file "/" can not be read: it is a directory'],
+  ] as const) {
+    assert.deepEqual(await command(["embedded", ...args], {}, parts), { code: 1, out: "", err: `error: ${told}\n` });
+  }
+});
+
+test("the help tells what holds where a flag is not given", async () => {
+  const { out } = await command(["embedded", "--help"]);
+  for (const told of [/--nodes <count> +nodes \(default 2\)/, /--speed <factor> +how much faster than life \(default 1\)/, /--demo <count> +workspaces that come and go \(default 0\)/]) assert.match(out, told);
+  assert.match((await command(["run", "--help"])).out, /--speed <factor> +with --embedded: how much faster than life\s+\(default 1\)/);
+});

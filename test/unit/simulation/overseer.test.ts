@@ -1,0 +1,83 @@
+/** What the overseer of a simulation takes for a broken promise, and what it allows. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KubeObject } from "../../../src/embedded/contract.ts";
+import { claimMarkOf } from "../../../src/main/lifecycle/claim-maker.ts";
+import type { CarriedRequest } from "../../../src/main/kube/client.ts";
+import { Ledger } from "../../support/simulation/laws.ts";
+import { Overseer, type Actor } from "../../support/simulation/overseer.ts";
+import { Truth } from "../../support/simulation/truth.ts";
+import { WrongClocks } from "../../support/simulation/wrong-clocks.ts";
+
+const [second, minute, hour] = [1_000, 60_000, 3_600_000];
+const [leader, other] = [0, 1].map((slot) => ({ name: `r${slot}`, slot, identity: `host-${slot}`, machine: { runs: true } }) satisfies Actor);
+const ofPods = "/api/v1/namespaces/default/pods/ws-one";
+const ofClaims = "/api/v1/namespaces/default/persistentvolumeclaims/ws-one";
+
+function object(kind: string, name: string, metadata: Partial<KubeObject["metadata"]>, more: object = {}): KubeObject {
+  return { apiVersion: "v1", kind, metadata: { name, uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", ...metadata }, ...more };
+}
+
+/** A pod of a workspace that was started, with the claim that was made for it; the first replica leads. */
+function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1" }: { readonly now?: number; readonly noted?: Readonly<Record<string, string>>; readonly mark?: string; readonly claimUid?: string } = {}) {
+  const objects = new Map([
+    ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted } })],
+    ["persistentvolumeclaims/ws-one", object("PersistentVolumeClaim", "ws-one", { uid: claimUid, annotations: { "gitpod.io/createdFor": mark } })],
+    ["leases/ws-manager-leader.gitpod.io", object("Lease", "ws-manager-leader.gitpod.io", {}, { spec: { holderIdentity: leader?.identity } })],
+  ]);
+  const [ledger, truth, clocks] = [new Ledger(() => now, () => {}), new Truth(), new WrongClocks()];
+  truth.started("one");
+  const overseer = new Overseer({ store: { get: (resource, _namespace, name) => objects.get(`${resource}/${name}`) }, ledger, truth, clocks, timeouts: { regularWorkspace: 30 * minute, afterClose: 2 * minute }, now: () => now });
+  /** The request is sent, and arrives. */
+  const does = (actor: Actor | undefined, method: CarriedRequest["method"], path: string, body: object): readonly string[] => {
+    assert.ok(actor);
+    const request: CarriedRequest = { method, path, headers: {}, body: JSON.stringify(body) };
+    overseer.sent(actor, request);
+    overseer.arrived(actor, request);
+    return ledger.breaches.map(({ law }) => law);
+  };
+  return { truth, clocks, does };
+}
+
+/** A leader marks a workspace as timed out that was active, as another replica was told, so long ago; its clock was set so long ago. */
+function marks(activeAgo: number, settings: readonly (readonly [ago: number, byMs: number])[], why = "period of inactivity"): readonly string[] {
+  const now = 10 * hour;
+  const { truth, clocks, does } = setup({ now });
+  if (other) truth.told("one", now - activeAgo, other);
+  for (const [ago, byMs] of settings) clocks.set(0, now - ago, byMs);
+  return does(leader, "PATCH", ofPods, { metadata: { uid: "u", annotations: { "gitpod/timedout": `workspace timed out after ${why} (00h30m) took longer than 00h30m` } } });
+}
+
+const tooEarly = ["who was active is not stopped"];
+
+test("a workspace is timed out when its time is over, and not a second before", () => {
+  assert.deepEqual(marks(30 * minute, []), []);
+  assert.deepEqual(marks(30 * minute - second, []), tooEarly);
+  assert.deepEqual(marks(2 * minute, [], "being closed"), []);
+  assert.deepEqual(marks(2 * minute - second, [], "being closed"), tooEarly);
+});
+
+test("a clock that is ahead by too little to be noticed is allowed for, and by no more than it is", () => {
+  assert.deepEqual(marks(30 * minute - 40 * second, [[10 * minute, 40 * second]]), []);
+  assert.deepEqual(marks(30 * minute - 41 * second, [[10 * minute, 40 * second]]), tooEarly);
+});
+
+test("a jump that was noticed is allowed for where the activity came after it, and was written by a right clock", () => {
+  assert.deepEqual(marks(5 * minute, [[30 * minute, 2 * hour]]), []);
+  assert.deepEqual(marks(5 * minute, [[29 * minute, 2 * hour]]), tooEarly, "it counts from the jump at least");
+  assert.deepEqual(marks(20 * minute, [[10 * minute, 2 * hour]]), tooEarly, "what was left of its time is left still");
+});
+
+test("a claim is ended by the leader, once it is saved", () => {
+  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": "{}" }];
+  assert.deepEqual(setup({ noted: saved }).does(leader, "DELETE", ofClaims, uid), []);
+  assert.deepEqual(setup({ noted: saved }).does(other, "DELETE", ofClaims, uid), ["only one acts"]);
+  assert.deepEqual(setup().does(leader, "DELETE", ofClaims, uid), ["a claim stays until it is saved"]);
+  assert.deepEqual(setup().does(leader, "DELETE", ofClaims, {}), ["a claim stays until it is saved"]);
+});
+
+test("what a failed start made may be taken away by whoever made it, and a request that means another life's claim does nothing", () => {
+  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": "{}" }];
+  assert.deepEqual(setup({ noted: saved, mark: claimMarkOf("of another start") }).does(other, "DELETE", ofClaims, uid), []);
+  assert.deepEqual(setup({ claimUid: "c2" }).does(other, "DELETE", ofClaims, uid), []);
+});
