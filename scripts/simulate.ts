@@ -36,6 +36,8 @@ interface Day {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Days that a process lives through: what simulated crashes leave waiting for ever is never freed, some 25 MB a day. */
+const daysEach = 25;
 const program = new Command("simulate")
   .description("Lets replicas, the built-in cluster, node daemons and people live through days of virtual time with faults, all drawn from seeds, in one thread each; every promise is checked at each step. Exit code 1 if one was broken.")
   .option("--seed <n>", "the first day's seed; each day has the next one", whole, 1)
@@ -107,9 +109,6 @@ async function runOne(plan: Plan, log?: string): Promise<Day> {
   const { breaches, digest, steps, lines, counts } = await runPlan(plan, { file: log });
   return { seed: plan.seed, breaches, digest, steps, lines, milliseconds: performance.now() - from, counts: Object.fromEntries(counts) };
 }
-
-/** Days that a process lives through: what simulated crashes leave waiting for ever is never freed, some 25 MB a day. */
-const daysEach = 25;
 
 /** In processes of their own, a day at a time. */
 async function spread(flags: Flags): Promise<void> {
