@@ -215,11 +215,14 @@ export class Lab {
     const manager = record(document["manager"]);
     return {
       ...document,
-      manager: { ...manager, namespace: this.cluster.namespace, timeouts: { ...record(manager["timeouts"]), ...this.#options.timeouts } },
+      manager: { ...manager, namespace: this.cluster.namespace, timeouts: { ...record(manager["timeouts"]), ...patience, ...this.#options.timeouts } },
       wsmand: { ...record(document["wsmand"]), workers: 1, drainTimeout: "2s", leaderElection: { enabled: true, ...leaseDuration }, kubernetes: { qps: 2_000, burst: 2_000 } },
     };
   }
 }
+
+/** Nobody's workspace is timed out because the machine has too much to do: a thousand may take minutes to start while daemons are killed. */
+const patience = { startup: "3h", initialization: "2h", regularWorkspace: "2h", stopping: "2h" } as const;
 
 function holderOf(lease: KubeObject | undefined): string {
   return text(record(lease?.["spec"])["holderIdentity"]);

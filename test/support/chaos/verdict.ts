@@ -56,18 +56,20 @@ function saved(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] 
   const each = lives.flatMap((life) => {
     const seen = lab.witness.of(life.id);
     if (!seen) return [`${life.id}: there was never a pod`];
-    return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, ends.get(life.id)?.conditions?.failed ?? "", isHeld(lab, life.id));
+    return life.doom === "anything" ? [] : savedOf(life, seen, backups.get(seen.metaId) ?? 0, ends.get(life.id)?.conditions, isHeld(lab, life.id));
   });
   return [...overlaps(calls, lab.standstills), ...each];
 }
 
-function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, failed: string, onNode: boolean): readonly string[] {
+function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, conditions: ReadStatus["conditions"], onNode: boolean): readonly string[] {
+  const failed = conditions?.failed ?? "";
+  const timeout = conditions?.timeout ?? "";
   const expected = everReady && doom !== "backup" ? 1 : 0;
   const lost: string[] = [];
   if (backups !== expected) lost.push(`${id}: ${backups} backups instead of ${expected}${failed === "" ? "" : ` (${failed})`}`);
   if (doom === undefined && failed !== "") lost.push(`${id}: has failed: ${failed}`);
   if (doom !== undefined && failed === "") lost.push(`${id}: what went wrong was not told`);
-  if (doom === undefined && !everReady) lost.push(`${id}: could never be used`);
+  if (doom === undefined && !everReady) lost.push(`${id}: could never be used${timeout === "" ? "" : ` (timed out: ${timeout})`}`);
   if (doom === undefined && onNode) lost.push(`${id}: its content is still on the node`);
   return lost;
 }
