@@ -1,5 +1,6 @@
 /** The core of the daemon: state, pipeline, hub and what calls work with, wired to each other. */
 import { randomBytes } from "node:crypto";
+import type { Clock } from "../domain/clock.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import { readPodTemplate } from "./config/pod-template.ts";
 import { ContentLayers } from "./content/layers.ts";
@@ -77,7 +78,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     },
     suppressed: () => subscriptions.suppressed.add(),
     started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
-    stopped: (facts) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass),
+    stopped: (facts, neverRan) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass, neverRan),
     skipped: (result) => oddities.skipped(result),
     conflict: (id, podName) => oddities.conflict(id, podName),
     reread: (podName, uid) => rereader.readLater(podName, uid),
@@ -136,7 +137,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       frame: (record) => rereader.frame(record),
     },
   });
-  bindGauges(metrics, { store, hub, pipeline });
+  bindGauges(metrics, { store, hub, pipeline }, clock);
   const snapshots = new Snapshots(options.manager, objects, clock);
   const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
   const { nodeDaemons, nodes } = buildNodes(options, metrics);
@@ -175,9 +176,9 @@ export function steeringOf({ manager }: DaemonOptions, { writer, activity, start
   return { writer, activity, starter, snapshots, nodes, imageSpecs, urls: manager };
 }
 
-function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">): void {
+function bindGauges(metrics: Metrics, core: Pick<Core, "store" | "hub" | "pipeline">, clock: Clock): void {
   const { cache, registry } = core.store;
-  metrics.workspaces.source(oncePerTurn(() => takeCensus(registry)));
+  metrics.workspaces.source(oncePerTurn(() => takeCensus(registry, clock.now())));
   metrics.pipeline.queueDepth(() => core.pipeline.depth);
   metrics.cache.size(() => ({ bytes: cache.bytes, entries: cache.entries }));
   metrics.subscriptions.queues(function* queues() {

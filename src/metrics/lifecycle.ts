@@ -38,7 +38,9 @@ export function createLifecycleMetrics(registry: Registry): LifecycleMetrics {
     const [good, bad] = (["success", "failure"] as const).map((end) => tallyCounters(registry, `gitpod_ws_manager_workspace_${name}_${end}_total`, `${what} (${end}).`, ["type", "class"]));
     return (of, succeeded) => {
       const { type, class: workspaceClass } = labels(of);
-      (succeeded ? good : bad)?.of(type, workspaceClass).add();
+      // Both are there from the first of either on: rates do not see what a series begins with.
+      const [succeededBefore, failedBefore] = [good?.of(type, workspaceClass), bad?.of(type, workspaceClass)];
+      (succeeded ? succeededBefore : failedBefore)?.add();
     };
   };
   return {

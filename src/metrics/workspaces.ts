@@ -14,7 +14,13 @@ export interface WorkspaceCounts {
   readonly inactive: number;
   /** Workspaces by custom timeout, as it stands in the annotation. */
   readonly timeouts: Iterable<readonly [timeout: string, count: number]>;
+  /** Workspaces that do not run yet, since their creation, and those in STOPPING, since their deletion: how many are at least as old as each of `ageLimits`. */
+  readonly starting: readonly number[];
+  readonly stopping: readonly number[];
 }
+
+/** Ages by which workspaces that start or stop are counted, seconds. */
+export const ageLimits: readonly number[] = [0, 60, 300, 900, 1800, 3600, 7200];
 
 /** Why a workspace stopped (label `reason`). */
 export type StopReason = "tab-closed" | "timeout" | "failed" | "regular-stop";
@@ -27,11 +33,14 @@ export interface WorkspaceMetrics {
   created(type: string, workspaceClass: string): void;
   /** A workspace reached RUNNING for the first time, so many seconds after its creation. */
   started(type: number, workspaceClass: string, seconds: number): void;
-  /** A workspace reached STOPPED. */
-  stopped(reason: StopReason, type: number, workspaceClass: string): void;
+  /** A workspace reached STOPPED. @param neverRan it was seen before it ran, and never did. */
+  stopped(reason: StopReason, type: number, workspaceClass: string, neverRan: boolean): void;
   /** The wall clock ran backwards. */
   clockRanBackwards(): void;
 }
+
+/** Ends of a workspace that never ran which are failures of its start: the others are its user's wish. */
+const startFailures: ReadonlySet<StopReason> = new Set<StopReason>(["failed", "timeout"]);
 
 /** Distinct values of the labels that come from pods; more than that count as "other". */
 const maxClasses = 50;
@@ -52,6 +61,7 @@ export function createWorkspaceMetrics(registry: Registry, leads: () => boolean,
   });
   const starts = tallyCounters(registry, "gitpod_ws_manager_workspace_starts_total", "Workspaces that were started successfully.", ["type", "class"]);
   const stops = tallyCounters(registry, "gitpod_ws_manager_workspace_stops_total", "Workspaces that stopped, by reason.", ["reason", "type", "class"]);
+  const failures = tallyCounters(registry, "wsmand_workspace_start_failures_total", "Workspaces that ended without having run, because they failed or timed out, by reason.", ["reason", "type", "class"]);
   const backwards = tallyCounter(registry, "gitpod_ws_manager_wall_time_monotonicity_violation_total", "Times that the wall clock ran backwards.");
   return {
     source(given) {
@@ -59,10 +69,17 @@ export function createWorkspaceMetrics(registry: Registry, leads: () => boolean,
     },
     created: (type, workspaceClass) => starts.of(type, classLabel(workspaceClass)).add(),
     started(type, workspaceClass, seconds) {
-      if (leads() && seconds >= 0) startup.observe({ type: typeLabel(type), class: classLabel(workspaceClass) }, seconds);
+      if (!leads() || seconds < 0) return;
+      const [typeName, className] = [typeLabel(type), classLabel(workspaceClass)];
+      startup.observe({ type: typeName, class: className }, seconds);
+      // There at zero before the first failure: rates do not see what a series begins with.
+      for (const reason of startFailures) failures.of(reason, typeName, className);
     },
-    stopped(reason, type, workspaceClass) {
-      if (leads()) stops.of(reason, typeLabel(type), classLabel(workspaceClass)).add();
+    stopped(reason, type, workspaceClass, neverRan) {
+      if (!leads()) return;
+      const [typeName, className] = [typeLabel(type), classLabel(workspaceClass)];
+      stops.of(reason, typeName, className).add();
+      if (neverRan && startFailures.has(reason)) failures.of(reason, typeName, className).add();
     },
     clockRanBackwards: () => backwards.add(),
   };
@@ -101,6 +118,22 @@ function gauges(registry: Registry, counts: () => WorkspaceCounts | undefined, c
     },
   }));
   timeoutGauge(registry, counts);
+  ageGauge(registry, "starting", "Workspaces that do not run yet, by time since their creation: each is counted under every age (seconds) that it has reached.", counts);
+  ageGauge(registry, "stopping", "Workspaces in STOPPING, by time since their deletion: each is counted under every age (seconds) that it has reached.", counts);
+}
+
+function ageGauge(registry: Registry, which: "starting" | "stopping", help: string, counts: () => WorkspaceCounts | undefined): void {
+  registry.registerMetric(new Gauge({
+    name: `wsmand_workspaces_${which}`,
+    help,
+    labelNames: ["older_than"],
+    registers: [],
+    collect() {
+      this.reset();
+      const now = counts()?.[which];
+      if (now) for (const [i, limit] of ageLimits.entries()) this.set({ older_than: String(limit) }, now[i] ?? 0);
+    },
+  }));
 }
 
 function timeoutGauge(registry: Registry, counts: () => WorkspaceCounts | undefined): void {

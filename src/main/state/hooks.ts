@@ -20,8 +20,8 @@ export interface StateHooks {
   suppressed(): void;
   /** A workspace that we saw before it ran is RUNNING for the first time. */
   started(facts: WorkspaceFacts): void;
-  /** A workspace stopped; not told of those that the first list finds stopped. */
-  stopped(facts: WorkspaceFacts): void;
+  /** A workspace stopped; not told of those that the first list finds stopped. @param neverRan it was seen before it ran, and never did. */
+  stopped(facts: WorkspaceFacts, neverRan: boolean): void;
   /** A line brought no status: counted and logged. */
   skipped(result: SkippedResult): void;
   /** A pod claims the ID of another pod that is alive; it is left aside until that one is gone. */

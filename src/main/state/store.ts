@@ -160,7 +160,7 @@ export class StateStore {
       frame: kept,
     };
     this.registry.add(record);
-    if (record.stopped && this.#synced) this.#hooks.stopped(record.facts);
+    if (record.stopped && this.#synced) this.#hooks.stopped(record.facts, false);
     this.#settle(record, result, bytes);
     if (!result.removed && origin === "list" && this.#list.mayBeOutdated(record.uid)) this.#hooks.reread(record.facts.podName, record.uid);
     return frame;
@@ -259,7 +259,7 @@ export class StateStore {
     }
     if (facts.phase !== STOPPED) return;
     record.stopped = true;
-    this.#hooks.stopped(facts);
+    this.#hooks.stopped(facts, record.awaitsRunning);
   }
 
   /** One pod's trouble, be it a bug of ours, does not keep the others from being known: it is looked at again later. */

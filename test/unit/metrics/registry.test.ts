@@ -20,7 +20,7 @@ function plain(): Metrics {
   return createMetrics({ process: false });
 }
 
-const noWorkspaces: WorkspaceCounts = { phases: [], exposedPorts: 0, active: 0, inactive: 0, timeouts: [] };
+const noWorkspaces: WorkspaceCounts = { phases: [], exposedPorts: 0, active: 0, inactive: 0, timeouts: [], starting: [], stopping: [] };
 
 test("every metric of this stage is declared, once, with a help text and its kind", async () => {
   const text = await createMetrics().render();
@@ -28,6 +28,9 @@ test("every metric of this stage is declared, once, with a help text and its kin
   const expected: Record<string, string> = {
     gitpod_ws_manager_workspace_startup_seconds: "histogram",
     gitpod_ws_manager_workspace_stops_total: "counter",
+    wsmand_workspace_start_failures_total: "counter",
+    wsmand_workspaces_starting: "gauge",
+    wsmand_workspaces_stopping: "gauge",
     gitpod_ws_manager_exposed_ports: "gauge",
     gitpod_ws_manager_workspace_phase_total: "gauge",
     gitpod_ws_manager_workspace_activity_total: "gauge",
@@ -106,7 +109,7 @@ test("workspaces are counted by phase, type and class when somebody scrapes", as
 test("starts and stops are counted, with the buckets that dashboards know", async () => {
   const metrics = plain();
   metrics.workspaces.started(REGULAR, "default", 3);
-  metrics.workspaces.stopped("tab-closed", REGULAR, "default");
+  metrics.workspaces.stopped("tab-closed", REGULAR, "default", false);
   metrics.workspaces.clockRanBackwards();
   const buckets = await series(metrics, "gitpod_ws_manager_workspace_startup_seconds_bucket");
   assert.deepEqual(buckets.map((line) => /le="([^"]*)"/.exec(line)?.[1]), ["2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "+Inf"]);
@@ -114,15 +117,43 @@ test("starts and stops are counted, with the buckets that dashboards know", asyn
   assert.deepEqual(await series(metrics, "gitpod_ws_manager_wall_time_monotonicity_violation_total"), ["1"]);
 });
 
+test("what ends without having run, failed or timed out, is a failure of its start; what its user ended is none, and what ran is none", async () => {
+  const metrics = plain();
+  metrics.workspaces.started(REGULAR, "default", 3);
+  const name = "wsmand_workspace_start_failures_total";
+  assert.deepEqual(await series(metrics, name), ['{reason="failed",type="REGULAR",class="default"} 0', '{reason="timeout",type="REGULAR",class="default"} 0']);
+  for (const reason of ["failed", "timeout", "regular-stop", "tab-closed"] as const) metrics.workspaces.stopped(reason, REGULAR, "default", true);
+  metrics.workspaces.stopped("failed", REGULAR, "default", false);
+  assert.deepEqual(await series(metrics, name), ['{reason="failed",type="REGULAR",class="default"} 1', '{reason="timeout",type="REGULAR",class="default"} 1']);
+});
+
+test("workspaces that start or stop are counted under every age that they have reached", async () => {
+  const metrics = plain();
+  metrics.workspaces.source(() => ({ ...noWorkspaces, starting: [4, 2, 1, 1, 0, 0, 0], stopping: [1, 1, 1, 1, 1, 1, 1] }));
+  assert.deepEqual(await series(metrics, "wsmand_workspaces_starting"), [0, 60, 300, 900, 1800, 3600, 7200].map((age, i) => `{older_than="${age}"} ${[4, 2, 1, 1, 0, 0, 0][i]}`));
+  assert.deepEqual((await series(metrics, "wsmand_workspaces_stopping")).at(-1), '{older_than="7200"} 1');
+  metrics.leader(false);
+  assert.deepEqual(await series(metrics, "wsmand_workspaces_stopping"), []);
+});
+
+test("backups and restores are there at zero from the first of either kind on", async () => {
+  const metrics = plain();
+  metrics.lifecycle.backup({ type: REGULAR, workspaceClass: "default" }, true);
+  metrics.lifecycle.restore({ type: REGULAR, workspaceClass: "default" }, false);
+  const values = async (what: string): Promise<string[]> => [...(await series(metrics, `gitpod_ws_manager_workspace_${what}_success_total`)), ...(await series(metrics, `gitpod_ws_manager_workspace_${what}_failure_total`))];
+  assert.deepEqual(await values("backups"), ['{type="REGULAR",class="default"} 1', '{type="REGULAR",class="default"} 0']);
+  assert.deepEqual(await values("restores"), ['{type="REGULAR",class="default"} 0', '{type="REGULAR",class="default"} 1']);
+});
+
 test("a follower reports no workspaces", async () => {
   const metrics = plain();
   metrics.workspaces.source(() => ({ ...noWorkspaces, exposedPorts: 5, phases: [{ phase: RUNNING, type: REGULAR, workspaceClass: "default", count: 1 }] }));
   metrics.leader(false);
   metrics.workspaces.started(REGULAR, "default", 3);
-  metrics.workspaces.stopped("failed", REGULAR, "default");
+  metrics.workspaces.stopped("failed", REGULAR, "default", true);
   assert.deepEqual(await series(metrics, "wsmand_leader"), ["0"]);
   assert.deepEqual(await series(metrics, "gitpod_ws_manager_exposed_ports"), ["0"]);
-  for (const name of ["gitpod_ws_manager_workspace_phase_total", "gitpod_ws_manager_workspace_stops_total", "gitpod_ws_manager_workspace_startup_seconds_count"]) assert.deepEqual(await series(metrics, name), []);
+  for (const name of ["gitpod_ws_manager_workspace_phase_total", "gitpod_ws_manager_workspace_stops_total", "wsmand_workspace_start_failures_total", "gitpod_ws_manager_workspace_startup_seconds_count"]) assert.deepEqual(await series(metrics, name), []);
   metrics.leader(true);
   assert.deepEqual(await series(metrics, "gitpod_ws_manager_exposed_ports"), ["5"]);
 });
@@ -155,7 +186,7 @@ test("a subscriber's series vanishes with it, and many subscribers share one", a
 test("labels from pods can't make series without end", async () => {
   const metrics = plain();
   for (let i = 0; i < 1000; i++) {
-    metrics.workspaces.stopped("failed", REGULAR, `class-${i}`);
+    metrics.workspaces.stopped("failed", REGULAR, `class-${i}`, true);
     metrics.workspaces.started(REGULAR, `class-${i}`, 1);
   }
   metrics.workspaces.source(() => ({

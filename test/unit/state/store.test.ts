@@ -33,12 +33,16 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const changed: string[] = [];
   const vacant: string[] = [];
   const stopped: string[] = [];
+  const neverRan: string[] = [];
   let suppressed = 0;
   const store = new StateStore(new Registry(tombstones), new StatusCache({ maxEntries: 1000, maxBytes }), new VersionClock(new FakeClock()), {
     published: (update) => published.push(update),
     suppressed: () => suppressed++,
     started: (facts) => started.push(facts.id),
-    stopped: (facts) => stopped.push(facts.id),
+    stopped: (facts, never) => {
+      stopped.push(facts.id);
+      if (never) neverRan.push(facts.id);
+    },
     skipped: () => {},
     conflict: (id) => conflicts.push(id),
     reread: (podName) => reread.push(podName),
@@ -60,7 +64,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     finish(store, version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, list, told, published, reread, conflicts, forgotten, orphaned, started, stopped, changed, vacant, suppressed: () => suppressed };
+  return { store, apply, list, told, published, reread, conflicts, forgotten, orphaned, started, stopped, neverRan, changed, vacant, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -216,6 +220,16 @@ test("an end counts once, and not where the first list finds it", () => {
   apply({ phase: STOPPED }, { rv: 11 });
   apply({ phase: STOPPED }, { rv: 12, removed: true });
   assert.deepEqual(stopped, ["ws1"]);
+});
+
+test("of an end it is told whether the workspace never ran; not of one that was ending already when it was seen first", () => {
+  const { apply, neverRan, stopped } = setup();
+  for (const [id, first] of [["never", PENDING], ["ran", RUNNING], ["ending", STOPPING]] as const) {
+    apply({ id, podName: id, phase: first }, { rv: 1 });
+    apply({ id, podName: id, phase: STOPPED, failed: "it failed" }, { rv: 2 });
+  }
+  [PENDING, RUNNING, STOPPED].forEach((phase, i) => apply({ id: "started", podName: "started", phase }, { rv: i + 1 }));
+  assert.deepEqual([stopped, neverRan], [["never", "ran", "ending", "started"], ["never"]]);
 });
 
 test("failures and ends are marked as what no reader may miss", () => {

@@ -1,0 +1,54 @@
+/** What tests read from PromQL and legends, as far as it goes without a parser. */
+
+const quotes: ReadonlySet<string> = new Set(['"', "'", "`"]);
+const closing: ReadonlyMap<string, string> = new Map([["{", "}"], ["[", "]"]]);
+
+/** The expression with blanks in place of texts, label matchers and ranges; places stay the same. */
+function masked(expr: string): string {
+  let [text, end, inText] = ["", "", ""];
+  for (let i = 0; i < expr.length; i++) {
+    const char = expr[i] ?? "";
+    const hidden = end !== "" || inText !== "";
+    if (inText !== "") {
+      if (char === "\\" && inText !== "`") {
+        text += " ";
+        i++;
+      } else if (char === inText) inText = "";
+    } else if (quotes.has(char)) inText = char;
+    else if (end === "" && closing.has(char)) end = closing.get(char) ?? "";
+    else if (char === end) end = "";
+    text += hidden || end !== "" || inText !== "" ? " " : char;
+  }
+  return text;
+}
+
+const words: ReadonlySet<string> = new Set(["and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right", "inf", "nan"]);
+
+/** Names of the metrics that an expression reads, each once. */
+export function metricNames(expr: string): readonly string[] {
+  const bare = masked(expr).replaceAll(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, " ");
+  const names = Array.from(bare.matchAll(/(?<![\w:.$])[a-zA-Z_:][\w:]*(?![\w:]|\s*\()/g), ([name]) => name);
+  return [...new Set(names)].filter((name) => !words.has(name.toLowerCase()));
+}
+
+/** The expression with comparisons that tell 0 or 1 in place of leaving out: it has a value wherever its parts have one. */
+export function withoutFilters(expr: string): string {
+  const bare = masked(expr);
+  let [text, from] = ["", 0];
+  for (const match of bare.matchAll(/(?:>=|<=|==|!=|>|<)(?!\s*bool\b)/g)) {
+    const end = match.index + match[0].length;
+    text += `${expr.slice(from, end)} bool`;
+    from = end;
+  }
+  return text + expr.slice(from);
+}
+
+/** Labels that a panel's legend shows. */
+export function legendLabels(legend: string): readonly string[] {
+  return Array.from(legend.matchAll(/\{\{\s*(\w+)\s*\}\}/g), ([, name = ""]) => name);
+}
+
+/** Labels that an alert's text shows. */
+export function alertLabels(text: string): readonly string[] {
+  return [...new Set(Array.from(text.matchAll(/\$labels\.(\w+)/g), ([, name = ""]) => name))];
+}
