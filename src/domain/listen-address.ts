@@ -16,3 +16,8 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   const host = match[1] ?? match[2] ?? "";
   return { host: host === "" ? undefined : host, port };
 }
+
+/** Whether only this machine (of a pod: only the pod) reaches what listens there. A name other than localhost may be anything. */
+export function isLoopback({ host }: Pick<ListenAddress, "host">): boolean {
+  return host !== undefined && (host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host));
+}

@@ -6,6 +6,7 @@ import type { Log } from "../domain/log.ts";
 import type { Environment } from "./config/env.ts";
 import { checkReadable, checkServerFiles } from "./config/files.ts";
 import { toDeriveConfig, type Config } from "./config/index.ts";
+import { mayServeProfiles } from "./config/profiling.ts";
 import { storageFileWarnings } from "./config/storage-files.ts";
 import { assembleDaemon, type Daemon, type DaemonOptions } from "./daemon.ts";
 import { collectGarbageOfLoading } from "./heap.ts";
@@ -60,6 +61,12 @@ function electionOf({ leaderElection: { enabled, leaseDuration, renewDeadline, r
   return { enabled, leaseDurationMs: leaseDuration, renewDeadlineMs: renewDeadline, retryPeriodMs: retryPeriod, identity };
 }
 
+/** Undefined where none are served; that others could reach the address was warned of. */
+function profilingOf({ pprof: { addr }, wsmand: { profiling } }: Config): DaemonOptions["profiling"] {
+  if (addr === undefined || !mayServeProfiles(addr, profiling.tls)) return undefined;
+  return { addr, tls: profiling.tls, heapSnapshots: profiling.heapSnapshots };
+}
+
 function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" | "clock" | "random" | "log"> {
   const { manager, rpcServer, imageBuilderProxy, prometheus, wsmand } = config;
   const identity = electionIdentity(hostname(), randomBytes(4).toString("hex"));
@@ -67,6 +74,7 @@ function fromConfig(config: Config): Omit<DaemonOptions, "tracing" | "connect" |
     namespace: manager.namespace,
     rpc: { addr: rpcServer.addr, tls: rpcServer.tls },
     metricsAddr: prometheus.addr,
+    profiling: profilingOf(config),
     workers: wsmand.workers,
     derive: toDeriveConfig(config),
     cache: wsmand.statusCache,

@@ -77,7 +77,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       hub.publish(tracing ? { ...update, frame: withHeaders(update.frame, tracing.published(update.facts.id)) } : update);
     },
     suppressed: () => subscriptions.suppressed.add(),
-    started: ({ type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000),
+    started: ({ id, type, workspaceClass, createdAt }) => workspaces.started(type, workspaceClass, (clock.now() - createdAt) / 1000, id),
     stopped: (facts, neverRan) => workspaces.stopped(stopReason(facts), facts.type, facts.workspaceClass, neverRan),
     skipped: (result) => oddities.skipped(result),
     conflict: (id, podName) => oddities.conflict(id, podName),

@@ -1,4 +1,5 @@
 /** The daemon put together: builds all parts of the daemon, starts them in order and stops them in reverse. */
+import type { Worker } from "node:worker_threads";
 import { Countdown, sleep, type Clock } from "../domain/clock.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/log.ts";
@@ -6,8 +7,9 @@ import type { DeriveConfig } from "../domain/messages.ts";
 import { eventReasons, workspaceSelector } from "../domain/names.ts";
 import type { ManagerConfig, RateLimit, StorageConfig } from "./config/types.ts";
 import { buildCore, steeringOf, type Core } from "./core.ts";
-import { startHttpServer } from "../metrics/http.ts";
-import { createMetrics, type Metrics } from "../metrics/registry.ts";
+import type { Metrics } from "../metrics/registry.ts";
+import { startHttp, startProfiling, watchedMetrics } from "./http.ts";
+import type { ProfilingOptions } from "./http/profiling-server.ts";
 import type { ClientHooks, KubeClient } from "./kube/client.ts";
 import { eventWatchLimits } from "./kube/events.ts";
 import type { ReflectorLimits } from "./kube/limits.ts";
@@ -15,7 +17,7 @@ import { Reflector } from "./kube/reflector.ts";
 import type { ReflectorSink } from "./kube/sink.ts";
 import { startActing } from "./lead.ts";
 import type { LeaderOptions } from "./lifecycle/leader.ts";
-import { startPool } from "./pipeline/pool.ts";
+import { startPool, type WorkerPool } from "./pipeline/pool.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { RpcDependencies } from "./rpc/ports.ts";
 import { startRpcServer, type RpcServer } from "./rpc/server.ts";
@@ -33,6 +35,8 @@ export interface DaemonOptions {
   readonly rpc: { readonly addr: string; readonly tls: TlsFiles | undefined };
   /** Where /metrics and the health endpoints are served; undefined: nowhere. */
   readonly metricsAddr: string | undefined;
+  /** Undefined: no profiles are served. */
+  readonly profiling?: ProfilingOptions | undefined;
   readonly workers: number;
   readonly derive: DeriveConfig;
   readonly cache: CacheLimits;
@@ -73,6 +77,8 @@ export interface DaemonOptions {
 export interface Daemon {
   readonly rpcPort: number;
   readonly metricsPort: number | undefined;
+  /** Undefined: no profiles are served. */
+  readonly profilingPort?: number | undefined;
   /** Resolves once the first complete list was applied. */
   readonly synced: Promise<void>;
   /** Ends streams after flushing, then everything else; within drainTimeout. Idempotent. */
@@ -95,7 +101,8 @@ export async function assembleDaemon(options: DaemonOptions): Promise<Daemon> {
 
 async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | void)[]): Promise<Daemon> {
   const { clock, log, surroundings } = options;
-  const metrics = createMetrics({ process: surroundings === undefined });
+  const watched = watchedMetrics(options);
+  const { metrics } = watched;
   const versions = new VersionClock(clock, () => metrics.workspaces.clockRanBackwards());
   const client = options.connect({
     onRequest: (request) => {
@@ -107,7 +114,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const drain = new Countdown(clock, options.drainTimeoutMs);
   cleanup.push(() => options.tracing?.close(Math.min(flushMs, drain.leftMs)));
   cleanup.push(() => client.close());
-  const pool = surroundings?.pool ?? (await startPool({ workers: options.workers, derive: options.derive, log }));
+  const { pool, threads } = await startWorkers(options);
   cleanup.push(() => pool.close());
 
   const ending = new AbortController();
@@ -124,9 +131,12 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   cleanup.push(() => core.storage?.close());
   // Before the client closes, after the last call.
   cleanup.push(() => lastWrites(core, Math.min(flushMs, drain.leftMs / 2)));
-  const http = options.metricsAddr === undefined ? undefined : await startHttp(options.metricsAddr, metrics, core, ending.signal, log);
+  const election = { holder: () => "" };
+  const http = await startHttp(options, core, { watched, threads, leaseHolder: () => election.holder(), ending: ending.signal });
   // Served until the drain is over, so that it can be watched.
-  if (http) cleanup.push(() => http.close());
+  cleanup.push(() => http?.close());
+  const profiling = await startProfiling(options, threads);
+  cleanup.push(() => profiling?.close());
   const rpc = await (surroundings?.serve ?? ((dependencies) => startRpcServer(options.rpc, dependencies)))(rpcDependencies(options, metrics, core));
   // The hub ends the streams first, after flushing; then the server takes no more calls.
   cleanup.push(() => closeRpc(core.hub, rpc, drain));
@@ -135,6 +145,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const acting = startActing(options, metrics, core, watching, Math.min(flushMs, options.drainTimeoutMs / 4));
   // Last begun, first ended: while it ends its work, everything else goes on.
   cleanup.push(() => acting.stop());
+  election.holder = () => acting.holder;
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
     drain.begin();
@@ -146,9 +157,16 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   return {
     rpcPort: rpc.port,
     metricsPort: http?.port,
+    profilingPort: profiling?.port,
     synced,
     close: () => (closed ??= close()),
   };
+}
+
+async function startWorkers({ surroundings, workers, derive, log }: DaemonOptions): Promise<{ readonly pool: WorkerPool; readonly threads: () => readonly Worker[] }> {
+  if (surroundings) return { pool: surroundings.pool, threads: () => [] };
+  const pool = await startPool({ workers, derive, log });
+  return { pool, threads: () => pool.threads };
 }
 
 function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): RpcDependencies {
@@ -218,18 +236,6 @@ function watch(options: DaemonOptions, metrics: Metrics, client: KubeClient, cor
       await Promise.all(runs);
     },
   };
-}
-
-/** Lines that wait for so long while nothing moves, milliseconds: the pipeline is stuck. Its own measures against that take seconds. */
-const stuckMs = 60_000;
-
-function startHttp(addr: string, metrics: Metrics, { store, pipeline }: Core, ending: AbortSignal, log: Log): ReturnType<typeof startHttpServer> {
-  const live = [{ name: "pipeline", check: () => (pipeline.stalledMs > stuckMs ? `nothing has moved for ${Math.round(pipeline.stalledMs / 1000)} s` : undefined) }];
-  const ready = [
-    { name: "synchronized", check: () => (store.synced ? undefined : "the first list of pods is not complete yet") },
-    { name: "serving", check: () => (ending.aborted ? "the daemon is ending" : undefined) },
-  ];
-  return startHttpServer({ addr, metrics, live, ready, log });
 }
 
 /** How long a step of the end may take at most, where it has a bound below its share of drainTimeout, milliseconds. */

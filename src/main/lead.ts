@@ -9,6 +9,8 @@ import { Leader } from "./lifecycle/leader.ts";
 export interface Acting {
   /** Lets what runs be finished while the lead goes on, and hands it over. Idempotent, never rejects. */
   stop(): Promise<void>;
+  /** Who holds the Lease, as far as is known; empty: nobody, or none is looked at. */
+  readonly holder: string;
 }
 
 /** What the acting waits for. */
@@ -22,7 +24,7 @@ export interface Known {
 /** Takes part in the election once the state is known, so that whoever leads acts at once. @param drainMs how long what runs may take at the end, and as long again the hand-over, milliseconds. */
 export function startActing(options: DaemonOptions, metrics: Metrics, core: Core, known: Known, drainMs: number): Acting {
   const { lifecycle, leaderElection, namespace, clock, random, log } = options;
-  if (!lifecycle) return { stop: async () => core.control.close(drainMs) };
+  if (!lifecycle) return { stop: async () => core.control.close(drainMs), holder: "" };
   const ending = new AbortController();
   // Of its own: a renewal must not wait for connections that calls use.
   const client = options.connect({ onRequest: ({ verb, resource, code, seconds }) => metrics.kube.request(verb, resource, code, seconds) });
@@ -52,5 +54,10 @@ export function startActing(options: DaemonOptions, metrics: Metrics, core: Core
     await client.close();
   };
   let stopped: Promise<void> | undefined;
-  return { stop: () => (stopped ??= stop()) };
+  return {
+    stop: () => (stopped ??= stop()),
+    get holder() {
+      return leader.holder;
+    },
+  };
 }

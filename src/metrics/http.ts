@@ -1,10 +1,10 @@
-/** The HTTP side: /metrics for Prometheus; /healthz, /livez and /readyz for Kubernetes; a page that lists them. */
+/** The HTTP side: /metrics for Prometheus; /healthz, /livez and /readyz for Kubernetes; pages for people. */
 import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../domain/log.ts";
 import { messageOf } from "../domain/errors.ts";
-import { parseListenAddress } from "../domain/listen-address.ts";
+import { close, htmlType, listen, refusal, send, urlOf } from "./serving.ts";
+import type { Answer, Route } from "./serving.ts";
 
 /** A condition of health. */
 export interface Check {
@@ -24,6 +24,8 @@ export interface HttpOptions {
   readonly live: readonly Check[];
   /** All must pass for /readyz. */
   readonly ready: readonly Check[];
+  /** What is served beside them, by path; "/" in place of a page that lists the others. */
+  readonly pages?: ReadonlyMap<string, Route>;
   readonly log: Log;
 }
 
@@ -33,15 +35,6 @@ export interface HttpServer {
   /** Stops listening and ends what is open. */
   close(): Promise<void>;
 }
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-type Route = (url: URL) => Answer | Promise<Answer>;
 
 const defaultMaxConnections = 128;
 /** A connection on which nothing moves for so long while an answer is under way is closed. */
@@ -57,8 +50,6 @@ const indexPage = `<!doctype html><html lang="en"><head><title>wsmand</title></h
  * @throws Error if the address is none, or can not be bound.
  */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const address = parseListenAddress(options.addr);
-  if (!address) throw new Error(`${JSON.stringify(options.addr)} is not an address to listen on: give host:port or :port`);
   const routes = makeRoutes(options);
   const server = createServer(
     { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, connectionsCheckingInterval: 2000 },
@@ -67,38 +58,21 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   server.maxConnections = options.maxConnections ?? defaultMaxConnections;
   // Who does not read its answer would keep others, health probes among them, from one of the connections.
   server.timeout = stalledMs;
-  const port = await listen(server, address.host, address.port);
+  const port = await listen(server, options.addr);
   server.on("error", (error) => options.log.error({ error: messageOf(error) }, "HTTP server failed"));
   return { port, close: () => close(server) };
-}
-
-function listen(server: Server, host: string | undefined, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off("error", reject);
-      const bound: AddressInfo | string | null = server.address();
-      resolve(typeof bound === "object" && bound ? bound.port : port);
-    });
-  });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
 
 function makeRoutes(options: HttpOptions): ReadonlyMap<string, Route> {
   const render = shareWhilePending(() => options.metrics.render());
   const live: Route = (url) => health("livez", options.live, url.searchParams.has("verbose"));
   return new Map<string, Route>([
-    ["/", () => ({ status: 200, body: indexPage, type: "text/html; charset=utf-8" })],
+    ["/", () => ({ status: 200, body: indexPage, type: htmlType })],
     ["/metrics", async () => ({ status: 200, body: await render(), type: options.metrics.contentType })],
     ["/healthz", live],
     ["/livez", live],
     ["/readyz", (url) => health("readyz", options.ready, url.searchParams.has("verbose"))],
+    ...(options.pages ?? []),
   ]);
 }
 
@@ -113,8 +87,13 @@ function shareWhilePending(work: () => Promise<string>): () => Promise<string> {
   };
 }
 
+/** What is wrong with each, undefined if nothing is. A check that throws has failed. */
+export function runChecks(checks: readonly Check[]): readonly { readonly name: string; readonly problem: string | undefined }[] {
+  return checks.map((check) => ({ name: check.name, problem: run(check) }));
+}
+
 function health(name: string, checks: readonly Check[], verbose: boolean): Answer {
-  const problems = checks.map((check) => ({ name: check.name, problem: run(check) }));
+  const problems = runChecks(checks);
   const failed = problems.some(({ problem }) => problem !== undefined);
   const lines = problems.map(({ name, problem }) => (problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`));
   const body = failed || verbose ? `${[...lines, `${name} check ${failed ? "failed" : "passed"}`].join("\n")}\n` : "ok\n";
@@ -141,28 +120,9 @@ async function serve(routes: ReadonlyMap<string, Route>, request: IncomingMessag
 }
 
 function route(routes: ReadonlyMap<string, Route>, request: IncomingMessage): Answer | Promise<Answer> {
-  if (request.method !== "GET" && request.method !== "HEAD") return { status: 405, body: "only GET and HEAD are served\n", headers: { allow: "GET, HEAD" } };
-  if (hasBody(request)) return { status: 413, body: "requests have no body here\n" };
-  const url = URL.parse(request.url ?? "/", "http://localhost");
+  const refused = refusal(request);
+  if (refused) return refused;
+  const url = urlOf(request);
   const found = url ? routes.get(url.pathname) : undefined;
   return url && found ? found(url) : { status: 404, body: "not found: see /\n" };
-}
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
-}
-
-function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const unread = hasBody(request);
-  response.writeHead(answer.status, {
-    "content-type": answer.type ?? "text/plain; charset=utf-8",
-    "content-length": Buffer.byteLength(answer.body),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    ...(unread ? { connection: "close" } : {}),
-    ...answer.headers,
-  });
-  response.end(request.method === "HEAD" ? undefined : answer.body, () => {
-    if (unread) request.destroy();
-  });
 }

@@ -6,6 +6,8 @@ import { cap, tallyCounters } from "./tally.ts";
 
 /** Whose it is. */
 export interface WorkspaceKind {
+  /** The workspace's ID, for who listens along: no metric has it. */
+  readonly id?: string;
   /** wsman.WorkspaceType. */
   readonly type: number;
   readonly workspaceClass: string;

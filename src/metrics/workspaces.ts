@@ -31,8 +31,8 @@ export interface WorkspaceMetrics {
   source(read: () => WorkspaceCounts): void;
   /** A workspace's pod was made for a call of StartWorkspace. @param type its name in wsman.WorkspaceType. */
   created(type: string, workspaceClass: string): void;
-  /** A workspace reached RUNNING for the first time, so many seconds after its creation. */
-  started(type: number, workspaceClass: string, seconds: number): void;
+  /** A workspace reached RUNNING for the first time, so many seconds after its creation. @param id for who listens along: no metric has it. */
+  started(type: number, workspaceClass: string, seconds: number, id?: string): void;
   /** A workspace reached STOPPED. @param neverRan it was seen before it ran, and never did. */
   stopped(reason: StopReason, type: number, workspaceClass: string, neverRan: boolean): void;
   /** The wall clock ran backwards. */
@@ -150,10 +150,12 @@ function timeoutGauge(registry: Registry, counts: () => WorkspaceCounts | undefi
   }));
 }
 
-function phaseLabel(phase: number): string {
+/** A phase's name. */
+export function phaseLabel(phase: number): string {
   return wsman.WorkspacePhase[phase] ?? "UNKNOWN";
 }
 
-function typeLabel(type: number): string {
+/** A type's name. */
+export function typeLabel(type: number): string {
   return wsman.WorkspaceType[type] ?? "UNKNOWN";
 }

@@ -88,6 +88,10 @@ export class DaemonProcess {
     return Number(this.#served()["metricsPort"]);
   }
 
+  get profilingPort(): number {
+    return Number(this.#served()["profilingPort"]);
+  }
+
   /** Log entries with this message. */
   logged(message: string): Json[] {
     return this.log().filter((entry) => entry["msg"] === message);

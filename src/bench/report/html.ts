@@ -1,6 +1,7 @@
 /** The report as one self-contained page: figures, plots of all runs, notes. It loads nothing: the library that plots is in it. */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { element, html, raw } from "../../domain/markup.ts";
+import type { Markup } from "../../domain/markup.ts";
 import { draw } from "./draw.ts";
 import type { PageData } from "./draw.ts";
 import { summarize } from "./figures.ts";
@@ -10,13 +11,6 @@ import type { OverlaidPlot } from "./overlay.ts";
 import { pageStyle } from "./page-style.ts";
 import type { ReportJson } from "./report.ts";
 import { plain } from "./table.ts";
-
-/** Markup. Only {@link html} and {@link raw} make it, so that no text gets in as it is. */
-interface Markup {
-  readonly markup: string;
-}
-
-type Part = string | number | Markup | readonly Markup[];
 
 /** The page. Its content policy lets nothing run but what was put there, and nothing be loaded. @throws Error if the plotting library is not installed. */
 export async function htmlReport(report: ReportJson): Promise<string> {
@@ -123,28 +117,6 @@ function dateOf(date: string): string {
   return date.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2 UTC");
 }
 
-/** An element of script or style, and its hash for the content policy. */
-function element(name: "script" | "style", text: string): { readonly tag: Markup; readonly hash: string } {
-  // In a string, a comment or a regular expression, where alone such a thing can stand, the backslash changes nothing.
-  const safe = text.replaceAll(/<\/(?=script|style)/gi, "<\\/");
-  return { tag: raw(`<${name}>${safe}</${name}>`), hash: `sha256-${createHash("sha256").update(safe).digest("base64")}` };
-}
-
 function read(file: string): Promise<string> {
   return readFile(new URL(import.meta.resolve(file)), "utf8");
-}
-
-/** Text that is markup already. */
-function raw(markup: string): Markup {
-  return { markup };
-}
-
-/** A template of markup: texts are escaped, markup is taken as it is. */
-function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Markup {
-  return raw(texts.reduce((whole, text, i) => whole + markupOf(parts[i - 1] ?? "") + text));
-}
-
-function markupOf(part: Part): string {
-  if (typeof part === "string" || typeof part === "number") return String(part).replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-  return "markup" in part ? part.markup : part.map(({ markup }) => markup).join("");
 }

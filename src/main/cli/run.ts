@@ -84,7 +84,7 @@ function withNodeDaemons(config: Config, port: number | undefined): Config {
 }
 
 function announce(config: Config, daemon: Daemon, log: Log): void {
-  log.info({ version: version(), rpcPort: daemon.rpcPort, metricsPort: daemon.metricsPort, namespace: config.manager.namespace }, "serving");
+  log.info({ version: version(), rpcPort: daemon.rpcPort, metricsPort: daemon.metricsPort, profilingPort: daemon.profilingPort, namespace: config.manager.namespace }, "serving");
   daemon.synced.then(() => log.info({}, "synchronized"), () => {});
 }
 
@@ -93,7 +93,7 @@ async function startDaemon(parts: Parts, options: RunOptions, byFlags: boolean):
   try {
     return await start(options);
   } catch (error) {
-    throw startError("wsmand can not start", error, byFlags ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr and prometheus.addr in the configuration");
+    throw startError("wsmand can not start", error, byFlags ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr, prometheus.addr and pprof.addr in the configuration");
   }
 }
 

@@ -9,6 +9,7 @@ import { readEnvironment } from "./env.ts";
 import { deepFreeze } from "./freeze.ts";
 import { normalize } from "./normalize.ts";
 import { ConfigError, kindOf, pathOf, problemsOf } from "./problems.ts";
+import { profilingWarnings } from "./profiling.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
 import type { Config } from "./types.ts";
@@ -58,7 +59,7 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const result = parseKnown(schema, value, unknown);
   const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data)], unused };
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */

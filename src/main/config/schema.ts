@@ -44,6 +44,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
     events: section({ enabled: flag(true) }),
     kubernetes: section({ qps: numberWithDefault(100, { min: 0.1, max: 1_000_000, whole: false }), burst: numberWithDefault(200, count) }),
     pods: section({ seccompField: flag() }),
+    profiling: section({ tls: tls(), heapSnapshots: flag() }),
     drainTimeout: durationWithDefault(30_000),
     log: section({ level: choice(logLevels, "info"), format: choice(logFormats, "json") }),
     tracing: section({

@@ -9,6 +9,7 @@ export interface Config {
   readonly rpcServer: RpcServerConfig;
   /** Address that image builder calls are passed on to. */
   readonly imageBuilderProxy: { readonly targetAddr?: string | undefined };
+  /** Where profiles are served. */
   readonly pprof: { readonly addr?: string | undefined };
   /** Where /metrics and the health endpoints are served. */
   readonly prometheus: { readonly addr?: string | undefined };
@@ -154,6 +155,12 @@ export interface WsmandConfig {
   readonly pods: {
     /** Set manager.seccompProfile in the security context of new pods as well: Kubernetes 1.27 and later ignore the annotation. */
     readonly seccompField: boolean;
+  };
+  readonly profiling: {
+    /** Undefined: profiles are served in plaintext, on a loopback address only. */
+    readonly tls?: TlsConfig | undefined;
+    /** Give full heap snapshots, which hold all secrets in memory. */
+    readonly heapSnapshots: boolean;
   };
   readonly drainTimeout: number;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };

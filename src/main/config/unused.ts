@@ -1,13 +1,12 @@
 /** Features that a configuration can ask for and this version does not have: the one place that knows them. A feature that comes takes its line out. */
 import { asObject, objectAt, type JsonObject } from "../../domain/json.ts";
 
-const withoutEffect = [
-  "pprof.addr",
-] as const;
+/** None at present. */
+const withoutEffect: readonly string[] = [];
 
-/** Paths of those that are set in a parsed file: they are checked, and have no effect. */
-export function unusedMembers(document: unknown): readonly string[] {
-  return withoutEffect.filter((path) => isSet(at(asObject(document), path.split("."))));
+/** Paths of those that are set in a parsed file: they are checked, and have no effect. @param paths of all such members; default: those of this version. */
+export function unusedMembers(document: unknown, paths: readonly string[] = withoutEffect): readonly string[] {
+  return paths.filter((path) => isSet(at(asObject(document), path.split("."))));
 }
 
 function at(document: JsonObject | undefined, path: readonly string[]): unknown {

@@ -1,6 +1,7 @@
 /** The worker pool: Piscina behind the small interface that the pipeline needs. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { eventsOfLines, mailboxBytes, readResult, writeTask, type PostedTask } from "../../domain/mailbox.ts";
 import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages.ts";
@@ -14,6 +15,12 @@ export interface WorkerPool {
   /** Rejects if the worker dies, throws, or is aborted: an abort ends the workers, which are replaced, and makes what they have under way fail, too. */
   run(task: BatchTask, signal: AbortSignal): Promise<BatchResult>;
   close(): Promise<void>;
+}
+
+/** A pool of threads. */
+export interface ThreadPool extends WorkerPool {
+  /** Those that run now; others stand in their places after an abort. */
+  readonly threads: readonly Worker[];
 }
 
 /** How the pool is sized. */
@@ -45,7 +52,7 @@ interface Mailbox {
 type Workers = Piscina<PostedTask, BatchResult | number>;
 
 /** Piscina and the mailboxes of its tasks. */
-class MailboxPool implements WorkerPool {
+class MailboxPool implements ThreadPool {
   readonly capacity: number;
   readonly #options: PoolOptions;
   /** Undefined: started when it is needed. */
@@ -61,6 +68,10 @@ class MailboxPool implements WorkerPool {
     // One more for the empty batch by which a pool is probed.
     this.#free = Array.from({ length: this.capacity + 1 }, (_, number) => mailbox(number));
     this.#known = this.#free.map(({ shared }) => shared);
+  }
+
+  get threads(): readonly Worker[] {
+    return this.#piscina?.threads ?? [];
   }
 
   #start(): Workers {
@@ -146,7 +157,7 @@ function own(result: BatchResult): BatchResult {
  * Starts the pool and proves with an empty batch that its workers start.
  * @throws WsmanError (INTERNAL) if they do not within 30 s: nothing would ever be derived.
  */
-export async function startPool(options: PoolOptions): Promise<WorkerPool> {
+export async function startPool(options: PoolOptions): Promise<ThreadPool> {
   const pool = new MailboxPool(options);
   await warmUp(pool);
   return pool;

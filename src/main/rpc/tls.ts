@@ -1,4 +1,4 @@
-/** mTLS for the gRPC server: client certificates required, certificate files read again when they change. */
+/** mTLS for servers: client certificates required, certificate files read again when they change. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
@@ -17,12 +17,23 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+/** Settings of TLS that follow their files. */
+export interface WatchedContext {
+  /** As the files were when they were first read. */
+  readonly context: SecureContextOptions;
+  /** Stops looking at the files. */
+  close(): void;
+}
+
 /** Credentials that follow their files. */
 export interface WatchedCredentials {
   readonly credentials: ServerCredentials;
   /** Stops looking at the files. */
   close(): void;
 }
+
+/** What servers ask of clients beside that. */
+export const clientRules = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const;
 
 interface Material {
   readonly ca: Buffer;
@@ -39,12 +50,12 @@ const maxFileBytes = 1024 * 1024;
  * these switch the context of new connections and leave open ones alone.
  */
 class ReloadableCredentials extends ServerCredentials {
-  constructor(material: Material) {
-    super({ requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" }, contextOptions(material));
+  constructor(context: SecureContextOptions) {
+    super(clientRules, context);
   }
 
-  replace(material: Material): void {
-    this.updateSecureContextOptions(contextOptions(material));
+  replace(context: SecureContextOptions): void {
+    this.updateSecureContextOptions(context);
   }
 
   override _equals(other: ServerCredentials): boolean {
@@ -56,17 +67,32 @@ function contextOptions(material: Material): SecureContextOptions {
   return { ca: material.ca, cert: material.crt, key: material.key, minVersion: "TLSv1.2" };
 }
 
+/** How files are watched. */
+export interface WatchOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: 10 s. */
+  readonly intervalMs?: number;
+}
+
+/** As {@link watchTlsContext}, for the gRPC server. */
+export async function watchTls(files: TlsFiles, options: WatchOptions): Promise<WatchedCredentials> {
+  const watched = await watchTlsContext(files, options, (context) => credentials.replace(context));
+  const credentials = new ReloadableCredentials(watched.context);
+  return { credentials, close: () => watched.close() };
+}
+
 /**
- * Reads the files, and again every 10 s (secret volumes swap symbolic links, which file system events miss). What was read takes effect if
+ * Reads the files, and again every 10 s (secret volumes swap symbolic links, which file system events miss). What was read takes effect, by way of `replace`, if
  * it parses, the key belongs to the certificate, and that has not expired; otherwise a warning says what is wrong, once, and the former stays.
  * @throws Error naming the file, if the files can not be used to begin with. An expired certificate is only warned of here.
  */
-export async function watchTls(files: TlsFiles, options: { clock: Clock; log: Log; intervalMs?: number }): Promise<WatchedCredentials> {
+export async function watchTlsContext(files: TlsFiles, options: WatchOptions, replace: (context: SecureContextOptions) => void): Promise<WatchedContext> {
   const { clock, log } = options;
   let current = await read(files);
   const expired = check(current, files, clock.now());
   if (expired !== undefined) log.warn({ file: files.crt }, expired);
-  const credentials = new ReloadableCredentials(current);
+  const context = contextOptions(current);
   let lastProblem: string | undefined;
   let closed = false;
 
@@ -76,7 +102,7 @@ export async function watchTls(files: TlsFiles, options: { clock: Clock; log: Lo
     const problem = check(next, files, clock.now());
     if (problem !== undefined) throw new Error(problem);
     if (closed) return;
-    credentials.replace(next);
+    replace(contextOptions(next));
     current = next;
     log.info({ ...files }, "TLS certificates were read again");
   };
@@ -97,7 +123,7 @@ export async function watchTls(files: TlsFiles, options: { clock: Clock; log: Lo
   };
   schedule();
   return {
-    credentials,
+    context,
     close() {
       closed = true;
       cancel();

@@ -59,9 +59,10 @@ export class Hub {
     return this.#all.size;
   }
 
-  /** Pending statuses per subscriber. */
-  *levels(): Generator<{ client: string; pending: number }> {
-    for (const subscriber of this.#all) yield { client: subscriber.client, pending: subscriber.backlog };
+  /** Pending statuses per subscriber, and for how long its stream has been full, milliseconds; 0 if it is not. */
+  *levels(): Generator<{ client: string; pending: number; fullMs: number }> {
+    const now = this.#clock.monotonic();
+    for (const subscriber of this.#all) yield { client: subscriber.client, pending: subscriber.backlog, fullMs: subscriber.fullMs(now) };
   }
 
   /** Adds a subscriber; the first writes may happen before this returns. Throws a WsmanError (UNAVAILABLE) once it shuts down. */

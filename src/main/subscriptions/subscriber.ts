@@ -89,7 +89,12 @@ export class Subscriber {
     return this.#full;
   }
 
-  /** Whether its stream was full for `timeout` ms without a drain. A wait of ours, for an evicted frame, does not count. */
+  /** For how long its stream has been full without a drain, ms. A wait of ours, for an evicted frame, does not count. */
+  fullMs(now: number): number {
+    return this.#full ? now - this.#fullSince : 0;
+  }
+
+  /** Whether its stream was full for `timeout` ms without a drain. */
   stalled(now: number, timeout: number): boolean {
     return this.#full && now - this.#fullSince >= timeout;
   }

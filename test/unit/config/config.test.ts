@@ -10,6 +10,7 @@ import { stringify } from "yaml";
 import { embeddedConfig } from "../../../src/main/config/embedded.ts";
 import { ConfigError, load, parseConfig, toDeriveConfig, toTimeouts, type LoadedConfig } from "../../../src/main/config/index.ts";
 import { storageFileWarnings } from "../../../src/main/config/storage-files.ts";
+import { unusedMembers } from "../../../src/main/config/unused.ts";
 
 let directory = "";
 before(async () => {
@@ -105,6 +106,7 @@ test("a small configuration is completed with the documented defaults", async ()
     events: { enabled: true },
     kubernetes: { qps: 100, burst: 200 },
     pods: { seccompField: false },
+    profiling: { heapSnapshots: false },
     drainTimeout: 30_000,
     log: { level: "info", format: "json" },
     tracing: {},
@@ -185,7 +187,7 @@ const broken: Readonly<Record<string, readonly unknown[]>> = {
   "wsmand/workers": [...number, 1000], "wsmand/statusCache": section, "wsmand/statusCache/maxEntries": number, "wsmand/statusCache/maxBytes": [...quantity, 5, "1Ki", "1E30"], "wsmand/subscriptions": section,
   "wsmand/subscriptions/stallTimeout": duration, "wsmand/subscriptions/maxBacklog": number, "wsmand/activity": section, "wsmand/activity/persistInterval": duration, "wsmand/lifecycle": section, "wsmand/lifecycle/enabled": flag, "wsmand/leaderElection": section, "wsmand/leaderElection/enabled": flag,
   "wsmand/leaderElection/leaseDuration": [...duration, "1s"], "wsmand/leaderElection/renewDeadline": [...duration, "1s"], "wsmand/leaderElection/retryPeriod": duration, "wsmand/events": section, "wsmand/events/enabled": flag, "wsmand/kubernetes": section,
-  "wsmand/kubernetes/qps": ["x", -1, true, {}, 1e30], "wsmand/kubernetes/burst": number, "wsmand/pods": section, "wsmand/pods/seccompField": flag, "wsmand/drainTimeout": duration, "wsmand/log": section, "wsmand/log/level": [...text, "loud"], "wsmand/log/format": [...text, "xml"],
+  "wsmand/kubernetes/qps": ["x", -1, true, {}, 1e30], "wsmand/kubernetes/burst": number, "wsmand/pods": section, "wsmand/pods/seccompField": flag, "wsmand/profiling": section, "wsmand/profiling/tls": [...section, { ca: "a", crt: "b" }], "wsmand/profiling/heapSnapshots": flag, "wsmand/drainTimeout": duration, "wsmand/log": section, "wsmand/log/level": [...text, "loud"], "wsmand/log/format": [...text, "xml"],
   "wsmand/tracing": section, "wsmand/tracing/endpoint": [...text, "a b"], "wsmand/tracing/sampleRatio": ["x", -1, 2, true],
 };
 
@@ -261,7 +263,21 @@ test("what has no effect is told where it is set, and only there", async () => {
   document = altered(document, "wsmand/leaderElection/enabled", false);
   document = altered(document, "manager/initProbe", { disabled: false, timeout: "" });
   document = altered(document, "pprof/addr", ":6060");
-  assert.deepEqual((await accept(document)).unused, ["pprof.addr"]);
+  assert.deepEqual((await accept(document)).unused, [], "everything has an effect in this version");
+  const future = ["pprof.addr", "manager.initProbe.disabled", "manager.initProbe.timeout", "wsmand.leaderElection.enabled", "nothing.there"];
+  assert.deepEqual(unusedMembers(document, future), ["pprof.addr"]);
+});
+
+test("an address of profiles that others can reach is warned of, unless clients need certificates", async () => {
+  const tls = { ca: "ca", crt: "crt", key: "key" };
+  for (const addr of [":6060", "0.0.0.0:6060", "10.0.0.1:6060", "[::]:6060", "profiles.example:6060"]) {
+    const document = altered(minimal(), "pprof/addr", addr);
+    const { warnings } = await accept(document);
+    assert.equal(warnings.length, 1, addr);
+    assert.match(warnings[0] ?? "", /^pprof\.addr: no profiles are served on ".*:6060", which others can reach: give a loopback address such as "127\.0\.0\.1:6060", or wsmand\.profiling\.tls/);
+    assert.deepEqual((await accept(altered(document, "wsmand/profiling/tls", tls))).warnings, []);
+  }
+  for (const addr of ["127.0.0.1:6060", "127.1.2.3:6060", "localhost:6060", "[::1]:6060"]) assert.deepEqual((await accept(altered(minimal(), "pprof/addr", addr))).warnings, [], addr);
 });
 
 test("a relative path of a template that is not there is told with what it is relative to", async () => {
