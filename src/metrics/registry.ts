@@ -8,6 +8,8 @@ import { createCacheMetrics, createPipelineMetrics, createSubscriptionMetrics } 
 import type { CacheMetrics, PipelineMetrics, SubscriptionMetrics } from "./pipeline.ts";
 import { createRpcClientMetrics, createRpcMetrics } from "./rpc.ts";
 import type { CallMetrics, RpcMetrics } from "./rpc.ts";
+import { createShadowMetrics } from "./shadow.ts";
+import type { ShadowMetrics } from "./shadow.ts";
 import { createWorkspaceMetrics } from "./workspaces.ts";
 import type { WorkspaceMetrics } from "./workspaces.ts";
 
@@ -22,6 +24,7 @@ export interface Metrics {
   readonly cache: CacheMetrics;
   readonly subscriptions: SubscriptionMetrics;
   readonly kube: KubeMetrics;
+  readonly shadow: ShadowMetrics;
   /**
    * Whether this replica leads, or how to find out at the moment of a scrape; followers report no workspaces. True until told otherwise, so of each that takes no part in an election.
    */
@@ -55,6 +58,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
     cache: createCacheMetrics(registry),
     subscriptions: createSubscriptionMetrics(registry),
     kube: createKubeMetrics(registry),
+    shadow: createShadowMetrics(registry),
     leader(now) {
       told = now !== false;
       leads = typeof now === "boolean" ? () => now : now;
