@@ -22,7 +22,7 @@ export interface CompareOptions {
   readonly log: Log;
 }
 
-/** After the other manager could not be reached at all, milliseconds. */
+/** After the other manager could not be reached at all, or gave no list, milliseconds. */
 const delays = { baseMs: 1_000, maxMs: 30_000 };
 
 /** A comparison that runs. */
@@ -32,6 +32,8 @@ export class Compare {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #own: Subscription | undefined;
+  /** How often something was the matter with the connection. */
+  #troubles = 0;
 
   constructor(options: CompareOptions) {
     this.#options = options;
@@ -84,6 +86,7 @@ export class Compare {
       try {
         await follow(this.#client, {}, { clock, random, signal }, this.#listener(() => backoff.reset()));
       } catch (error) {
+        this.#troubles++;
         this.#options.comparison.lost();
         log.warn({ error: messageOf(error) }, "the other manager can not be followed, trying again");
       }
@@ -95,16 +98,41 @@ export class Compare {
     const { comparison, log } = this.#options;
     return {
       status: (status) => comparison.theirs(status),
-      listed(ids, since) {
+      listed: (ids, since) => {
         works();
-        comparison.listed(ids, since);
-        log.info({ workspaces: ids.size }, "the other manager's statuses are known");
+        this.#listed(ids, since);
       },
-      notice(text) {
+      notice: (text) => {
         if (text === "") return;
+        this.#troubles++;
         comparison.lost();
         log.warn({}, text);
       },
+      unlisted: () => void this.#listAgain(this.#troubles),
     };
+  }
+
+  #listed(ids: ReadonlySet<string>, since: number): void {
+    this.#options.comparison.listed(ids, since);
+    this.#options.log.info({ workspaces: ids.size }, "the other manager's statuses are known");
+  }
+
+  /** A manager that has just begun gives no list yet: it is asked until it does, or something else is the matter. Never rejects. */
+  async #listAgain(troubles: number): Promise<void> {
+    const { comparison, clock, random, log } = this.#options;
+    const backoff = new Backoff({ ...delays, random });
+    while (troubles === this.#troubles && !this.#stopping.signal.aborted) {
+      await sleep(clock, backoff.next(), this.#stopping.signal);
+      const since = clock.monotonic();
+      try {
+        const statuses = await this.#client.getWorkspaces({});
+        if (troubles !== this.#troubles) return;
+        for (const status of statuses) comparison.theirs(status);
+        this.#listed(new Set(statuses.map(({ id }) => id)), since);
+        return;
+      } catch (error) {
+        log.debug({ error: messageOf(error) }, "the other manager's workspaces can still not be listed");
+      }
+    }
   }
 }
