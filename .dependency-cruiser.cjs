@@ -1,6 +1,6 @@
 // The layers of docs/architecture.md: imports point down. Checked on the built code, since types do not count.
 /** Each layer may import itself and those after it. */
-const layers = ["main/cli", "main/http", "main/rpc", "main/lifecycle", "main/subscriptions", "main/pipeline", "main/state", "main/wsdaemon", "main/content", "main/kube", "main/grpc", "main/tracing"];
+const layers = ["main/shadow", "main/cli", "main/http", "main/rpc", "main/lifecycle", "main/subscriptions", "main/pipeline", "main/state", "main/wsdaemon", "main/content", "main/kube", "main/grpc", "main/tracing"];
 const upward = layers.map((layer, i) => ({
   name: `no-upward-from-${layer.replace("main/", "")}`,
   severity: "error",
@@ -22,6 +22,8 @@ module.exports = {
     { name: "bench-looks-from-outside", severity: "error", from: { path: "^dist/bench/" }, to: { path: "^dist/(?!bench/|domain/|gen/|embedded/|main/kube/|workers/batch\\.js)" } },
     { name: "only-the-command-line-knows-bench", severity: "error", from: { path: "^dist/(?!bench/|main/cli/)" }, to: { path: "^dist/bench/" } },
     { name: "only-the-wiring-knows-embedded", severity: "error", from: { path: "^dist/main/(?!app|cli/|index)" }, to: { path: "^dist/embedded/" } },
+    // What a shadow consists of is loaded where there is one; what keeps it silent is in every daemon.
+    { name: "shadows-are-loaded-when-needed", severity: "error", from: { path: "^dist/(?!main/shadow/)" }, to: { dynamic: false, path: "^dist/main/shadow/(?!silence)" } },
     // A daemon that needs no content storage pays nothing for it.
     { name: "storage-libraries-are-loaded-when-needed", severity: "error", from: { path: "^dist" }, to: { dynamic: false, path: "node_modules/(@aws-sdk|@google-cloud|tar-stream)/" } },
     // What a daemon's start does not need would be paid for with every start.

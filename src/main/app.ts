@@ -25,6 +25,8 @@ export interface RunOptions {
   /** It names the cluster, unless --kubeconfig does. */
   readonly env: Pick<Environment, "variables" | "home">;
   readonly log: Log;
+  /** It is to be one that changes nothing. */
+  readonly shadow?: DaemonOptions["shadow"];
 }
 
 /**
@@ -48,6 +50,7 @@ export async function startDaemon(options: RunOptions): Promise<Daemon> {
     clock: systemClock,
     random: Math.random,
     log,
+    shadow: options.shadow,
   });
 }
 

@@ -12,6 +12,7 @@ import { Content } from "./lifecycle/content.ts";
 import { Controller } from "./lifecycle/controller.ts";
 import { Deadlines } from "./lifecycle/deadlines.ts";
 import { Finalization } from "./lifecycle/finalization.ts";
+import { holdMsOf } from "./lifecycle/hold-time.ts";
 import { PodWriter } from "./lifecycle/pod-writer.ts";
 import { ReadyProbe } from "./lifecycle/probe.ts";
 import { QuickActions } from "./lifecycle/quick-actions.ts";
@@ -53,8 +54,6 @@ export interface Control {
 
 /** The wall clock is looked at no less often than this, milliseconds, however rare heartbeats are; and no more often. */
 const [maxRecheckMs, minRecheckMs] = [30_000, 1_000];
-/** A gRPC client whose server was away for long waits for up to 2 minutes, and a fifth, before it tries again, milliseconds. */
-const reconnectMs = 144_000;
 
 /** Puts it together; it acts once it leads. */
 export function buildControl(options: DaemonOptions, metrics: Metrics, { store, objects, writer, nodes, rereader, client, layers, note }: ControlParts): Control {
@@ -93,7 +92,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
-    holdMs: reconnectMs + 2 * manager.heartbeatInterval,
+    holdMs: holdMsOf(manager),
     timeouts: { registry: store.registry, writer: pods, objects, seen, due, timeouts, note, gaveUp, clock, log },
   });
   return {

@@ -35,6 +35,8 @@ import { Registry } from "./state/registry.ts";
 import { decodeFrame, withHeaders } from "./state/frame.ts";
 import { StateStore } from "./state/store.ts";
 import type { VersionClock } from "./state/version.ts";
+import { noNodeCaller } from "./shadow/silence.ts";
+import type { StateHooks } from "./state/hooks.ts";
 import { Hub } from "./subscriptions/hub.ts";
 import { NodeDaemonClient } from "./wsdaemon/client.ts";
 import type { TraceLog } from "./trace-log.ts";
@@ -63,8 +65,16 @@ export interface Core {
   readonly storage: BoundedStorage | undefined;
 }
 
+/** Who looks on. */
+export interface Onlookers {
+  /** Writes down what each status was derived from. */
+  readonly trace?: TraceLog | undefined;
+  /** Hears of every workspace that changes, and that goes. */
+  readonly shadow?: Pick<StateHooks, "changed" | "forgotten"> | undefined;
+}
+
 /** State, pipeline and hub: the way of a pod's bytes to the subscribers. */
-export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool, trace?: TraceLog): Core {
+export function buildCore(options: DaemonOptions, metrics: Metrics, versions: VersionClock, client: KubeClient, pool: WorkerPool, { trace, shadow }: Onlookers = {}): Core {
   const { clock, random, log, tracing } = options;
   const { subscriptions, workspaces } = metrics;
   const oddities = new Oddities(metrics.pipeline, log);
@@ -86,6 +96,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       sightings.changed(record);
       activity.changed(record);
       control.changed(record);
+      shadow?.changed(record);
     },
     vacant: (record) => vacancies.add(record),
     forgotten: (record) => {
@@ -95,6 +106,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       events.forget(record.uid);
       activity.forget(record);
       starter.forgotten(record);
+      shadow?.forgotten(record);
     },
   });
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
@@ -148,9 +160,10 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   return { store, hub, pipeline, rereader, workspaces: new Workspaces(store, rereader), events, writer, activity, snapshots, starter, nodeDaemons, nodes, control, vacancies, recorder, imageSpecs: new ImageSpecs({ objects, layers }), storage };
 }
 
-function buildNodes({ manager, tracing, clock, surroundings }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
+function buildNodes({ manager, tracing, clock, surroundings, shadow }: DaemonOptions, metrics: Metrics): Pick<Core, "nodeDaemons" | "nodes"> {
   const nodeDaemons = new NodeDaemons((ip) => nodes.drop(ip));
-  const caller = surroundings?.nodeCaller ?? new GrpcCaller({ tls: manager.wsdaemon.tls, observers: { metrics: metrics.rpcClient, tracing, clock } });
+  const calling = surroundings?.nodeCaller ?? new GrpcCaller({ tls: manager.wsdaemon.tls, observers: { metrics: metrics.rpcClient, tracing, clock } });
+  const caller = shadow ? noNodeCaller : calling;
   const nodes = new NodeDaemonClient({ port: manager.wsdaemon.port, ipOn: (node) => nodeDaemons.ipOn(node), caller });
   return { nodeDaemons, nodes };
 }

@@ -26,6 +26,8 @@ import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
 import { TraceLog } from "./trace-log.ts";
 import type { Tracing } from "./tracing/tracing.ts";
+import type { Connection } from "./cli/connection.ts";
+import { shadowRefusal, silenced } from "./shadow/silence.ts";
 import type { Hub, HubLimits } from "./subscriptions/hub.ts";
 import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";
 
@@ -71,6 +73,11 @@ export interface DaemonOptions {
   readonly log: Log;
   /** Default: threads, ports and sources of this machine. */
   readonly surroundings?: Surroundings | undefined;
+  /**
+   * It computes everything and writes nothing, whatever the other options say: not to the cluster, not to node daemons; calls that would change something are refused. `compare`: its statuses are
+   * compared with those of another manager, of each workspace once neither has changed for `settleMs`, milliseconds. Undefined: an ordinary daemon.
+   */
+  readonly shadow?: { readonly compare?: Connection | undefined; readonly settleMs: number } | undefined;
 }
 
 /** A daemon that runs. */
@@ -92,7 +99,7 @@ export interface Daemon {
 export async function assembleDaemon(options: DaemonOptions): Promise<Daemon> {
   const cleanup: (() => Promise<void> | void)[] = [];
   try {
-    return await assemble(options, cleanup);
+    return await assemble(options.shadow ? silenced(options) : options, cleanup);
   } catch (error) {
     await unwind(cleanup, options.log);
     throw error;
@@ -121,7 +128,8 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const { eventTraceLog } = options.manager;
   const trace = eventTraceLog ? await TraceLog.open({ target: eventTraceLog, clock, log }) : undefined;
   cleanup.push(() => trace?.close());
-  const core = buildCore(options, metrics, versions, client, pool, trace);
+  const shadow = options.shadow && new (await import("./shadow/shadow.ts")).Shadow(options, options.shadow, metrics);
+  const core = buildCore(options, metrics, versions, client, pool, { trace, shadow });
   cleanup.push(() => core.pipeline.close());
   cleanup.push(() => core.rereader.close());
   cleanup.push(() => core.hub.shutdown(0));
@@ -146,6 +154,8 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   // Last begun, first ended: while it ends its work, everything else goes on.
   cleanup.push(() => acting.stop());
   election.holder = () => acting.holder;
+  shadow?.start(core.hub, watching.synced);
+  cleanup.push(() => shadow?.stop());
   const synced = watching.synced.then(() => rpc.setServing(!ending.signal.aborted));
   const close = (): Promise<void> => {
     drain.begin();
@@ -170,9 +180,9 @@ async function startWorkers({ surroundings, workers, derive, log }: DaemonOption
 }
 
 function rpcDependencies(options: DaemonOptions, metrics: Metrics, core: Core): RpcDependencies {
-  const { manager, rateLimits, tracing, clock, log } = options;
+  const { manager, rateLimits, tracing, shadow, clock, log } = options;
   const imageBuilder = options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient };
-  return { reader: core.workspaces, hub: core.hub, classes: manager.workspaceClasses, steering: steeringOf(options, core), rateLimits, imageBuilder, tracing, metrics: metrics.rpc, clock, log };
+  return { reader: core.workspaces, hub: core.hub, classes: manager.workspaceClasses, steering: steeringOf(options, core), refusal: shadow && shadowRefusal, rateLimits, imageBuilder, tracing, metrics: metrics.rpc, clock, log };
 }
 
 /** Pods are listed once the Events are known, so that no status is told without them first; but not later than this, milliseconds. */

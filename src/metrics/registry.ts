@@ -10,6 +10,8 @@ import { createRpcClientMetrics, createRpcMetrics } from "./rpc.ts";
 import type { CallMetrics, RpcMetrics } from "./rpc.ts";
 import { createRuntimeMetrics } from "./runtime.ts";
 import type { RuntimeMetrics } from "./runtime.ts";
+import { createShadowMetrics } from "./shadow.ts";
+import type { ShadowMetrics } from "./shadow.ts";
 import { createWorkspaceMetrics } from "./workspaces.ts";
 import type { WorkspaceMetrics } from "./workspaces.ts";
 
@@ -25,6 +27,7 @@ export interface Metrics {
   readonly subscriptions: SubscriptionMetrics;
   readonly kube: KubeMetrics;
   readonly runtime: RuntimeMetrics;
+  readonly shadow: ShadowMetrics;
   /**
    * Whether this replica leads, or how to find out at the moment of a scrape; followers report no workspaces. True until told otherwise, so of each that takes no part in an election.
    */
@@ -59,6 +62,7 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
     subscriptions: createSubscriptionMetrics(registry),
     kube: createKubeMetrics(registry),
     runtime: createRuntimeMetrics(registry, options.process ?? true),
+    shadow: createShadowMetrics(registry),
     leader(now) {
       told = now !== false;
       leads = typeof now === "boolean" ? () => now : now;

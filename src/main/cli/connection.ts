@@ -6,15 +6,19 @@ import { defaultAddress } from "../config/env.ts";
 import { CliError, usageError } from "./errors.ts";
 import { readNamed } from "./io.ts";
 
-/** Flags of all client commands. */
-export interface ConnectionFlags {
-  readonly address?: string | undefined;
+/** Flags of TLS. */
+export interface TlsFlags {
   readonly tls?: boolean | undefined;
   readonly tlsCa?: string | undefined;
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly tlsServerName?: string | undefined;
   readonly insecure?: boolean | undefined;
+}
+
+/** Flags of all client commands. */
+export interface ConnectionFlags extends TlsFlags {
+  readonly address?: string | undefined;
   /** Milliseconds that a call, or connecting, may take. */
   readonly timeout: number;
 }

@@ -14,6 +14,8 @@ export interface FeedListener {
   listed(ids: ReadonlySet<string>, since: number): void;
   /** What is the matter with the connection; empty: it works (again). */
   notice(text: string): void;
+  /** There is no list to be had, which a notice has told; changes are told all the same. */
+  unlisted?(): void;
 }
 
 /** The delays between attempts, milliseconds. */
@@ -94,6 +96,8 @@ async function list(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "cloc
     }
     listener.listed(new Set(statuses.map(({ id }) => id)), since);
   } catch (error) {
-    if (!io.signal.aborted) listener.notice(`the current workspaces can not be listed: ${error instanceof Error ? error.message : String(error)}`);
+    if (io.signal.aborted) return;
+    listener.notice(`the current workspaces can not be listed: ${error instanceof Error ? error.message : String(error)}`);
+    listener.unlisted?.();
   }
 }

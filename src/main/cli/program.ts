@@ -7,6 +7,7 @@ import type { ExplainFlags } from "./explain-command.ts";
 import type { FilterFlags } from "./client.ts";
 import type { Io } from "./io.ts";
 import { phases } from "./phases.ts";
+import type { PreflightFlags } from "./preflight/command.ts";
 import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedFlags } from "./embedded.ts";
@@ -20,7 +21,7 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   const program = new Command("wsmand").description("Workspace manager of a Gitpod cluster: watches its workspace pods, streams their statuses over gRPC.");
   program.exitOverride().configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) }).showHelpAfterError("(--help shows the usage)");
   program.version(versionText(), "--version", "print the version");
-  addDaemonCommands(program, io, parts);
+  addDaemonCommands(program, io, parts, exit);
   addExplain(program, io, exit);
   addRender(program, io, exit);
   addDecoders(program, io);
@@ -30,17 +31,8 @@ export function buildProgram(io: Io, parts: Parts, exit: (code: number) => void)
   return program;
 }
 
-function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
-  const run = program.command("run").description("run the daemon");
-  run
-    .option("--config <file>", "configuration, JSON or YAML")
-    .option("--embedded", "run against the built-in cluster; needs no configuration")
-    .option("--kubeconfig <file>", "the cluster to manage; default: the pod's service account, KUBECONFIG, ~/.kube/config")
-    .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)", listenAddress)
-    .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)", listenAddress)
-    .option("--demo <count>", "with --embedded: workspaces that come and go (default 8)", numberFrom(0, 10_000))
-    .option("--speed <factor>", "with --embedded: how much faster than life (default 1)", positive)
-    .action(async () => (await import("./run.ts")).run(io, run.opts<RunFlags>(), parts));
+function addDaemonCommands(program: Command, io: Io, parts: Parts, exit: (code: number) => void): void {
+  addRun(program, io, parts);
 
   const validate = program.command("validate-config").description("check a configuration: every problem, with its path").argument("[file]", "configuration, JSON or YAML").option("--config <file>", "the same");
   validate.action(async (file: string | undefined) => (await import("./validate-config.ts")).validateConfig(io, oneOf(file, validate.opts<{ config?: string }>().config)));
@@ -61,7 +53,37 @@ function addDaemonCommands(program: Command, io: Io, parts: Parts): void {
     .option("--wsdaemon-tls-key <file>", "its key, PEM")
     .action(async () => (await import("./embedded.ts")).embedded(io, embedded.opts<EmbeddedFlags>(), parts));
 
+  addPreflight(program, io, exit);
   program.command("version").description("print the version").action(() => void io.stdout.write(`${versionText()}\n`));
+}
+
+function addRun(program: Command, io: Io, parts: Parts): void {
+  const run = program.command("run").description("run the daemon");
+  run
+    .option("--config <file>", "configuration, JSON or YAML")
+    .option("--embedded", "run against the built-in cluster; needs no configuration")
+    .option("--kubeconfig <file>", "the cluster to manage; default: the pod's service account, KUBECONFIG, ~/.kube/config")
+    .option("--rpc-addr <host:port>", "with --embedded and no --config: where gRPC is served (default 127.0.0.1:8080)", listenAddress)
+    .option("--metrics-addr <host:port>", "with --embedded and no --config: where metrics and health are served (default 127.0.0.1:9500)", listenAddress)
+    .option("--demo <count>", "with --embedded: workspaces that come and go (default 8)", numberFrom(0, 10_000))
+    .option("--speed <factor>", "with --embedded: how much faster than life (default 1)", positive)
+    .option("--shadow", "compute everything and write nothing: not to the cluster, not to node daemons; calls that would change something are refused")
+    .option("--compare <host:port>", "with --shadow: tell where the statuses differ from those of this ws-manager, which the --tls flags are for")
+    .option("--settle <duration>", "with --compare: a workspace is compared once neither side has changed for so long (default 10s)", parseTimeout);
+  withTls(run).action(async () => (await import("./run.ts")).run(io, run.opts<RunFlags>(), parts));
+}
+
+function addPreflight(program: Command, io: Io, exit: (code: number) => void): void {
+  const preflight = program.command("preflight").description("before wsmand takes a cluster over: check configuration, rights, nodes and workspaces, and tell what would become of them; writes nothing");
+  preflight
+    .requiredOption("--config <file>", "the configuration that the ws-manager has, JSON or YAML")
+    .option("--kubeconfig <file>", "the cluster, as for run")
+    .option("--as <user>", "ask for the rights of this user, such as system:serviceaccount:NAMESPACE:NAME (default: whoever runs this)")
+    .option("--no-nodes", "do not ask node daemons")
+    .addOption(new Option("--timeout <duration>", "how long a short check may take; longer ones may take twice to twenty times as long").argParser(parseTimeout).default(15_000, "15s"))
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nThe exit code is 0 without problems (there may be warnings), 1 with some.")
+    .action(async () => exit(await (await import("./preflight/command.ts")).preflight(io, preflight.opts<PreflightFlags>())));
 }
 
 const failureHelp = '\nWhere the standard output is no terminal, a failure is {"error": "..."} there, and words on the standard error';
@@ -133,16 +155,19 @@ function addClientCommands(program: Command, io: Io): void {
 }
 
 function withConnection(command: Command): Command {
+  return withTls(command.option("--address <host:port>", "the ws-manager, this or another (default: WSMAN_ADDRESS, else 127.0.0.1:8080)"))
+    .addOption(new Option("--timeout <duration>", "how long connecting, or a call, may take").argParser(parseTimeout).default(10_000, "10s"))
+    .option("--json", "print proto3 JSON");
+}
+
+function withTls(command: Command): Command {
   return command
-    .option("--address <host:port>", "the ws-manager, this or another (default: WSMAN_ADDRESS, else 127.0.0.1:8080)")
     .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
     .option("--tls-ca <file>", "authorities that the server's certificate must come from, PEM")
     .option("--tls-cert <file>", "client certificate, PEM")
     .option("--tls-key <file>", "its key, PEM")
     .option("--tls-server-name <name>", "name that the server's certificate must have, if not the address's")
-    .option("--insecure", "no TLS (the default without TLS flags)")
-    .addOption(new Option("--timeout <duration>", "how long connecting, or a call, may take").argParser(parseTimeout).default(10_000, "10s"))
-    .option("--json", "print proto3 JSON");
+    .option("--insecure", "no TLS (the default without TLS flags)");
 }
 
 /** For commands that print statuses. */

@@ -8,6 +8,7 @@ import { load, type Config, type LoadedConfig } from "../config/index.ts";
 import type { RunOptions } from "../app.ts";
 import type { Daemon } from "../daemon.ts";
 import { told } from "./config-flags.ts";
+import type { TlsFlags } from "./connection.ts";
 import { CliError, plainCause, usageError } from "./errors.ts";
 import { aborted, wantsColor, type Io } from "./io.ts";
 import { openLog } from "./log.ts";
@@ -16,7 +17,7 @@ import { painter } from "./text.ts";
 import { version } from "../version.ts";
 
 /** Flags of `run`. */
-export interface RunFlags {
+export interface RunFlags extends TlsFlags {
   readonly config?: string | undefined;
   readonly embedded?: boolean | undefined;
   readonly kubeconfig?: string | undefined;
@@ -26,7 +27,18 @@ export interface RunFlags {
   readonly demo?: number | undefined;
   /** How much faster than life it is. */
   readonly speed?: number | undefined;
+  /** Compute everything, write nothing. */
+  readonly shadow?: boolean | undefined;
+  /** Address of the ws-manager that a shadow is compared with. */
+  readonly compare?: string | undefined;
+  /** Milliseconds. */
+  readonly settle?: number | undefined;
 }
+
+/** A workspace is compared with another manager's once it was still for so long, if nothing else is asked for, milliseconds. */
+const defaultSettleMs = 10_000;
+/** The other manager may have many workspaces to list, milliseconds. */
+const compareTimeoutMs = 60_000;
 
 /** Workspaces of the built-in cluster, if nothing else is asked for. */
 const defaultDemo = 8;
@@ -38,6 +50,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   const { log, flush } = openLog({ ...given.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io, io.stderr)) });
   for (const warning of warnings) log.warn({}, warning);
   if (unused.length > 0) log.warn({ keys: unused }, "configured, but without effect in this version");
+  const shadow = await shadowOf(flags);
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();
   ending.defer(flush);
@@ -48,7 +61,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   if (cluster) ending.defer(() => cluster.close());
   const config = withNodeDaemons(given, cluster?.nodeDaemonPort);
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
-  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log }, flags.config === undefined);
+  const daemon = await startDaemon(parts, { config, kubeconfig, env: io.env, log, shadow }, flags.config === undefined);
   ending.defer(() => daemon.close());
   serving = true;
   announce(config, daemon, log);
@@ -69,8 +82,8 @@ interface DemoWorkspaces {
   readonly played: number;
 }
 
-function workspacesOf({ wsmand }: Config, { demo = defaultDemo }: RunFlags): DemoWorkspaces {
-  return wsmand.lifecycle.enabled ? { started: demo, played: 0 } : { started: 0, played: demo };
+function workspacesOf({ wsmand }: Config, { demo = defaultDemo, shadow = false }: RunFlags): DemoWorkspaces {
+  return wsmand.lifecycle.enabled && !shadow ? { started: demo, played: 0 } : { started: 0, played: demo };
 }
 
 /** The built-in cluster for a configuration. */
@@ -114,6 +127,25 @@ function startError(what: string, error: unknown, ports: string): CliError {
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 
+/** @throws CliError for flags that contradict each other, and TLS files that can not be read. */
+async function shadowOf(flags: RunFlags): Promise<RunOptions["shadow"]> {
+  const { shadow, compare, settle = defaultSettleMs } = flags;
+  if (!shadow) return undefined;
+  if (compare === undefined) return { settleMs: settle };
+  const { connectionOf } = await import("./connection.ts");
+  return { settleMs: settle, compare: await connectionOf({ ...flags, address: compare, timeout: compareTimeoutMs }, undefined) };
+}
+
+function hasTlsFlags({ tls, tlsCa, tlsCert, tlsKey, tlsServerName, insecure }: TlsFlags): boolean {
+  return [tls, tlsCa, tlsCert, tlsKey, tlsServerName, insecure].some((flag) => flag !== undefined);
+}
+
+/** @throws CliError for flags that would be ignored. */
+function checkShadowFlags({ shadow, compare, settle, ...tls }: RunFlags): void {
+  if (compare !== undefined && !shadow) throw usageError("--compare is for --shadow: a daemon that acts changes what it would be compared with");
+  if (compare === undefined && (settle !== undefined || hasTlsFlags(tls))) throw usageError("--settle and the --tls flags are for --compare", "TLS of this daemon's own server is rpcServer.tls in the configuration");
+}
+
 /** @throws CliError for flags that contradict each other, or would be ignored. */
 function checkFlags({ config, embedded, kubeconfig, rpcAddr, metricsAddr, demo, speed }: RunFlags): void {
   const given = (...values: readonly unknown[]): boolean => values.some((value) => value !== undefined);
@@ -125,6 +157,7 @@ function checkFlags({ config, embedded, kubeconfig, rpcAddr, metricsAddr, demo, 
 
 async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
   checkFlags(flags);
+  checkShadowFlags(flags);
   if (flags.config !== undefined) {
     return told(io, load(flags.config));
   }

@@ -7,6 +7,7 @@ import { KubeError, responseError, toKubeError } from "./errors.ts";
 import { Exchange, type ResponseBody, type ResponseHead, type ResponseHeaders } from "./http/exchange.ts";
 import { OwnConnection } from "./http/own-connection.ts";
 import { createPool, PooledTransport } from "./http/pooled.ts";
+import { notPermitted } from "./read-only.ts";
 import { describeRequest } from "./requestinfo.ts";
 
 /** One request. */
@@ -53,6 +54,8 @@ export interface ClientHooks {
   onRequest?(record: RequestRecord): void;
   /** The API server's clock, from the Date header of an answer: Unix milliseconds, whole seconds. */
   observe?(dateMs: number): void;
+  /** Asked of each request: false, and it is not sent (reason "ReadOnly"). Default: all may be. */
+  permits?(request: Pick<KubeRequest, "method" | "path">): boolean;
 }
 
 /** A request as it goes over a connection. */
@@ -111,6 +114,7 @@ export class KubeClient implements Requester {
    * The body must be read or discarded. Aborting the signal breaks the body off as well.
    */
   async request(request: KubeRequest): Promise<KubeResponse> {
+    if (this.#options.hooks?.permits?.(request) === false) throw notPermitted(request);
     const access = await this.#access();
     const first = await this.#send(request, access);
     if (first.status !== 401) return first;

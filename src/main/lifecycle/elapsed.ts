@@ -85,7 +85,7 @@ export class Reckoning {
   }
 
   /** Of a workspace as it is known now. */
-  of(record: WorkspaceRecord): Elapsed {
+  of(record: Pick<WorkspaceRecord, "facts" | "activeAt">): Elapsed {
     const { facts } = record;
     const known = lastActivityOf(record);
     const lastActivity = later(known, this.#grace(facts));

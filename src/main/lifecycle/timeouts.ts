@@ -190,8 +190,8 @@ export class TimeoutWatch {
   }
 }
 
-/** One that was marked already can not any more, but for its backup. */
-function canTimeOut({ facts, stopped, vacant }: WorkspaceRecord): boolean {
+/** Whether a workspace can be marked as timed out: one that was marked already can not any more, but for its backup. */
+export function canTimeOut({ facts, stopped, vacant }: WorkspaceRecord): boolean {
   if (stopped || vacant) return false;
   return facts.timedOut === "" || (facts.deletedAt !== undefined && !facts.backupComplete && !facts.timedOut.includes("backup"));
 }

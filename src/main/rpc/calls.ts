@@ -137,6 +137,13 @@ export function unimplemented(method: string): UnaryHandler {
   };
 }
 
+/** A method that this daemon does not serve, though it could. @param why for the client. */
+export function refused(method: string, why: string): UnaryHandler {
+  return () => {
+    throw new WsmanError("FAILED_PRECONDITION", `${method} is refused: ${why}`);
+  };
+}
+
 /** The status for what a handler threw; what nobody expected is logged. */
 export function statusOf(method: string, error: unknown, log: Log): CallStatus {
   const sent = toStatus(error);

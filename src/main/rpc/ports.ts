@@ -54,6 +54,8 @@ export interface RpcDependencies {
   readonly classes: readonly ClusterClass[];
   /** Undefined: a server that only reads. */
   readonly steering?: Steering | undefined;
+  /** Why all calls that change something are refused; undefined: they are served. */
+  readonly refusal?: string | undefined;
   /** Limits of methods; none by default. */
   readonly rateLimits?: readonly RateLimit[];
   /** "host:port" of the image builder that its calls are passed on to, and their metrics; undefined: they are not served. */

@@ -3,7 +3,7 @@ import { AnswerGate } from "./answer-gate.ts";
 import type { AtOnceMethod } from "./at-once.ts";
 import { auditedWhereItWaits } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
-import { serverStream, unimplemented } from "./calls.ts";
+import { refused, serverStream, unimplemented } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
 import { controlAdmission } from "./handlers/control-admission.ts";
 import { controlPort } from "./handlers/control-port.ts";
@@ -48,7 +48,8 @@ function isAudited(name: string): boolean {
   return steering.has(name) && name !== rarelyChanging;
 }
 
-function steeringHandler({ reader, steering: parts, clock, log }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
+function steeringHandler({ reader, steering: parts, refusal, clock, log }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
+  if (refusal !== undefined) return refused(name, refusal);
   if (!parts) return unimplemented(name);
   const handler = make({ reader, ...parts });
   return name === rarelyChanging ? auditedWhereItWaits(name, handler, clock, log) : handler;
@@ -74,8 +75,8 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
 
 /** Methods whose calls are answered beneath grpc-js where that can be: not if they are limited or traced. */
 export function answeredAtOnce(dependencies: RpcDependencies): readonly AtOnceMethod[] {
-  const { steering: parts, reader, metrics, tracing } = dependencies;
+  const { steering: parts, refusal, reader, metrics, tracing } = dependencies;
   const method = bytesMethod(serviceName, "MarkActive", false);
-  if (!parts || tracing || admissionTo(method.path, dependencies)) return [];
+  if (!parts || refusal !== undefined || tracing || admissionTo(method.path, dependencies)) return [];
   return [{ path: method.path, answer: markActiveAtOnce({ reader, ...parts }), metrics: methodMetrics(metrics, method) }];
 }

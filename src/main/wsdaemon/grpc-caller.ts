@@ -18,7 +18,7 @@ export interface GrpcCallerOptions {
 /** Connections at most; the one not used for longest is closed. */
 const maxConnections = 1_000;
 /** Name that the daemons' certificates have. */
-const serverName = "wsdaemon";
+export const nodeDaemonName = "wsdaemon";
 /** As a plain number, as RemoteErrors have it. */
 const unavailable: number = codes.UNAVAILABLE;
 const service = "/wsdaemon.WorkspaceContentService";
@@ -83,7 +83,7 @@ export class GrpcCaller implements NodeCaller {
     const secure = this.#options.tls !== undefined;
     return new Client(address, await this.#credentials(), {
       ...connectionOptions,
-      ...(secure ? { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName } : {}),
+      ...(secure ? { "grpc.ssl_target_name_override": nodeDaemonName, "grpc.default_authority": nodeDaemonName } : {}),
       interceptors: [observeCalls(this.#options.observers)],
     });
   }

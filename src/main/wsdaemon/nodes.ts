@@ -7,7 +7,7 @@ import type { ReflectorSink } from "../kube/sink.ts";
 export const nodeDaemonSelector = "app=gitpod,component=ws-daemon";
 
 /** A node daemon's pod. */
-interface DaemonPod {
+export interface DaemonPod {
   readonly resourceVersion: string;
   readonly node: string;
   /** Empty while it is not ready. */
@@ -80,7 +80,7 @@ export class NodeDaemons implements ReflectorSink {
 
   #take(uid: string, object: JsonObject | undefined): void {
     const known = this.#pods.get(uid);
-    const pod = podOf(object);
+    const pod = daemonIn(object);
     if (uid === "" || (!known && this.#pods.size >= maxPods) || (known && compareVersions(pod.resourceVersion, known.resourceVersion) < 0)) return;
     this.#pods.set(uid, pod);
     if (known && known.ip !== "" && known.ip !== pod.ip) this.#onGone(known.ip);
@@ -93,7 +93,8 @@ export class NodeDaemons implements ReflectorSink {
   }
 }
 
-function podOf(object: JsonObject | undefined): DaemonPod {
+/** A node daemon's pod, from its JSON. */
+export function daemonIn(object: JsonObject | undefined): DaemonPod {
   const status = objectAt(object, "status");
   const metadata = objectAt(object, "metadata");
   const ready = objectsAt(status, "conditions").some((condition) => condition["type"] === "Ready" && condition["status"] === "True");

@@ -4,7 +4,8 @@ import { apiserver, byHand, nodes } from "./cluster-scenarios.ts";
 import { burst, crashes } from "./load-scenarios.ts";
 import { replicas } from "./replica-scenario.ts";
 import type { Scenario } from "./run.ts";
-import { noCases, upgrade } from "./upgrade-scenario.ts";
+import { noCases } from "../recorded.ts";
+import { upgrade } from "./upgrade-scenario.ts";
 
 /** All of them. */
 export const scenarios: readonly Scenario[] = [burst, crashes, apiserver, nodes, replicas, byHand, upgrade];

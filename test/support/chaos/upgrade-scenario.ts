@@ -1,20 +1,14 @@
 /** Fault test of an upgrade in place: pods that another version's daemon made, as they were recorded, are taken over and come to a correct end. */
 import { setTimeout as pause } from "node:timers/promises";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
 import { record, records, text, texts, type Json } from "../../../src/embedded/kubelet/json.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
 import { annotations, labels } from "../../../src/domain/names.ts";
+import { plantable, recordedCases, renamed } from "../recorded.ts";
 import { until } from "../until.ts";
 import type { Lab } from "./lab.ts";
 import { allEnded, stopAll, type Life } from "./lives.ts";
 import { type Scenario } from "./run.ts";
-
-/** Where recorded cases are, if they are there: beside the repository, or where WSMAND_TEST_CASES says. */
-export const casesFolder = process.env["WSMAND_TEST_CASES"] ?? fileURLToPath(new URL("../../../../shared/conformance/cases", import.meta.url));
-/** Why this can not be tried; undefined: it can. */
-export const noCases = existsSync(casesFolder) ? undefined : "there are no recorded pods beside the repository, and WSMAND_TEST_CASES names none";
 
 /** In place of the finalizers of other controllers. */
 const held = "example.com/held";
@@ -34,8 +28,7 @@ export const upgrade: Scenario = {
   small: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
   lab: () => ({ nodes: 3 }),
   async play(lab, { workspaces, patienceMs }, lives) {
-    const files = ["status", "timeout"].flatMap((kind) => readdirSync(join(casesFolder, kind)).filter((name) => name.endsWith(".json")).toSorted().map((name) => join(casesFolder, kind, name)));
-    const recorded = (await Promise.all(files.slice(0, workspaces).map(async (file, i) => put(lab, file, i)))).filter((one) => one !== undefined);
+    const recorded = (await Promise.all(recordedCases().slice(0, workspaces).map(async (file, i) => put(lab, file, i)))).filter((one) => one !== undefined);
     lives.push(...recorded.map(({ life }) => life));
     await lab.addReplica();
     // They are taken over as they are, before anybody asks for anything.
@@ -59,12 +52,6 @@ async function isTaken(lab: Lab, pod: Json): Promise<boolean> {
   }
 }
 
-/** As it was recorded, under another ID. */
-function renamed(recorded: Json, id: string): Json {
-  const known = text(record(record(recorded["metadata"])["labels"])[labels.workspaceId]);
-  return record(JSON.parse(known === "" ? JSON.stringify(recorded) : JSON.stringify(recorded).replaceAll(known, id)));
-}
-
 /** Puts the pod of a case into the cluster, under an ID of its own, on a node that there is. */
 async function put(lab: Lab, file: string, index: number): Promise<Recorded | undefined> {
   const given = record(JSON.parse(readFileSync(file, "utf8")));
@@ -76,14 +63,10 @@ async function put(lab: Lab, file: string, index: number): Promise<Recorded | un
   const id = `taken-over-${index}`;
   const pod = renamed(recorded, id);
   const metadata = record(pod["metadata"]);
-  const spec = record(pod["spec"]);
-  const node = text(spec["nodeName"]) === "" ? "" : `node-${1 + (index % 3)}`;
-  const { uid: _u, resourceVersion: _r, creationTimestamp: _c, deletionTimestamp, deletionGracePeriodSeconds: _g, selfLink: _s, ...rest } = metadata;
-  const leaving = deletionTimestamp !== undefined;
-  // Other controllers' finalizers have nobody here who takes them away; what is leaving is to be there still when the daemon comes.
-  const own = texts(metadata["finalizers"]).filter((name) => name.startsWith("gitpod.io/"));
-  const finalizers = leaving ? [...own, held] : own;
-  if (!(await isTaken(lab, { ...pod, metadata: { ...rest, namespace: lab.cluster.namespace, finalizers }, spec: { ...spec, ...(node !== "" && { nodeName: node }) } }))) return undefined;
+  const node = text(record(pod["spec"])["nodeName"]) === "" ? "" : `node-${1 + (index % 3)}`;
+  const leaving = metadata["deletionTimestamp"] !== undefined;
+  // What is leaving is to be there still when the daemon comes.
+  if (!(await isTaken(lab, plantable(pod, { namespace: lab.cluster.namespace, node, held: leaving ? held : undefined })))) return undefined;
   const metaId = `meta-${id}`;
   const unsaved = isUnsaved(metadata, pod);
   if (unsaved) lab.nodes.adopt(node, { id, owner: "jane", metaId });
@@ -91,7 +74,7 @@ async function put(lab: Lab, file: string, index: number): Promise<Recorded | un
   lab.did("recorded pods");
   if (unsaved) lab.did("… with work in them");
   // One that nothing keeps, and that goes for another reason than a stop, is gone before anybody can save anything: what was recorded of old daemons has no finalizer.
-  const kept = own.length > 0 || records(given["expectedActions"]).some(({ action }) => action === "addFinalizer");
+  const kept = texts(metadata["finalizers"]).some((name) => name.startsWith("gitpod.io/")) || records(given["expectedActions"]).some(({ action }) => action === "addFinalizer");
   return { life: { id, doom: "anything" }, metaId, backups: [unsaved && kept ? 1 : 0, unsaved ? 1 : 0] };
 }
 

@@ -107,14 +107,14 @@ export interface Harness {
 }
 
 /** Starts a server on 127.0.0.1 that ends with the test. */
-export async function startHarness(t: TestContext, options: { clock?: Clock; tls?: TlsFiles; classes?: { id: string; name?: string }[]; imageBuilder?: string; rateLimits?: readonly RateLimit[]; tracing?: Tracing; steering?: Steering } = {}): Promise<Harness> {
+export async function startHarness(t: TestContext, options: { clock?: Clock; tls?: TlsFiles; classes?: { id: string; name?: string }[]; imageBuilder?: string; rateLimits?: readonly RateLimit[]; tracing?: Tracing; steering?: Steering; refusal?: string } = {}): Promise<Harness> {
   const reader = new FakeReader();
   const hub = new FakeHub();
   const log = new MemoryLog();
   const metrics = createMetrics({ process: false });
   const clock = options.clock ?? systemClock;
   const server = await startRpcServer({ addr: "127.0.0.1:0", tls: options.tls }, {
-    reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log, tracing: options.tracing, steering: options.steering, rateLimits: options.rateLimits ?? [],
+    reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log, tracing: options.tracing, steering: options.steering, refusal: options.refusal, rateLimits: options.rateLimits ?? [],
     imageBuilder: options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient },
   });
   const client = new TestClient(server.port);

@@ -1,0 +1,108 @@
+/** What would become of the workspaces there are if wsmand took them over now: by the same decisions and timeouts as a daemon that begins to lead; pure. */
+import type { Action } from "../../../domain/actions.ts";
+import { toPodEvents } from "../../../domain/events.ts";
+import type { JsonObject } from "../../../domain/json.ts";
+import type { DeriveConfig, WorkspaceFacts } from "../../../domain/messages.ts";
+import { timeoutOf, type Timeouts } from "../../../domain/timeouts.ts";
+import { wsman } from "../../../gen/proto.js";
+import { decide } from "../../../workers/actions.ts";
+import { factsOf } from "../../../workers/facts.ts";
+import { InvalidPodError, readPod } from "../../../workers/pod.ts";
+import { deriveStatus } from "../../../workers/status.ts";
+import { dueOf, type Reckoning } from "../../lifecycle/elapsed.ts";
+import { odditiesOf, unknownNames, type Oddity } from "./oddities.ts";
+
+/** What it goes by. */
+export interface TakeoverConfig {
+  readonly derive: DeriveConfig;
+  readonly timeouts: Timeouts;
+  /** Of a lead that begins now. */
+  readonly reckoning: Reckoning;
+  readonly now: number;
+  readonly classes: ReadonlySet<string>;
+}
+
+/** What would be done at once, in words for people and machines. */
+export type Fate = "back up" | "dispose" | "delete" | "let go" | "make anew" | "initialize" | "wait until ready" | "annotate";
+
+/** A pod that is understood. */
+export interface Taken {
+  readonly kind: "taken";
+  readonly id: string;
+  readonly podName: string;
+  readonly nodeName: string;
+  readonly phase: string;
+  readonly type: string;
+  readonly fates: readonly Fate[];
+  /** Why it would time out at once; empty: it would not. */
+  readonly timedOut: string;
+  /** It runs, and nothing would keep it for a backup until wsmand puts its finalizer there. */
+  readonly unprotected: boolean;
+  readonly oddities: readonly Oddity[];
+  readonly unknown: readonly string[];
+}
+
+/** A pod that is not. */
+export interface NotUnderstood {
+  readonly kind: "not understood";
+  readonly podName: string;
+  readonly reason: string;
+}
+
+/** Looks at a pod. @param rawEvents those of the pod. Never throws. */
+export function takeOver(rawPod: JsonObject, rawEvents: readonly JsonObject[], config: TakeoverConfig): Taken | NotUnderstood {
+  let podName = "";
+  try {
+    const pod = readPod(rawPod);
+    podName = pod.name;
+    const status = deriveStatus(pod, toPodEvents(rawEvents), config.derive);
+    const facts = factsOf(pod, status);
+    const actions = decide(pod, status);
+    return {
+      kind: "taken", id: facts.id, podName, nodeName: facts.nodeName,
+      phase: wsman.WorkspacePhase[facts.phase] ?? "UNKNOWN",
+      type: wsman.WorkspaceType[facts.type] ?? "UNKNOWN",
+      fates: [...new Set(actions.map((action) => fateOf(action, facts)))],
+      timedOut: timedOutNow(facts, config),
+      unprotected: actions.some(({ action }) => action === "addFinalizer"),
+      oddities: odditiesOf(pod, config.classes),
+      unknown: unknownNames(pod),
+    };
+  } catch (error) {
+    return { kind: "not understood", podName, reason: error instanceof InvalidPodError ? error.message : "it can not be worked on" };
+  }
+}
+
+/** As a leader sees it that begins now: activity that it was not told of counts as late as it may have been. */
+function timedOutNow(facts: WorkspaceFacts, { reckoning, timeouts, now }: TakeoverConfig): string {
+  if (facts.timedOut !== "") return "";
+  const elapsed = reckoning.of({ facts, activeAt: undefined });
+  const due = dueOf(elapsed, timeouts);
+  if (due === undefined || due > now) return "";
+  return timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts)?.text ?? "";
+}
+
+function fateOf({ action }: Action, { everReady, headless }: WorkspaceFacts): Fate {
+  switch (action) {
+    case "deletePod":
+      return "delete";
+    case "finalizeContent":
+      return everReady && !headless ? "back up" : "dispose";
+    case "removeFinalizer":
+    case "deletePvc":
+      return "let go";
+    case "recreatePod":
+    case "fillPlaceholder":
+      return "make anew";
+    case "initializeContent":
+      return "initialize";
+    case "waitForReady":
+      return "wait until ready";
+    case "addFinalizer":
+    case "setAnnotation":
+    case "removeAnnotation":
+      return "annotate";
+    default:
+      return action satisfies never;
+  }
+}

@@ -1,0 +1,257 @@
+/** Compares the statuses of a shadow with those of another manager: of each workspace once neither has changed for a while, so that mere delay is no difference. */
+import type { Clock } from "../../domain/clock.ts";
+import type { Log } from "../../domain/log.ts";
+import { wsman } from "../../gen/proto.js";
+import type { ComparisonLevels, ShadowMetrics } from "../../metrics/shadow.ts";
+import { versionOf } from "../cli/view.ts";
+import { decodeFrame, encodeStatus, type Status } from "../state/frame.ts";
+import { differencesBetween, fieldsOf, type Difference } from "./differences.ts";
+
+/** What it works with. */
+export interface ComparisonOptions {
+  /** Neither side may have changed for so long, milliseconds. */
+  readonly settleMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Pick<ShadowMetrics, "compared" | "differs">;
+  /** Default 100,000. */
+  readonly maxWorkspaces?: number;
+}
+
+/** What it came to. */
+export interface ComparisonSummary {
+  /** Comparisons made. */
+  readonly compared: number;
+  /** Differences found, by field; those that are wanted, by field. */
+  readonly differences: Readonly<Record<string, number>>;
+  readonly wanted: Readonly<Record<string, number>>;
+  /** Differences that there are still, but for those wanted. */
+  readonly open: number;
+  /** Workspaces that changed too lately to be compared. */
+  readonly waiting: number;
+  /** Statuses of workspaces that there was no room for. */
+  readonly left: number;
+}
+
+/** A workspace. */
+interface Entry {
+  /** As the state's frame. */
+  ours: Buffer | undefined;
+  /** Encoded, without its version. */
+  theirs: Uint8Array | undefined;
+  oursEnded: boolean;
+  theirsEnded: boolean;
+  theirVersion: bigint;
+  /** When theirs came, monotonic milliseconds. */
+  theirsAt: number;
+  /** Differences that were told, by field, and whether they are wanted. */
+  open: ReadonlyMap<string, boolean>;
+}
+
+/** Workspaces compared in a row; then the event loop has its turn. */
+const atOnce = 64;
+/** Workspaces that are named for each field in which they differ; of more the log tells the number, once a minute. */
+const examples = 20;
+const moreEveryMs = 60_000;
+/** The name under which a workspace is told that only one side has. */
+const whole = "workspace";
+
+/** All that is known of both sides. */
+export class Comparison {
+  readonly #options: ComparisonOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** When which workspace is compared, monotonic milliseconds; the first is first. */
+  readonly #due = new Map<string, number>();
+  readonly #found = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
+  /** Differences of fields that enough workspaces were named for, since they were told last. */
+  readonly #untold = new Map<string, number>();
+  #untoldAt = Number.NEGATIVE_INFINITY;
+  #complete = false;
+  #compared = 0;
+  #open = 0;
+  #left = 0;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: ComparisonOptions) {
+    this.#options = options;
+  }
+
+  get levels(): ComparisonLevels {
+    return { connected: this.#complete, open: this.#open, waiting: this.#due.size };
+  }
+
+  get summary(): ComparisonSummary {
+    const { differences, wanted } = this.#found;
+    return { compared: this.#compared, differences: Object.fromEntries(differences), wanted: Object.fromEntries(wanted), open: this.#open, waiting: this.#due.size, left: this.#left };
+  }
+
+  /** A status of ours. */
+  ours(frame: Buffer): void {
+    const { id, phase } = decodeFrame(frame);
+    const entry = this.#entry(id ?? "");
+    if (!entry) return;
+    entry.ours = frame;
+    entry.oursEnded = phase === wsman.WorkspacePhase.STOPPED;
+    this.#touch(id ?? "");
+  }
+
+  /** A status of theirs; one that is no newer than the last is known. */
+  theirs(status: wsman.WorkspaceStatus): void {
+    const entry = this.#entry(status.id);
+    if (!entry) return;
+    const version = versionOf(status);
+    entry.theirsAt = this.#options.clock.monotonic();
+    if (entry.theirs && version <= entry.theirVersion) return;
+    entry.theirs = encodeStatus(status);
+    entry.theirVersion = version;
+    entry.theirsEnded = status.phase === wsman.WorkspacePhase.STOPPED;
+    this.#touch(status.id);
+  }
+
+  /** They have these workspaces and no others, but for those whose status came since, monotonic milliseconds. From now on they are compared. */
+  listed(ids: ReadonlySet<string>, since: number): void {
+    for (const [id, entry] of this.#entries) {
+      if (!entry.theirs || ids.has(id) || entry.theirsAt >= since) continue;
+      entry.theirs = undefined;
+      this.#touch(id);
+    }
+    this.#complete = true;
+    // What has waited for this settles from now on.
+    for (const id of [...this.#due.keys()]) this.#touch(id);
+    this.#schedule();
+  }
+
+  /** Their statuses do not come any more: nothing is compared until they do. */
+  lost(): void {
+    this.#complete = false;
+  }
+
+  /** Compares nothing any more. */
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+    this.#tellUntold();
+  }
+
+  #entry(id: string): Entry | undefined {
+    const known = this.#entries.get(id);
+    if (known) return known;
+    if (this.#closed || this.#entries.size >= (this.#options.maxWorkspaces ?? 100_000)) {
+      this.#left++;
+      return undefined;
+    }
+    const entry: Entry = { ours: undefined, theirs: undefined, oursEnded: false, theirsEnded: false, theirVersion: 0n, theirsAt: 0, open: new Map() };
+    this.#entries.set(id, entry);
+    return entry;
+  }
+
+  #touch(id: string): void {
+    const { clock, settleMs } = this.#options;
+    this.#due.delete(id);
+    this.#due.set(id, clock.monotonic() + settleMs);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#closed || this.#cancelTimer || !this.#complete) return;
+    const [first] = this.#due.values();
+    if (first === undefined) return;
+    const { clock } = this.#options;
+    // All wait for equally long, so nothing is due before the first.
+    this.#cancelTimer = clock.timer(Math.max(0, Math.ceil(first - clock.monotonic())), () => {
+      this.#cancelTimer = undefined;
+      this.#work();
+      this.#schedule();
+    });
+  }
+
+  #work(): void {
+    const now = this.#options.clock.monotonic();
+    let left = atOnce;
+    for (const [id, at] of this.#due) {
+      if (!this.#complete || at > now || left-- <= 0) return;
+      this.#due.delete(id);
+      this.#compare(id);
+    }
+  }
+
+  #compare(id: string): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    const found = differencesOf(entry);
+    this.#compared++;
+    this.#options.metrics.compared();
+    this.#tell(id, entry, found);
+    // Both have told its end, or know of no such workspace: whatever comes now is another one.
+    if (isOver(entry.ours, entry.oursEnded) && isOver(entry.theirs, entry.theirsEnded)) this.#forget(id, entry);
+  }
+
+  #forget(id: string, { open }: Entry): void {
+    this.#entries.delete(id);
+    this.#open -= unwanted(open);
+  }
+
+  #tell(id: string, entry: Entry, found: readonly Difference[]): void {
+    const before = entry.open;
+    entry.open = new Map(found.map(({ field, wanted }) => [field, wanted !== undefined]));
+    this.#open += unwanted(entry.open) - unwanted(before);
+    const news = found.filter(({ field }) => !before.has(field));
+    const named = news.filter((difference) => this.#count(difference) <= examples);
+    if (named.length > 0) this.#log(id, named);
+    if (news.length > named.length) this.#tellUntold(moreEveryMs);
+    if (before.size > 0 && entry.open.size === 0) this.#options.log.debug({ id }, "its statuses do not differ any more");
+  }
+
+  /** Gives how often it was found so far. */
+  #count({ field, wanted }: Difference): number {
+    const counts = wanted === undefined ? this.#found.differences : this.#found.wanted;
+    const count = (counts.get(field) ?? 0) + 1;
+    counts.set(field, count);
+    this.#options.metrics.differs(field, wanted !== undefined);
+    if (count > examples) this.#untold.set(field, (this.#untold.get(field) ?? 0) + 1);
+    return count;
+  }
+
+  #log(id: string, named: readonly Difference[]): void {
+    const { log } = this.#options;
+    const plain = named.filter(({ wanted }) => wanted === undefined);
+    const wanted = named.filter((difference) => difference.wanted !== undefined);
+    if (plain.length > 0) log.warn({ id, fields: plain.map(({ field }) => field), ...shownOf(plain) }, "its status differs from the other manager's");
+    if (wanted.length > 0) log.info({ id, reasons: Object.fromEntries(wanted.map((difference) => [difference.field, difference.wanted])), ...shownOf(wanted) }, "its status differs from the other manager's, as it is to");
+  }
+
+  /** @param everyMs not more often than this. */
+  #tellUntold(everyMs = 0): void {
+    const { clock, log } = this.#options;
+    if (this.#untold.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
+    this.#untoldAt = clock.monotonic();
+    log.warn({ differences: Object.fromEntries(this.#untold) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
+    this.#untold.clear();
+  }
+}
+
+function differencesOf({ ours, oursEnded, theirs, theirsEnded }: Entry): readonly Difference[] {
+  if (ours && theirs) return differencesBetween(fieldsOf(decodeFrame(ours)), fieldsOf(statusIn(theirs)));
+  if (isOver(ours, oursEnded) && isOver(theirs, theirsEnded)) return [];
+  return [{ field: whole, values: { ours: ours ? "there" : "not there", theirs: theirs ? "there" : "not there" }, wanted: undefined }];
+}
+
+function statusIn(bytes: Uint8Array): Status {
+  return wsman.WorkspaceStatus.decode(bytes);
+}
+
+function isOver(status: Uint8Array | undefined, ended: boolean): boolean {
+  return status === undefined || ended;
+}
+
+function unwanted(open: ReadonlyMap<string, boolean>): number {
+  let count = 0;
+  for (const wanted of open.values()) if (!wanted) count++;
+  return count;
+}
+
+function shownOf(differences: readonly Difference[]): { readonly values?: object } {
+  const shown = differences.filter(({ values }) => values !== undefined);
+  return shown.length === 0 ? {} : { values: Object.fromEntries(shown.map(({ field, values }) => [field, values])) };
+}
