@@ -1,11 +1,11 @@
 /** Renders the figures of docs/benchmarks.md. */
 import { plain } from "../../src/bench/report/table.ts";
+import { insertBetween } from "../markdown.ts";
 import type { Aim, Measurement } from "./measurements.ts";
 import { argumentsOf, kubeconfigPlaceholder } from "./measurements.ts";
 import type { Entry, Results } from "./results.ts";
 
-const begin = "<!-- figures: made by npm run bench:docs -->";
-const end = "<!-- end of figures -->";
+const marks = { begin: "<!-- figures: made by npm run bench:docs -->", end: "<!-- end of figures -->" };
 
 /** Figures that must be 0 in every run of every measurement, and what is said of them. */
 const faults = ["lost", "reordered", "repeated"];
@@ -14,10 +14,7 @@ type Summary = Entry["figures"][string];
 
 /** Puts figures between the markers. @throws Error if the page does not have both, once and in order. */
 export function insertFigures(page: string, figures: string): string {
-  const [before, rest, ...more] = page.split(begin);
-  const [, after, ...others] = rest?.split(end) ?? [];
-  if (before === undefined || after === undefined || more.length + others.length > 0) throw new Error(`the page must have ${begin} and then ${end}, each once`);
-  return `${before}${begin}\n\n${figures}\n\n${end}${after}`;
+  return insertBetween(page, marks, figures);
 }
 
 /** The figures: where and when they were measured, and a table with a row for each measurement. */

@@ -98,8 +98,8 @@ export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<str
   return { scenario, options: complete(found.defaults, given) };
 }
 
-/** @param named the scenario that is asked for: its defaults are told. */
-function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described | undefined): Command {
+/** The command line. @param named the scenario that is asked for: its defaults are told. */
+export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described | undefined): Command {
   const program = new Command("wsmand bench").exitOverride().showHelpAfterError("(--help tells what there is)")
     .description("Measures a workspace manager from outside, through gRPC and the Kubernetes API. Without --kubeconfig and --target it starts the built-in cluster and the daemon, each in a process of its own.")
     .argument("<scenario>", [...scenarios.keys()].join(", "));

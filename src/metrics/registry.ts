@@ -1,5 +1,7 @@
 /** Every metric of the daemon, in a registry of its own; the other parts record through the plain methods given here. */
 import { Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { describeMetrics } from "./description.ts";
+import type { MetricDescription } from "./description.ts";
 import { createLifecycleMetrics } from "./lifecycle.ts";
 import type { LifecycleMetrics } from "./lifecycle.ts";
 import { createKubeMetrics } from "./kube.ts";
@@ -36,6 +38,8 @@ export interface Metrics {
   render(): Promise<string>;
   /** The text format's content type. */
   readonly contentType: string;
+  /** What metrics there are. */
+  describe(): readonly MetricDescription[];
 }
 
 /** Makes the metrics. `options.process` adds Node's own ones (memory, CPU, event loop, garbage collection), default true. */
@@ -69,5 +73,6 @@ export function createMetrics(options: { process?: boolean } = {}): Metrics {
     },
     render: () => registry.metrics(),
     contentType: registry.contentType,
+    describe: () => describeMetrics(registry),
   };
 }

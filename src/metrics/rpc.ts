@@ -56,7 +56,7 @@ function callMetrics(registry: Registry, prefix: string, others: string): CallMe
   const received = tallyCounters(registry, `${prefix}_msg_received_total`, `Messages that ${others} sent.`, labelNames);
   const sent = tallyCounters(registry, `${prefix}_msg_sent_total`, `Messages sent to ${others}.`, labelNames);
   const handled = tallyCounters(registry, `${prefix}_handled_total`, "Calls that ended, by status code.", [...labelNames, "grpc_code"]);
-  const handling = tallyHistograms(registry, { name: `${prefix}_handling_seconds`, help: "Time from a call's begin to its end.", buckets: handlingBuckets });
+  const handling = tallyHistograms(registry, { name: `${prefix}_handling_seconds`, help: "Time from a call's begin to its end.", labelNames, buckets: handlingBuckets });
   const methods = new Map<string, MethodMetrics>();
   return {
     method(type, service, method) {

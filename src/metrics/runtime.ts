@@ -65,7 +65,7 @@ function sumOf(tally: HistogramTally): Omit<GcPauses, "kind"> {
 }
 
 function observePauses(registry: Registry, told: (kind: GcKind, seconds: number) => void): ReadonlyMap<GcKind, HistogramTally> {
-  const series = tallyHistograms(registry, { name: "wsmand_gc_pause_seconds", help: "Pauses of the main thread for garbage collection, by kind: minor, major, incremental (a step of a major one), weakcb.", buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1] });
+  const series = tallyHistograms(registry, { name: "wsmand_gc_pause_seconds", help: "Pauses of the main thread for garbage collection, by kind: minor, major, incremental (a step of a major one), weakcb.", labelNames: ["kind"], buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1] });
   const tallies = new Map([...kinds.values()].map((kind) => [kind, series({ kind })]));
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {

@@ -40,6 +40,8 @@ export interface HistogramOptions {
   readonly help: string;
   /** Bounds of the buckets, rising. */
   readonly buckets: readonly number[];
+  /** Names of its series' labels. */
+  readonly labelNames?: readonly string[];
 }
 
 /** A histogram as prom-client's registry wants it, whose values are elsewhere. */
@@ -49,7 +51,7 @@ class ReportedHistogram extends Histogram {
   readonly #series: () => Iterable<readonly [labels: Labels, tally: HistogramTally]>;
 
   constructor(options: HistogramOptions, series: () => Iterable<readonly [labels: Labels, tally: HistogramTally]>) {
-    const configuration = { name: options.name, help: options.help, registers: [] };
+    const configuration = { name: options.name, help: options.help, buckets: [...options.buckets], labelNames: [...(options.labelNames ?? [])], registers: [] };
     super(configuration);
     this.#description = new Histogram(configuration);
     this.#options = options;
@@ -84,7 +86,7 @@ export function tallyHistogram(registry: Registry, options: HistogramOptions): H
 }
 
 /** Declares a histogram with labels; gives the way to a new series, which is there at zero from then on. The caller bounds their number, and asks once for each. */
-export function tallyHistograms(registry: Registry, options: HistogramOptions): (labels: Labels) => HistogramTally {
+export function tallyHistograms(registry: Registry, options: HistogramOptions & { readonly labelNames: readonly string[] }): (labels: Labels) => HistogramTally {
   const series: (readonly [Labels, HistogramTally])[] = [];
   registry.registerMetric(new ReportedHistogram(options, () => series));
   return (labels) => {

@@ -70,6 +70,53 @@ test("every metric of this stage is declared, once, with a help text and its kin
   assert.equal(text.match(/^# TYPE /gm)?.length, kinds.size);
 });
 
+test("every metric is described, with the labels that its series have and no others", async () => {
+  const metrics = createMetrics();
+  const call = { type: REGULAR, workspaceClass: "default" };
+  metrics.workspaces.source(() => ({ ...noWorkspaces, phases: [{ phase: RUNNING, count: 1, ...call }], timeouts: [["1h", 1]] }));
+  metrics.workspaces.created("REGULAR", "default");
+  metrics.workspaces.started(REGULAR, "default", 1);
+  metrics.workspaces.stopped("timeout", REGULAR, "default", true);
+  metrics.lifecycle.initialized(call, 1);
+  metrics.lifecycle.finalized(call, 1);
+  metrics.lifecycle.volumeSnapshot(call, 1);
+  metrics.lifecycle.volumeRestored(call, 1);
+  for (const succeeded of [true, false]) {
+    metrics.lifecycle.backup(call, succeeded);
+    metrics.lifecycle.restore(call, succeeded);
+  }
+  metrics.subscriptions.queues(() => [["one", 1]]);
+  for (const side of [metrics.rpc, metrics.rpcClient]) side.method("unary", "s", "M").handled(0, 1);
+  metrics.rpc.rateLimited("/s/M", true);
+  metrics.kube.request("get", "pods", 200, 0.1);
+  metrics.kube.throttled("get", "pods", 0.1);
+  metrics.kube.events("written", 1);
+  metrics.kube.watchRestarted("pods", "closed");
+  metrics.kube.relisted("pods", "expired");
+  metrics.kube.listed("pods", 1, 1);
+  metrics.kube.lastEventAge("pods", () => 1);
+  metrics.shadow.begin();
+  metrics.shadow.decided("finalize");
+  metrics.shadow.compared();
+  metrics.shadow.differs("phase", false);
+  metrics.shadow.levels("127.0.0.1:8080", () => ({ connected: true, open: 0, waiting: 0 }));
+  const described = metrics.describe();
+  const text = await metrics.render();
+  assert.deepEqual([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`), described.map(({ name, type }) => `${name} ${type}`));
+  assert.deepEqual([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => `${name} ${help}`), described.map(({ name, help }) => `${name} ${help}`));
+  for (const { name, type, labels, buckets } of described) {
+    const samples = text.split("\n").flatMap((line) => {
+      const [, found = "", given = ""] = /^(\w+)(?:\{(.*)\})? /.exec(line) ?? [];
+      const isOurs = type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`].includes(found) : found === name;
+      return isOurs ? [[...given.matchAll(/(\w+)="/g)].map(([, label]) => label).filter((label) => label !== "le").sort()] : [];
+    });
+    // Node's garbage collector may not have run yet.
+    if (!name.startsWith("nodejs_")) assert.ok(samples.length > 0, name);
+    for (const found of samples) assert.deepEqual(found, [...labels].sort(), name);
+    assert.equal(buckets.length > 0, type === "histogram", name);
+  }
+});
+
 test("several sets of metrics do not get into each other's way", async () => {
   const [a, b] = [plain(), plain()];
   a.subscriptions.published.add(2);

@@ -12,7 +12,7 @@ const value = fc.oneof(fc.constantFrom(0, -1, 0.005, 0.0051, 1, 10, 11, 1e9), fc
 test("the text is what prom-client's own histogram gives, without labels and with some", async () => {
   await fc.assert(fc.asyncProperty(fc.array(value, { maxLength: 30 }), fc.array(value, { maxLength: 30 }), async (first, second) => {
     const [ours, theirs] = [new Registry(), new Registry()];
-    const [plain, labelled] = [tallyHistogram(ours, described), tallyHistograms(ours, { ...described, name: "labelled_seconds" })];
+    const [plain, labelled] = [tallyHistogram(ours, described), tallyHistograms(ours, { ...described, name: "labelled_seconds", labelNames: ["method", "code"] })];
     const [a, b] = [labelled({ method: "A", code: "x" }), labelled({ method: "B", code: 'q"\n' })];
     const [plainOfTheirs, labelledOfTheirs] = [new Histogram({ ...described, buckets, registers: [theirs] }), new Histogram({ ...described, name: "labelled_seconds", labelNames: ["method", "code"], registers: [theirs] })];
     labelledOfTheirs.zero({ method: "A", code: "x" });
