@@ -11,6 +11,7 @@ import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import { DaemonProcess } from "../support/daemon-process.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { TestClient } from "../support/grpc-client.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { until } from "../support/until.ts";
 import { request } from "../unit/render/helpers.ts";
 
@@ -67,7 +68,7 @@ test("an API server that answers nothing does not make the end take longer than 
 test("a second SIGTERM ends the process at once, whatever it waits for", async (t) => {
   const cluster = await startTestCluster();
   t.after(() => cluster.close());
-  const daemon = await DaemonProcess.start({ kubeconfig: await readFile(cluster.kubeconfig, "utf8"), configure: (config) => ({ ...config, wsmand: { ...record(config["wsmand"]), drainTimeout: "60s" } }) });
+  const daemon = await DaemonProcess.start({ kubeconfig: await readFile(await daemonKubeconfig(cluster.kubeconfig, "default"), "utf8"), configure: (config) => ({ ...config, wsmand: { ...record(config["wsmand"]), drainTimeout: "60s" } }) });
   t.after(() => daemon.close());
   await daemon.synced();
   const client = new Client(`127.0.0.1:${daemon.rpcPort}`, credentials.createInsecure());

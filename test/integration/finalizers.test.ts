@@ -13,6 +13,7 @@ import { anew } from "../../src/main/lifecycle/pod-copies.ts";
 import { record, texts } from "../../src/embedded/kubelet/json.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { kubeApi, metaOf, simplePod, type KubeApi } from "../support/kube-api.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 
 let cluster: TestCluster;
 before(async () => {
@@ -24,7 +25,7 @@ const wish: Wish = { priority: "user", signal: new AbortController().signal };
 
 async function setup(t: TestContext): Promise<{ readonly api: KubeApi; readonly objects: KubeObjects }> {
   const api = await kubeApi(t, cluster.kubeconfig);
-  const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock });
+  const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [await daemonKubeconfig(cluster.kubeconfig, api.namespace)] }, systemClock, silentLog), clock: systemClock });
   t.after(() => client.close());
   return { api, objects: new KubeObjects({ client, budget: new Budget({ qps: 100, burst: 100, clock: systemClock }), namespace: api.namespace, clock: systemClock, random: Math.random }) };
 }

@@ -19,6 +19,7 @@ import { silentLog } from "../../src/domain/log.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeApi, metaOf, type KubeApi } from "../support/kube-api.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { until } from "../support/until.ts";
 
 let cluster: TestCluster;
@@ -71,7 +72,7 @@ function clientOf(kubeconfig: string): KubeClient {
 }
 
 async function replica(t: TestContext, api: { readonly namespace: string }, options: Partial<LeaderOptions> = {}, kubeconfig = cluster.kubeconfig): Promise<Replica> {
-  const client = clientOf(kubeconfig);
+  const client = clientOf(await daemonKubeconfig(kubeconfig, api.namespace));
   const leaving = new AbortController();
   const started: AbortSignal[] = [];
   const identity = electionIdentity("host", randomUUID());
@@ -163,7 +164,7 @@ test("a Lease that a Go manager holds is left alone while it is renewed, and tak
 test("a leader that can not renew stops by itself, before the Lease can be taken, and leads again when it can", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   let refused = false;
-  const credentials = new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog);
+  const credentials = new Credentials({ kind: "kubeconfig", files: [await daemonKubeconfig(cluster.kubeconfig, api.namespace)] }, systemClock, silentLog);
   const client = new KubeClient({ credentials, clock: systemClock });
   t.after(() => client.close());
   let looks = 0;
@@ -234,8 +235,8 @@ test("requests that are slow keep the lead; while none is answered, or all are r
 });
 
 /** A process that acts while it leads, and the times at which it did. */
-function elector(t: TestContext, api: KubeApi): { readonly child: ChildProcess; readonly acts: number[]; readonly exited: Promise<unknown> } {
-  const child = spawn(process.execPath, [fileURLToPath(new URL("../support/elector.ts", import.meta.url)), cluster.kubeconfig, api.namespace, randomUUID()], { stdio: ["ignore", "pipe", "inherit"] });
+function elector(t: TestContext, api: KubeApi, kubeconfig: string): { readonly child: ChildProcess; readonly acts: number[]; readonly exited: Promise<unknown> } {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../support/elector.ts", import.meta.url)), kubeconfig, api.namespace, randomUUID()], { stdio: ["ignore", "pipe", "inherit"] });
   const acts: number[] = [];
   let rest = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
@@ -253,9 +254,10 @@ function elector(t: TestContext, api: KubeApi): { readonly child: ChildProcess; 
 
 test("a process that is stopped while it leads, and goes on when another one leads, does nothing any more; one that is killed is replaced", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
-  const first = elector(t, api);
+  const kubeconfig = await daemonKubeconfig(cluster.kubeconfig, api.namespace);
+  const first = elector(t, api, kubeconfig);
   await until("the first one leads", () => first.acts.length > 0, 20_000);
-  const second = elector(t, api);
+  const second = elector(t, api, kubeconfig);
   for (let round = 0; round < 2; round++) {
     const [leading, other] = (first.acts.at(-1) ?? 0) > (second.acts.at(-1) ?? 0) ? [first, second] : [second, first];
     const before = other.acts.length;

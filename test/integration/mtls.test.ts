@@ -14,6 +14,7 @@ import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { DaemonProcess } from "../support/daemon-process.ts";
 import { TestClient } from "../support/grpc-client.ts";
 import { kubeApi } from "../support/kube-api.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { StatusStream } from "../support/status-stream.ts";
 import { greet, linkTlsFiles, overwriteTlsFiles, type TlsMaterial } from "../support/tls.ts";
 import { until } from "../support/until.ts";
@@ -45,7 +46,7 @@ async function setup(t: TestContext): Promise<Setup> {
   const material = { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) };
   const files = await linkTlsFiles(folder, material);
   const daemon = await DaemonProcess.start({
-    kubeconfig: await readFile(cluster.kubeconfig, "utf8"),
+    kubeconfig: await readFile(await daemonKubeconfig(cluster.kubeconfig, api.namespace), "utf8"),
     configure: (config) => ({ ...config, manager: { ...record(config["manager"]), namespace: api.namespace, registryFacadeHost: "registry.example" }, rpcServer: { ...record(config["rpcServer"]), tls: files } }),
   });
   const clients: TestClient[] = [];

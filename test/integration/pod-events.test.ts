@@ -13,6 +13,7 @@ import { EventRecorder } from "../../src/main/kube/event-recorder.ts";
 import { KubeObjects } from "../../src/main/kube/objects.ts";
 import { startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { asTable, kubeApi, metaOf, simplePod } from "../support/kube-api.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { until } from "../support/until.ts";
 
 let cluster: TestCluster;
@@ -23,7 +24,7 @@ after(async () => cluster.close());
 
 test("Events are found by the pod that they are about, count up, and do not come in between those that the status depends on", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
-  const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock });
+  const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [await daemonKubeconfig(cluster.kubeconfig, api.namespace)] }, systemClock, silentLog), clock: systemClock });
   const budget = new Budget({ qps: 100, burst: 100, clock: systemClock });
   const objects = new KubeObjects({ client, budget, namespace: api.namespace, clock: systemClock, random: Math.random });
   const outcomes: string[] = [];

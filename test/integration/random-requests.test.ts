@@ -10,6 +10,7 @@ import { DaemonProcess } from "../support/daemon-process.ts";
 import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
 import { kubeApi, metaOf, simplePod, type KubeApi } from "../support/kube-api.ts";
 import { RandomMessages, type RandomRequest } from "../support/random-messages.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { getWorkspaces, StatusStream } from "../support/status-stream.ts";
 import { until } from "../support/until.ts";
 import { assertOk, calls, claimsOf, describe, podsOf, removePods, request, started } from "../support/workspace-calls.ts";
@@ -106,7 +107,7 @@ test(`${count} random requests, many at once, are answered as documented, and ch
   t.after(() => cluster.close());
   const workspaceClass = { default: { name: "Standard", pvc: { size: "1Gi" } } };
   const daemon = await DaemonProcess.start({
-    kubeconfig: await readFile(cluster.kubeconfig, "utf8"),
+    kubeconfig: await readFile(await daemonKubeconfig(cluster.kubeconfig, api.namespace), "utf8"),
     configure: (config) => ({
       ...config, manager: { ...record(config["manager"]), namespace: api.namespace, registryFacadeHost: "registry.example", portUrlTemplate: "https://{{ .WorkspacePort }}-{{ .ID }}.gitpod.example.com", workspaceClass },
       wsmand: { ...record(config["wsmand"]), kubernetes: { qps: 5000, burst: 5000 } },

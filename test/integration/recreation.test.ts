@@ -14,6 +14,7 @@ import { TestClient } from "../support/grpc-client.ts";
 import { kubeApi, metaOf } from "../support/kube-api.ts";
 import { Player } from "../support/player.ts";
 import { podIn } from "../support/pods.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { StatusStream } from "../support/status-stream.ts";
 import { until } from "../support/until.ts";
 
@@ -58,7 +59,7 @@ async function setup(t: TestContext) {
   await player.ensureNode("node-1");
   const daemon = async (lifecycle: boolean) => {
     const clients: MortalClient[] = [];
-    const credentials = new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog);
+    const credentials = new Credentials({ kind: "kubeconfig", files: [await daemonKubeconfig(cluster.kubeconfig, namespace)] }, systemClock, silentLog);
     const running = await startTestDaemon(cluster.kubeconfig, {
       namespace, lifecycle, drainTimeoutMs: 200,
       connect: (hooks) => {

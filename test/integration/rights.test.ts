@@ -1,11 +1,9 @@
-/** The rights in examples/role.yaml are enough for the leader election and for Events, and without them there is no lead. Needs RBAC, and so a real API server. */
+/** Before it has its rights a daemon does not lead, says so, and tries on; what it needs each of them for: rights-needed.test.ts. Needs RBAC, and so a real API server. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { parseAllDocuments } from "yaml";
 import { systemClock } from "../../src/domain/clock.ts";
 import { silentLog } from "../../src/domain/log.ts";
-import { record, text } from "../../src/embedded/kubelet/json.ts";
+import { record } from "../../src/embedded/kubelet/json.ts";
 import { Budget } from "../../src/main/kube/budget.ts";
 import { KubeClient, type Requester } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
@@ -15,6 +13,7 @@ import { Leader } from "../../src/main/lifecycle/leader.ts";
 import { leaseName } from "../../src/main/lifecycle/lease.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { kubeApi, metaOf, simplePod } from "../support/kube-api.ts";
+import { chartRights } from "../support/rights.ts";
 import { until } from "../support/until.ts";
 import { RecordingLog } from "../unit/kube/helpers.ts";
 
@@ -26,7 +25,7 @@ after(async () => {
   if (onRealCluster) await cluster.close();
 });
 
-test("a service account with the rights in examples/role.yaml can lead and write Events; before it has them it says so, and tries on", { skip: !onRealCluster }, async (t) => {
+test("a service account with the rights that the chart gives can lead and write Events; before it has them it says so, and tries on", { skip: !onRealCluster }, async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock });
   const user = `system:serviceaccount:${api.namespace}:wsmand`;
@@ -51,13 +50,11 @@ test("a service account with the rights in examples/role.yaml can lead and write
   await until("it is told that it may not", () => log.entries.some(({ fields }) => "status" in fields && fields.status === 403));
   assert.equal(leader.leads(), false);
 
-  const role = parseAllDocuments(await readFile(new URL("../../examples/role.yaml", import.meta.url), "utf8")).map((document) => record(document.toJS())).find(({ kind }) => kind === "Role");
-  assert.ok(role);
   const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${api.namespace}`;
-  await api.ok("POST", `${rbac}/roles`, role);
+  await api.ok("POST", `${rbac}/roles`, { metadata: { name: "wsmand" }, rules: (await chartRights()).namespace });
   await api.ok("POST", `${rbac}/rolebindings`, {
     metadata: { name: "wsmand" },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: text(metaOf(role)["name"]) },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "wsmand" },
     subjects: [{ kind: "ServiceAccount", name: "wsmand", namespace: api.namespace }],
   });
   await until("it leads", () => leader.leads());

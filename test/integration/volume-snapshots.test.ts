@@ -14,6 +14,7 @@ import { VolumeSnapshots } from "../../src/main/lifecycle/volume-snapshots.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeApi, patches } from "../support/kube-api.ts";
+import { daemonKubeconfig } from "../support/rights.ts";
 import { defineSnapshotKinds } from "../support/snapshot-kinds.ts";
 import { until } from "../support/until.ts";
 import { RecordingLog } from "../unit/kube/helpers.ts";
@@ -29,7 +30,7 @@ async function setup(t: TestContext) {
   const api = await kubeApi(t, cluster.kubeconfig);
   const requests: string[] = [];
   const client = new KubeClient({
-    credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock,
+    credentials: new Credentials({ kind: "kubeconfig", files: [await daemonKubeconfig(cluster.kubeconfig, api.namespace)] }, systemClock, silentLog), clock: systemClock,
     hooks: { onRequest: ({ verb, resource }) => requests.push(`${verb} ${resource}`) },
   });
   const [log, ending] = [new RecordingLog(), new AbortController()];

@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedCluster, type Faults } from "../../src/embedded/index.ts";
 import { startControlPlane } from "./control-plane.ts";
+import { limitDaemons } from "./rights.ts";
 import { keepSecret, secret } from "./secrets.ts";
 
 /** A cluster without kubelet and scheduler: tests play them. */
 export interface TestCluster {
-  /** Path of a kubeconfig with all rights. */
+  /** Path of a kubeconfig with all rights; daemons use that of {@link daemonKubeconfig}. */
   readonly kubeconfig: string;
   /** Only the built-in one fails on demand. */
   readonly faults?: Faults;
@@ -27,7 +28,14 @@ async function startReal(): Promise<TestCluster> {
   const real = await startControlPlane();
   if (!real) throw new Error("there is no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
   keepSecret("the token of the API server", real.token);
-  return real;
+  const unlimit = limitDaemons(real.kubeconfig);
+  return {
+    kubeconfig: real.kubeconfig,
+    close: async () => {
+      unlimit();
+      await real.close();
+    },
+  };
 }
 
 async function startBuiltIn(): Promise<TestCluster> {

@@ -22,7 +22,7 @@ export interface ControlPlane {
 }
 
 /** How long each of the two may take to start. */
-const startMs = 60_000;
+const startMs = 150_000;
 
 /**
  * Starts etcd and kube-apiserver from the folder in KUBEBUILDER_ASSETS, or from what a folder beside the checkout unpacks; undefined if there is neither.

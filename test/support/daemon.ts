@@ -6,6 +6,7 @@ import { assembleDaemon, type Daemon, type DaemonOptions } from "../../src/main/
 import { KubeClient } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
 import { findKubeSource } from "../../src/main/kube/source.ts";
+import { daemonKubeconfig } from "./rights.ts";
 import { assertNoSecrets } from "./secrets.ts";
 
 /** Log entries that are kept to be searched; a daemon that tells more fails its test. */
@@ -20,11 +21,12 @@ function keepingLog(inner: Log, entries: string[]): Log {
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-/** Starts a daemon on the cluster of a kubeconfig. Its `close` rejects if its log or its metrics show a secret. */
+/** Starts a daemon on the cluster of a kubeconfig, with the rights that the chart gives it there. Its `close` rejects if its log or its metrics show a secret. */
 export async function startTestDaemon(kubeconfig: string, options: Partial<DaemonOptions> = {}): Promise<Daemon> {
   const entries: string[] = [];
   const log = keepingLog(options.log ?? silentLog, entries);
-  const credentials = new Credentials(findKubeSource({ kubeconfig, env: {}, home: "/nonexistent" }), systemClock, log);
+  const own = await daemonKubeconfig(kubeconfig, options.namespace ?? "default");
+  const credentials = new Credentials(findKubeSource({ kubeconfig: own, env: {}, home: "/nonexistent" }), systemClock, log);
   const { config } = await embeddedConfig();
   const daemon = await assembleDaemon({
     namespace: "default",

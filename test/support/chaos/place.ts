@@ -11,6 +11,7 @@ import { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
 import { readKubeconfig, type KubeConnection } from "../kubeconfig.ts";
 import { ApiFailure, Player } from "../player.ts";
+import { daemonKubeconfig } from "../rights.ts";
 import { objectOf, pathOf } from "../remote/objects.ts";
 import { RemoteStore } from "../remote/store.ts";
 import { Ways, type Weather } from "./weather.ts";
@@ -30,6 +31,8 @@ export interface Place {
   /** How its API server is reached. */
   readonly connection: KubeConnection;
   readonly namespace: string;
+  /** By which daemons are known to it; undefined: it asks for none. */
+  readonly daemonToken?: string | undefined;
   /** Pods, claims and Leases of the namespace, and nodes: to look at, and to lend a hand. */
   readonly store: ClusterStore;
   readonly kubelet: Kubelet;
@@ -89,6 +92,7 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
     // Not before: nodes of others must stay.
     ends.push(() => leave(player, names));
     await player.ensureNamespace();
+    const { token: daemonToken } = await readKubeconfig(await daemonKubeconfig(kubeconfig, namespace));
     for (const name of names) await player.ensureNode(name, { [mark]: "true" });
     // Who writes on a pod that is just gone is too late, as anywhere.
     const onError = (error: unknown): void => void (isMissing(error) || troubles.push(`the cluster could not be played: ${messageOf(error)}`));
@@ -100,7 +104,7 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
     ends.push(() => daemons.close());
     const ways = new Ways(seededRandom(seed + 2), () => newestVersion(player));
     return {
-      connection, namespace, store, kubelet, nodes: daemons, weather: ways, ways, troubles, close,
+      connection, namespace, daemonToken, store, kubelet, nodes: daemons, weather: ways, ways, troubles, close,
       create: (pod) => store.made("pods", pod),
       lease: () => player.request("GET", pathOf(player, "leases", leaseName)).then((lease) => objectOf("leases", lease), ignoreMissing),
       left: async () => (await Promise.all([listed(player, "pods", `?labelSelector=${workspaces}`), listed(player, "persistentvolumeclaims", "")])).flat(),
@@ -141,6 +145,6 @@ function ignoreMissing(error: unknown): undefined {
 }
 
 /** Text of a kubeconfig by which daemons reach the API server at another address, without TLS. */
-export function kubeconfigAt({ connection: { token }, namespace }: Place, url: string): string {
-  return kubeconfigOf({ url, namespace, token });
+export function kubeconfigAt({ daemonToken, namespace }: Place, url: string): string {
+  return kubeconfigOf({ url, namespace, token: daemonToken });
 }

@@ -1,0 +1,125 @@
+{{/* Name of the chart. */}}
+{{- define "wsmand.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Name of what is made: the release's, with the chart's unless it has it already. */}}
+{{- define "wsmand.fullname" -}}
+{{- $name := include "wsmand.name" . }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Name of what is made for the whole cluster: another release may have the same name in another namespace. */}}
+{{- define "wsmand.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "wsmand.fullname" .) }}
+{{- end }}
+
+{{- define "wsmand.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "wsmand.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "wsmand.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "wsmand.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "wsmand.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "wsmand.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is required with serviceAccount.create false" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "wsmand.workspaceNamespace" -}}
+{{- .Values.workspaceNamespace | default .Values.config.manager.namespace | default .Release.Namespace }}
+{{- end }}
+
+{{/* Secrets of TLS; empty: none. */}}
+{{- define "wsmand.rpcSecret" -}}
+{{- $tls := .Values.tls.rpc }}
+{{- $tls.secretName | default (ternary (printf "%s-tls" (include "wsmand.fullname" .)) "" $tls.certManager.enabled) }}
+{{- end }}
+{{- define "wsmand.wsdaemonSecret" -}}
+{{- $tls := .Values.tls.wsdaemon }}
+{{- $tls.secretName | default (ternary (printf "%s-wsdaemon" (include "wsmand.fullname" .)) "" $tls.certManager.enabled) }}
+{{- end }}
+
+{{/* The port of an address that is listened on: [.Values, "rpcServer"]. Probes and clients come from elsewhere, so it must be one of all addresses. */}}
+{{- define "wsmand.port" -}}
+{{- $section := index . 1 }}
+{{- $addr := (index (index . 0).config $section).addr }}
+{{- if not (regexMatch "^(0\\.0\\.0\\.0|\\[::\\])?:[0-9]+$" $addr) }}
+{{- fail (printf "config.%s.addr is %q: in a pod it must be \":PORT\", so that clients and probes reach it" $section $addr) }}
+{{- end }}
+{{- regexFind "[0-9]+$" $addr }}
+{{- end }}
+
+{{/* Where certificates of a purpose are mounted. */}}
+{{- define "wsmand.tlsFiles" -}}
+ca: /etc/wsmand/tls/{{ . }}/ca.crt
+crt: /etc/wsmand/tls/{{ . }}/tls.crt
+key: /etc/wsmand/tls/{{ . }}/tls.key
+{{- end }}
+
+{{/* The configuration file. Secrets do not belong into a ConfigMap. */}}
+{{- define "wsmand.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- $minio := dig "content" "storage" "minio" dict $config }}
+{{- range list "accessKey" "secretKey" }}
+{{- if get $minio . }}
+{{- fail (printf "config.content.storage.minio.%s is a secret, and the configuration becomes a ConfigMap: name a file with %sFile and mount it from a Secret with extraVolumes, or put the whole file into a Secret and name that with existingConfig.secret" . .) }}
+{{- end }}
+{{- end }}
+{{- $_ := set $config.manager "namespace" (include "wsmand.workspaceNamespace" .) }}
+{{- if include "wsmand.rpcSecret" . }}
+{{- $_ := set $config.rpcServer "tls" (include "wsmand.tlsFiles" "rpc" | fromYaml) }}
+{{- end }}
+{{- if include "wsmand.wsdaemonSecret" . }}
+{{- $_ := set $config.manager "wsdaemon" (merge (dict "tls" (include "wsmand.tlsFiles" "wsdaemon" | fromYaml)) ($config.manager.wsdaemon | default dict)) }}
+{{- end }}
+{{- toPrettyJson $config }}
+{{- end }}
+
+{{/* Fails where the pod would be killed before it has ended in order. */}}
+{{- define "wsmand.checkGrace" -}}
+{{- $drain := dig "wsmand" "drainTimeout" "30s" .Values.config | toString }}
+{{- if regexMatch "^[0-9]+[sm]$" $drain }}
+{{- $seconds := mul (regexFind "^[0-9]+" $drain | int) (ternary 60 1 (hasSuffix "m" $drain)) }}
+{{- $least := add $seconds (.Values.preStopSleepSeconds | int) }}
+{{- if le (.Values.terminationGracePeriodSeconds | int) ($least | int) }}
+{{- fail (printf "terminationGracePeriodSeconds is %d: it must be above preStopSleepSeconds and config.wsmand.drainTimeout together, which are %d" (.Values.terminationGracePeriodSeconds | int) ($least | int)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* TCP ports that the daemon connects to, one a line, each once. */}}
+{{- define "wsmand.egressPorts" -}}
+{{- $config := .Values.config }}
+{{- $ports := list 443 6443 (dig "manager" "wsdaemon" "port" 8080 $config | int) }}
+{{- range .Values.networkPolicy.egress.ports }}
+{{- $ports = append $ports (int .) }}
+{{- end }}
+{{- $minio := dig "content" "storage" "minio" dict $config }}
+{{- if eq (dig "content" "storage" "kind" "" $config | toString) "minio" }}
+{{- $port := regexFind ":[0-9]+$" (get $minio "endpoint" | toString) | trimPrefix ":" }}
+{{- $ports = append $ports (default (ternary "443" "80" (eq (get $minio "secure" | toString) "true")) $port | int) }}
+{{- end }}
+{{- $builder := dig "imageBuilderProxy" "targetAddr" "" $config | toString | regexFind ":[0-9]+$" | trimPrefix ":" }}
+{{- if $builder }}
+{{- $ports = append $ports (int $builder) }}
+{{- end }}
+{{- $collector := dig "wsmand" "tracing" "endpoint" "" $config | toString }}
+{{- if $collector }}
+{{- $host := get (urlParse $collector) "host" }}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" }}
+{{- $ports = append $ports (default (ternary "443" "80" (hasPrefix "https:" $collector)) $port | int) }}
+{{- end }}
+{{- range $ports | uniq }}
+{{ . }}
+{{- end }}
+{{- end }}
