@@ -92,10 +92,10 @@ test("annotations and labels that can not be read are named with what counts ins
 
 test("the rights that are asked for are those of examples/role.yaml, no more and no less", async () => {
   const roles = parseAllDocuments(await readFile("examples/role.yaml", "utf8")).map((document) => record(document.toJS()));
-  const words = (group: unknown, resource: unknown, verb: unknown, namespaced: boolean): string => `${text(verb)} ${text(resource)}.${text(group)} ${namespaced}`;
+  const words = (group: unknown, resource: unknown, verb: unknown, namespaced: boolean, name: unknown): string => `${text(verb)} ${text(resource)}.${text(group)} ${namespaced} ${text(name)}`;
   const listed = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-  const given = roles.flatMap(({ kind, rules }) => records(rules).flatMap((rule) => listed(rule["apiGroups"]).flatMap((group) => listed(rule["resources"]).flatMap((resource) => listed(rule["verbs"]).map((verb) => words(group, resource, verb, kind === "Role"))))));
-  const asked = rightsNeeded.flatMap(({ group, resource, verbs, namespaced }) => verbs.map((verb) => words(group, resource, verb, namespaced)));
+  const given = roles.flatMap(({ kind, rules }) => records(rules).flatMap((rule) => listed(rule["apiGroups"]).flatMap((group) => listed(rule["resources"]).flatMap((resource) => listed(rule["verbs"]).map((verb) => words(group, resource, verb, kind === "Role", listed(rule["resourceNames"])[0]))))));
+  const asked = rightsNeeded.flatMap(({ group, resource, verbs, namespaced, name }) => verbs.map((verb) => words(group, resource, verb, namespaced, name)));
   assert.deepEqual(asked.toSorted(), given.toSorted());
 });
 

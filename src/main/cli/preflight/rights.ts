@@ -1,6 +1,7 @@
 /** Check of the rights: each thing that the daemon asks of the API server, one question each. */
 import { objectAt } from "../../../domain/json.ts";
 import type { Config } from "../../config/index.ts";
+import { leaseName } from "../../lifecycle/lease.ts";
 import { note, problem, count, type Check, type Context, type Finding } from "./check.ts";
 import { isForbidden } from "./cluster-view.ts";
 
@@ -10,6 +11,8 @@ export interface Right {
   readonly resource: string;
   readonly verbs: readonly string[];
   readonly namespaced: boolean;
+  /** The only object of that resource it is done with; default: any. */
+  readonly name?: string;
   /** What it is for. */
   readonly use: string;
   /** Whether a configuration needs it. */
@@ -17,6 +20,7 @@ export interface Right {
 }
 
 const always = (): boolean => true;
+const elects = ({ wsmand }: Config): boolean => wsmand.lifecycle.enabled && wsmand.leaderElection.enabled;
 const reading: ReadonlySet<string> = new Set(["get", "list", "watch"]);
 
 /** Whether classes ask for volume claims. */
@@ -27,9 +31,10 @@ export function usesClaims({ manager }: Config): boolean {
 /** All rights, as examples/role.yaml has them. */
 export const rightsNeeded: readonly Right[] = [
   { group: "", resource: "pods", verbs: ["get", "list", "watch", "create", "patch", "delete"], namespaced: true, use: "workspaces", needed: always },
-  { group: "", resource: "events", verbs: ["get", "list", "watch"], namespaced: true, use: "statuses that depend on Events", needed: always },
+  { group: "", resource: "events", verbs: ["list", "watch"], namespaced: true, use: "statuses that depend on Events", needed: always },
   { group: "", resource: "events", verbs: ["create", "patch"], namespaced: true, use: "Events on workspace pods (wsmand.events)", needed: ({ wsmand }) => wsmand.events.enabled },
-  { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "create", "patch"], namespaced: true, use: "the election of a leader", needed: ({ wsmand }) => wsmand.lifecycle.enabled && wsmand.leaderElection.enabled },
+  { group: "coordination.k8s.io", resource: "leases", verbs: ["create"], namespaced: true, use: "the election of a leader", needed: elects },
+  { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "patch"], namespaced: true, name: leaseName, use: "the election of a leader", needed: elects },
   { group: "", resource: "persistentvolumeclaims", verbs: ["get", "create", "delete"], namespaced: true, use: "workspaces with volume claims", needed: usesClaims },
   { group: "snapshot.storage.k8s.io", resource: "volumesnapshots", verbs: ["get", "list", "watch", "create", "delete"], namespaced: true, use: "backups of volume claims", needed: usesClaims },
   { group: "snapshot.storage.k8s.io", resource: "volumesnapshotclasses", verbs: ["get"], namespaced: false, use: "restoring volume snapshots", needed: usesClaims },
@@ -66,8 +71,8 @@ export const rights: Check = {
   },
 };
 
-async function isAllowed({ right: { group, resource, namespaced }, verb }: Question, { cluster, config, signal, user }: Context): Promise<boolean> {
-  const attributes = { group, resource, verb, ...(namespaced && { namespace: config.manager.namespace }) };
+async function isAllowed({ right: { group, resource, namespaced, name }, verb }: Question, { cluster, config, signal, user }: Context): Promise<boolean> {
+  const attributes = { group, resource, verb, ...(name !== undefined && { name }), ...(namespaced && { namespace: config.manager.namespace }) };
   const body = { apiVersion: "authorization.k8s.io/v1", kind: "SelfSubjectAccessReview", spec: { resourceAttributes: attributes } };
   try {
     const answer = await cluster.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body, signal, user);
