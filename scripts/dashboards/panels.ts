@@ -102,7 +102,7 @@ export function graph(title: string, unit: string, queries: readonly Query[], he
 
 /** A histogram over time: how many values fell into which bucket. */
 export function heatmap(title: string, unit: string, histogram: string, help: string, matchers = ""): Panel {
-  const targets = targetsOf([{ expr: `sum by (le) (${`increase(${histogram}_bucket{${own}${matchers && `, ${matchers}`}}[$__rate_interval])`})`, legend: "{{le}}" }], { instant: false, range: true });
+  const targets = targetsOf([{ expr: `sum by (le) (increase(${histogram}_bucket{${own}${matchers && `, ${matchers}`}}[$__rate_interval]))`, legend: "{{le}}" }], { instant: false, range: true });
   return {
     title,
     width: 8,

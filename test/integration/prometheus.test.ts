@@ -80,7 +80,7 @@ async function allAnswered(prometheus: Prometheus, questions: readonly Question[
     return open.length === 0;
   };
   try {
-    await until("all are answered", ask, 60_000);
+    await until("all are answered", ask, 120_000);
   } catch {
     assert.fail(`of ${questions.length}:\n${open.map(({ question, problem }) => `${question.where}: ${problem}\n    ${question.expr}`).join("\n")}`);
   }

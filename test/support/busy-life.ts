@@ -1,11 +1,15 @@
 /** A cluster where much happens, over and over, good and bad: so that every metric of the daemon has something to tell. */
 import type { TestContext } from "node:test";
 import { status as code } from "@grpc/grpc-js";
+import { sleep, systemClock } from "../../src/domain/clock.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import { inPhase, startWholeCluster, type ActingDaemon, type WholeCluster } from "./whole-cluster.ts";
 
 const { RUNNING, STOPPED } = wsman.WorkspacePhase;
+
+/** Between waves: the cluster lives in the test's thread, and others want to have their turn. */
+const pauseMs = 1_000;
 
 /** A busy cluster and its daemon. */
 export interface BusyLife {
@@ -31,14 +35,17 @@ export async function startBusyLife(t: TestContext): Promise<BusyLife> {
   });
   playSnapshotController(t, whole);
   whole.cluster.faults.add({ verbs: ["patch"], resources: ["pods"], percent: 5, code: 500 });
-  let ending = false;
+  const ending = new AbortController();
   const lives = (async () => {
-    for (let wave = 0; wave < 100 && !ending; wave++) await liveOnce(whole, daemon, wave);
+    for (let wave = 0; wave < 100 && !ending.signal.aborted; wave++) {
+      await liveOnce(whole, daemon, wave);
+      await sleep(systemClock, pauseMs, ending.signal);
+    }
   })();
   // Told by `stop`.
   lives.catch(() => {});
   const stop = async (): Promise<void> => {
-    ending = true;
+    ending.abort();
     await lives;
   };
   return { whole, daemon, stop };

@@ -10,7 +10,7 @@ import { endProcess } from "./end-process.ts";
 import { findTool } from "./tools.ts";
 import { until } from "./until.ts";
 
-/** What it scrapes and evaluates, every second. */
+/** What it scrapes and evaluates, every two seconds. */
 export interface PrometheusOptions {
   /** Ports on 127.0.0.1. */
   readonly ports: readonly number[];
@@ -52,7 +52,7 @@ export async function startPrometheus({ ports, job, labels, rules }: PrometheusO
   if (program === undefined) throw new Error("there is no prometheus");
   const folder = await mkdtemp(join(tmpdir(), "wsmand-prometheus-"));
   const config = {
-    global: { scrape_interval: "1s", evaluation_interval: "1s" },
+    global: { scrape_interval: "2s", scrape_timeout: "2s", evaluation_interval: "2s" },
     rule_files: ["rules.yaml"],
     scrape_configs: [{ job_name: job, static_configs: [{ targets: ports.map((port) => `127.0.0.1:${port}`), labels }] }],
   };

@@ -1,25 +1,10 @@
 /** What tests read from PromQL and legends, as far as it goes without a parser. */
 
-const quotes: ReadonlySet<string> = new Set(['"', "'", "`"]);
-const closing: ReadonlyMap<string, string> = new Map([["{", "}"], ["[", "]"]]);
-
 /** The expression with blanks in place of texts, label matchers and ranges; places stay the same. */
 function masked(expr: string): string {
-  let [text, end, inText] = ["", "", ""];
-  for (let i = 0; i < expr.length; i++) {
-    const char = expr[i] ?? "";
-    const hidden = end !== "" || inText !== "";
-    if (inText !== "") {
-      if (char === "\\" && inText !== "`") {
-        text += " ";
-        i++;
-      } else if (char === inText) inText = "";
-    } else if (quotes.has(char)) inText = char;
-    else if (end === "" && closing.has(char)) end = closing.get(char) ?? "";
-    else if (char === end) end = "";
-    text += hidden || end !== "" || inText !== "" ? " " : char;
-  }
-  return text;
+  const blank = (found: string): string => " ".repeat(found.length);
+  const withoutTexts = expr.replaceAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`/g, blank);
+  return withoutTexts.replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, blank);
 }
 
 const words: ReadonlySet<string> = new Set(["and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right", "inf", "nan"]);

@@ -26,7 +26,7 @@ test("every metric that a dashboard or a rule reads is exported by the daemon, o
   assert.ok(expressions.length > 100, "there is something to look at");
   for (const { where, expr } of expressions) {
     const names = metricNames(expr);
-    if (!/^vector\(/.test(expr)) assert.notDeepEqual(names, [], where);
+    if (!expr.startsWith("vector(")) assert.notDeepEqual(names, [], where);
     for (const name of names) assert.ok(exported.has(name) || recorded.has(name) || ofPrometheus.has(name), `${where} reads ${name}, which nobody exports`);
   }
 });
@@ -84,23 +84,24 @@ test("panels say what they show, have numbers of their own, and do not lie on ea
 const starts = ["2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "+Inf"];
 const calls = ["0.005", "0.025", "0.05", "0.1", "0.5", "1", "2.5", "5", "30", "60", "120", "240", "600", "+Inf"];
 const ofCall = ["grpc_type", "grpc_service", "grpc_method"];
-const ofInstallations: Readonly<Record<string, { readonly kind: "counter" | "gauge" | "histogram"; readonly labels: readonly string[]; readonly buckets?: readonly string[] }>> = {
-  ...Object.fromEntries(["workspace_startup", "workspace_initialize", "workspace_finalize", "volume_snapshot", "volume_restore"].map((name) => [`gitpod_ws_manager_${name}_seconds`, { kind: "histogram", labels: ["type", "class"], buckets: starts }] as const)),
-  ...Object.fromEntries(["starts", "backups_success", "backups_failure", "restores_success", "restores_failure"].map((name) => [`gitpod_ws_manager_workspace_${name}_total`, { kind: "counter", labels: ["type", "class"] }] as const)),
-  gitpod_ws_manager_workspace_stops_total: { kind: "counter", labels: ["reason", "type", "class"] },
-  gitpod_ws_manager_exposed_ports: { kind: "gauge", labels: [] },
-  gitpod_ws_manager_workspace_phase_total: { kind: "gauge", labels: ["phase", "type", "class"] },
-  gitpod_ws_manager_workspace_activity_total: { kind: "gauge", labels: ["active"] },
-  wsman_workspace_timeout_settings_total: { kind: "gauge", labels: ["timeout"] },
-  gitpod_ws_manager_subscriber_queue_level: { kind: "gauge", labels: ["client"] },
-  gitpod_ws_manager_wall_time_monotonicity_violation_total: { kind: "counter", labels: [] },
-  ...Object.fromEntries(["grpc_server", "grpc_client"].flatMap((side) => [
-    ...["started", "msg_received", "msg_sent"].map((what) => [`${side}_${what}_total`, { kind: "counter", labels: ofCall }] as const),
-    [`${side}_handled_total`, { kind: "counter", labels: [...ofCall, "grpc_code"] }] as const,
-    [`${side}_handling_seconds`, { kind: "histogram", labels: ofCall, buckets: calls }] as const,
-  ])),
-  grpc_server_rate_limiter_calls_total: { kind: "counter", labels: ["grpc_method", "rate_limited"] },
-};
+type Expected = readonly [name: string, kind: "counter" | "gauge" | "histogram", labels: readonly string[], buckets?: readonly string[]];
+const ofInstallations: readonly Expected[] = [
+  ...["workspace_startup", "workspace_initialize", "workspace_finalize", "volume_snapshot", "volume_restore"].map((name): Expected => [`gitpod_ws_manager_${name}_seconds`, "histogram", ["type", "class"], starts]),
+  ...["starts", "backups_success", "backups_failure", "restores_success", "restores_failure"].map((name): Expected => [`gitpod_ws_manager_workspace_${name}_total`, "counter", ["type", "class"]]),
+  ["gitpod_ws_manager_workspace_stops_total", "counter", ["reason", "type", "class"]],
+  ["gitpod_ws_manager_exposed_ports", "gauge", []],
+  ["gitpod_ws_manager_workspace_phase_total", "gauge", ["phase", "type", "class"]],
+  ["gitpod_ws_manager_workspace_activity_total", "gauge", ["active"]],
+  ["wsman_workspace_timeout_settings_total", "gauge", ["timeout"]],
+  ["gitpod_ws_manager_subscriber_queue_level", "gauge", ["client"]],
+  ["gitpod_ws_manager_wall_time_monotonicity_violation_total", "counter", []],
+  ...["grpc_server", "grpc_client"].flatMap((side): Expected[] => [
+    ...["started", "msg_received", "msg_sent"].map((what): Expected => [`${side}_${what}_total`, "counter", ofCall]),
+    [`${side}_handled_total`, "counter", [...ofCall, "grpc_code"]],
+    [`${side}_handling_seconds`, "histogram", ofCall, calls],
+  ]),
+  ["grpc_server_rate_limiter_calls_total", "counter", ["grpc_method", "rate_limited"]],
+];
 
 test("dashboards of installations find the metrics that they read, with their labels and buckets", async () => {
   const metrics = createMetrics({ process: false });
@@ -115,7 +116,7 @@ test("dashboards of installations find the metrics that they read, with their la
   for (const side of [metrics.rpc, metrics.rpcClient]) side.method("unary", "wsman.WorkspaceManager", "MarkActive").handled(0, 0.01);
   metrics.rpc.rateLimited("MarkActive", false);
   const lines = (await metrics.render()).split("\n");
-  for (const [name, { kind: expected, labels, buckets }] of Object.entries(ofInstallations)) {
+  for (const [name, expected, labels, buckets] of ofInstallations) {
     assert.ok(lines.includes(`# TYPE ${name} ${expected}`), `${name} is a ${expected}`);
     const sample = buckets ? `${name}_bucket` : name;
     const series = lines.filter((line) => line.startsWith(`${sample} `) || line.startsWith(`${sample}{`));
