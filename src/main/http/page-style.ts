@@ -25,7 +25,7 @@ h2 { margin: 0 0 8px; font-size: 15px; }
 .faint { color: var(--faint); }
 .about { margin: 6px 0 16px; overflow-wrap: anywhere; }
 .problems { margin: 0 0 16px; padding: 10px 14px 10px 30px; border-left: 4px solid var(--bad); background: var(--raised); border-radius: 6px; overflow-wrap: anywhere; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 14px; align-items: start; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 14px; }
 section { min-width: 0; padding: 14px 16px; background: var(--raised); border-radius: 10px; }
 section.wide { grid-column: 1 / -1; }
 .scroll { overflow-x: auto; }
@@ -36,6 +36,7 @@ thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 th[scope=row] { font-weight: 400; overflow-wrap: anywhere; }
 td:last-child, th:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
+.number + td:not(.number) { padding-left: 16px; }
 .bar { width: 40%; min-width: 60px; }
 svg { display: block; width: 100%; height: 9px; border-radius: 3px; background: var(--track); }
 rect { fill: var(--accent); }
@@ -50,7 +51,8 @@ a { color: var(--accent); }
   table.stack thead { display: none; }
   table.stack tr { display: block; padding: 6px 0; border-bottom: 1px solid var(--rule); }
   table.stack tr:last-child { border-bottom: 0; }
-  table.stack th, table.stack td { display: block; padding: 0; border: 0; text-align: left; }
+  table.stack th, table.stack td, .stack .number + td:not(.number) { display: inline-block; padding: 0 10px 0 0; border: 0; text-align: left; overflow-wrap: anywhere; }
+  table.stack th { min-width: 100%; font-weight: 600; }
   table.stack td[data-name]::before { content: attr(data-name) " "; color: var(--faint); }
 }
 `;

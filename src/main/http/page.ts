@@ -77,7 +77,7 @@ ${rows.length === 0 ? [] : html`<table>${rows}</table>
 }
 
 /** Rows that are shown; the JSON has more. */
-const shownSubscribers = 10;
+const shownSubscribers = 6;
 
 function subscribers({ subscribers: { total, pending, longest }, pipeline }: Overview): Markup {
   const shown = longest.slice(0, shownSubscribers);
@@ -139,7 +139,7 @@ function collector({ gc, uptimeSeconds }: Overview): Markup {
 
 function slow({ slow: operations, time }: Overview): Markup {
   const now = Date.parse(time);
-  const rows = operations.map(({ kind, what, seconds, at, workspace }) => html`<tr><th scope="row">${kind}</th><td data-name="what">${what}</td><td class="number" data-name="took">${duration(seconds)}</td><td class="number" data-name="ended">${duration(Math.max(0, now - Date.parse(at)) / 1000)} ago</td><td>${workspace === undefined ? "" : html`<code>${workspace}</code>`}</td></tr>`);
+  const rows = operations.map(({ kind, what, seconds, at, workspace }) => html`<tr><th scope="row">${kind}</th><td>${what}</td><td class="number" data-name="took">${duration(seconds)}</td><td class="number" data-name="ended">${duration(Math.max(0, now - Date.parse(at)) / 1000)} ago</td><td>${workspace === undefined ? "" : html`<code>${workspace}</code>`}</td></tr>`);
   return html`<section class="wide"><h2>Slowest lately</h2>
 ${rows.length === 0 ? html`<p class="note">Nothing was slow in the last quarter of an hour.</p>` : html`<div class="scroll"><table class="stack"><thead><tr><th scope="col">kind</th><th scope="col">what</th><th scope="col" class="number">took</th><th scope="col" class="number">ended</th><th scope="col">workspace</th></tr></thead>${rows}</table></div>
 <p class="note">The slowest of each kind in the last quarter of an hour.</p>`}</section>

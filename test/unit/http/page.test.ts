@@ -41,7 +41,7 @@ test("the page shows at a glance who it is and how it is", () => {
   const text = textOf(render(plain));
   for (const told of [
     "wsmand leads ready", "Version 1.2.3 on Node v24.0.0, namespace workspaces , host ws-manager-0 , process 7, the Lease is held by ws-manager-0_1a2b .", "Up for 1 h, since 2026-03-04 04:06:07 UTC", "As of 2026-03-04 05:06:07 UTC",
-    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 2 more with less that waits", "17 lines of watches wait",
+    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 6 more with less that waits", "17 lines of watches wait",
     "pods 2.5 s ago", "pods/ws-daemon 6 min 40 s ago", "events/FailedMount not yet", "event loop 25 % workers 3.1 % processor 150 % of a core in the last 5 s", "at most 150 ms", "150 MiB resident", "40 MiB of 60 MiB", "heaps of 2 workers 20 MiB, 21 MiB",
     "cache of 1,234 statuses 4.8 MiB", "minor 100 1 ms 0 %", "start REGULAR, class default 1 min 35 s 2 min ago w-1", "call wsman.WorkspaceManager/StopWorkspace 1.5 s 7.9 s ago",
   ]) assert.ok(text.includes(told), `${told}\n${text}`);
