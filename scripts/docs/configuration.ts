@@ -42,8 +42,8 @@ function defaultOf({ type, required, fallback, missing }: FieldNotes): string {
 }
 
 function valueText(type: string | undefined, value: unknown): string {
-  if (value === undefined) return "";
-  if (typeof value !== "number") return String(value);
+  if (typeof value === "string" || typeof value === "boolean") return String(value);
+  if (typeof value !== "number") return "";
   if (type === "duration") return formatGoDuration(value).replace(/(?<=[hm])0s$/, "").replace(/(?<=h)0m$/, "");
   return type === "quantity of bytes" ? `${value / 2 ** 20}Mi` : String(value);
 }

@@ -19,13 +19,16 @@ export function nodesOf(schema: z.core.$ZodType): readonly SchemaNode[] {
 }
 
 /** @param outer what the layers around the schema say: it counts before what is inside of them. */
-function* walk(schema: z.core.$ZodType, path: readonly string[], outer: Said): Generator<SchemaNode> {
+function* walk(schema: z.core.$ZodType, path: readonly string[], outer: Said): Generator<SchemaNode, void> {
   const said: Said = { description: outer.description ?? z.globalRegistry.get(schema)?.description, notes: { ...fieldNotes.get(schema), ...outer.notes } };
   const inner = inside(schema);
-  if (inner) return yield* walk(inner, path, said);
-  const isSection = schema instanceof z.ZodObject || schema instanceof z.ZodRecord;
+  if (inner) yield* walk(inner, path, said);
+  else yield* own(schema, path, said);
+}
+
+function* own(schema: z.core.$ZodType, path: readonly string[], said: Said): Generator<SchemaNode, void> {
   // Of a section whose keys are not known there is nothing to tell: what stands for them is a section itself.
-  if (!(schema instanceof z.ZodRecord)) yield { path: path.join("."), kind: isSection ? "section" : "field", ...said };
+  if (!(schema instanceof z.ZodRecord)) yield { path: path.join("."), kind: schema instanceof z.ZodObject ? "section" : "field", ...said };
   for (const [name, member] of membersOf(schema, said.notes)) yield* walk(member, [...path, name], { description: undefined, notes: {} });
 }
 

@@ -42,7 +42,7 @@ export function whenMissing<S extends z.ZodType>(field: S, words: string): S {
 interface Kind<T> {
   /** In a few words. */
   readonly type: string;
-  parse(value: unknown): Parsed<T>;
+  readonly parse: (value: unknown) => Parsed<T>;
   /** What counts as missing; default {@link isAbsent}. */
   readonly absent?: (value: unknown) => boolean;
   /** Whether problems may show what was found; default true. */

@@ -74,18 +74,14 @@ export class CommandChecker {
     return commandLineProblems(this.#world.wsmand, args, place, this.#world.handsOver);
   }
 
-  #npm([verb = "", ...rest]: readonly string[], place: Place): readonly string[] {
-    const isRun = verb === "run" || verb === "run-script";
-    const words = isRun ? rest.filter((word, i) => !(word.startsWith("-") && word !== "--" && !rest.slice(0, i).includes("--"))) : rest;
-    const name = isRun ? words[0] : verb === "start" || verb === "test" ? verb : undefined;
+  #npm(args: readonly string[], place: Place): readonly string[] {
+    const { name, given } = scriptOf(args);
     if (name === undefined || isPlaceholder(name)) return [];
     const script = this.#scripts.get(name);
     if (script === undefined) return [`package.json has no script ${name}`];
-    const own = words.slice(words.indexOf("--") + 1);
-    const args = words.includes("--") ? own : [];
-    const [command] = shellCommands(script).slice(-1);
-    const [first, second = "", ...given] = command?.words.filter((word) => word !== "exec") ?? [];
-    return first === "node" && !second.startsWith("-") ? this.#node([second, ...given, ...args], place) : [];
+    const last = shellCommands(script).at(-1)?.words.filter((word) => word !== "exec") ?? [];
+    const [program, file = ""] = last;
+    return program === "node" && !file.startsWith("-") ? this.#node([...last.slice(1), ...given], place) : [];
   }
 
   #node(words: readonly string[], place: Place): readonly string[] {
@@ -99,7 +95,7 @@ export class CommandChecker {
   /** The flags of a script that has them told by commander; undefined for all else, which its --help could have do its work. */
   #flagsOf(file: string): ReadonlySet<string> | undefined {
     const path = join(this.#world.root, file);
-    if (!this.#flags.has(file)) this.#flags.set(file, isCommanders(path) ? flagsIn(execFileSync(process.execPath, [path, "--help"], { encoding: "utf8", timeout: 30_000 })) : undefined);
+    if (!this.#flags.has(file)) this.#flags.set(file, file.startsWith("scripts/") && isCommanders(path) ? flagsIn(execFileSync(process.execPath, [path, "--help"], { encoding: "utf8", timeout: 30_000 })) : undefined);
     return this.#flags.get(file);
   }
 
@@ -112,6 +108,14 @@ export class CommandChecker {
     const keys = settings.flatMap((setting) => setting.split(/(?<!\\),/)).map((setting) => setting.split("=")[0] ?? "").filter((key) => !isPlaceholder(key));
     return keys.filter((key) => !hasKey(values, key)).map((key) => `${chart} has no value ${key}`);
   }
+}
+
+/** The script that a command of npm runs, and what it is given; no name for commands that run none of package.json's own. */
+function scriptOf([verb = "", ...rest]: readonly string[]): { readonly name: string | undefined; readonly given: readonly string[] } {
+  const at = rest.indexOf("--");
+  const [own, given] = at < 0 ? [rest, []] : [rest.slice(0, at), rest.slice(at + 1)];
+  if (verb === "run" || verb === "run-script") return { name: own.find((word) => !word.startsWith("-")), given };
+  return { name: verb === "start" || verb === "test" ? verb : undefined, given };
 }
 
 function isCommanders(file: string): boolean {

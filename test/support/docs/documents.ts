@@ -16,7 +16,7 @@ const shells: ReadonlySet<string> = new Set(["", "sh", "bash", "shell", "console
 
 /** All Markdown files of a folder, but for what is installed, built or made. */
 export function documentsIn(root: string): readonly string[] {
-  return globSync("**/*.md", { cwd: root, exclude: (path) => /(?:^|\/)(?:node_modules|dist|gen|coverage|\.git)(?:\/|$)/.test(String(path)) }).toSorted();
+  return globSync("**/*.md", { cwd: root, exclude: (path) => /(?:^|\/)(?:node_modules|dist|gen|coverage|\.git)(?:\/|$)/.test(path) }).toSorted();
 }
 
 /** What is wrong with the documents of a folder: a line each, with file and line. */
