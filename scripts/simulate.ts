@@ -130,7 +130,10 @@ async function spread(flags: Flags): Promise<void> {
     give();
   });
   const lane = async (): Promise<void> => {
-    while (next < end) await some();
+    for (;;) {
+      if (next >= end) return;
+      await some();
+    }
   };
   await Promise.all(Array.from({ length: Math.min(flags.jobs, flags.days) }, lane));
 }

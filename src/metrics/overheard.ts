@@ -82,10 +82,10 @@ function lifecycleOf(metrics: LifecycleMetrics, slow: SlowOperations): Lifecycle
   };
   return {
     ...metrics,
-    initialized: listen("initialization", metrics.initialized),
-    finalized: listen("finalization", metrics.finalized),
-    volumeSnapshot: listen("volume snapshot", metrics.volumeSnapshot),
-    volumeRestored: listen("volume restore", metrics.volumeRestored),
+    initialized: listen("initialization", (of, seconds) => metrics.initialized(of, seconds)),
+    finalized: listen("finalization", (of, seconds) => metrics.finalized(of, seconds)),
+    volumeSnapshot: listen("volume snapshot", (of, seconds) => metrics.volumeSnapshot(of, seconds)),
+    volumeRestored: listen("volume restore", (of, seconds) => metrics.volumeRestored(of, seconds)),
   };
 }
 

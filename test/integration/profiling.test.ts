@@ -61,12 +61,12 @@ test("CPU and heap of main thread and worker are profiled while statuses go on, 
   const stream = new StatusStream(client.subscribe().read());
   await stream.stream.headers;
   const name = await player.play(podIn("running", "profiled"));
-  let changing = true;
+  const enough = new AbortController();
   const changes = (async () => {
-    for (let i = 0; changing; i++) await player.annotate(name, { "gitpod.io/lastActivity": new Date(1_700_000_000_000 + i * 60_000).toISOString(), "example.com/x": String(i) });
+    for (let i = 0; !enough.signal.aborted; i++) await player.annotate(name, { "gitpod.io/lastActivity": new Date(1_700_000_000_000 + i * 60_000).toISOString(), "example.com/x": String(i) });
   })();
   t.after(async () => {
-    changing = false;
+    enough.abort();
     await changes;
   });
   const before = await daemon.metric("wsmand_worker_task_seconds_count");

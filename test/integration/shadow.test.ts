@@ -30,7 +30,7 @@ async function metric({ daemon }: Listened, name: string, labels: Readonly<Recor
 }
 
 async function toldAs({ stream }: Listened, ids: readonly string[], phase: number): Promise<void> {
-  await until(`${ids.join()} are told as ${wsman.WorkspacePhase[phase]}`, () => ids.every((id) => stream.of(id).some((status) => status.phase === phase)), 60_000);
+  await until(`${ids.join()} are told as ${wsman.WorkspacePhase[phase]}`, () => ids.every((id) => stream.of(id).some((status) => Number(status.phase) === phase)), 60_000);
 }
 
 /** Waits until everything that has changed was compared, and something was. */
@@ -79,7 +79,7 @@ test("a shadow tells the same as the manager that acts through whole lives of wo
   assert.deepEqual({ differences, wanted, open }, { differences: {}, wanted: {}, open: 0 });
   const counts = record(would);
   assert.deepEqual([counts["back up"], counts["delete pod"]], [4, 4]);
-  for (const message of ["would back up its content", "would delete its pod"]) assert.deepEqual(log.lines.filter((line) => line.message === message).map(({ fields }) => "id" in fields && fields.id).toSorted(), ["four", "one", "three", "two"]);
+  for (const message of ["would back up its content", "would delete its pod"]) assert.deepEqual(log.lines.filter((line) => line.message === message).map(({ fields }) => ("id" in fields ? String(fields.id) : "")).toSorted(), ["four", "one", "three", "two"]);
 });
 
 /** Calls that change something are refused; those that read are not. */

@@ -35,7 +35,7 @@ async function overview(daemon: Daemon): Promise<JsonObject> {
 
 /** Names and numbers of a list of counts. */
 function counts(parent: JsonObject | undefined, key: string): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(objectsAt(parent, key).map((one) => [stringAt(one, "name"), one["count"]]));
+  return Object.fromEntries<unknown>(objectsAt(parent, key).map((one) => [stringAt(one, "name") ?? "", one["count"]] as const));
 }
 
 /** A daemon on a namespace of its own, and who plays the pods there. */
@@ -111,7 +111,7 @@ test("each replica says whether it leads, and who does", async (t) => {
   const daemons = [await start("one"), await start("two")] as const;
   t.after(async () => Promise.all(daemons.map((daemon) => daemon.close())));
   const roles = async (): Promise<readonly unknown[]> => (await Promise.all(daemons.map(overview))).map(({ role }) => role);
-  await until("one leads and the other follows", async () => (await roles()).toSorted().join() === "follower,leader");
+  await until("one leads and the other follows", async () => (await roles()).map(String).toSorted().join() === "follower,leader");
   const leader = (await roles())[0] === "leader" ? "one" : "two";
   await until("both know the holder", async () => (await Promise.all(daemons.map(overview))).every(({ leaseHolder }) => leaseHolder === leader));
 });

@@ -118,7 +118,7 @@ export class Comparison {
     }
     this.#complete = true;
     // What has waited for this settles from now on.
-    for (const id of [...this.#due.keys()]) this.#touch(id);
+    for (const id of Array.from(this.#due.keys())) this.#touch(id);
     this.#schedule();
   }
 

@@ -179,29 +179,20 @@ export class Decisions {
   }
 }
 
+/** Decisions that are told alike of every workspace. */
+const plain: Readonly<Record<Exclude<Action["action"], "deletePod" | "finalizeContent" | "setAnnotation" | "removeAnnotation">, Decision>> = {
+  recreatePod: { name: "make pod anew", message: "would make its pod anew" },
+  fillPlaceholder: { name: "make pod anew", message: "would make its pod anew" },
+  removeFinalizer: { name: "remove finalizer", message: "would let its pod go" },
+  deletePvc: { name: "delete claim", message: "would delete its volume claim" },
+  initializeContent: { name: "initialize", message: "would have its content put in place" },
+  waitForReady: { name: "wait until ready", message: "would wait until it is ready", minor: true },
+  addFinalizer: { name: "add finalizer", message: "would put its finalizer there" },
+};
+
 function decisionOf(action: Action, { facts }: WorkspaceRecord): Decision {
-  switch (action.action) {
-    case "deletePod":
-      return { name: "delete pod", message: "would delete its pod", fields: { gracePeriodSeconds: action.gracePeriodSeconds } };
-    case "recreatePod":
-    case "fillPlaceholder":
-      return { name: "make pod anew", message: "would make its pod anew" };
-    case "finalizeContent":
-      return facts.everReady && !facts.headless ? { name: "back up", message: "would back up its content" } : { name: "dispose", message: "would dispose of its content without a backup" };
-    case "removeFinalizer":
-      return { name: "remove finalizer", message: "would let its pod go" };
-    case "deletePvc":
-      return { name: "delete claim", message: "would delete its volume claim" };
-    case "initializeContent":
-      return { name: "initialize", message: "would have its content put in place" };
-    case "waitForReady":
-      return { name: "wait until ready", message: "would wait until it is ready", minor: true };
-    case "addFinalizer":
-      return { name: "add finalizer", message: "would put its finalizer there" };
-    case "setAnnotation":
-    case "removeAnnotation":
-      return { name: "annotate", message: "would change an annotation", key: action.key, fields: { annotation: action.key }, minor: true };
-    default:
-      return action satisfies never;
-  }
+  if (action.action === "deletePod") return { name: "delete pod", message: "would delete its pod", fields: { gracePeriodSeconds: action.gracePeriodSeconds } };
+  if (action.action === "finalizeContent") return facts.everReady && !facts.headless ? { name: "back up", message: "would back up its content" } : { name: "dispose", message: "would dispose of its content without a backup" };
+  if (action.action === "setAnnotation" || action.action === "removeAnnotation") return { name: "annotate", message: "would change an annotation", key: action.key, fields: { annotation: action.key }, minor: true };
+  return plain[action.action];
 }

@@ -76,7 +76,7 @@ function textOf(value: unknown): string {
   if (Array.isArray(value)) return JSON.stringify(value.map(textOf).toSorted());
   const members = asObject(value);
   if (!members) return String(value);
-  return JSON.stringify(Object.entries(members).filter(([, member]) => !isDefault(member)).map(([name, member]) => [name, textOf(member)]).toSorted());
+  return JSON.stringify(Object.entries(members).filter(([, member]) => !isDefault(member)).map(([name, member]) => [name, textOf(member)] as const).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function valuesOf(field: string, ours: Fields, theirs: Fields): Difference["values"] {

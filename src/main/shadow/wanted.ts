@@ -4,7 +4,8 @@ import { wsman } from "../../gen/proto.js";
 type Fields = ReadonlyMap<string, string>;
 type Rule = (ours: Fields, theirs: Fields) => string | undefined;
 
-const { UNKNOWN, PENDING, CREATING, STOPPING, STOPPED } = wsman.WorkspacePhase;
+const { WorkspacePhase } = wsman;
+const [UNKNOWN, PENDING, CREATING, STOPPING, STOPPED]: readonly number[] = [WorkspacePhase.UNKNOWN, WorkspacePhase.PENDING, WorkspacePhase.CREATING, WorkspacePhase.STOPPING, WorkspacePhase.STOPPED];
 
 function phaseIn(fields: Fields): number {
   return Number(fields.get("phase") ?? UNKNOWN);

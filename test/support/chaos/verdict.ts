@@ -64,14 +64,17 @@ function saved(lab: Lab, lives: readonly Life[], ends: Ends): readonly string[] 
 function savedOf({ id, doom }: Life, { everReady }: Seen, backups: number, conditions: ReadStatus["conditions"], onNode: boolean): readonly string[] {
   const failed = conditions?.failed ?? "";
   const timeout = conditions?.timeout ?? "";
+  const why = timeout === "" ? "" : ` (timed out: ${timeout})`;
   const expected = everReady && doom !== "backup" ? 1 : 0;
-  const lost: string[] = [];
-  if (backups !== expected) lost.push(`${id}: ${backups} backups instead of ${expected}${failed === "" ? "" : ` (${failed})`}`);
-  if (doom === undefined && failed !== "") lost.push(`${id}: has failed: ${failed}`);
-  if (doom !== undefined && failed === "") lost.push(`${id}: what went wrong was not told`);
-  if (doom === undefined && !everReady) lost.push(`${id}: could never be used${timeout === "" ? "" : ` (timed out: ${timeout})`}`);
-  if (doom === undefined && onNode) lost.push(`${id}: its content is still on the node`);
-  return lost;
+  const isGood = doom === undefined;
+  const wrongs: readonly (readonly [boolean, string])[] = [
+    [backups !== expected, `${backups} backups instead of ${expected}${failed === "" ? "" : ` (${failed})`}`],
+    [isGood && failed !== "", `has failed: ${failed}`],
+    [!isGood && failed === "", "what went wrong was not told"],
+    [isGood && !everReady, `could never be used${why}`],
+    [isGood && onNode, "its content is still on the node"],
+  ];
+  return wrongs.filter(([isSo]) => isSo).map(([, what]) => `${id}: ${what}`);
 }
 
 /** What the metrics say. A daemon that was killed took its counts along, and one that lost the lead for a moment, as on a machine that has too much to do, left out what happened then. */

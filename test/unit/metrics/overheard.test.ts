@@ -87,10 +87,10 @@ test("who leads, how old the watches are and how busy the workers were is known 
   assert.equal(heard.leads(), false);
   heard.metrics.leader(true);
   assert.equal(heard.leads(), true);
-  let age: number | undefined;
-  heard.metrics.kube.lastEventAge("pods", () => age);
+  const age: { seconds?: number } = {};
+  heard.metrics.kube.lastEventAge("pods", () => age.seconds);
   assert.deepEqual(heard.watchAges(), [["pods", undefined]]);
-  age = 3;
+  age.seconds = 3;
   assert.deepEqual(heard.watchAges(), [["pods", 3]]);
   heard.metrics.pipeline.batch(2, 40);
   heard.metrics.pipeline.batch(2, 2);

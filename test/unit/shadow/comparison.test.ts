@@ -82,7 +82,7 @@ test("a workspace that only one side has is told; one that has ended there and i
   listed("theirs", "both");
   ours("ended", { phase: STOPPED });
   clock.advance(settleMs);
-  assert.deepEqual(told().toSorted(), [["ours", ["workspace"]], ["theirs", ["workspace"]]]);
+  assert.deepEqual(told().toSorted(([a], [b]) => (a < b ? -1 : 1)), [["ours", ["workspace"]], ["theirs", ["workspace"]]]);
   // It ends while nobody listens: the next list tells.
   ours("both", { phase: STOPPED });
   comparison.lost();

@@ -1,5 +1,6 @@
 /** Where statuses differ: fields, values that may be shown, and differences that are wanted. */
 import assert from "node:assert/strict";
+import { record } from "../../../src/embedded/kubelet/json.ts";
 import { test } from "node:test";
 import { google, wsman } from "../../../src/gen/proto.js";
 import { differencesBetween, fieldsOf } from "../../../src/main/shadow/differences.ts";
@@ -19,7 +20,7 @@ function sparse(status: wsman.WorkspaceStatus.$Properties): wsman.WorkspaceStatu
     const members = Object.entries(value).map(([key, member]): [string, unknown] => [key, drop(member)]);
     return Object.fromEntries(members.filter(([, member]) => member !== "" && member !== 0 && member !== false && member !== null && member !== undefined));
   };
-  return wsman.WorkspaceStatus.fromObject(Object(drop(wsman.WorkspaceStatus.toObject(wsman.WorkspaceStatus.create(status)))));
+  return wsman.WorkspaceStatus.fromObject(record(drop(wsman.WorkspaceStatus.toObject(wsman.WorkspaceStatus.create(status)))));
 }
 
 test("statuses that say the same do not differ, whatever their versions, the order of their ports, and how defaults are sent", () => {

@@ -82,27 +82,21 @@ function timedOutNow(facts: WorkspaceFacts, { reckoning, timeouts, now }: Takeov
   return timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts)?.text ?? "";
 }
 
+/** What an action means for a workspace; of finalizations it depends on what there is to be saved. */
+const fates: Readonly<Record<Exclude<Action["action"], "finalizeContent">, Fate>> = {
+  deletePod: "delete",
+  removeFinalizer: "let go",
+  deletePvc: "let go",
+  recreatePod: "make anew",
+  fillPlaceholder: "make anew",
+  initializeContent: "initialize",
+  waitForReady: "wait until ready",
+  addFinalizer: "annotate",
+  setAnnotation: "annotate",
+  removeAnnotation: "annotate",
+};
+
 function fateOf({ action }: Action, { everReady, headless }: WorkspaceFacts): Fate {
-  switch (action) {
-    case "deletePod":
-      return "delete";
-    case "finalizeContent":
-      return everReady && !headless ? "back up" : "dispose";
-    case "removeFinalizer":
-    case "deletePvc":
-      return "let go";
-    case "recreatePod":
-    case "fillPlaceholder":
-      return "make anew";
-    case "initializeContent":
-      return "initialize";
-    case "waitForReady":
-      return "wait until ready";
-    case "addFinalizer":
-    case "setAnnotation":
-    case "removeAnnotation":
-      return "annotate";
-    default:
-      return action satisfies never;
-  }
+  if (action === "finalizeContent") return everReady && !headless ? "back up" : "dispose";
+  return fates[action];
 }
