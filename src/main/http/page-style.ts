@@ -36,7 +36,7 @@ thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 th[scope=row] { font-weight: 400; overflow-wrap: anywhere; }
 td:last-child, th:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
-.number + td:not(.number) { padding-left: 16px; }
+.number + :not(.number) { padding-left: 16px; }
 .bar { width: 40%; min-width: 60px; }
 svg { display: block; width: 100%; height: 9px; border-radius: 3px; background: var(--track); }
 rect { fill: var(--accent); }
@@ -51,7 +51,7 @@ a { color: var(--accent); }
   table.stack thead { display: none; }
   table.stack tr { display: block; padding: 6px 0; border-bottom: 1px solid var(--rule); }
   table.stack tr:last-child { border-bottom: 0; }
-  table.stack th, table.stack td, .stack .number + td:not(.number) { display: inline-block; padding: 0 10px 0 0; border: 0; text-align: left; overflow-wrap: anywhere; }
+  table.stack th, table.stack td, .stack .number + :not(.number) { display: inline-block; padding: 0 10px 0 0; border: 0; text-align: left; overflow-wrap: anywhere; }
   table.stack th { min-width: 100%; font-weight: 600; }
   table.stack td[data-name]::before { content: attr(data-name) " "; color: var(--faint); }
 }
