@@ -20,7 +20,7 @@ export function metricNames(expr: string): readonly string[] {
 export function withoutFilters(expr: string): string {
   const bare = masked(expr);
   let [text, from] = ["", 0];
-  for (const match of bare.matchAll(/(?:>=|<=|==|!=|>|<)(?!\s*bool\b)/g)) {
+  for (const match of bare.matchAll(/(?:[<>]=|[=!]=|[<>](?!=))(?!\s*bool\b)/g)) {
     const end = match.index + match[0].length;
     text += `${expr.slice(from, end)} bool`;
     from = end;

@@ -110,8 +110,8 @@ test("dashboards of installations find the metrics that they read, with their la
   metrics.workspaces.started(kind.type, "default", 3);
   metrics.workspaces.stopped("timeout", kind.type, "default", false);
   metrics.workspaces.source(() => ({ phases: [{ phase: wsman.WorkspacePhase.RUNNING, ...kind, count: 1 }], exposedPorts: 1, active: 1, inactive: 0, timeouts: [["60m", 1]], starting: [], stopping: [] }));
-  for (const of of ["initialized", "finalized", "volumeSnapshot", "volumeRestored"] as const) metrics.lifecycle[of](kind, 3);
-  for (const of of ["backup", "restore"] as const) metrics.lifecycle[of](kind, true);
+  for (const what of ["initialized", "finalized", "volumeSnapshot", "volumeRestored"] as const) metrics.lifecycle[what](kind, 3);
+  for (const what of ["backup", "restore"] as const) metrics.lifecycle[what](kind, true);
   metrics.subscriptions.queues(() => [["10.0.0.1:1", 3]]);
   for (const side of [metrics.rpc, metrics.rpcClient]) side.method("unary", "wsman.WorkspaceManager", "MarkActive").handled(0, 0.01);
   metrics.rpc.rateLimited("MarkActive", false);
