@@ -84,7 +84,7 @@ test("a cluster in order has no problems: workspaces would be taken over, the le
   assert.equal(check("workspaces")["summary"], "2 workspaces would be taken over: 2 REGULAR RUNNING");
   assert.match(text(check("leader")["summary"]), /^acting, renewed \d+ s ago$/);
   assert.match(text(check("nodes")["summary"]), /2 node daemons ready, 2 answer$/);
-  assert.match(text(check("rights")["summary"]), /^25 of 25/);
+  assert.match(text(check("rights")["summary"]), /^24 of 24/);
   assert.match(text(check("apiServer")["summary"]), /^Kubernetes v1\.\d+/);
   // Questions about the own rights are posted, and store nothing: they are no resources of the namespace.
   assert.deepEqual(writesOver(way).filter((write) => write !== "create /"), []);
