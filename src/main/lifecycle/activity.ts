@@ -125,8 +125,19 @@ export class Activity {
 
   /** What is known of the workspace has changed: its time may be shorter now, and whoever leads will read what is written in a moment. */
   changed(record: WorkspaceRecord): void {
+    this.#remember(record);
     if (!this.#unwritten.has(record) || !isUnwritten(record) || this.#writing.has(record.uid)) return;
     if (this.#due(record, this.#options.clock.now()) === "finalization") void this.#write(record, {}, "finalization", record.activeAt);
+  }
+
+  /**
+   * What stands on the pod counts as if it had been told here: somebody may take it away from there, and whoever told another replica was active all the same. What is from the future counts as
+   * now: by a clock that was wrong, nobody could ever take it away.
+   */
+  #remember(record: WorkspaceRecord): void {
+    const { lastActivity } = record.facts;
+    if (lastActivity === undefined || lastActivity <= (record.activeAt ?? Number.NEGATIVE_INFINITY)) return;
+    record.activeAt = Math.max(record.activeAt ?? Number.NEGATIVE_INFINITY, Math.min(lastActivity, this.#options.clock.now()));
   }
 
   /** Whether activity that is not written yet is to be written now, and how urgently; undefined: not yet. */

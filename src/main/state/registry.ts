@@ -48,7 +48,7 @@ export interface WorkspaceRecord {
   place: number;
   /** Shortened pod, kept while an Event could change the status. */
   held: Uint8Array | undefined;
-  /** When somebody last told us of activity, and when it was last written to the pod; Unix milliseconds. */
+  /** When somebody last told us of activity, or another replica, which wrote it on the pod; and when we last wrote it there; Unix milliseconds. */
   activeAt: number | undefined;
   activityWrittenAt: number | undefined;
 }

@@ -171,6 +171,26 @@ test("when a workspace's time becomes shorter, activity that was not written yet
   assert.deepEqual(writes.slice(1).map(([uid, , priority]) => [uid, priority]), [["b", "finalization"]]);
 });
 
+test("activity that stood on a pod counts still when somebody takes it away from there, as if it had been told here; from the future, as when it was seen", () => {
+  const { activity, clock, writes } = setup();
+  // Told here a while ago, and to another replica since, which has written it.
+  const record = recordOf("a", { everActive: true, closed: true, lastActivity: clock.now() });
+  activity.markAtOnce(record, true);
+  clock.advance(timeouts.afterClose);
+  const last = clock.now();
+  record.facts = { ...record.facts, lastActivity: last };
+  activity.changed(record);
+  const wrong = recordOf("b", { everActive: true, lastActivity: last + 60 * 60_000 });
+  activity.changed(wrong);
+  clock.advance(40_000);
+  for (const changed of [record, wrong]) {
+    changed.facts = { ...changed.facts, everActive: false, lastActivity: undefined };
+    activity.changed(changed);
+    assert.equal(lastActivityOf(changed), last);
+  }
+  assert.deepEqual(writes, []);
+});
+
 test("near the end of its lifetime, which activity does not put off, a workspace is written no more often", () => {
   const { activity, clock, writes } = setup();
   const record = recordOf("a", { createdAt: clock.now() - timeouts.maxLifetime + 200_000, everActive: true, lastActivity: clock.now() });
