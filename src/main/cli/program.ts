@@ -1,6 +1,7 @@
 /** All commands and their flags. What a command does is loaded when it runs. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseGoDuration } from "../../domain/duration.ts";
+import { ifInstalled } from "../../domain/left-out.ts";
 import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import type { ExplainFlags } from "./explain-command.ts";
@@ -12,7 +13,7 @@ import type { RenderFlags } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import type { EmbeddedFlags } from "./embedded.ts";
 import type { Parts } from "./seams.ts";
-import { InterruptedError, usageError } from "./errors.ts";
+import { CliError, InterruptedError, usageError } from "./errors.ts";
 import { addSteeringCommands } from "./steering.ts";
 import { versionText } from "./version.ts";
 
@@ -122,7 +123,9 @@ function addDecoders(program: Command, io: Io): void {
 function addBench(program: Command, io: Io): void {
   program.command("bench").description("measure a workspace manager: this one or another, here or on any cluster").helpOption(false).allowUnknownOption().argument("[args...]")
     .action(async (args: string[]) => {
-      if (!(await (await import("../../bench/command.ts")).bench(args, io))) throw new InterruptedError();
+      const tool = await ifInstalled(() => import("../../bench/command.ts"));
+      if (!tool) throw new CliError("the load tool is not part of this installation", { hint: "the container image leaves it out: run it from the sources, npm run bench" });
+      if (!(await tool.bench(args, io))) throw new InterruptedError();
     });
 }
 

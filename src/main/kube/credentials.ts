@@ -12,6 +12,7 @@ import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { unreadable } from "../../domain/file-reasons.ts";
+import { ifInstalled } from "../../domain/left-out.ts";
 import type { Log } from "../../domain/log.ts";
 import { isRecord, member, stringMember } from "./json.ts";
 import type { Login } from "./kubeconfig.ts";
@@ -178,8 +179,9 @@ export class Credentials implements AccessSource {
   async #legacyProvider(user: User, headers: Record<string, string>): Promise<void> {
     const key = JSON.stringify(user);
     if (this.#legacy?.key !== key) {
-      const { KubeConfig } = await import("@kubernetes/client-node");
-      const config = new KubeConfig();
+      const library = await ifInstalled(() => import("@kubernetes/client-node"));
+      if (!library) throw new Error("the user of the kubeconfig has an auth-provider (oidc, gcp, azure), which the container image leaves out: use a token, a client certificate, a credential plugin or the service account");
+      const config = new library.KubeConfig();
       config.loadFromClusterAndUser({ name: "cluster", server: "https://unused.invalid", skipTLSVerify: false }, user);
       this.#legacy = { key, apply: async (into) => {
         const options: { headers: Record<string, string> } = { headers: into };
