@@ -11,10 +11,10 @@ export const loadTool = "dist/bench";
 const beginnings = ["dist/main/index.js", "dist/workers/task.js", "node_modules/piscina/dist/worker.js"];
 
 /**
- * Files that are not followed. @kubernetes/client-node: what reads kubeconfigs and runs credential plugins is used file by file; the rest (25 MB, with the packages that it needs) is for the
+ * Files that are not followed. Types, which comments import. @kubernetes/client-node: what reads kubeconfigs and runs credential plugins is used file by file; the rest (25 MB, with the packages that it needs) is for the
  * legacy auth providers, which want a person's browser or programs that the image does not have.
  */
-const notFollowed = /^dist\/bench\/|\/@kubernetes\/client-node\/dist\/(?:index|config)\.js$/;
+const notFollowed = /^dist\/bench\/|\/@kubernetes\/client-node\/dist\/(?:index|config)\.js$|\.d\.[cm]?ts$/;
 
 /** What an import can look like. Some that stand in comments are taken for imports, too. */
 const imports = /\b(from|import|import\s*\(|require\s*\(|require\.resolve\s*\()\s*(?:\/\*.*?\*\/\s*)?["']([^"'\n]+)["']/g;

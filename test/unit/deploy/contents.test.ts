@@ -47,7 +47,7 @@ test("the image holds no package of development, and none that only the load too
   for (const left of ["autocannon", "uplot", "hdr-histogram-js", "typescript"]) assert.equal(names.has(left), false, left);
   assert.ok(names.size > 20);
   const held = new Set(readdirSync(join(folder, "app/node_modules"), { recursive: true, encoding: "utf8" }));
-  assert.equal([...held].some((path) => /\.(?:d\.[cm]?ts|map|md)$/.test(path)), false);
+  assert.deepEqual([...held].filter((path) => /\.(?:d\.[cm]?ts|map|md)$/.test(path)), []);
   assert.equal(existsSync(join(folder, "app/dist/bench")), false);
 });
 
@@ -120,19 +120,6 @@ test("the bill of materials tells Node.js, every Debian package and every npm pa
     const needs: unknown = one["dependsOn"];
     assert.ok(refs.has(textAt(one, "ref")) && Array.isArray(needs) && needs.every((ref) => refs.has(String(ref))), textAt(one, "ref"));
   }
-});
-
-test("npm's own bill of materials of the production packages has all that ours has, and nothing else that is in the image", (t) => {
-  const { status, stdout } = spawnSync("npm", ["sbom", "--omit=dev", "--sbom-format=cyclonedx"], { encoding: "utf8", timeout: 60_000, maxBuffer: 64 * 1024 * 1024 });
-  if (status !== 0) return t.skip("npm sbom needs npm 10 or newer");
-  const theirs = objectsAt(asObject(JSON.parse(stdout)), "components").map((one) => textAt(one, "purl"));
-  const known = new Set(theirs);
-  const ours = packages.map(({ name, version }) => npmUrl(name, version));
-  assert.deepEqual(ours.filter((purl) => !known.has(purl)), []);
-  // The rest is what the program does not load: types, the load tool, what other platforms need.
-  const held = new Set(ours);
-  const missing = productionOf(root, isInstalled).packages.filter(({ name, version }) => known.has(npmUrl(name, version)) && !held.has(npmUrl(name, version)));
-  for (const { path } of missing) assert.equal(existsSync(join(folder, "app", path, "package.json")), false, path);
 });
 
 test("the same packages give the same bill of materials, another time or package another number", () => {
