@@ -40,7 +40,7 @@ export function reachedFiles(root: string): readonly string[] {
   }
   const packages = new Set([...files].flatMap((file) => packageOf(file) ?? []));
   for (const folder of packages) for (const file of dataIn(root, folder)) files.add(file);
-  for (const file of [...files]) for (const manifest of manifestsAbove(root, file)) files.add(manifest);
+  for (const file of Array.from(files)) for (const manifest of manifestsAbove(root, file)) files.add(manifest);
   return [...files].toSorted(compare);
 }
 
