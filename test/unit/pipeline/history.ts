@@ -34,7 +34,9 @@ interface PendingGet {
 /** The pod as the API server gives it. What has stopped goes on changing: a snapshot is noted that it did not have. */
 export function objectOf({ id, uid, version, state }: ClusterPod): object {
   const snapshot = state === "stopped" && version % 2 === 0 ? "taken" : undefined;
-  return podOf(id, state, version, { uid, annotations: { "gitpod.io/annotation.uid": uid, "gitpod/snapshot": snapshot } });
+  // What is started again within the second, by which pods tell of their start, would be taken for the same start.
+  const createdAt = Date.parse("2026-03-01T10:00:00Z") + Number(uid.slice(uid.lastIndexOf("-") + 1)) * 1000;
+  return podOf(id, state, version, { uid, createdAt, annotations: { "gitpod.io/annotation.uid": uid, "gitpod/snapshot": snapshot } });
 }
 
 /** The uid of the pod that a status is of. */
@@ -152,7 +154,15 @@ export class History {
     const items = Array.from(this.pods.values(), (pod, i) => (odd && i === 0 ? Buffer.from("{]") : json(objectOf(pod))));
     this.#list = { version: this.#version, items, odd, started: false };
     this.#owed = true;
-    if (anew || !this.#lines) this.#lines = [];
+    if (!anew && this.#lines) return;
+    this.#lines = [];
+    // A watch begins only once the list's version is known, and by then the list has begun as well.
+    this.#startListing(this.#list);
+  }
+
+  #startListing(list: { started: boolean }): void {
+    if (!list.started) this.core.pipeline.listStarted(false);
+    list.started = true;
   }
 
   /** The list that is under way brings so many items, and is complete if there are no more. */
@@ -160,8 +170,7 @@ export class History {
     const { pipeline } = this.core;
     const list = this.#list;
     if (!list) return;
-    if (!list.started) pipeline.listStarted(false);
-    list.started = true;
+    this.#startListing(list);
     for (const item of list.items.splice(0, count)) void pipeline.item(item);
     if (list.items.length > 0) return;
     pipeline.listFinished(String(list.version));
