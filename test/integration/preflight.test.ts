@@ -45,7 +45,7 @@ interface Setup {
 async function setup(t: TestContext): Promise<Setup> {
   const stage = await openStage(t, real?.kubeconfig);
   const { place } = stage;
-  const way = await stage.way();
+  const way = await stage.way("admin");
   const folder = await mkdtemp(join(tmpdir(), "wsmand-preflight-"));
   const api = new KubeApi(place.connection, place.namespace);
   t.after(async () => {
@@ -170,15 +170,16 @@ test("a node whose daemon is not ready, or does not answer, is a problem; --no-n
 });
 
 test("rights are asked for as somebody else: all of those in examples/role.yaml, and what each missing one is for", { skip: !onRealCluster && "the built-in cluster lets everybody do everything" }, async (t) => {
+  // Not the account of test daemons, which has these rights.
   const { stage: { place }, api, preflight } = await setup(t);
-  const as = ["--no-nodes", "--as", `system:serviceaccount:${place.namespace}:wsmand`];
+  const as = ["--no-nodes", "--as", `system:serviceaccount:${place.namespace}:newcomer`];
   const without = await preflight({}, as);
   assert.ok(without.told.includes("problem rights: 6 rights missing on pods: get, list, watch, create, patch, delete, for workspaces"), without.told.join("\n"));
   assert.ok(notes(without.check("rights")).includes("they are not enough for --shadow, either"));
   const role = parseAllDocuments(await readFile("examples/role.yaml", "utf8")).map((document) => record(document.toJS())).find(({ kind }) => kind === "Role");
   const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${place.namespace}`;
-  await api.ok("POST", `${rbac}/roles`, role);
-  await api.ok("POST", `${rbac}/rolebindings`, { metadata: { name: "wsmand" }, roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "wsmand" }, subjects: [{ kind: "ServiceAccount", name: "wsmand", namespace: place.namespace }] });
+  await api.ok("POST", `${rbac}/roles`, { ...role, metadata: { name: "newcomer" } });
+  await api.ok("POST", `${rbac}/rolebindings`, { metadata: { name: "newcomer" }, roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "newcomer" }, subjects: [{ kind: "ServiceAccount", name: "newcomer", namespace: place.namespace }] });
   await until("it has them", async () => !(await preflight({}, as)).told.some((line) => line.includes(" rights: ")));
   const withClaims = await preflight({ manager: { workspaceClass: { default: { pvc: { size: "1Gi" } } } } }, as);
   assert.deepEqual(withClaims.told.filter((line) => line.includes(" rights: ")), [

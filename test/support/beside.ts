@@ -33,7 +33,8 @@ export interface Listened {
 /** A cluster with scheduler, kubelets and node daemons. */
 export interface Stage {
   readonly place: Place;
-  readonly way: () => Promise<Way>;
+  /** A way of its own to the API server: with the rights of a daemon, or of people who may do everything. */
+  readonly way: (who?: "daemon" | "admin") => Promise<Way>;
   /** Starts a daemon; it acts unless the options say otherwise. */
   readonly daemon: (options?: Partial<DaemonOptions>) => Promise<Listened>;
   /** Calls that node daemons got so far, as "DisposeWorkspace id". */
@@ -51,7 +52,7 @@ export async function openStage(t: TestContext, kubeconfig: string | undefined):
   const place = await openPlace({ seed: 1, nodes: 2, speed: 20, kubeconfig });
   ends.push(() => place.close());
   let ways = 0;
-  const way = async (): Promise<Way> => {
+  const way = async (who: "daemon" | "admin" = "daemon"): Promise<Way> => {
     const requests: Passing[] = [];
     const proxy = await Proxy.start(place.connection, {
       acted() {},
@@ -63,7 +64,7 @@ export async function openStage(t: TestContext, kubeconfig: string | undefined):
     });
     ends.push(() => proxy.close());
     const file = join(folder, `kubeconfig-${++ways}`);
-    await writeFile(file, kubeconfigAt(place, proxy.url), { mode: 0o600 });
+    await writeFile(file, kubeconfigAt(place, proxy.url, who), { mode: 0o600 });
     return { kubeconfig: file, requests };
   };
   const daemon = async (options: Partial<DaemonOptions> = {}): Promise<Listened> => {

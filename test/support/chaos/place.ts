@@ -144,7 +144,7 @@ function ignoreMissing(error: unknown): undefined {
   return undefined;
 }
 
-/** Text of a kubeconfig by which daemons reach the API server at another address, without TLS. */
-export function kubeconfigAt({ daemonToken, namespace }: Place, url: string): string {
-  return kubeconfigOf({ url, namespace, token: daemonToken });
+/** Text of a kubeconfig by which the API server is reached at another address, without TLS: by daemons, with their rights, or by people who may do everything. */
+export function kubeconfigAt({ connection, daemonToken, namespace }: Place, url: string, who: "daemon" | "admin" = "daemon"): string {
+  return kubeconfigOf({ url, namespace, token: who === "admin" ? connection.token : daemonToken });
 }
