@@ -31,9 +31,12 @@ const rateLimits: Field<readonly RateLimit[]> = entries(
   }).describe("Limits of full methods, `/wsman.WorkspaceManager/StartWorkspace`, of any service that is served; of Subscribe they limit the subscribing."),
 ).transform((limits) => Object.entries(limits).map(([method, limit]) => ({ method, ...limit })));
 
+/** Certificates of a server whose clients need some, too. */
+const serverTls = () => tls({ ca: "PEM: authorities that clients' certificates must come from.", crt: "PEM: the server's certificate, and its intermediates.", key: "PEM: its key." });
+
 const rpcServer: Field<RpcServerConfig> = section({
   addr: listenAddress().describe("Where gRPC is served: `:8080`, `127.0.0.1:8080`."),
-  tls: tls({ ca: "PEM: authorities that clients' certificates must come from.", crt: "PEM: the server's certificate, and its intermediates.", key: "PEM: its key." }),
+  tls: serverTls(),
   ratelimits: rateLimits,
 }).describe("The gRPC server. TLS needs all three files or none; then every client needs a certificate.").transform(({ addr, tls, ratelimits }) => ({ addr, tls, rateLimits: ratelimits }));
 
@@ -75,7 +78,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
     }),
     pods: section({ seccompField: flag().describe("Set `manager.seccompProfile` in the security context of new pods, beside the annotation that Kubernetes 1.27 and later ignore.") }),
     profiling: section({
-      tls: tls({ ca: "PEM: authorities that clients' certificates must come from.", crt: "PEM: the server's certificate, and its intermediates.", key: "PEM: its key." }),
+      tls: serverTls(),
       heapSnapshots: flag().describe("Give whole heaps too: they stop the daemon for seconds, and hold all that is in memory, secrets included."),
     }).describe("Who may take profiles at `pprof.addr`. Without TLS that address must be on this machine (loopback)."),
     drainTimeout: durationWithDefault(30_000).describe("How long the end may take in all: open calls, slow subscribers, the hand-over of the lead, last writes; what has not ended then is cut off."),

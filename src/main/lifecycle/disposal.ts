@@ -63,9 +63,14 @@ export interface DisposalPlan {
   readonly nothing: boolean;
 }
 
+/** Whether there is work of a user in it that is saved at its end: it could be used, and is no headless workspace. */
+export function isBackedUp({ everReady, headless }: { readonly everReady: boolean; readonly headless: boolean }): boolean {
+  return everReady && !headless;
+}
+
 /** The plan for a workspace. */
 export function planDisposal({ everReady, everStarted, nodeName }: DisposalFacts, { type, headless }: { readonly type: wsman.WorkspaceType; readonly headless: boolean }): DisposalPlan {
-  const backup = everReady && !headless;
+  const backup = isBackedUp({ everReady, headless });
   const prebuild = type === wsman.WorkspaceType.PREBUILD;
   // What never started has no content of its own.
   const snapshot = prebuild && (everReady || everStarted);

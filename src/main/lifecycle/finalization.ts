@@ -15,7 +15,7 @@ import { grpc, grpcCodeOf, insist, type Note, type Permit } from "./acting.ts";
 import { ClaimEnds, type ClaimEndOptions, type Work } from "./claim-ends.ts";
 import { failure as failedWith } from "./content.ts";
 import { disposalCountsFrom } from "./elapsed.ts";
-import { disposalFacts, disposalStatus, planDisposal, type DisposalPlan } from "./disposal.ts";
+import { disposalFacts, disposalStatus, isBackedUp, planDisposal, type DisposalPlan } from "./disposal.ts";
 import { Gate, type GateLimits } from "./gate.ts";
 import type { PodWriter } from "./pod-writer.ts";
 
@@ -108,8 +108,7 @@ export class Finalization {
 
   /** The end was written down elsewhere, since there was no more time for it: told as one that was written here. @param status what was written. */
   gaveUp(record: WorkspaceRecord, status: string): void {
-    const { everReady, headless } = record.facts;
-    const backup = everReady && !headless;
+    const backup = isBackedUp(record.facts);
     this.#tell(record, { backup }, { failure: textAt(objectIn(status), "backupFailure") });
     if (backup) this.#options.metrics.backup(record.facts, false);
   }

@@ -6,6 +6,7 @@ import { Slots } from "../../domain/slots.ts";
 import { dueAt, timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
 import { TokenBucket } from "../../domain/token-bucket.ts";
 import { Deadlines } from "../lifecycle/deadlines.ts";
+import { isBackedUp } from "../lifecycle/disposal.ts";
 import { dueOf, Reckoning, type Elapsed } from "../lifecycle/elapsed.ts";
 import { canTimeOut } from "../lifecycle/timeouts.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
@@ -192,7 +193,7 @@ const plain: Readonly<Record<Exclude<Action["action"], "deletePod" | "finalizeCo
 
 function decisionOf(action: Action, { facts }: WorkspaceRecord): Decision {
   if (action.action === "deletePod") return { name: "delete pod", message: "would delete its pod", fields: { gracePeriodSeconds: action.gracePeriodSeconds } };
-  if (action.action === "finalizeContent") return facts.everReady && !facts.headless ? { name: "back up", message: "would back up its content" } : { name: "dispose", message: "would dispose of its content without a backup" };
+  if (action.action === "finalizeContent") return isBackedUp(facts) ? { name: "back up", message: "would back up its content" } : { name: "dispose", message: "would dispose of its content without a backup" };
   if (action.action === "setAnnotation" || action.action === "removeAnnotation") return { name: "annotate", message: "would change an annotation", key: action.key, fields: { annotation: action.key }, minor: true };
   return plain[action.action];
 }

@@ -9,6 +9,7 @@ import { decide } from "../../../workers/actions.ts";
 import { factsOf } from "../../../workers/facts.ts";
 import { InvalidPodError, readPod } from "../../../workers/pod.ts";
 import { deriveStatus } from "../../../workers/status.ts";
+import { isBackedUp } from "../../lifecycle/disposal.ts";
 import { dueOf, type Reckoning } from "../../lifecycle/elapsed.ts";
 import { odditiesOf, unknownNames, type Oddity } from "./oddities.ts";
 
@@ -96,7 +97,7 @@ const fates: Readonly<Record<Exclude<Action["action"], "finalizeContent">, Fate>
   removeAnnotation: "annotate",
 };
 
-function fateOf({ action }: Action, { everReady, headless }: WorkspaceFacts): Fate {
-  if (action === "finalizeContent") return everReady && !headless ? "back up" : "dispose";
+function fateOf({ action }: Action, facts: WorkspaceFacts): Fate {
+  if (action === "finalizeContent") return isBackedUp(facts) ? "back up" : "dispose";
   return fates[action];
 }
