@@ -51,7 +51,8 @@ describe("the load tool", { concurrency: 3 }, () => {
     assert.ok(compactions > 0);
     assert.equal(relists, compactions);
     for (const name of ["connects", "gets", "describes", "scrapes", "latency_p99_ms", "connect_p99_ms", "rss_mb"]) assert.ok((figures[name] ?? 0) > 0, name);
-    assert.ok("rss_slope_mb_per_h" in figures && "rss_slope_noise_mb_per_h" in figures);
+    // On a busy machine the memory of so short a run may have been read too seldom for a trend: then the report says so.
+    assert.ok(("rss_slope_mb_per_h" in figures && "rss_slope_noise_mb_per_h" in figures) || /no growth is told/.test(notes ?? ""), notes);
   });
 
   test("scale: no change is lost with any number of workspaces", { skip: onRealCluster }, async () => {
