@@ -44,7 +44,7 @@ const leaderElection = section(
   {
     enabled: flag(true).describe("One of several replicas acts, all answer; `false`: this one always acts, so there must be no other."),
     leaseDuration: durationWithDefault(15_000).describe("Others take over when the leader was silent for so long; whole seconds, others are rounded up."),
-    renewDeadline: durationWithDefault(10_000).describe("The leader stops acting when it could not renew for so long; not above `leaseDuration`. Answers of the API server may take a little less than half of it."),
+    renewDeadline: durationWithDefault(10_000).describe("The leader stops acting when it could not renew for so long; not above `leaseDuration`. Answers of the API server may take 0.6 of it where `leaseDuration` is half as long again, as shipped; less than half of it where they are the same."),
     retryPeriod: durationWithDefault(2000).describe("How often it is looked at and renewed at least, a request each; not above `renewDeadline`. An orderly hand-over takes as long at most."),
   },
   [notAbove("renewDeadline", "leaseDuration"), notAbove("retryPeriod", "renewDeadline")],

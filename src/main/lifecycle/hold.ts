@@ -10,7 +10,7 @@ import { momentOf, type Moment } from "./term.ts";
 export interface HoldOptions {
   /** Others may take the lead when its holder was not heard of for so long, milliseconds. */
   readonly leaseDurationMs: number;
-  /** The lead ends so long after the last renewal that worked was sent, milliseconds; at most leaseDurationMs. */
+  /** The lead ends so long after the last renewal that worked was answered, and within leaseDurationMs from when it was sent, milliseconds; at most leaseDurationMs. */
   readonly renewDeadlineMs: number;
   /** The Lease is looked at, or renewed, a little more often than so, milliseconds. */
   readonly retryPeriodMs: number;

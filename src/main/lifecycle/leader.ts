@@ -32,6 +32,8 @@ export interface LeaderOptions extends HoldOptions {
 const leastPauseMs = 50;
 /** A failure that goes on is logged again after so long, milliseconds. */
 const tellEveryMs = 300_000;
+/** Part of the time between `renewDeadline` and `leaseDuration` in which a lead that was renewed by a late answer may go on; the rest is for clocks that do not run alike. */
+const lateShare = 0.7;
 const ordinaryEnd = "the process ends";
 
 /** Identity of a process: its host's name, and something random that no other has. */
@@ -152,8 +154,9 @@ export class Leader {
 
   /** @param renewed undefined: a lead that does not end by itself. */
   #begin(renewed: Moment | undefined): void {
-    const { clock, hooks, log, renewDeadlineMs } = this.#options;
-    const term = new Term({ clock, renewed, lastsMs: renewDeadlineMs, onEnded: (reason) => this.#ended(reason) });
+    const { clock, hooks, log, renewDeadlineMs, leaseDurationMs } = this.#options;
+    const limitMs = renewDeadlineMs + lateShare * (leaseDurationMs - renewDeadlineMs);
+    const term = new Term({ clock, renewed, lastsMs: renewDeadlineMs, limitMs, onEnded: (reason) => this.#ended(reason) });
     this.#term = term;
     log.info({}, "leading");
     hooks.onStarted(term.signal);

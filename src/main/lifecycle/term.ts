@@ -27,8 +27,10 @@ export interface TermOptions {
   readonly clock: Clock;
   /** When the request that gave us the lead was sent; undefined: the term does not end by itself. */
   readonly renewed: Moment | undefined;
-  /** How long a renewal lasts, milliseconds. */
+  /** How long a renewal lasts from its answer on, milliseconds. */
   readonly lastsMs: number;
+  /** How long it lasts at most from when it was sent, however late it was answered: less than others wait, milliseconds. */
+  readonly limitMs: number;
   /** It has ended; its signal has aborted. */
   readonly onEnded: (reason: string) => void;
 }
@@ -37,12 +39,13 @@ export interface TermOptions {
 export class Term {
   readonly #options: TermOptions;
   readonly #ending = new AbortController();
-  #renewed: Moment | undefined;
+  /** The last renewal: when it was sent, and when its answer was there. Undefined: the term does not end by itself. */
+  #renewal: { readonly sent: Moment; readonly answered: Moment } | undefined;
   #cancelTimer: () => void = () => {};
 
   constructor(options: TermOptions) {
     this.#options = options;
-    this.#renewed = options.renewed;
+    if (options.renewed) this.#note(options.renewed);
     this.#watch();
   }
 
@@ -61,7 +64,7 @@ export class Term {
 
   /** The Lease was renewed by a request that was sent then. A term that is over is not revived. */
   renew(sent: Moment): void {
-    if (this.goesOn()) this.#renewed = sent;
+    if (this.goesOn()) this.#note(sent);
   }
 
   /** Ends it. Idempotent. */
@@ -72,9 +75,15 @@ export class Term {
     this.#options.onEnded(reason);
   }
 
+  #note(sent: Moment): void {
+    this.#renewal = { sent, answered: momentOf(this.#options.clock) };
+  }
+
   #leftMs(): number {
-    const { clock, lastsMs } = this.#options;
-    return this.#renewed ? lastsMs - ageOf(this.#renewed, clock) : Number.POSITIVE_INFINITY;
+    const { clock, lastsMs, limitMs } = this.#options;
+    if (!this.#renewal) return Number.POSITIVE_INFINITY;
+    const { sent, answered } = this.#renewal;
+    return Math.min(lastsMs - ageOf(answered, clock), limitMs - ageOf(sent, clock));
   }
 
   /** Ends the term when its time is up, if nobody asks. */

@@ -24,6 +24,8 @@ export interface LabOptions {
   readonly speed?: number;
   /** Parts of the configuration's `manager.timeouts`. */
   readonly timeouts?: Readonly<Record<string, string>>;
+  /** Parts of the configuration's `wsmand.leaderElection`. Default: a short Lease, so that a take-over takes no longer than it must. */
+  readonly lease?: Readonly<Record<string, string>>;
   /** A kubeconfig file of a real API server; default: the built-in cluster. */
   readonly kubeconfig?: string | undefined;
   /** Told how far it is, now and then. */
@@ -51,7 +53,7 @@ const lateMs = 300;
 
 /** Subscribers of each replica. */
 const subscribers = 2;
-const leaseDuration = { leaseDuration: "3s", renewDeadline: "2s", retryPeriod: "500ms" };
+const shortLease = { leaseDuration: "3s", renewDeadline: "2s", retryPeriod: "500ms" };
 
 /** One cluster with its daemons. */
 export class Lab {
@@ -216,7 +218,7 @@ export class Lab {
     return {
       ...document,
       manager: { ...manager, namespace: this.cluster.namespace, timeouts: { ...record(manager["timeouts"]), ...patience, ...this.#options.timeouts } },
-      wsmand: { ...record(document["wsmand"]), workers: 1, drainTimeout: "2s", leaderElection: { enabled: true, ...leaseDuration }, kubernetes: { qps: 2_000, burst: 2_000 } },
+      wsmand: { ...record(document["wsmand"]), workers: 1, drainTimeout: "2s", leaderElection: { enabled: true, ...(this.#options.lease ?? shortLease) }, kubernetes: { qps: 2_000, burst: 2_000 } },
     };
   }
 }
