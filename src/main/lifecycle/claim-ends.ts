@@ -57,13 +57,14 @@ export class ClaimEnds {
   /** Gives the uid of the claim that was there before, as {@link ClaimEnds.#look} does: what has its name once this is done may be another one. */
   async #snapshotClaim(work: Work): Promise<string | undefined> {
     const { writer, volumeSnapshots, clock, metrics } = this.#options;
-    const { record, plan, permit, until } = work;
+    const { record, pod, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
+    const subject = { id, claim: podName, className: workspaceClass, uid: record.uid, createdAt: pod.createdAt };
     const began = clock.monotonic();
     let claim: string | undefined;
     const { name, handle } = await this.#whileThereIsTime(work, async () => {
       claim ??= await this.#look(work);
-      return volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization"));
+      return volumeSnapshots.take(subject, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization"));
     });
     metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
     const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
