@@ -18,7 +18,7 @@ export type Action =
   | { readonly action: "waitForReady" }
   /** Back up and dispose of the content. `resume`: it began earlier, and the process that did it may be gone. */
   | { readonly action: "finalizeContent"; readonly resume: boolean }
-  /** Delete the claim of a workspace that never became ready. */
+  /** Delete the claim of a workspace that never became ready, unless it was there before. */
   | { readonly action: "deletePvc" };
 
 /** Whether two lists ask for the same. */

@@ -94,7 +94,7 @@ function failedStart(pod: Pod, status: Status): Actions {
   return [...explain, ...lettingGo(pod)];
 }
 
-/** The pod goes, and with it the claim of a workspace that was never ready: nothing is in it that was not there before. */
+/** The pod goes, and with it the claim of a workspace that was never ready: nothing is in it that was not there before. One that was itself there before stays (lifecycle/claim-maker.ts). */
 function lettingGo(pod: Pod): Actions {
   const last = withoutFinalizer(pod);
   const claimed = label(pod, labels.pvcFeature) === "true" && annotation(pod, annotations.neverReady) !== undefined;

@@ -6,8 +6,7 @@ import { faultAnnotation } from "../../src/embedded/kubelet/index.ts";
 import { record, text } from "../../src/embedded/kubelet/json.ts";
 import { wsman } from "../../src/gen/proto.js";
 import { embeddedConfig } from "../../src/main/config/embedded.ts";
-import { getWorkspaces } from "../support/status-stream.ts";
-import { inPhase, startWholeCluster, type WholeCluster } from "../support/whole-cluster.ts";
+import { inPhase, startWholeCluster } from "../support/whole-cluster.ts";
 import { until } from "../support/until.ts";
 
 const { RUNNING, STOPPED } = wsman.WorkspacePhase;
@@ -202,76 +201,6 @@ test("workspaces time out: idle ones, closed ones and those that take too long; 
   assert.match(idle.conditions?.timeout ?? "", /^workspace timed out after period of inactivity \(00h00m\) took longer than 00h00m$/);
   assert.equal(stream.last("busy")?.conditions?.timeout, "");
   assert.equal(stream.last("busy")?.phase, RUNNING);
-});
-
-test("a workspace with a volume claim ends with a volume snapshot of it", async (t) => {
-  const whole = await startWholeCluster(t);
-  const { store } = whole.cluster;
-  const { config } = await embeddedConfig();
-  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
-  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
-  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
-  await told("claimed", "runs", inPhase(RUNNING));
-  await stop("claimed");
-  await until("the snapshot is asked for", () => store.get("volumesnapshots", "default", "claimed") !== undefined);
-  assert.deepEqual(record(store.get("volumesnapshots", "default", "claimed")?.["spec"]), { source: { persistentVolumeClaimName: "ws-claimed" }, volumeSnapshotClassName: "snaps" });
-  becomesReady(whole, "claimed");
-  const last = await told("claimed", "has stopped", inPhase(STOPPED));
-  assert.deepEqual({ ...last.conditions?.volumeSnapshot }, { volumeSnapshotName: "claimed", volumeSnapshotHandle: "handle-claimed" });
-  assert.equal(last.conditions?.failed, "");
-  await until("nothing is left", () => whole.leftovers().length === 0);
-});
-
-/** What a snapshot controller does. */
-function becomesReady({ cluster: { store } }: WholeCluster, name: string): void {
-  store.create("volumesnapshotcontents", { metadata: { name: `content-${name}` }, spec: {}, status: { snapshotHandle: `handle-${name}` } }, "");
-  store.update("volumesnapshots", "default", name, (draft) => void (draft["status"] = { readyToUse: true, boundVolumeSnapshotContentName: `content-${name}` }));
-}
-
-test("the second life of an ID ends with a volume snapshot of its own: until that is ready its claim stays", async (t) => {
-  const whole = await startWholeCluster(t);
-  const { store } = whole.cluster;
-  const { config } = await embeddedConfig();
-  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
-  const { start, stop, told, stream, client } = await whole.daemon({ manager: { workspaceClasses } });
-  const snapshots = (): readonly string[] => store.list("volumesnapshots", "default").map(({ metadata: { name } }) => name).toSorted();
-  const live = async (): Promise<void> => {
-    const before = stream.of("again").length;
-    await until("nothing is known of an earlier one", async () => (await getWorkspaces(client)).length === 0);
-    await start("again", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
-    await until("it runs", () => stream.of("again").slice(before).some(inPhase(RUNNING)), 30_000);
-    await stop("again");
-  };
-  await live();
-  await until("the first snapshot is asked for", () => snapshots().length === 1);
-  becomesReady(whole, "again");
-  await told("again", "has stopped", inPhase(STOPPED));
-  await until("nothing is left", () => whole.leftovers().length === 0);
-  await live();
-  const uid = whole.pod("again")?.metadata.uid ?? "";
-  const own = `again-${uid.slice(0, 8)}`;
-  await until("a snapshot of its own is asked for", () => snapshots().includes(own));
-  assert.deepEqual(record(store.get("volumesnapshots", "default", own)?.["spec"])["source"], { persistentVolumeClaimName: "ws-again" });
-  assert.notEqual(store.get("persistentvolumeclaims", "default", "ws-again"), undefined);
-  becomesReady(whole, own);
-  await until("nothing is left", () => whole.leftovers().length === 0);
-  assert.deepEqual({ ...stream.last("again")?.conditions?.volumeSnapshot }, { volumeSnapshotName: own, volumeSnapshotHandle: `handle-${own}` });
-  assert.equal(stream.last("again")?.conditions?.failed, "");
-  assert.deepEqual(snapshots(), ["again", own]);
-});
-
-test("the claim of a workspace that is stopped before it was ever ready goes with it", async (t) => {
-  const whole = await startWholeCluster(t);
-  const { config } = await embeddedConfig();
-  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
-  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
-  whole.nodes.faults.add({ method: "InitWorkspace", delayMs: 600_000 });
-  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
-  await until("its content is asked for", () => whole.calls().includes("InitWorkspace claimed"));
-  assert.notEqual(whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed"), undefined);
-  await stop("claimed");
-  await told("claimed", "has stopped", inPhase(STOPPED));
-  await until("nothing is left", () => whole.leftovers().length === 0 && whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed") === undefined);
 });
 
 test("an API server that fails, conflicts and drops its watches changes nothing about how thirty workspaces end", async (t) => {

@@ -1,22 +1,25 @@
 /** The actions that are done with one request to the API server each (spec: lifecycle, "Per status change"). */
 import type { Action } from "../../domain/actions.ts";
+import type { Log } from "../../domain/log.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
-import { isMissing, type AnnotationChanges } from "../kube/objects.ts";
+import { isMissing, type AnnotationChanges, type Wish } from "../kube/objects.ts";
 import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { Permit } from "./acting.ts";
+import { claimStays } from "./claim-ends.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
 
 /** What it works with. */
 export interface QuickActionsOptions {
-  readonly writer: Pick<PodWriter, "change" | "decide" | "delete" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "change" | "decide" | "delete" | "deleteUnused">;
   readonly placeholders: Pick<Recreation, "drop">;
   /** Tells a workspace's end, if it was not told yet. */
   readonly declareStopped: (uid: string) => void;
   /** The end of a content was written down without a backup, for which there was no more time; `status` is what was written. */
   readonly gaveUp: (record: WorkspaceRecord, status: string) => void;
+  readonly log: Log;
 }
 
 /** Actions that are done in one go. */
@@ -88,7 +91,7 @@ export class QuickActions {
       case "dropPlaceholder":
         return placeholders.drop(record, action.placeholder, wish);
       case "deletePvc":
-        return writer.deleteClaim(record, wish);
+        return this.#endClaim(record, wish);
       case "removeFinalizer":
         // From now on the pod may go at any time, perhaps while nobody watches.
         declareStopped(record.uid);
@@ -97,6 +100,11 @@ export class QuickActions {
       default:
         return action satisfies never;
     }
+  }
+
+  async #endClaim(record: WorkspaceRecord, wish: Wish): Promise<void> {
+    const { writer, log } = this.#options;
+    if (await writer.deleteUnused(record, wish)) log.warn({ id: record.facts.id, claim: record.facts.podName }, claimStays.foreign);
   }
 }
 

@@ -8,9 +8,10 @@ import { labels } from "../../domain/names.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { claimPath, isAlreadyThere, metadataIn, podPath, uidAt, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
+import { isMadeFor } from "./claim-maker.ts";
 import { isQuota } from "./errors.ts";
 import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
 
@@ -190,13 +191,14 @@ export class Recreation {
     return "over";
   }
 
-  /** The claim of a pod that is to be made. Never rejects: one that can not be looked at stays. */
+  /** The claim of a pod that is to be made, if it was made for it. Never rejects: one that can not be looked at stays. */
   async #claimOf(pod: JsonObject, wish: Wish): Promise<Claim | undefined> {
     const metadata = objectAt(pod, "metadata");
     if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return undefined;
     const name = textAt(metadata, "name");
-    const uid = await uidAt(this.#options.objects, claimPath(name), wish).catch((error: unknown) => this.#claimStays(name, error));
-    return uid === undefined ? undefined : { name, uid };
+    const found = await this.#options.objects.get(claimPath(name), wish).catch((error: unknown) => (isMissing(error) ? undefined : this.#claimStays(name, error)));
+    const claim = found && metadataIn(found);
+    return isMadeFor(claim, metadata) ? { name, uid: textAt(claim, "uid") } : undefined;
   }
 
   /** Of a workspace that never was there. Never rejects. */

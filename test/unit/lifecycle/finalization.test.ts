@@ -120,6 +120,11 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         fail(ill.deleteClaim);
         deleted.push(uid);
       },
+      deleteUnused: async () => {
+        did.push("delete unused claim");
+        fail(ill.deleteClaim);
+        return false;
+      },
     },
     nodes: {
       isThere: () => !nodeGone,
@@ -330,7 +335,7 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   assert.match(textAt(never.outcome(), "backupFailure"), /did not become ready/);
   const unused = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod/never-ready"] = "true"; } });
   await unused.run();
-  assert.deepEqual(unused.did, [begun, "delete claim", "Dispose", ended]);
+  assert.deepEqual(unused.did, [begun, "delete unused claim", "Dispose", ended]);
   const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);

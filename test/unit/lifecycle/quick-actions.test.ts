@@ -9,6 +9,7 @@ import { isQuick, type DropPlaceholder, QuickActions } from "../../../src/main/l
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { workspaceResult } from "../../support/results.ts";
+import { RecordingLog } from "../kube/helpers.ts";
 
 const signal = new AbortController().signal;
 const permit = new Permit({ signal, goesOn: () => true }, 0, signal);
@@ -28,13 +29,16 @@ function setup(status?: number, onLook?: (record: WorkspaceRecord) => void) {
     return changes && answer(["on its version", changes, change]);
   };
   const givenUp: string[] = [];
+  const log = new RecordingLog();
+  const isForeign = { claim: false };
   const quick = new QuickActions({
     placeholders: { drop: async (_record, { podName }) => void answer(`drop ${podName}`) },
     declareStopped: () => did.push("declared"),
     gaveUp: ({ uid }, status) => givenUp.push(uid, status),
-    writer: { decide: async (_record, decide, _wish, change) => decided(decide, change), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteClaim: async () => void answer("claim") },
+    writer: { decide: async (_record, decide, _wish, change) => decided(decide, change), change: async (_record, annotations, _wish, change) => answer([annotations, change]), delete: async (_record, grace) => void answer(`delete ${grace}`), deleteUnused: async () => answer("claim") && isForeign.claim },
+    log,
   });
-  return { did, givenUp, record, first: async (...actions: (Action | DropPlaceholder)[]) => quick.first(record, actions.filter(isQuick), permit) };
+  return { did, givenUp, log, isForeign, record, first: async (...actions: (Action | DropPlaceholder)[]) => quick.first(record, actions.filter(isQuick), permit) };
 }
 
 const set = (key: string, value: string) => ({ action: "setAnnotation", key, value }) as const;
@@ -83,4 +87,13 @@ test("a pod that is gone is a normal end", async () => {
   const { first } = setup(404);
   assert.equal(await first({ action: "deletePvc" }), 1);
   assert.equal(await first(set("a", "1")), 1);
+});
+
+test("a claim that was there before the workspace stays, and the log says so", async () => {
+  const { did, first, isForeign, log } = setup();
+  assert.equal(await first({ action: "deletePvc" }), 1);
+  assert.deepEqual([did, log.entries], [["claim"], []]);
+  isForeign.claim = true;
+  assert.equal(await first({ action: "deletePvc" }), 1);
+  assert.match(JSON.stringify(log.entries), /a claim that was there before it: it stays/);
 });
