@@ -23,7 +23,7 @@ export interface QuickActionsOptions {
 }
 
 /** Actions that are done in one go. */
-type Patch = Extract<Action, { readonly action: "setAnnotation" | "removeAnnotation" | "addFinalizer" }>;
+type Patch = Extract<Action, { readonly action: "setAnnotation" | "removeAnnotation" | "addFinalizer" | "guardPod" }>;
 /** Takes the placeholder away that stands behind the pod. */
 export interface DropPlaceholder {
   readonly action: "dropPlaceholder";
@@ -40,7 +40,11 @@ export function isQuick(action: Action | DropPlaceholder): action is QuickAction
 }
 
 function isPatch(action: Action | DropPlaceholder): action is Patch {
-  return action.action === "setAnnotation" || action.action === "removeAnnotation" || action.action === "addFinalizer";
+  return isAnnotation(action) || action.action === "addFinalizer" || action.action === "guardPod";
+}
+
+function isAnnotation(action: Action | DropPlaceholder): action is Extract<Patch, { readonly key: string }> {
+  return action.action === "setAnnotation" || action.action === "removeAnnotation";
 }
 
 /** Does them. Rejects with KubeErrors; that the pod is gone is none. */
@@ -68,7 +72,7 @@ export class QuickActions {
 
   async #patch(record: WorkspaceRecord, patches: readonly Patch[], permit: Permit): Promise<void> {
     const changes = changesOf(patches);
-    const add = patches.some(({ action }) => action === "addFinalizer");
+    const add = patches.some((patch) => !isAnnotation(patch));
     const finalizers = add ? { finalizers: { add: finalizer } } : {};
     const { writer, gaveUp } = this.#options;
     const wish = permit.wish(priorityOf(record));
@@ -118,8 +122,8 @@ function isLasting(changes: AnnotationChanges): boolean {
 
 function changesOf(patches: readonly Patch[]): AnnotationChanges {
   const changes: Record<string, string | null> = {};
-  for (const patch of patches) {
-    if (patch.action !== "addFinalizer") changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
+  for (const patch of patches.filter(isAnnotation)) {
+    changes[patch.key] = patch.action === "setAnnotation" ? patch.value : null;
   }
   return changes;
 }

@@ -51,6 +51,12 @@ test("what stands together and can be one patch is one, and no more", async () =
   assert.equal(did[1], "delete 5");
 });
 
+test("a pod is guarded by the patch that marks it as failed, before it is deleted", async () => {
+  const { did, first } = setup(undefined, () => {});
+  assert.equal(await first(set("gitpod/failedBeforeStopping", "true"), { action: "guardPod" }, { action: "deletePod", gracePeriodSeconds: 30 }), 2);
+  assert.deepEqual(did, [["on its version", { "gitpod/failedBeforeStopping": "true" }, { finalizers: { add: "gitpod.io/finalizer" } }]]);
+});
+
 test("the end is told before the finalizer goes", async () => {
   const { did, first } = setup();
   await first({ action: "removeFinalizer" });

@@ -230,6 +230,7 @@ export class World {
     const asked = ["gitpod.io/stoppedByRequest", "gitpod/timedout", "gitpod/explicitFail", "gitpod/failedBeforeStopping"].some((key) => key in annotations);
     const stands = name !== podName && this.pod !== undefined;
     if (!asked && !stands && !["Failed", "Succeeded"].includes(String(pod.status["phase"])) && pod.metadata["deletionTimestamp"] === undefined) this.wrongs.push("a pod was deleted for no reason");
+    if (annotations["gitpod/never-ready"] === undefined && pod.metadata["deletionTimestamp"] === undefined && finalizersOf(pod).length === 0) this.wrongs.push("a pod with work in it was deleted, and nothing kept it");
     this.#mark(pod, grace);
     const bytes = bytesOf(pod);
     this.#reap(pod);
