@@ -124,3 +124,13 @@ test("work that could not be saved outlives starts that fail or are stopped befo
   assert.equal((await told("has stopped", inPhase(STOPPED))).conditions?.failed, "");
   await ended();
 });
+
+test("a claim that may not be deleted does not keep a workspace that failed from ending", async (t) => {
+  const { whole, begin, told, claim } = await setup(t);
+  whole.cluster.faults.add({ verbs: ["delete"], resources: ["persistentvolumeclaims"], code: 403, reason: "Forbidden", message: "a policy says no" });
+  whole.nodes.faults.add({ method: "InitWorkspace", code: code.INVALID_ARGUMENT, message: "no such repository" });
+  await begin();
+  assert.equal((await told("has stopped", inPhase(STOPPED))).conditions?.failed, "cannot initialize workspace: no such repository");
+  await until("its pod is gone", () => whole.pod(id) === undefined);
+  assert.notEqual(claim(), undefined);
+});

@@ -1,13 +1,15 @@
 /** The actions that are done with one request to the API server each (spec: lifecycle, "Per status change"). */
 import type { Action } from "../../domain/actions.ts";
+import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
-import { isMissing, type AnnotationChanges, type Wish } from "../kube/objects.ts";
+import { isMissing, type AnnotationChanges } from "../kube/objects.ts";
 import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
-import type { Permit } from "./acting.ts";
+import { isOvertaken, type Permit } from "./acting.ts";
 import { claimStays } from "./claim-ends.ts";
+import { mayPass } from "./errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
 
@@ -34,6 +36,9 @@ export type QuickAction = Patch | DropPlaceholder | Extract<Action, { readonly a
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
 
+/** Where the API server is ill, a claim is tried to be deleted so often before its workspace ends without that: for some minutes, with 25 s each and the pauses between them. */
+const maxClaimTries = 10;
+
 /** Whether an action is one of these. */
 export function isQuick(action: Action | DropPlaceholder): action is QuickAction {
   return isPatch(action) || action.action === "dropPlaceholder" || action.action === "deletePod" || action.action === "removeFinalizer" || action.action === "deletePvc";
@@ -50,6 +55,8 @@ function isAnnotation(action: Action | DropPlaceholder): action is Extract<Patch
 /** Does them. Rejects with KubeErrors; that the pod is gone is none. */
 export class QuickActions {
   readonly #options: QuickActionsOptions;
+  /** How often the claim of a workspace could not be deleted. */
+  readonly #claimTries = new WeakMap<WorkspaceRecord, number>();
 
   constructor(options: QuickActionsOptions) {
     this.#options = options;
@@ -95,7 +102,7 @@ export class QuickActions {
       case "dropPlaceholder":
         return placeholders.drop(record, action.placeholder, wish);
       case "deletePvc":
-        return this.#endClaim(record, wish);
+        return this.#endClaim(record, permit);
       case "removeFinalizer":
         // From now on the pod may go at any time, perhaps while nobody watches.
         declareStopped(record.uid);
@@ -106,9 +113,19 @@ export class QuickActions {
     }
   }
 
-  async #endClaim(record: WorkspaceRecord, wish: Wish): Promise<void> {
+  /** A claim that stays takes room; it does not keep its workspace from ending. */
+  async #endClaim(record: WorkspaceRecord, permit: Permit): Promise<void> {
     const { writer, log } = this.#options;
-    if (await writer.deleteUnused(record, wish)) log.warn({ id: record.facts.id, claim: record.facts.podName }, claimStays.foreign);
+    const claim = { id: record.facts.id, claim: record.facts.podName };
+    try {
+      if (await writer.deleteUnused(record, permit.wish("finalization"))) log.warn(claim, claimStays.foreign);
+    } catch (error) {
+      if (isMissing(error) || isOvertaken(error, permit)) throw error;
+      const tries = (this.#claimTries.get(record) ?? 0) + 1;
+      this.#claimTries.set(record, tries);
+      if (mayPass(error) && tries < maxClaimTries) throw error;
+      log.warn({ ...claim, error: messageOf(error) }, claimStays.failed);
+    }
   }
 }
 
