@@ -49,7 +49,7 @@ const maxCounted = 10_000;
 /** Recreates pods. What is to be done next stands in the cluster at every moment: any process can go on with it. */
 export class Recreation {
   readonly #options: RecreationOptions;
-  /** By workspace: a pod that is made anew is another one. */
+  /** By life, see {@link lifeOf}. */
   readonly #attempts = new LRUCache<string, number>({ max: maxCounted });
   /** Pods that are being made. */
   readonly #filling = new Set<Promise<void>>();
@@ -66,8 +66,9 @@ export class Recreation {
   async recreate(record: WorkspaceRecord, permit: Permit): Promise<void> {
     const { clock, random, dryRun, note } = this.#options;
     if (dryRun) return;
-    const { id, podName } = record.facts;
-    const attempt = this.#attempts.get(id) ?? 0;
+    const { podName } = record.facts;
+    const counted = lifeOf(record);
+    const attempt = this.#attempts.get(counted) ?? 0;
     await sleep(clock, Math.min(backoff.maxMs, backoff.baseMs * backoff.factor ** attempt) * (1 + backoff.jitter * random()), permit.signal);
     const wish = permit.wish("finalization");
     const pod = await this.#look(record, "recreatePod", permit);
@@ -77,7 +78,7 @@ export class Recreation {
     await this.#stand(record, pod, wish);
     permit.check();
     await this.#take(podName, record.uid, resourceVersion, wish);
-    this.#attempts.set(id, attempt + 1);
+    this.#attempts.set(counted, attempt + 1);
     note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
   }
 
@@ -248,6 +249,11 @@ function uidOf(pod: JsonObject | undefined): string {
 
 function versionOf(pod: JsonObject): string {
   return textAt(objectAt(pod, "metadata"), "resourceVersion");
+}
+
+/** The same for all pods of a workspace, for one that is made anew keeps when the first was made; another one for a workspace that has its ID later. */
+function lifeOf({ facts: { id, createdAt } }: WorkspaceRecord): string {
+  return `${createdAt} ${id}`;
 }
 
 /** What is to be done is to be decided anew. */

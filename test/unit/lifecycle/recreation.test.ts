@@ -112,6 +112,21 @@ test("what is written on the pod before it goes, as a user's stop, is not overlo
   }
 });
 
+test("the pauses before it is made anew grow with each refusal of the same workspace, and begin anew for another one that has its ID later", async () => {
+  const { clock, pods, record, recreate } = setup();
+  const pause = async (): Promise<number> => {
+    pods.clear();
+    pods.set(podName, podOf(podName, "u", 1));
+    const since = clock.monotonic();
+    await recreate();
+    return clock.monotonic() - since;
+  };
+  for (let i = 0; i < 6; i++) await pause();
+  assert.ok((await pause()) > 24_000);
+  record.facts = { ...record.facts, createdAt: clock.now() };
+  assert.ok((await pause()) < 5_000);
+});
+
 test("a pod that is gone, turns out to be another one, to be asked to stop, to have had its time, or not to be known here yet, is left alone", async () => {
   const gone = setup();
   gone.pods.clear();
