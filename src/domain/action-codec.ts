@@ -3,7 +3,7 @@ import type { Action } from "./actions.ts";
 import type { ByteReader, ByteWriter } from "./byte-stream.ts";
 
 /** Their places are what is written. */
-const names = ["deletePod", "addFinalizer", "removeFinalizer", "setAnnotation", "removeAnnotation", "recreatePod", "initializeContent", "waitForReady", "finalizeContent", "deletePvc", "fillPlaceholder"] as const satisfies readonly Action["action"][];
+const names = ["deletePod", "addFinalizer", "removeFinalizer", "setAnnotation", "removeAnnotation", "recreatePod", "initializeContent", "waitForReady", "finalizeContent", "deletePvc", "fillPlaceholder", "guardPod"] as const satisfies readonly Action["action"][];
 
 /** Writes a list. */
 export function writeActions(writer: ByteWriter, actions: readonly Action[]): void {

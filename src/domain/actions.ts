@@ -5,6 +5,8 @@ export type Action =
   /** Delete the pod. A pod that is already being deleted is deleted again only to shorten its grace period. */
   | { readonly action: "deletePod"; readonly gracePeriodSeconds: number }
   | { readonly action: "addFinalizer" }
+  /** Put the finalizer on a pod that was used and is to be deleted: without one it would go before its content is saved. */
+  | { readonly action: "guardPod" }
   | { readonly action: "removeFinalizer" }
   | { readonly action: "setAnnotation"; readonly key: string; readonly value: string }
   | { readonly action: "removeAnnotation"; readonly key: string }
@@ -18,7 +20,7 @@ export type Action =
   | { readonly action: "waitForReady" }
   /** Back up and dispose of the content. `resume`: it began earlier, and the process that did it may be gone. */
   | { readonly action: "finalizeContent"; readonly resume: boolean }
-  /** Delete the claim of a workspace that never became ready. */
+  /** Delete the claim of a workspace that never became ready, unless it was there before. */
   | { readonly action: "deletePvc" };
 
 /** Whether two lists ask for the same. */

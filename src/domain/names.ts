@@ -61,6 +61,8 @@ export const annotations = {
 
 /** Annotation on volume claims: a digest of the owner token of the start that made it, by which that start knows its own. */
 export const claimMark = "gitpod.io/createdFor";
+/** Annotation on volume snapshots that we take: the uid of the pod whose content is in it. */
+export const snapshotMark = "gitpod.io/snapshotOf";
 
 /** Prefix of the annotations that carry a start request's own metadata annotations. */
 export const userAnnotationPrefix = "gitpod.io/annotation.";

@@ -89,7 +89,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     onPause: (lateMs) => controller.paused(lateMs),
   });
   const gaveUp = (record: WorkspaceRecord, status: string): void => finalization.gaveUp(record, status);
-  const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp });
+  const quick = new QuickActions({ writer: pods, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp, log });
   const controller = new Controller({
     quick, content, finalization, recreation, registry: store.registry, persistIntervalMs, clock, random, log,
     holdMs: holdMsOf(manager),

@@ -79,7 +79,7 @@ function disposalOf(pod: Pod): ReturnType<typeof decodeDisposalStatus> | undefin
 }
 
 function stoppingActions(pod: Pod, status: Status): Actions {
-  if (!isBeingDeleted(pod)) return [{ action: "deletePod", gracePeriodSeconds: defaultGraceSeconds }];
+  if (!isBeingDeleted(pod)) return deletion(pod, defaultGraceSeconds);
   const shortened = stopRequest(pod);
   if (isContainerRunning(pod)) return shortened;
   const resume = annotation(pod, annotations.startedDisposal) !== undefined;
@@ -94,7 +94,7 @@ function failedStart(pod: Pod, status: Status): Actions {
   return [...explain, ...lettingGo(pod)];
 }
 
-/** The pod goes, and with it the claim of a workspace that was never ready: nothing is in it that was not there before. */
+/** The pod goes, and with it the claim of a workspace that was never ready: nothing is in it that was not there before. One that was itself there before stays (lifecycle/claim-maker.ts). */
 function lettingGo(pod: Pod): Actions {
   const last = withoutFinalizer(pod);
   const claimed = label(pod, labels.pvcFeature) === "true" && annotation(pod, annotations.neverReady) !== undefined;
@@ -125,7 +125,13 @@ function graceSeconds(text: string): number {
 
 function deletion(pod: Pod, gracePeriodSeconds: number): Actions {
   const changesNothing = isBeingDeleted(pod) && !(pod.deletionGracePeriodSeconds !== undefined && gracePeriodSeconds < pod.deletionGracePeriodSeconds);
-  return changesNothing ? noActions : [{ action: "deletePod", gracePeriodSeconds }];
+  return changesNothing ? noActions : [...guard(pod), { action: "deletePod", gracePeriodSeconds }];
+}
+
+/** Nothing can be added to a pod that is being deleted already. Told apart from the finalizer that a running pod gets, which the Go daemon puts there as well. */
+function guard(pod: Pod): Actions {
+  const used = annotation(pod, annotations.neverReady) === undefined;
+  return used && !isBeingDeleted(pod) && !pod.finalizers.includes(finalizer) ? [{ action: "guardPod" }] : noActions;
 }
 
 function mark(pod: Pod, key: string, value: string): Actions {

@@ -203,40 +203,6 @@ test("workspaces time out: idle ones, closed ones and those that take too long; 
   assert.equal(stream.last("busy")?.phase, RUNNING);
 });
 
-test("a workspace with a volume claim ends with a volume snapshot of it", async (t) => {
-  const whole = await startWholeCluster(t);
-  const { store } = whole.cluster;
-  const { config } = await embeddedConfig();
-  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
-  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
-  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
-  await told("claimed", "runs", inPhase(RUNNING));
-  await stop("claimed");
-  await until("the snapshot is asked for", () => store.get("volumesnapshots", "default", "claimed") !== undefined);
-  assert.deepEqual(record(store.get("volumesnapshots", "default", "claimed")?.["spec"]), { source: { persistentVolumeClaimName: "ws-claimed" }, volumeSnapshotClassName: "snaps" });
-  // What a snapshot controller would do.
-  store.create("volumesnapshotcontents", { metadata: { name: "content-1" }, spec: {}, status: { snapshotHandle: "handle-1" } }, "");
-  store.update("volumesnapshots", "default", "claimed", (draft) => void (draft["status"] = { readyToUse: true, boundVolumeSnapshotContentName: "content-1" }));
-  const last = await told("claimed", "has stopped", inPhase(STOPPED));
-  assert.deepEqual({ ...last.conditions?.volumeSnapshot }, { volumeSnapshotName: "claimed", volumeSnapshotHandle: "handle-1" });
-  assert.equal(last.conditions?.failed, "");
-  await until("nothing is left", () => whole.leftovers().length === 0);
-});
-
-test("the claim of a workspace that is stopped before it was ever ready goes with it", async (t) => {
-  const whole = await startWholeCluster(t);
-  const { config } = await embeddedConfig();
-  const workspaceClasses = config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi", snapshotClass: "snaps" } }));
-  const { start, stop, told } = await whole.daemon({ manager: { workspaceClasses } });
-  whole.nodes.faults.add({ method: "InitWorkspace", delayMs: 600_000 });
-  await start("claimed", {}, { featureFlags: ["PERSISTENT_VOLUME_CLAIM"] });
-  await until("its content is asked for", () => whole.calls().includes("InitWorkspace claimed"));
-  assert.notEqual(whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed"), undefined);
-  await stop("claimed");
-  await told("claimed", "has stopped", inPhase(STOPPED));
-  await until("nothing is left", () => whole.leftovers().length === 0 && whole.cluster.store.get("persistentvolumeclaims", "default", "ws-claimed") === undefined);
-});
-
 test("an API server that fails, conflicts and drops its watches changes nothing about how thirty workspaces end", async (t) => {
   const whole = await startWholeCluster(t, { nodes: 4 });
   const { faults } = whole.cluster;

@@ -13,7 +13,7 @@ import { snapshotsPath } from "../../src/main/lifecycle/snapshots.ts";
 import { VolumeSnapshots } from "../../src/main/lifecycle/volume-snapshots.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { kubeApi, patches } from "../support/kube-api.ts";
+import { kubeApi, patches, type KubeApi } from "../support/kube-api.ts";
 import { daemonKubeconfig } from "../support/rights.ts";
 import { defineSnapshotKinds } from "../support/snapshot-kinds.ts";
 import { until } from "../support/until.ts";
@@ -45,8 +45,16 @@ async function setup(t: TestContext) {
   const objects = new KubeObjects({ client, budget: new Budget({ qps: 1_000, burst: 1_000, clock: systemClock }), namespace: api.namespace, clock: systemClock, random: Math.random });
   const snapshots = new VolumeSnapshots({ manager: { namespace: api.namespace, workspaceClasses: [{ id: "default", container: { requests: {}, limits: {} }, templates: {}, pvc: {} }] }, objects, watch, clock, ...common });
   const [wish, last]: readonly Wish[] = [{ priority: "finalization", signal: ending.signal }, { priority: "finalization", signal: new AbortController().signal }];
-  const take = (name: string) => snapshots.take(name, `claim-${name}`, "default", wish ?? assert.fail(), last ?? assert.fail());
+  const take = (id: string, uid = "5ad3e1c0-0b8e") => snapshots.take({ id, claim: `claim-${id}`, className: "default", uid, createdAt: 0 }, wish ?? assert.fail(), last ?? assert.fail());
   return { api, clock, ending, log, requests, take, watch };
+}
+
+/** What a snapshot controller does. */
+async function becomesReady(api: KubeApi, name: string): Promise<void> {
+  const content = { apiVersion: `${group}/v1`, kind: "VolumeSnapshotContent", metadata: { name: `${api.namespace}-${name}` }, spec: { deletionPolicy: "Delete", driver: "d", source: { volumeHandle: "v" }, volumeSnapshotRef: { name, namespace: api.namespace } } };
+  await api.ok("POST", `/apis/${group}/v1/volumesnapshotcontents`, content);
+  await api.ok("PATCH", `/apis/${group}/v1/volumesnapshotcontents/${api.namespace}-${name}/status`, { status: { snapshotHandle: `handle-${name}` } }, { contentType: patches.merge });
+  await api.ok("PATCH", `${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true, boundVolumeSnapshotContentName: `${api.namespace}-${name}` } }, { contentType: patches.merge });
 }
 
 test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: !onRealCluster }, async (t) => {
@@ -63,19 +71,13 @@ test("of a hundred snapshots those are taken that become ready, whenever they do
   const failed: string[] = [];
   const taking = names.map((name) => take(name).then(({ handle }) => taken.set(name, handle), (error: unknown) => failed.push(String(error))));
   await until("all are asked for, and watched", () => requests.filter((each) => each === "create volumesnapshots").length === names.length && requests.includes("watch volumesnapshots") && requests.filter((each) => each === "get volumesnapshots").length === names.length, 20_000);
-  const becomesReady = async (name: string): Promise<void> => {
-    const content = { apiVersion: `${group}/v1`, kind: "VolumeSnapshotContent", metadata: { name: `${api.namespace}-${name}` }, spec: { deletionPolicy: "Delete", driver: "d", source: { volumeHandle: "v" }, volumeSnapshotRef: { name, namespace: api.namespace } } };
-    await api.ok("POST", `/apis/${group}/v1/volumesnapshotcontents`, content);
-    await api.ok("PATCH", `/apis/${group}/v1/volumesnapshotcontents/${api.namespace}-${name}/status`, { status: { snapshotHandle: `handle-${name}` } }, { contentType: patches.merge });
-    await api.ok("PATCH", `${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true, boundVolumeSnapshotContentName: `${api.namespace}-${name}` } }, { contentType: patches.merge });
-  };
-  for (const name of names.slice(0, 20)) await becomesReady(name);
+  for (const name of names.slice(0, 20)) await becomesReady(api, name);
   await until("those are taken", () => taken.size === 20, 20_000);
   assert.equal(taken.get("s7"), "handle-s7");
   const before = requests.length;
   clock.advance(3_600_000);
   // Whatever an hour brings the others to ask for comes before what this one asks for.
-  await becomesReady("s20");
+  await becomesReady(api, "s20");
   await until("that one is taken as well", () => taken.size === 21, 20_000);
   assert.deepEqual(requests.slice(before), ["get volumesnapshots", "get volumesnapshotcontents"]);
   ending.abort();
@@ -83,4 +85,19 @@ test("of a hundred snapshots those are taken that become ready, whenever they do
   assert.equal(failed.length, 79);
   const count = (what: string): number => requests.filter((each) => each === `${what} volumesnapshots`).length;
   assert.deepEqual([count("watch"), count("get"), count("list") <= 2], [1, 200, true], "one watch, one list of two pages, a look at the beginning and one at the end");
+});
+
+test("the second life of an ID gets a snapshot of its own, and a leader that comes later finds that one", async (t) => {
+  const { api, take } = await setup(t);
+  if (onRealCluster) await defineSnapshotKinds(api, "volumesnapshots", "volumesnapshotcontents");
+  const [first, second] = ["11111111-aaaa", "22222222-bbbb"] as const;
+  const taking = take("again", first);
+  await until("it is asked for", async () => (await api.send("GET", api.path("volumesnapshots", "again"))).code === 200);
+  await becomesReady(api, "again");
+  assert.deepEqual(await taking, { name: "again", handle: "handle-again" });
+  assert.deepEqual(await take("again", first), { name: "again", handle: "handle-again" });
+  const [one, other] = [take("again", second), take("again", second)];
+  await until("one of its own is asked for", async () => (await api.send("GET", api.path("volumesnapshots", "again-22222222"))).code === 200);
+  await becomesReady(api, "again-22222222");
+  for (const each of [one, other]) assert.deepEqual(await each, { name: "again-22222222", handle: "handle-again-22222222" });
 });

@@ -5,15 +5,17 @@ import { messageOf } from "../../domain/errors.ts";
 import { annotations } from "../../domain/names.ts";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
+import type { Wish } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 import { insist, retryDelays, type Insistence, type Permit } from "./acting.ts";
 import type { DisposalFacts, DisposalPlan } from "./disposal.ts";
+import { mayPass } from "./errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { VolumeSnapshots } from "./volume-snapshots.ts";
 
 /** What it works with. */
 export interface ClaimEndOptions extends Insistence {
-  readonly writer: Pick<PodWriter, "annotate" | "claimUid" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "annotate" | "claimUid" | "deleteClaim" | "deleteUnused">;
   readonly volumeSnapshots: Pick<VolumeSnapshots, "take">;
   readonly metrics: Pick<LifecycleMetrics, "volumeSnapshot">;
 }
@@ -30,10 +32,8 @@ export interface Work {
   readonly until: AbortSignal;
 }
 
-/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
-function mayPass(error: unknown): boolean {
-  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
-}
+/** In the log, of claims that stay. */
+export const claimStays = { foreign: "a workspace has used a claim that was there before it: it stays", failed: "a workspace's claim could not be deleted: it stays" } as const;
 
 /** Ends claims. */
 export class ClaimEnds {
@@ -44,26 +44,34 @@ export class ClaimEnds {
   }
 
   /**
-   * The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept.
+   * The claim's content outlives it in a snapshot. A claim of which there is none, or none that is noted, stays, unless there is nothing to be kept: then it goes if it was made for this workspace.
    * Rejects with what was said last if no snapshot was made in time, or when it is overtaken.
    */
   async end(work: Work): Promise<void> {
-    const { pod, plan } = work;
-    const isToBeKept = (plan.backup || plan.snapshot) && pod.volumeSnapshot === "";
-    const claim = isToBeKept ? await this.#snapshotClaim(work) : undefined;
-    await this.#deleteClaim(work, claim);
+    const { pod, plan, record } = work;
+    const { writer, log } = this.#options;
+    const isToBeKept = plan.backup || plan.snapshot;
+    if (isToBeKept) {
+      const uid = pod.volumeSnapshot === "" ? await this.#snapshotClaim(work) : undefined;
+      if (uid !== "") await this.#delete(work, (wish) => writer.deleteClaim(record, wish, uid));
+      return;
+    }
+    await this.#delete(work, async (wish) => {
+      if (await writer.deleteUnused(record, wish)) log.warn({ id: record.facts.id, claim: record.facts.podName }, claimStays.foreign);
+    });
   }
 
   /** Gives the uid of the claim that was there before, as {@link ClaimEnds.#look} does: what has its name once this is done may be another one. */
   async #snapshotClaim(work: Work): Promise<string | undefined> {
     const { writer, volumeSnapshots, clock, metrics } = this.#options;
-    const { record, plan, permit, until } = work;
+    const { record, pod, plan, permit, until } = work;
     const { id, podName, workspaceClass } = record.facts;
+    const subject = { id, claim: podName, className: workspaceClass, uid: record.uid, createdAt: pod.createdAt };
     const began = clock.monotonic();
     let claim: string | undefined;
     const { name, handle } = await this.#whileThereIsTime(work, async () => {
       claim ??= await this.#look(work);
-      return volumeSnapshots.take(id, podName, workspaceClass, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization"));
+      return volumeSnapshots.take(subject, { ...permit.wish("finalization"), signal: until }, permit.wish("finalization"));
     });
     metrics.volumeSnapshot(record.facts, (clock.monotonic() - began) / 1000);
     const changes = { [annotations.volumeSnapshot]: JSON.stringify({ volumeSnapshotName: name, volumeSnapshotHandle: handle }), ...(plan.snapshot && { [annotations.snapshot]: name }) };
@@ -87,16 +95,14 @@ export class ClaimEnds {
     }
   }
 
-  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. @param uid empty: there was none; undefined: the one that is there now. */
-  async #deleteClaim(work: Work, uid: string | undefined): Promise<void> {
-    if (uid === "") return;
-    const { writer, log } = this.#options;
+  /** What it held is saved, or was not to be: a claim that stays takes room, and is no failure of the backup. */
+  async #delete(work: Work, remove: (wish: Wish) => Promise<void>): Promise<void> {
     const { record, permit, until } = work;
     try {
-      await this.#whileThereIsTime(work, () => writer.deleteClaim(record, { ...permit.wish("finalization"), signal: until }, uid));
+      await this.#whileThereIsTime(work, () => remove({ ...permit.wish("finalization"), signal: until }));
     } catch (error) {
       permit.check();
-      log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, "a workspace's claim could not be deleted: it stays");
+      this.#options.log.warn({ id: record.facts.id, claim: record.facts.podName, error: messageOf(error) }, claimStays.failed);
     }
   }
 

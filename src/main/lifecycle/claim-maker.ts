@@ -2,7 +2,8 @@
 import { hash } from "node:crypto";
 import { WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
-import { claimMark } from "../../domain/names.ts";
+import { annotations, claimMark } from "../../domain/names.ts";
+import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { claimPath, isAlreadyThere, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { mayHaveHappened } from "./errors.ts";
 
@@ -12,6 +13,9 @@ export interface MadeClaim {
   /** The claim may be there, or still come, although no answer said so. */
   claimUnclear?: boolean;
 }
+
+/** Who makes a claim makes its pod next; claims that have no mark, as those of Go daemons, may be older than their pod by this much, milliseconds. */
+const unmarkedMs = 60_000;
 
 /** Makes claims. */
 export class ClaimMaker {
@@ -60,6 +64,19 @@ export function takeClaim(made: MadeClaim, name: string, metadata: JsonObject | 
 /** Names the claims of a start, and does not tell its token. */
 export function claimMarkOf(ownerToken: string): string {
   return hash("sha256", ownerToken, "base64url");
+}
+
+/**
+ * Whether a claim was made by the start of a pod: then nothing is in it that was not there before. Where not, it may hold what an earlier life of the ID left behind, and perhaps the only copy of it.
+ * @param claim its metadata, and @param pod the pod's.
+ */
+export function isMadeFor(claim: JsonObject | undefined, pod: JsonObject | undefined): boolean {
+  const noted = objectAt(pod, "annotations");
+  const [mark, ownerToken] = [textAt(objectAt(claim, "annotations"), claimMark), textAt(noted, annotations.ownerToken)];
+  if (mark !== "") return ownerToken !== "" && mark === claimMarkOf(ownerToken);
+  const madeAt = parseTimeMs(textAt(claim, "creationTimestamp"));
+  const startedAt = parseTimeMs(textAt(noted, annotations.firstCreated) || textAt(pod, "creationTimestamp"));
+  return madeAt !== undefined && startedAt !== undefined && madeAt >= startedAt - unmarkedMs;
 }
 
 /** The claim as it is to be made by a start. */

@@ -1,6 +1,6 @@
 /** Brings a workspace's content in place, and waits until the workspace can be used (spec: lifecycle, "Content initialization", "Ready probe"). */
 import { sleep } from "../../domain/clock.ts";
-import { messageOf } from "../../domain/errors.ts";
+import { messageOf, RemoteError } from "../../domain/errors.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
 import { annotations } from "../../domain/names.ts";
 import { parseQuantity } from "../../domain/quantity.ts";
@@ -35,7 +35,7 @@ export interface ContentOptions extends Insistence {
 }
 
 const { STOPPING, STOPPED } = wsman.WorkspacePhase;
-/** A node daemon that is not there, or not reachable, is tried again every so often, and for so long, milliseconds. */
+/** A node daemon that is not there, or not reachable, is tried again every so often, and for so long since it is away, milliseconds. */
 const retryEveryMs = 5_000;
 const retryForMs = 2 * 60_000;
 /** Bytes of what others said that are logged. */
@@ -172,20 +172,23 @@ export class Content {
     return Buffer.concat([request, wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ storageQuotaBytes: Math.floor(quota) })).finish()]);
   }
 
-  /** Calls a node daemon; again for a while, where it may just not be there yet. */
+  /** Calls a node daemon; again for a while, where it may just not be there yet, or has just gone. For how long in all is bounded by the workspace's own time. */
   async #persist(permit: Permit, call: () => Promise<void>): Promise<void> {
     const { clock } = this.#options;
-    const until = clock.monotonic() + retryForMs;
+    let until: number | undefined;
     for (;;) {
       permit.check();
+      const began = clock.monotonic();
       try {
         await call();
         return;
       } catch (error) {
         permit.signal.throwIfAborted();
-        const code = grpcCodeOf(error);
-        // A daemon that ends cancels its calls.
-        if ((code !== grpc.UNAVAILABLE && code !== grpc.CANCELLED) || clock.monotonic() + retryEveryMs > until) throw error;
+        if (!mayBeAway(error)) throw error;
+        const now = clock.monotonic();
+        // One that was at work for a while was there: it is away since now.
+        if (until === undefined || (error instanceof RemoteError && now - began > retryEveryMs)) until = now + retryForMs;
+        if (now + retryEveryMs > until) throw error;
         await sleep(clock, retryEveryMs, permit.signal);
       }
     }
@@ -209,6 +212,12 @@ export class Content {
 /** There is something to be done for its start still: it can not be used, and does not end. */
 export function isStarting({ phase, everReady, deletedAt }: WorkspaceFacts): boolean {
   return !everReady && phase !== STOPPING && phase !== STOPPED && deletedAt === undefined;
+}
+
+/** A daemon that ends cancels its calls. */
+function mayBeAway(error: unknown): boolean {
+  const code = grpcCodeOf(error);
+  return code === grpc.UNAVAILABLE || code === grpc.CANCELLED;
 }
 
 /** What makes a workspace a failed one. @param text cut to 2 KiB: what others said can be as long as they like. */

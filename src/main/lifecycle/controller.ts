@@ -91,8 +91,10 @@ export class Controller {
     reign.timeouts.changed(record);
     const known = reign.jobs.get(record.uid);
     // There is nothing to be done about most changes of most workspaces.
-    if (record.actions.length === 0 && !record.placeholder && (!known || known.idle)) reign.jobs.delete(record.uid);
-    else (known ?? this.#begin(record, reign)).poke();
+    if (record.actions.length === 0 && !record.placeholder && (!known || known.idle)) {
+      known?.rest();
+      reign.jobs.delete(record.uid);
+    } else (known ?? this.#begin(record, reign)).poke();
   }
 
   /** The pod is gone. */

@@ -10,6 +10,8 @@ import { wsman, type contentservice } from "../../gen/proto.js";
 export interface DisposalFacts {
   readonly uid: string;
   readonly resourceVersion: string;
+  /** Its own creation, Unix milliseconds; undefined if that can not be read. */
+  readonly createdAt: number | undefined;
   /** Where it runs, or ran. Empty: nowhere. */
   readonly nodeName: string;
   /** Unix milliseconds; undefined while it is not being deleted. */
@@ -39,6 +41,7 @@ export function disposalFacts(pod: Uint8Array): DisposalFacts {
   return {
     uid: textAt(metadata, "uid"),
     resourceVersion: textAt(metadata, "resourceVersion"),
+    createdAt: parseTimeMs(textAt(metadata, "creationTimestamp")),
     nodeName: textAt(objectAt(object, "spec"), "nodeName") || textAt(noted, annotations.nodeName),
     deletedAt: parseTimeMs(textAt(metadata, "deletionTimestamp")),
     disposalSince: parseTimeMs(textAt(noted, annotations.disposalSince)),

@@ -21,6 +21,11 @@ export function isQuota(error: unknown): boolean {
   return error instanceof KubeError && error.status === 403 && error.message.includes("exceeded quota");
 }
 
+/** Whether the API server may answer otherwise later, also where it was asked for 25 s already: it is ill, or credentials are being renewed, or others change the same. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof KubeError && (error.retryable || error.status === 401 || error.status === 409);
+}
+
 /** The words that clients look for. */
 export function alreadyExists(): WsmanError {
   return new WsmanError("ALREADY_EXISTS", "workspace instance already exists");

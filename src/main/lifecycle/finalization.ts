@@ -21,7 +21,7 @@ import type { PodWriter } from "./pod-writer.ts";
 
 /** What it works with. */
 export interface FinalizationOptions extends ClaimEndOptions {
-  readonly writer: Pick<PodWriter, "change" | "annotate" | "decide" | "claimUid" | "deleteClaim">;
+  readonly writer: Pick<PodWriter, "change" | "annotate" | "decide" | "claimUid" | "deleteClaim" | "deleteUnused">;
   readonly objects: Pick<KubeObjects, "get">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "disposeWorkspace" | "isThere">;
   /** timeouts.contentFinalization, milliseconds. */

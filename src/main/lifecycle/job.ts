@@ -83,6 +83,11 @@ export class Job {
     this.#run();
   }
 
+  /** An idle one is forgotten: from now on another one may act on the workspace, and this one must not. A last word that it is about to write, it writes. */
+  rest(): void {
+    this.#stopWaiting();
+  }
+
   /** Ends everything: the pod is gone, or the term is over. */
   end(): void {
     this.#stopWaiting();

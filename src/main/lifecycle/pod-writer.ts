@@ -3,8 +3,9 @@ import { textAt } from "../../domain/json.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { anotherPod, claimPath, isConflict, metadataIn, podPath, uidAt, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { anotherPod, claimPath, isConflict, metadataIn, podPath, uidAt, unlessMissing, type AnnotationChanges, type AnnotationPatch, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
+import { isMadeFor } from "./claim-maker.ts";
 
 /** What a pod is changed into beside its annotations, and on what condition. */
 export type PodChange = Pick<AnnotationPatch, "finalizers" | "resourceVersion">;
@@ -89,7 +90,24 @@ export class PodWriter {
     return uidAt(this.#options.objects, claimOf(record), wish);
   }
 
-  /** Deletes a workspace's claim: the one of this uid, or, without one, the one that is there now. A claim that takes its name later is another life's, and stays. */
+  /**
+   * Deletes the claim of a workspace that was never used, unless it was there before the workspace: then it stays as it was. Gives whether one stays for that reason.
+   * Who made it is read from claim and pod.
+   */
+  async deleteUnused(record: WorkspaceRecord, wish: Wish): Promise<boolean> {
+    const { objects, dryRun } = this.#options;
+    if (dryRun) return false;
+    const { podName } = record.facts;
+    const found = await objects.get(claimOf(record), wish).catch(unlessMissing);
+    if (!found) return false;
+    const [claim, pod] = [metadataIn(found), metadataIn(await objects.get(podPath(podName), wish))];
+    if (textAt(pod, "uid") !== record.uid) throw anotherPod(podName);
+    if (!isMadeFor(claim, pod)) return true;
+    await objects.remove(claimOf(record), textAt(claim, "uid"), 0, wish);
+    return false;
+  }
+
+  /** Deletes a workspace's claim, whose content is saved: the one of this uid, or, without one, the one that is there now. A claim that takes its name later is another life's, and stays. */
   async deleteClaim(record: WorkspaceRecord, wish: Wish, uid?: string): Promise<void> {
     const { objects, dryRun } = this.#options;
     if (dryRun) return;

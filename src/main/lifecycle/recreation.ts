@@ -8,9 +8,10 @@ import { labels } from "../../domain/names.ts";
 import { workspacePodName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { KubeError } from "../kube/errors.ts";
-import { claimPath, isAlreadyThere, metadataIn, podPath, uidAt, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import type { Note, Permit } from "./acting.ts";
+import { isMadeFor } from "./claim-maker.ts";
 import { isQuota } from "./errors.ts";
 import { anew, filled, placeholderFor, writtenSince } from "./pod-copies.ts";
 
@@ -48,7 +49,7 @@ const maxCounted = 10_000;
 /** Recreates pods. What is to be done next stands in the cluster at every moment: any process can go on with it. */
 export class Recreation {
   readonly #options: RecreationOptions;
-  /** By workspace: a pod that is made anew is another one. */
+  /** By life, see {@link lifeOf}. */
   readonly #attempts = new LRUCache<string, number>({ max: maxCounted });
   /** Pods that are being made. */
   readonly #filling = new Set<Promise<void>>();
@@ -65,8 +66,9 @@ export class Recreation {
   async recreate(record: WorkspaceRecord, permit: Permit): Promise<void> {
     const { clock, random, dryRun, note } = this.#options;
     if (dryRun) return;
-    const { id, podName } = record.facts;
-    const attempt = this.#attempts.get(id) ?? 0;
+    const { podName } = record.facts;
+    const counted = lifeOf(record);
+    const attempt = this.#attempts.get(counted) ?? 0;
     await sleep(clock, Math.min(backoff.maxMs, backoff.baseMs * backoff.factor ** attempt) * (1 + backoff.jitter * random()), permit.signal);
     const wish = permit.wish("finalization");
     const pod = await this.#look(record, "recreatePod", permit);
@@ -76,7 +78,7 @@ export class Recreation {
     await this.#stand(record, pod, wish);
     permit.check();
     await this.#take(podName, record.uid, resourceVersion, wish);
-    this.#attempts.set(id, attempt + 1);
+    this.#attempts.set(counted, attempt + 1);
     note(record, { type: "Normal", reason: "Recreated", message: `the node refused the pod (${textAt(objectAt(pod, "status"), "reason")}): it is made anew` });
   }
 
@@ -190,13 +192,14 @@ export class Recreation {
     return "over";
   }
 
-  /** The claim of a pod that is to be made. Never rejects: one that can not be looked at stays. */
+  /** The claim of a pod that is to be made, if it was made for it. Never rejects: one that can not be looked at stays. */
   async #claimOf(pod: JsonObject, wish: Wish): Promise<Claim | undefined> {
     const metadata = objectAt(pod, "metadata");
     if (textAt(objectAt(metadata, "labels"), labels.pvcFeature) !== "true") return undefined;
     const name = textAt(metadata, "name");
-    const uid = await uidAt(this.#options.objects, claimPath(name), wish).catch((error: unknown) => this.#claimStays(name, error));
-    return uid === undefined ? undefined : { name, uid };
+    const found = await this.#options.objects.get(claimPath(name), wish).catch((error: unknown) => (isMissing(error) ? undefined : this.#claimStays(name, error)));
+    const claim = found && metadataIn(found);
+    return isMadeFor(claim, metadata) ? { name, uid: textAt(claim, "uid") } : undefined;
   }
 
   /** Of a workspace that never was there. Never rejects. */
@@ -246,6 +249,11 @@ function uidOf(pod: JsonObject | undefined): string {
 
 function versionOf(pod: JsonObject): string {
   return textAt(objectAt(pod, "metadata"), "resourceVersion");
+}
+
+/** The same for all pods of a workspace, for one that is made anew keeps when the first was made; another one for a workspace that has its ID later. */
+function lifeOf({ facts: { id, createdAt } }: WorkspaceRecord): string {
+  return `${createdAt} ${id}`;
 }
 
 /** What is to be done is to be decided anew. */

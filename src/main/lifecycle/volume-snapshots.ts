@@ -2,8 +2,10 @@
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
+import { snapshotMark } from "../../domain/names.ts";
+import { parseTimeMs } from "../../domain/rfc3339.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isAlreadyThere, isMissing, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { selectClass } from "../render/classes.ts";
 import type { SnapshotWatch, Waiter } from "./snapshot-watch.ts";
 import { snapshotGroup, snapshotRoot, snapshotsPath } from "./snapshots.ts";
@@ -15,6 +17,18 @@ export interface VolumeSnapshotOptions {
   readonly watch: Pick<SnapshotWatch, "join">;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** What is to be kept: the content that a pod leaves in its claim. */
+export interface Subject {
+  /** The workspace's ID: the snapshot's name, unless that is taken. */
+  readonly id: string;
+  readonly claim: string;
+  readonly className: string;
+  /** The pod; another one of the same ID may have left a snapshot behind. */
+  readonly uid: string;
+  /** The pod's creation, Unix milliseconds; undefined if it is not known. */
+  readonly createdAt: number | undefined;
 }
 
 /** A snapshot that is ready. */
@@ -31,6 +45,9 @@ const lastLookMs = 2_000;
 /** That there are no snapshots in the cluster is told again after so long, milliseconds. */
 const tellEveryMs = 300_000;
 
+/** A name can not be had: what stands there does not hold what is to be kept. */
+class NotOurs extends Error {}
+
 /** The snapshots of a namespace's claims. */
 export class VolumeSnapshots {
   readonly #options: VolumeSnapshotOptions;
@@ -41,20 +58,34 @@ export class VolumeSnapshots {
   }
 
   /**
-   * Takes a snapshot of a claim, unless there is one of that name, which an earlier attempt began; resolves when it is ready. One that is not costs nothing while it is waited for.
+   * Takes a snapshot of a claim, unless an earlier attempt began one for this pod; resolves when it is ready. One that is not costs nothing while it is waited for.
    * @param wish its signal says when the time is over.
    * @param last for a look then.
-   * @throws KubeError; Error if there are no snapshots in the cluster, if that one is of something else, and, with what the storage system says, once the time is over.
+   * @throws KubeError; Error if there are no snapshots in the cluster, if all names that it could have are taken, and, with what the storage system says, once the time is over.
    */
-  async take(name: string, claim: string, className: string, wish: Wish, last: Wish): Promise<TakenSnapshot> {
+  async take(subject: Subject, wish: Wish, last: Wish): Promise<TakenSnapshot> {
+    const inTheWay: string[] = [];
+    for (const name of namesFor(subject)) {
+      try {
+        return await this.#takeAs(name, subject, wish, last);
+      } catch (error) {
+        if (!(error instanceof NotOurs)) throw error;
+        inTheWay.push(error.message);
+      }
+    }
+    throw new Error(inTheWay.join("; "));
+  }
+
+  /** @throws NotOurs beside what `take` throws. */
+  async #takeAs(name: string, subject: Subject, wish: Wish, last: Wish): Promise<TakenSnapshot> {
     let waiter: Waiter | undefined;
     try {
-      await this.#create(name, claim, className, wish);
+      await this.#create(name, subject, wish);
       waiter = this.#options.watch.join(name);
-      return await this.#await(name, claim, waiter, wish);
+      return await this.#await(name, subject, waiter, wish);
     } catch (error) {
       if (!wish.signal.aborted) throw error;
-      const ready = last.signal.aborted ? undefined : await this.#lastLook(name, claim, last);
+      const ready = last.signal.aborted ? undefined : await this.#lastLook(name, subject, last);
       if (ready) return ready;
       throw notReady(name, waiter?.said ?? "");
     } finally {
@@ -62,11 +93,11 @@ export class VolumeSnapshots {
     }
   }
 
-  async #create(name: string, claim: string, className: string, wish: Wish): Promise<void> {
+  async #create(name: string, { claim, className, uid }: Subject, wish: Wish): Promise<void> {
     const { manager, objects } = this.#options;
     const volumeSnapshotClassName = selectClass(manager, className).pvc.snapshotClass;
     const body = JSON.stringify({
-      apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace: manager.namespace },
+      apiVersion: `${snapshotGroup}/v1`, kind: "VolumeSnapshot", metadata: { name, namespace: manager.namespace, annotations: { [snapshotMark]: uid } },
       spec: { source: { persistentVolumeClaimName: claim }, ...(volumeSnapshotClassName !== undefined && { volumeSnapshotClassName }) },
     });
     await objects.create(snapshotsPath(manager.namespace), body, wish, { whetherOrNotAnswered: true }).catch((error: unknown) => {
@@ -76,9 +107,9 @@ export class VolumeSnapshots {
   }
 
   /** @throws wish's reason, or a KubeError, once its signal aborts. */
-  async #await(name: string, claim: string, waiter: Waiter, wish: Wish): Promise<TakenSnapshot> {
+  async #await(name: string, subject: Subject, waiter: Waiter, wish: Wish): Promise<TakenSnapshot> {
     for (let wait: number = look.firstMs; ; ) {
-      const handle = await this.#look(name, claim, wish);
+      const handle = await this.#look(name, subject, wish);
       if (handle) return { name, handle };
       if (handle === "") {
         await sleep(this.#options.clock, wait, wish.signal);
@@ -88,22 +119,25 @@ export class VolumeSnapshots {
     }
   }
 
-  async #lastLook(name: string, claim: string, last: Wish): Promise<TakenSnapshot | undefined> {
+  /** @throws NotOurs. */
+  async #lastLook(name: string, subject: Subject, last: Wish): Promise<TakenSnapshot | undefined> {
     const limit = deadline(this.#options.clock, lastLookMs, last.signal);
     try {
-      const handle = await this.#look(name, claim, { ...last, signal: limit.signal });
+      const handle = await this.#look(name, subject, { ...last, signal: limit.signal });
       return handle ? { name, handle } : undefined;
-    } catch {
+    } catch (error) {
+      if (error instanceof NotOurs) throw error;
       return undefined;
     } finally {
       limit.cancel();
     }
   }
 
-  /** The provider's name of a snapshot that is ready; empty: it has none yet; undefined: it is not ready. */
-  async #look(name: string, claim: string, wish: Wish): Promise<string | undefined> {
-    const snapshot = await this.#read(`${snapshotsPath(this.#options.manager.namespace)}/${encodeURIComponent(name)}`, wish);
-    checkSource(snapshot, name, claim);
+  /** The provider's name of a snapshot that is ready; empty: it has none yet; undefined: it is not ready. @throws NotOurs. */
+  async #look(name: string, subject: Subject, wish: Wish): Promise<string | undefined> {
+    const snapshot = await this.#read(`${snapshotsPath(this.#options.manager.namespace)}/${encodeURIComponent(name)}`, wish).catch(unlessMissing);
+    const problem = problemOf(snapshot, name, subject);
+    if (problem !== undefined) throw new NotOurs(problem);
     const status = objectAt(snapshot, "status");
     const contentName = textAt(status, "boundVolumeSnapshotContentName");
     return status?.["readyToUse"] === true && contentName !== "" ? this.#handle(contentName, wish) : undefined;
@@ -135,9 +169,28 @@ export class VolumeSnapshots {
   }
 }
 
-/** @throws Error if it is one of something else: the claim's content is not in it. */
-function checkSource(snapshot: JsonObject | undefined, name: string, claim: string): void {
-  if (textAt(objectAt(objectAt(snapshot, "spec"), "source"), "persistentVolumeClaimName") !== claim) throw new Error(`there is a volume snapshot ${name} already, which is not one of claim ${claim}`);
+/**
+ * The names that it may have. An ID that is used again finds its earlier life's snapshot under the first of them, and one that a start was made from may have been restored under it: neither is
+ * this pod's work, and neither may keep that from being saved.
+ */
+function namesFor({ id, uid }: Subject): readonly string[] {
+  return [id, `${id}-${uid.slice(0, 8)}`];
+}
+
+/** Why a snapshot does not hold what the pod has left in its claim; undefined: it does. */
+function problemOf(snapshot: JsonObject | undefined, name: string, { claim, uid, createdAt }: Subject): string | undefined {
+  if (!snapshot) return `volume snapshot ${name} was deleted`;
+  if (textAt(objectAt(objectAt(snapshot, "spec"), "source"), "persistentVolumeClaimName") !== claim) return `there is a volume snapshot ${name} already, which is not one of claim ${claim}`;
+  const metadata = objectAt(snapshot, "metadata");
+  const mark = textAt(objectAt(metadata, "annotations"), snapshotMark);
+  const isOurs = mark === "" ? isSince(createdAt, textAt(metadata, "creationTimestamp")) : mark === uid;
+  return isOurs ? undefined : `there is a volume snapshot ${name} already, which is one of an earlier life of the workspace`;
+}
+
+/** Go daemons put no mark on theirs: one that is older than the pod was not made for it. */
+function isSince(createdAt: number | undefined, timestamp: string): boolean {
+  const madeAt = parseTimeMs(timestamp);
+  return createdAt !== undefined && madeAt !== undefined && madeAt >= createdAt;
 }
 
 function notReady(name: string, said: string): Error {

@@ -189,6 +189,7 @@ const plain: Readonly<Record<Exclude<Action["action"], "deletePod" | "finalizeCo
   initializeContent: { name: "initialize", message: "would have its content put in place" },
   waitForReady: { name: "wait until ready", message: "would wait until it is ready", minor: true },
   addFinalizer: { name: "add finalizer", message: "would put its finalizer there" },
+  guardPod: { name: "add finalizer", message: "would put its finalizer there" },
 };
 
 function decisionOf(action: Action, { facts }: WorkspaceRecord): Decision {

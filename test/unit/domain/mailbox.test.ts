@@ -21,7 +21,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ action: fc.constant("setAnnotation" as const), key: text, value: text }, plainly),
   fc.record({ action: fc.constant("removeAnnotation" as const), key: text }, plainly),
   fc.record({ action: fc.constant("finalizeContent" as const), resume: fc.boolean() }, plainly),
-  fc.record({ action: fc.constantFrom("addFinalizer" as const, "removeFinalizer" as const, "recreatePod" as const, "initializeContent" as const, "waitForReady" as const, "deletePvc" as const) }, plainly),
+  fc.record({ action: fc.constantFrom("addFinalizer" as const, "removeFinalizer" as const, "recreatePod" as const, "initializeContent" as const, "waitForReady" as const, "deletePvc" as const, "guardPod" as const) }, plainly),
 );
 const common = { uid: text, resourceVersion: text, removed: fc.boolean() };
 const line: fc.Arbitrary<LineResult> = fc.oneof(

@@ -1,6 +1,7 @@
 /** Bringing content in place: what is tried again, for how long, and what is told in the end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sleep } from "../../../src/domain/clock.ts";
 import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { wsdaemon, wsman } from "../../../src/gen/proto.js";
@@ -12,7 +13,8 @@ import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
 import { workspaceResult } from "../../support/results.ts";
 
-type Answer = number | "ok";
+/** `{ code, afterMs }`: the daemon has the call for so long; `away`: there is none. */
+type Answer = number | "ok" | "away" | { readonly code: number; readonly afterMs: number };
 const classes = [{ id: "default", container: { requests: {}, limits: { storage: "30Gi" } }, templates: {}, pvc: {} }];
 
 /** Content whose node daemon answers each method as it is told, the last answer again and again. */
@@ -28,17 +30,22 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
   const manifests = { of: (_whose: string): Uint8Array | undefined => undefined };
   const ending = new AbortController();
   const probing = { hangs: false, done: Promise.withResolvers<void>() };
-  const answer = (name: string, list: Answer[]): void => {
+  const answer = async (name: string, list: Answer[]): Promise<void> => {
     const next = list.length > 1 ? list.shift() : list[0];
     calls.push(name);
     if (typeof next === "number") throw new RemoteError(next, `${name} said ${next}`);
+    if (next === "away") throw new WsmanError("UNAVAILABLE", "there is none that is ready");
+    if (typeof next !== "object") return;
+    await sleep(clock, next.afterMs, ending.signal);
+    throw new RemoteError(next.code, `${name} was at work`);
   };
+  const nodes = { init: (): Promise<void> => answer("init", (answers.init ??= ["ok"])) };
   const content = new Content({
     clock, random: () => 0.5, log: silentLog, note: (_record, { reason }) => notes.push(reason), classes,
     nodes: {
       initWorkspace: async (_node, request) => {
         requests.push(wsdaemon.InitWorkspaceRequest.decode(request));
-        answer("init", (answers.init ??= ["ok"]));
+        await nodes.init();
       },
       waitForInit: async () => answer("wait", (answers.wait ??= ["ok"])),
     },
@@ -65,7 +72,7 @@ function setup(answers: { init?: Answer[]; wait?: Answer[] } = {}, initializer: 
   const record: WorkspaceRecord = { ...newRecord(workspaceResult({ phase: wsman.WorkspacePhase.CREATING, everReady: false }).result, 0), init: wsdaemon.InitWorkspaceRequest.encode(wsdaemon.InitWorkspaceRequest.fromObject({ id: "ws1", initializer, ...members })).finish() };
   const permit = new Permit({ signal: ending.signal, goesOn: () => !ending.signal.aborted }, 0, ending.signal);
   const during = (work: Promise<void>): Promise<void> => passing(clock, work);
-  return { clock, calls, written, priorities, metrics, notes, onWritten, requests, manifests, ending, probing, content, record, permit, during };
+  return { clock, calls, written, priorities, metrics, notes, onWritten, requests, manifests, ending, probing, nodes, content, record, permit, during };
 }
 
 test("a node daemon that is away is tried again for two minutes; then the workspace has failed, and says why", async () => {
@@ -76,6 +83,33 @@ test("a node daemon that is away is tried again for two minutes; then the worksp
   await gone.during(gone.content.initialize(gone.record, gone.permit));
   assert.equal(gone.calls.length, 25);
   assert.deepEqual(gone.written, [{ "gitpod/explicitFail": "cannot initialize workspace: init said 14", "gitpod/failedBeforeStopping": "true" }]);
+});
+
+test("a node daemon that goes while it is at work has two minutes to come back from then on, and again if it has worked meanwhile", async () => {
+  for (const code of [14, 1]) {
+    const long = { code, afterMs: 150_000 };
+    const restarts = setup({ init: [long, "away", ...Array.from({ length: 20 }, () => "away" as const), long, 14, "ok"], wait: [long, 14, "ok"] });
+    await restarts.during(restarts.content.initialize(restarts.record, restarts.permit));
+    await restarts.during(restarts.content.waitForReady(restarts.record, restarts.permit, restarts.permit));
+    assert.deepEqual([restarts.calls.length, restarts.written.map((changes) => Object.keys(changes))], [28 + 1, [["gitpod/never-ready", "gitpod.io/nodeName"]]]);
+  }
+  const gone = setup({ init: [{ code: 14, afterMs: 150_000 }, "away"] });
+  const began = gone.clock.monotonic();
+  await gone.during(gone.content.initialize(gone.record, gone.permit));
+  assert.equal(gone.written[0]?.["gitpod/explicitFail"], "cannot initialize workspace: there is none that is ready");
+  assert.ok(gone.clock.monotonic() - began <= 150_000 + 121_000, "two minutes, and no more");
+});
+
+test("a daemon that can not be reached is not taken for one that was at work, however long it takes to find that out", async () => {
+  const { clock, calls, content, record, permit, during, nodes } = setup();
+  nodes.init = async () => {
+    calls.push("init");
+    await sleep(clock, 20_000, permit.signal);
+    throw new WsmanError("UNAVAILABLE", "no route to host");
+  };
+  const began = clock.monotonic();
+  await during(content.initialize(record, permit));
+  assert.ok(clock.monotonic() - began < 200_000, `${calls.length} tries`);
 });
 
 test("content that is there already is as good, and what the daemon refuses is told at once", async () => {

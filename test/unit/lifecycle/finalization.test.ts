@@ -88,6 +88,8 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   let [claimUid] = claims;
   /** Uids of claims that were to be deleted; undefined: of whichever is there. */
   const deleted: (string | undefined)[] = [];
+  /** Uids and creation times of pods of whose claims snapshots were taken. */
+  const subjects: [string, number | undefined][] = [];
   const notes: string[] = [];
   const ending = new AbortController();
   const overtaking = new AbortController();
@@ -118,6 +120,11 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         fail(ill.deleteClaim);
         deleted.push(uid);
       },
+      deleteUnused: async () => {
+        did.push("delete unused claim");
+        fail(ill.deleteClaim);
+        return false;
+      },
     },
     nodes: {
       isThere: () => !nodeGone,
@@ -128,8 +135,9 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
       },
     },
     volumeSnapshots: {
-      take: (name, claim, _class, { signal }) => new Promise((resolve, reject) => {
+      take: ({ id: name, claim, uid, createdAt }, { signal }) => new Promise((resolve, reject) => {
         did.push(`volume snapshot ${name} of ${claim}`);
+        subjects.push([uid, createdAt]);
         fail(ill.take);
         claimUid = claims[1];
         if (volume === "ready") resolve({ name, handle: "handle" });
@@ -148,7 +156,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     const text = pod.metadata.annotations["gitpod.io/disposalStatus"];
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
-  return { clock, did, deleted, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
+  return { clock, did, deleted, subjects, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -319,6 +327,7 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   await taken.run();
   assert.deepEqual(taken.did, [begun, "volume snapshot one of ws-one", "gitpod.io/volumeSnapshotName", "delete claim", "Dispose", ended]);
   assert.equal(taken.pod.metadata.annotations["gitpod.io/volumeSnapshotName"], '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}');
+  assert.deepEqual(taken.subjects, [["uid-one", Date.parse(String(taken.pod.metadata["creationTimestamp"]))]]);
   assert.deepEqual(taken.metrics, ["volume", "backup true", "finalized"]);
   const never = setup({ pod: withClaim, volume: "never" });
   await never.run();
@@ -326,7 +335,7 @@ test("a claim's content goes into a volume snapshot, and the claim goes; without
   assert.match(textAt(never.outcome(), "backupFailure"), /did not become ready/);
   const unused = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod/never-ready"] = "true"; } });
   await unused.run();
-  assert.deepEqual(unused.did, [begun, "delete claim", "Dispose", ended]);
+  assert.deepEqual(unused.did, [begun, "delete unused claim", "Dispose", ended]);
   const noted = setup({ pod: (pod) => { withClaim(pod); pod.metadata.annotations["gitpod.io/volumeSnapshotName"] = '{"volumeSnapshotName":"one","volumeSnapshotHandle":"handle"}'; } });
   await noted.run(true);
   assert.deepEqual(noted.did, [begun, "delete claim", "Dispose", ended]);

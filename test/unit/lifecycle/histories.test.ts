@@ -55,7 +55,7 @@ const steps = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...Object.keys(kubelet).filter((name) => name !== "crash" && name !== "complete")) },
   { weight: 1, arbitrary: fc.constantFrom("crash", "complete") },
   { weight: 2, arbitrary: fc.constantFrom("boot", "wait", "waitLong", "waitHour", "apiFails", "nodeAway", "touch") },
-  { weight: 1, arbitrary: fc.constantFrom("stopRequest", "delete", "nodeRefuses", "nodeDies", "freshWatch") },
+  { weight: 1, arbitrary: fc.constantFrom("stopRequest", "delete", "takeFinalizer", "nodeRefuses", "nodeDies", "freshWatch") },
 );
 
 const others: Readonly<Record<string, (world: World) => void>> = {
@@ -66,6 +66,9 @@ const others: Readonly<Record<string, (world: World) => void>> = {
   nodeRefuses: (world) => void (world.nodeFails = { code: 3, times: 1 }),
   stopRequest: (world) => world.annotate("gitpod.io/stoppedByRequest", "1s"),
   touch: (world) => world.change(() => {}),
+  takeFinalizer: (world) => {
+    if (world.pod?.metadata["deletionTimestamp"] === undefined) world.change((pod) => void (pod.metadata["finalizers"] = []));
+  },
   freshWatch: (world) => world.tell(),
   delete: (world) => {
     world.mark(30);
@@ -155,6 +158,27 @@ test("a node daemon that never answers again: the workspace ends when its time i
   assert.equal(world.pod, undefined);
   assert.match(world.failures.at(-1) ?? "", /^last backup failed: /);
   assert.equal(world.jobs, 0);
+});
+
+test("a workspace whose finalizer somebody took while nobody led is backed up all the same, however it ends", async () => {
+  const ends: Readonly<Record<string, (world: World) => void>> = {
+    "a stop": (world) => world.annotate("gitpod.io/stoppedByRequest", "1s"),
+    "a failure": (world) => kubelet["crash"]?.(world),
+    "a timeout": (world) => world.annotate("gitpod/timedout", "workspace timed out"),
+    "an interruption": (world) => world.change((pod) => {
+      withContainer(pod, { terminated: { exitCode: 255, reason: "Unknown", startedAt: timestamp(0) } });
+      pod.metadata.annotations["gitpod.io/stoppedByRequest"] = "1s";
+    }),
+  };
+  for (const [how, end] of Object.entries(ends)) {
+    const world = await runningWorld();
+    world.halt();
+    world.changeUntold((pod) => void (pod.metadata["finalizers"] = []));
+    end(world);
+    world.boot();
+    await finish(world);
+    assert.deepEqual([world.backups, world.wrongs, world.pod], [1, [], undefined], how);
+  }
 });
 
 test("after an outage whoever uses a workspace has time to say so; an idle one ends a little later", async () => {

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { textAt } from "../../../src/domain/json.ts";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { isConflict, isMissing, metadataIn, type AnnotationChanges, type Wish } from "../../../src/main/kube/objects.ts";
+import { claimMarkOf } from "../../../src/main/lifecycle/claim-maker.ts";
 import { PodWriter } from "../../../src/main/lifecycle/pod-writer.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
@@ -63,6 +64,44 @@ test("a claim is deleted as the one that is meant, or that is there now; where t
   const none = setup(false, "");
   await none.writer.deleteClaim(recordOf("u"), wish);
   assert.deepEqual(none.did, ["persistentvolumeclaims/ws-ws1"]);
+});
+
+/** A writer on an API server with that claim and that pod, where they are. */
+function withClaim({ claim, pod = { uid: "u", annotations: { "gitpod/ownerToken": "token" } }, dryRun = false }: { readonly claim?: object; readonly pod?: object | null; readonly dryRun?: boolean }) {
+  const removed: unknown[] = [];
+  const writer = new PodWriter({
+    dryRun, seen: () => assert.fail("nothing is changed"),
+    objects: {
+      get: async (path) => {
+        const metadata = path === "persistentvolumeclaims/ws-ws1" ? claim : path === "pods/ws-ws1" ? pod : undefined;
+        if (!metadata) throw new KubeError("gone", { status: 404, reason: "NotFound" });
+        return Buffer.from(JSON.stringify({ metadata }));
+      },
+      annotate: () => assert.fail("nothing is changed"),
+      remove: async (path, uid, grace) => {
+        removed.push([path, uid, grace]);
+        return undefined;
+      },
+    },
+  });
+  return { removed, work: () => writer.deleteUnused(recordOf("u"), wish) };
+}
+
+test("the claim of a workspace that was never used is deleted if it was made for it, and stays if it was there before; so it does where that is not known", async () => {
+  const made = (token: string): object => ({ uid: "c1", annotations: { "gitpod.io/createdFor": claimMarkOf(token) } });
+  const own = withClaim({ claim: made("token") });
+  assert.equal(await own.work(), false);
+  assert.deepEqual(own.removed, [["persistentvolumeclaims/ws-ws1", "c1", 0]]);
+  const foreign = withClaim({ claim: made("another's") });
+  assert.equal(await foreign.work(), true);
+  for (const pod of [null, { uid: "another" }]) {
+    const gone = withClaim({ claim: made("token"), pod });
+    await assert.rejects(gone.work(), isMissing);
+    assert.deepEqual(gone.removed, []);
+  }
+  const [none, dry] = [withClaim({}), withClaim({ claim: made("token"), dryRun: true })];
+  for (const each of [none, dry]) assert.equal(await each.work(), false);
+  for (const { removed } of [foreign, none, dry]) assert.deepEqual(removed, []);
 });
 
 /** A writer on an API server with one pod, which others may change just before a request of ours arrives; what is read of it takes effect as `derive` has it. */

@@ -7,6 +7,7 @@ import { wsman } from "../../../src/gen/proto.js";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import { isConflict } from "../../../src/main/kube/objects.ts";
 import { Permit } from "../../../src/main/lifecycle/acting.ts";
+import { claimMarkOf } from "../../../src/main/lifecycle/claim-maker.ts";
 import { anew, filled, placeholderFor, writtenSince } from "../../../src/main/lifecycle/pod-copies.ts";
 import { Recreation } from "../../../src/main/lifecycle/recreation.ts";
 import { FakeClock, passing } from "../../support/fake-clock.ts";
@@ -45,9 +46,9 @@ function setup({ stands = false }: { readonly stands?: boolean } = {}) {
     clock, random: () => 0, log: silentLog, note: () => {}, limitMs, dryRun: false, isAwaited: () => !record.stopped, giveUp: (uid) => void givenUp.push(uid), dropped: ({ uid }, { podName: name }) => void dropped.push(`${name} of ${uid}`),
     seen: async () => state.after.seen?.(),
     objects: {
-      get: (path) => request("get", path.slice("pods/".length), (pod) => pod),
+      get: (path) => request("get", path.replace("pods/", ""), (pod) => pod),
       release: (of, _uid, _wish, on) => request("release", of, (pod) => versioned(pod, ++versions, {}, null), on?.resourceVersion),
-      remove: (path, _uid, _grace, _wish, on) => request("remove", path.slice("pods/".length), () => undefined, on?.resourceVersion),
+      remove: (path, _uid, _grace, _wish, on) => request("remove", path.replace("pods/", ""), () => undefined, on?.resourceVersion),
       annotate: (patch) => request("annotate", patch.podName, (pod) => versioned(pod, ++versions, patch.annotations)),
       create: async (_path, body, { may }) => {
         const object = parseObject(Buffer.from(body));
@@ -109,6 +110,21 @@ test("what is written on the pod before it goes, as a user's stop, is not overlo
     await assert.rejects(recreate(), isConflict);
     assert.equal(versionOf(pods.get(podName)), "5", verb);
   }
+});
+
+test("the pauses before it is made anew grow with each refusal of the same workspace, and begin anew for another one that has its ID later", async () => {
+  const { clock, pods, record, recreate } = setup();
+  const pause = async (): Promise<number> => {
+    pods.clear();
+    pods.set(podName, podOf(podName, "u", 1));
+    const since = clock.monotonic();
+    await recreate();
+    return clock.monotonic() - since;
+  };
+  for (let i = 0; i < 6; i++) await pause();
+  assert.ok((await pause()) > 24_000);
+  record.facts = { ...record.facts, createdAt: clock.now() };
+  assert.ok((await pause()) < 5_000);
 });
 
 test("a pod that is gone, turns out to be another one, to be asked to stop, to have had its time, or not to be known here yet, is left alone", async () => {
@@ -201,6 +217,19 @@ test("where a quota has room for one of the two only, the placeholder goes first
   never.state.before.create = failing(new KubeError("exceeded quota", { status: 403, reason: "Forbidden" }));
   await never.fill();
   assert.deepEqual([never.pods.size, never.givenUp], [0, ["u"]]);
+});
+
+test("the claim of a pod that could not be made goes, if it was made for it: one of an earlier life of the ID stays, with what that left in it", async () => {
+  const claim = `persistentvolumeclaims/${podName}`;
+  for (const [token, goes] of [["token", true], ["another's", false]] as const) {
+    const world = setup({ stands: true });
+    const stands = versioned(world.pods.get(placeholder), 1, { "gitpod/ownerToken": "token" });
+    world.pods.set(placeholder, { ...stands, metadata: { ...objectAt(stands, "metadata"), labels: { "gitpod.io/pvcFeature": "true" } } });
+    world.pods.set(claim, { metadata: { name: podName, uid: "claim", resourceVersion: "2", annotations: { "gitpod.io/createdFor": claimMarkOf(token) } } });
+    world.state.before.create = failing(new KubeError("exceeded quota", { status: 403, reason: "Forbidden" }));
+    await world.fill();
+    assert.deepEqual([world.pods.has(placeholder), world.pods.has(claim), world.givenUp], [false, !goes, ["u"]]);
+  }
 });
 
 test("where the pod is refused for another reason than a full quota, the placeholder stays, so that a crash loses nothing, and it is tried again", async () => {

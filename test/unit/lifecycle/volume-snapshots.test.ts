@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
+import { objectAt, parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { KubeError } from "../../../src/main/kube/errors.ts";
 import type { Wish } from "../../../src/main/kube/objects.ts";
 import type { ReflectorSink } from "../../../src/main/kube/sink.ts";
@@ -15,6 +16,8 @@ async function settle(): Promise<void> {
 }
 
 interface World {
+  /** Undefined: it is not there. */
+  metadata: object | undefined;
   spec: object;
   status: object;
   /** The provider's side of it; undefined: not there. */
@@ -23,17 +26,36 @@ interface World {
 
 const ready = { readyToUse: true, boundVolumeSnapshotContentName: "content" };
 const ofClaim = { source: { persistentVolumeClaimName: "ws-one" } };
+const subject = { id: "one", claim: "ws-one", className: "default", uid: "5ad3e1c0-0b8e-4c55-9d2e-6a1f0b7c2d11", createdAt: Date.parse("2026-03-01T10:00:00Z") };
+const [mark, ownName] = ["gitpod.io/snapshotOf", "one-5ad3e1c0"] as const;
+/** As a Go daemon makes it at the end of this pod. */
+const unmarked = { name: "one", creationTimestamp: "2026-03-01T12:00:00Z" };
 
 /** A cluster in which a snapshot of that name is there already, or no snapshots are known of at all. */
 function setup(first: Partial<World> = {}, { known = true, watchable = true }: { readonly known?: boolean; readonly watchable?: boolean } = {}) {
   const clock = new FakeClock();
-  const world: World = { spec: ofClaim, status: ready, content: { status: { snapshotHandle: "handle" } }, ...first };
+  const world: World = { metadata: unmarked, spec: ofClaim, status: ready, content: { status: { snapshotHandle: "handle" } }, ...first };
   const [ending, leading] = [new AbortController(), new AbortController()];
   const reads: string[] = [];
+  /** Those that were made beside it, by name. */
+  const made = new Map<string, JsonObject>();
+  const snapshotAt = (name: string): object | undefined => {
+    if (name === "one") return world.metadata && { metadata: world.metadata, spec: world.spec, status: world.status };
+    const own = made.get(name);
+    return own && { ...own, status: world.status };
+  };
+  const create = async (_path: string, body: string): Promise<Uint8Array> => {
+    if (!known) throw new KubeError("the server could not find the requested resource", { status: 404, reason: "NotFound" });
+    const snapshot = parseObject(Buffer.from(body)) ?? {};
+    const name = textAt(objectAt(snapshot, "metadata"), "name");
+    if (snapshotAt(name) !== undefined) throw new KubeError("there", { status: 409, reason: "AlreadyExists" });
+    made.set(name, snapshot);
+    return Buffer.from(body);
+  };
   const get = async (path: string, { signal }: Wish): Promise<Uint8Array> => {
     reads.push(path);
     if (signal.aborted) throw new KubeError("aborted", { status: 0, reason: "Aborted" });
-    const object = path.includes("/volumesnapshotcontents/") ? (path.endsWith("/content") ? world.content : undefined) : { spec: world.spec, status: world.status };
+    const object = path.includes("/volumesnapshotcontents/") ? (path.endsWith("/content") ? world.content : undefined) : snapshotAt(path.slice(path.lastIndexOf("/") + 1));
     if (object === undefined) throw new KubeError("not found", { status: 404, reason: "NotFound" });
     return Buffer.from(JSON.stringify(object));
   };
@@ -55,10 +77,10 @@ function setup(first: Partial<World> = {}, { known = true, watchable = true }: {
   };
   const snapshots = new VolumeSnapshots({
     manager: { namespace: "here", workspaceClasses: [{ id: "default", container: { requests: {}, limits: {} }, templates: {}, pvc: {} }] }, clock, watch, log,
-    objects: { get, create: () => Promise.reject(known ? new KubeError("there", { status: 409, reason: "AlreadyExists" }) : new KubeError("the server could not find the requested resource", { status: 404, reason: "NotFound" })) },
+    objects: { get, create },
   });
-  const take = () => snapshots.take("one", "ws-one", "default", { priority: "finalization", signal: ending.signal }, { priority: "finalization", signal: leading.signal });
-  return { clock, world, ending, leading, log, reads, sinks, take, tell, watch };
+  const take = () => snapshots.take(subject, { priority: "finalization", signal: ending.signal }, { priority: "finalization", signal: leading.signal });
+  return { clock, world, made, ending, leading, log, reads, sinks, take, tell, watch };
 }
 
 test("a snapshot is taken once it is told to be ready and the provider's name of it is known", async () => {
@@ -119,11 +141,46 @@ test("in a cluster without snapshots none is waited for, and the log says so onc
   assert.equal(watch.active, false);
 });
 
-test("a snapshot of that name which is of something else is not taken for this claim's", async () => {
+test("a snapshot of that name which is of something else is not taken for this claim's: another one is made, and found again", async () => {
   for (const spec of [{ source: { persistentVolumeClaimName: "ws-two" } }, { source: { volumeSnapshotContentName: "restored-one" } }, {}]) {
-    const { clock, take } = setup({ spec });
-    await assert.rejects(passing(clock, take()), /already, which is not one of claim ws-one/);
+    const { clock, made, take } = setup({ spec });
+    for (let i = 0; i < 2; i++) assert.deepEqual(await passing(clock, take()), { name: ownName, handle: "handle" });
+    assert.deepEqual([...made.keys()], [ownName]);
+    assert.deepEqual([made.get(ownName)?.["spec"], objectAt(objectAt(made.get(ownName), "metadata"), "annotations")], [ofClaim, { [mark]: subject.uid }]);
   }
+});
+
+test("nor is one of an earlier life of the same ID, although it is of a claim of that name, and ready", async () => {
+  const [theirs, ours] = ["0d9c1f52-aaaa-4c55-9d2e-6a1f0b7c2d11", subject.uid];
+  const nameFor = async (metadata: object): Promise<string> => {
+    const { clock, take } = setup({ metadata });
+    return (await passing(clock, take())).name;
+  };
+  assert.equal(await nameFor({ ...unmarked, annotations: { [mark]: theirs } }), ownName);
+  assert.equal(await nameFor({ ...unmarked, creationTimestamp: "2026-03-01T09:59:59Z" }), ownName, "a Go daemon's, older than the pod");
+  assert.equal(await nameFor({ name: "one" }), ownName, "of an unknown age");
+  assert.equal(await nameFor({ ...unmarked, annotations: { [mark]: ours } }), "one");
+  assert.equal(await nameFor(unmarked), "one", "a Go daemon's, younger than the pod");
+});
+
+test("one that is replaced or deleted while it is waited for is made once more; where all its names are taken none is", async () => {
+  for (const change of [{ metadata: { ...unmarked, annotations: { [mark]: "another" } } }, { metadata: undefined }]) {
+    const { clock, take, tell } = setup({ status: {} });
+    clock.timer(60_000, () => tell({ ...change, status: ready }));
+    assert.deepEqual(await passing(clock, take()), { name: ownName, handle: "handle" });
+  }
+  const taken = setup({ spec: {} });
+  taken.made.set(ownName, { metadata: { name: ownName }, spec: {} });
+  await assert.rejects(passing(taken.clock, taken.take()), /there is a volume snapshot one already, which is not one of claim ws-one; there is a volume snapshot one-5ad3e1c0 already/);
+});
+
+test("one of its own that became ready unnoticed is found by the look at the end too", async () => {
+  const { clock, ending, take, world } = setup({ spec: {}, status: {} });
+  const taking = take();
+  await settle();
+  Object.assign(world, { status: ready });
+  ending.abort();
+  assert.deepEqual(await passing(clock, taking), { name: ownName, handle: "handle" });
 });
 
 test("once the watch is closed, whoever still comes does not begin it again", async () => {

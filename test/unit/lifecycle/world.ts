@@ -172,7 +172,7 @@ export class World {
     const finalization = new Finalization({ ...common, nodes, writer, objects, metrics, limitMs: timeouts.contentFinalization, volumeSnapshots: { take: () => Promise.reject(new Error("no volumes here")) } });
     const recreation = new Recreation({ ...common, objects, seen, isAwaited: (uid) => store.registry.byUid(uid) !== undefined, giveUp: (uid) => store.giveUp(uid), dropped: (record, placeholder) => store.dropped(record, placeholder), limitMs: timeouts.initialization, dryRun: false });
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
-    const quick = new QuickActions({ writer, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {} });
+    const quick = new QuickActions({ writer, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {}, log: silentLog });
     const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, holdMs: 3 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
     const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: timeouts.initialization, clock });
     return { store, controller, deadlines, vacancies, ending };
@@ -230,6 +230,7 @@ export class World {
     const asked = ["gitpod.io/stoppedByRequest", "gitpod/timedout", "gitpod/explicitFail", "gitpod/failedBeforeStopping"].some((key) => key in annotations);
     const stands = name !== podName && this.pod !== undefined;
     if (!asked && !stands && !["Failed", "Succeeded"].includes(String(pod.status["phase"])) && pod.metadata["deletionTimestamp"] === undefined) this.wrongs.push("a pod was deleted for no reason");
+    if (annotations["gitpod/never-ready"] === undefined && pod.metadata["deletionTimestamp"] === undefined && finalizersOf(pod).length === 0) this.wrongs.push("a pod with work in it was deleted, and nothing kept it");
     this.#mark(pod, grace);
     const bytes = bytesOf(pod);
     this.#reap(pod);

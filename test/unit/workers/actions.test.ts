@@ -56,6 +56,28 @@ describe("before stopping", () => {
   });
 });
 
+describe("a pod that was used and has no finalizer", () => {
+  const bare = (...more: [string, string][]): RawPod => runningPod((p) => { delete p.metadata["finalizers"]; with_(onNode, ...more)(p); });
+  const guarded = (gracePeriodSeconds = 30): readonly Action[] => [{ action: "guardPod" }, { action: "deletePod", gracePeriodSeconds }];
+
+  it("gets it before it is deleted, for nothing can be added to it then", () => {
+    assert.deepEqual(actions(bare(["gitpod.io/stoppedByRequest", "1s"])).slice(0, 2), guarded(1));
+    assert.deepEqual(actions(bare(["gitpod/timedout", "x"])), guarded());
+    assert.deepEqual(actions(bare(["gitpod/explicitFail", "x"])), [{ action: "setAnnotation", key: "gitpod/failedBeforeStopping", value: "true" }, ...guarded()]);
+    const interrupted = bare(["gitpod.io/stoppedByRequest", "30s"]);
+    withState(interrupted, { terminated: { exitCode: 255 } });
+    assert.deepEqual(actions(interrupted), guarded());
+    const completed = bare();
+    Object.assign(completed.metadata.labels, { headless: "true" });
+    completed.status = { phase: "Succeeded" };
+    assert.deepEqual(actions(completed), guarded());
+  });
+  it("gets none where it is being deleted already, or was never used", () => {
+    assert.deepEqual(actions(bare(neverReady, ["gitpod/timedout", "x"])), [{ action: "deletePod", gracePeriodSeconds: 30 }]);
+    assert.deepEqual(actions(deletedPod((p) => { delete p.metadata["finalizers"]; with_(["gitpod.io/stoppedByRequest", "1s"])(p); })), []);
+  });
+});
+
 describe("scheduling", () => {
   const attempting: [string, string] = ["gitpod.io/attemptingToCreate", "true"];
   const remove: Action = { action: "removeAnnotation", key: "gitpod.io/attemptingToCreate" };

@@ -37,7 +37,7 @@ export interface Taken {
   readonly fates: readonly Fate[];
   /** Why it would time out at once; empty: it would not. */
   readonly timedOut: string;
-  /** It runs, and nothing would keep it for a backup until wsmand puts its finalizer there. */
+  /** It was used, and nothing would keep it for a backup until wsmand puts its finalizer there. */
   readonly unprotected: boolean;
   readonly oddities: readonly Oddity[];
   readonly unknown: readonly string[];
@@ -65,7 +65,7 @@ export function takeOver(rawPod: JsonObject, rawEvents: readonly JsonObject[], c
       type: wsman.WorkspaceType[facts.type] ?? "UNKNOWN",
       fates: [...new Set(actions.map((action) => fateOf(action, facts)))],
       timedOut: timedOutNow(facts, config),
-      unprotected: actions.some(({ action }) => action === "addFinalizer"),
+      unprotected: actions.some(({ action }) => action === "addFinalizer" || action === "guardPod"),
       oddities: odditiesOf(pod, config.classes),
       unknown: unknownNames(pod),
     };
@@ -93,6 +93,7 @@ const fates: Readonly<Record<Exclude<Action["action"], "finalizeContent">, Fate>
   initializeContent: "initialize",
   waitForReady: "wait until ready",
   addFinalizer: "annotate",
+  guardPod: "annotate",
   setAnnotation: "annotate",
   removeAnnotation: "annotate",
 };
