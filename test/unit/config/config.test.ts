@@ -115,8 +115,10 @@ test("a small configuration is completed with the documented defaults", async ()
   assert.equal(toTimeouts(config).contentFinalization, 55 * 60_000);
 });
 
-test("at least one worker runs on a single core", async () => {
-  assert.equal((await parseConfig(minimal(), "test", { cores: 1 })).config.wsmand.workers, 1);
+test("workers leave a core to the main thread, are at least one, and at most four on a machine with many", async () => {
+  const workers = await Promise.all([1, 2, 4, 5, 6, 64].map(async (cores) => (await parseConfig(minimal(), "test", { cores })).config.wsmand.workers));
+  assert.deepEqual(workers, [1, 1, 3, 4, 4, 4]);
+  assert.equal((await parseConfig(altered(minimal(), "wsmand/workers", 16), "test", { cores: 2 })).config.wsmand.workers, 16, "who asks for more gets it");
 });
 
 test("the zero values of a Go program count as absent where the key is optional", async () => {
