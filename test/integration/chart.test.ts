@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { record, records, text } from "../../src/embedded/kubelet/json.ts";
 import type { Json } from "../../src/embedded/kubelet/json.ts";
 import { parseConfig } from "../../src/main/config/index.ts";
-import { chartFile, chartFolder, nameOf, noHelm, objectsIn, rendered, runHelm, valueSets, valuesFile, type ValueSet } from "../support/chart.ts";
+import { chartFile, chartFolder, nameOf, noHelm, objectOf, objectsIn, rendered, runHelm, valueSets, valuesFile, type ValueSet } from "../support/chart.ts";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
 import { kubeApi, KubeApi, metaOf } from "../support/kube-api.ts";
 import { readKubeconfig } from "../support/kubeconfig.ts";
@@ -17,16 +17,12 @@ const missing = await noHelm();
 const skip = missing ?? false;
 const skipUnlessReal = missing ?? (onRealCluster ? false : "needs a real API server");
 
-function one(objects: readonly Json[], kind: string, name?: string): Json {
-  return objects.find((object) => object["kind"] === kind && (name === undefined || metaOf(object)["name"] === name)) ?? assert.fail(`there is no ${kind}`);
-}
-
 function specOf(object: Json): Json {
   return record(object["spec"]);
 }
 
 function podOf(objects: readonly Json[]): Json {
-  return record(record(specOf(one(objects, "Deployment"))["template"])["spec"]);
+  return record(record(specOf(objectOf(objects, "Deployment"))["template"])["spec"]);
 }
 
 function containerOf(objects: readonly Json[]): Json {
@@ -35,7 +31,7 @@ function containerOf(objects: readonly Json[]): Json {
 
 /** The configuration file that the daemon gets, as it reads it. */
 async function configOf(objects: readonly Json[]) {
-  const file = record(one(objects, "ConfigMap")["data"])["config.json"];
+  const file = record(objectOf(objects, "ConfigMap")["data"])["config.json"];
   return parseConfig(JSON.parse(text(file)), "the chart");
 }
 
@@ -50,8 +46,8 @@ for (const set of valueSets) {
     assert.deepEqual(container["securityContext"], { allowPrivilegeEscalation: false, privileged: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: { drop: ["ALL"] }, seccompProfile: { type: "RuntimeDefault" } });
     assert.deepEqual([record(pod["securityContext"])["runAsNonRoot"], record(record(pod["securityContext"])["seccompProfile"])["type"]], [true, "RuntimeDefault"]);
     for (const member of ["hostNetwork", "hostPID", "hostIPC", "hostUsers"]) assert.equal(pod[member], undefined);
-    const labels = record(metaOf(record(specOf(one(objects, "Deployment"))["template"]))["labels"]);
-    const selectors = [record(specOf(one(objects, "Deployment"))["selector"])["matchLabels"], specOf(one(objects, "Service"))["selector"]];
+    const labels = record(metaOf(record(specOf(objectOf(objects, "Deployment"))["template"]))["labels"]);
+    const selectors = [record(specOf(objectOf(objects, "Deployment"))["selector"])["matchLabels"], specOf(objectOf(objects, "Service"))["selector"]];
     for (const selector of selectors) for (const [key, value] of Object.entries(record(selector))) assert.equal(labels[key], value);
     const volumes = new Set(records(pod["volumes"]).map(({ name }) => name));
     const mounts = records(container["volumeMounts"]);
@@ -66,7 +62,7 @@ for (const set of valueSets) {
     const probes = ["startupProbe", "livenessProbe", "readinessProbe"].map((probe) => record(record(container[probe])["httpGet"]));
     assert.deepEqual(probes.map(({ path, port }) => `${text(path)} ${text(port)}`), ["/livez metrics", "/livez metrics", "/readyz metrics"]);
     const ports = records(container["ports"]).map(({ name, containerPort }) => [name, containerPort]);
-    assert.deepEqual(records(specOf(one(objects, "Service"))["ports"]).map(({ name, port, targetPort }) => [targetPort, port, name]), ports.map(([name, port]) => [name, port, name]));
+    assert.deepEqual(records(specOf(objectOf(objects, "Service"))["ports"]).map(({ name, port, targetPort }) => [targetPort, port, name]), ports.map(([name, port]) => [name, port, name]));
     const sleep = record(record(record(container["lifecycle"])["preStop"])["sleep"])["seconds"] ?? 0;
     const drain = set === "full" ? 60 : 30;
     assert.ok(Number(podOf(objects)["terminationGracePeriodSeconds"]) > drain + Number(sleep));
@@ -78,8 +74,8 @@ test("by default there are two replicas that do not go at once, and whoever asks
   assert.deepEqual(objects.map(nameOf).toSorted(), [
     "ClusterRole gitpod-wsmand", "ClusterRoleBinding gitpod-wsmand", "ConfigMap wsmand", "Deployment wsmand", "NetworkPolicy wsmand", "PodDisruptionBudget wsmand", "Role wsmand", "RoleBinding wsmand", "Service wsmand", "ServiceAccount wsmand",
   ]);
-  const deployment = specOf(one(objects, "Deployment"));
-  assert.deepEqual([deployment["replicas"], record(record(deployment["strategy"])["rollingUpdate"])["maxUnavailable"], specOf(one(objects, "PodDisruptionBudget"))["maxUnavailable"]], [2, 0, 1]);
+  const deployment = specOf(objectOf(objects, "Deployment"));
+  assert.deepEqual([deployment["replicas"], record(record(deployment["strategy"])["rollingUpdate"])["maxUnavailable"], specOf(objectOf(objects, "PodDisruptionBudget"))["maxUnavailable"]], [2, 0, 1]);
   assert.deepEqual(records(podOf(objects)["topologySpreadConstraints"]).map(({ topologyKey }) => topologyKey), ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]);
   const { config, warnings } = await configOf(objects);
   assert.deepEqual([config.manager.namespace, config.rpcServer.addr, config.prometheus.addr, config.rpcServer.tls, warnings], ["gitpod", ":8080", ":9500", undefined, []]);
@@ -98,20 +94,20 @@ test("what can be set is set: addresses, certificates, namespace and templates c
   assert.deepEqual(certificates.map((certificate) => specOf(certificate)["usages"]), [["digital signature", "key encipherment", "server auth"], ["digital signature", "key encipherment", "client auth"]]);
   assert.match(text(containerOf(objects)["image"]), /^registry\.example\.com\/wsmand@sha256:/);
   const templates = records(podOf(objects)["volumes"]).find(({ name }) => name === "templates");
-  assert.match(text(record(one(objects, "ConfigMap", text(record(templates?.["configMap"])["name"]))["data"])["default.yaml"]), /nodeSelector/);
+  assert.match(text(record(objectOf(objects, "ConfigMap", text(record(templates?.["configMap"])["name"]))["data"])["default.yaml"]), /nodeSelector/);
 });
 
 test("rights are those in files/rbac.yaml, in the namespace of the workspaces, and for the daemon's service account alone", { skip }, async () => {
   const objects = await rendered("full", "gitpod");
   const rights = await chartRights();
-  assert.deepEqual({ namespace: rulesIn(one(objects, "Role")["rules"]), cluster: rulesIn(one(objects, "ClusterRole")["rules"]) }, rights);
-  assert.deepEqual([metaOf(one(objects, "Role"))["namespace"], metaOf(one(objects, "RoleBinding"))["namespace"]], ["workspaces", "workspaces"]);
+  assert.deepEqual({ namespace: rulesIn(objectOf(objects, "Role")["rules"]), cluster: rulesIn(objectOf(objects, "ClusterRole")["rules"]) }, rights);
+  assert.deepEqual([metaOf(objectOf(objects, "Role"))["namespace"], metaOf(objectOf(objects, "RoleBinding"))["namespace"]], ["workspaces", "workspaces"]);
   for (const kind of ["RoleBinding", "ClusterRoleBinding"]) {
-    const binding = one(objects, kind);
-    assert.deepEqual([binding["subjects"], record(binding["roleRef"])["name"]], [[{ kind: "ServiceAccount", name: "ws-manager", namespace: "gitpod" }], metaOf(one(objects, kind.replace("Binding", "")))["name"]]);
+    const binding = objectOf(objects, kind);
+    assert.deepEqual([binding["subjects"], record(binding["roleRef"])["name"]], [[{ kind: "ServiceAccount", name: "ws-manager", namespace: "gitpod" }], metaOf(objectOf(objects, kind.replace("Binding", "")))["name"]]);
   }
   const few = await rendered("no-snapshots", "gitpod");
-  assert.ok(rulesIn(one(few, "Role")["rules"]).every(({ apiGroups }) => !apiGroups.includes("snapshot.storage.k8s.io")));
+  assert.ok(rulesIn(objectOf(few, "Role")["rules"]).every(({ apiGroups }) => !apiGroups.includes("snapshot.storage.k8s.io")));
   assert.equal(few.some(({ kind }) => kind === "ClusterRole"), false);
   const none = await rendered("beside", "gitpod");
   assert.deepEqual(none.map(nameOf).toSorted(), ["Deployment wsmand", "Service wsmand"]);
@@ -119,20 +115,20 @@ test("rights are those in files/rbac.yaml, in the namespace of the workspaces, a
 });
 
 test("the network policy opens what the configuration needs, and nothing twice", { skip }, async () => {
-  const policy = specOf(one(await rendered("full", "gitpod"), "NetworkPolicy"));
+  const policy = specOf(objectOf(await rendered("full", "gitpod"), "NetworkPolicy"));
   const ports = records(policy["egress"]).map((rule) => records(rule["ports"]).map(({ port }) => port));
   assert.deepEqual(ports, [[53, 53], [443, 6443, 8081, 8443, 9000, 8090, 4318], [7777]]);
   assert.deepEqual(records(policy["ingress"]).map((rule) => records(rule["ports"]).map(({ port }) => port)), [["grpc"], ["metrics"]]);
-  const open = specOf(one(await rendered("no-snapshots", "gitpod"), "NetworkPolicy"));
+  const open = specOf(objectOf(await rendered("no-snapshots", "gitpod"), "NetworkPolicy"));
   assert.deepEqual([open["policyTypes"], open["egress"]], [["Ingress"], undefined]);
 });
 
 test("monitoring is carried as it is in the chart's files", { skip }, async () => {
   const objects = await rendered("full", "gitpod");
-  assert.deepEqual(records(specOf(one(objects, "ServiceMonitor"))["endpoints"]).map(({ port, path }) => [port, path]), [["metrics", "/metrics"]]);
+  assert.deepEqual(records(specOf(objectOf(objects, "ServiceMonitor"))["endpoints"]).map(({ port, path }) => [port, path]), [["metrics", "/metrics"]]);
   const filesIn = async (folder: string): Promise<readonly string[]> => (await readdir(`${chartFolder}files/${folder}`).catch(() => [])).filter((name) => /^[^.]+\.(json|yaml)$/.test(name));
   const rules = await filesIn("rules");
-  if (rules.includes("wsmand.yaml")) assert.deepEqual(specOf(one(objects, "PrometheusRule")), await chartFile("files/rules/wsmand.yaml"));
+  if (rules.includes("wsmand.yaml")) assert.deepEqual(specOf(objectOf(objects, "PrometheusRule")), await chartFile("files/rules/wsmand.yaml"));
   else assert.equal(objects.some(({ kind }) => kind === "PrometheusRule"), false);
   const dashboards = objects.filter((object) => object["kind"] === "ConfigMap" && record(metaOf(object)["labels"])["grafana_dashboard"] === "1");
   const carried = new Map(dashboards.flatMap(({ data }) => Object.entries(record(data))));
@@ -159,7 +155,7 @@ for (const [what, flags, said] of refusedValues) {
 
 test("the pods are replaced when the configuration changes", { skip }, async () => {
   const checksums = await Promise.all([[], ["--set", "config.manager.heartbeatInterval=20s"]].map(async (flags) => {
-    const template = record(specOf(one(await rendered("default", "gitpod", ...flags), "Deployment"))["template"]);
+    const template = record(specOf(objectOf(await rendered("default", "gitpod", ...flags), "Deployment"))["template"]);
     return record(metaOf(template)["annotations"])["checksum/config"];
   }));
   assert.notEqual(checksums[0], checksums[1]);
@@ -212,7 +208,7 @@ test("an API server takes every object as it is, with no unknown or doubled fiel
     // Pods that are not secure enough would not be admitted to it.
     await api.ok("PATCH", `/api/v1/namespaces/${api.namespace}`, { metadata: { labels: { "pod-security.kubernetes.io/enforce": "restricted" } } }, { contentType: "application/merge-patch+json" });
     await applyAll(t, api, set);
-    const template = record(specOf(one(await rendered(set, api.namespace, "--set", "priorityClassName="), "Deployment"))["template"]);
+    const template = record(specOf(objectOf(await rendered(set, api.namespace, "--set", "priorityClassName="), "Deployment"))["template"]);
     const pod = await api.send("POST", `${api.path("pods")}?fieldValidation=Strict&dryRun=All`, { apiVersion: "v1", kind: "Pod", ...template, metadata: { ...metaOf(template), name: "one" } });
     assert.equal(pod.code, 201, pod.text);
   });
