@@ -13,7 +13,8 @@ export const chartFolder = fileURLToPath(new URL("../../deploy/helm/wsmand/", im
 export const valueSets = ["default", "full", "beside", "no-snapshots"] as const;
 export type ValueSet = (typeof valueSets)[number];
 
-const helm = process.env["WSMAND_TEST_HELM"] || "helm";
+/** The helm that tests run. */
+export const helm = process.env["WSMAND_TEST_HELM"] || "helm";
 const timeoutMs = 60_000;
 
 /** Why helm can not be used; undefined: it can. */
@@ -50,6 +51,13 @@ function renderFlags(set: ValueSet, namespace: string, ...more: readonly string[
 /** The objects that it makes with a set of values, as release "wsmand". Rejects with what helm says. */
 export async function rendered(set: ValueSet, namespace: string, ...more: readonly string[]): Promise<readonly Json[]> {
   return objectsIn(await runHelm("template", "wsmand", chartFolder, ...renderFlags(set, namespace, ...more)));
+}
+
+/** An object of a kind. Throws if there is none. */
+export function objectOf(objects: readonly Json[], kind: string, name?: string): Json {
+  const found = objects.find((object) => object["kind"] === kind && (name === undefined || record(object["metadata"])["name"] === name));
+  if (!found) throw new Error(`there is no ${kind}`);
+  return found;
 }
 
 /** Objects in a text of YAML documents. @throws Error if one can not be read. */

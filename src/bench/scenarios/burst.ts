@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
+import { workersFor } from "../../domain/worker-count.ts";
 import type { Lab } from "../lab.ts";
 import { finished, runFlow } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
@@ -109,7 +110,7 @@ async function parseLimit(lab: Lab): Promise<z.infer<typeof parserSchema>> {
   lab.say("parsing alone");
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
-  const threads = options.workers ?? Math.max(1, availableParallelism() - 1);
+  const threads = options.workers ?? workersFor(availableParallelism());
   const result = await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: options.seconds * 1000 }, parserSchema);
   return result;
 }

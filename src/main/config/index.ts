@@ -59,7 +59,7 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const result = parseKnown(schema, value, unknown);
   const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...registryWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */
@@ -97,6 +97,11 @@ function warningsOf(unknown: readonly string[]): readonly string[] {
 function methodWarnings(config: Config): readonly string[] {
   const odd = config.rpcServer.rateLimits.filter(({ method }) => !/^\/[\w.]+\/\w+$/.test(method));
   return odd.map(({ method }) => `${pathOf(["rpcServer", "ratelimits", method])}: no method's full name, such as "/wsman.WorkspaceManager/MarkActive", so it limits nothing`);
+}
+
+/** No problem, since whoever only reads or looks on needs none. */
+function registryWarnings({ manager }: Config): readonly string[] {
+  return manager.registryFacadeHost === undefined ? ["manager.registryFacadeHost: is not there, so no workspace can start: name the registry that their images are pulled from"] : [];
 }
 
 /** Go's daemon takes such a file, so it is no problem; but nobody finds a workspace at such a URL. */

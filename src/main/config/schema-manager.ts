@@ -101,7 +101,7 @@ export const manager: Field<ManagerConfig> = section({
       key: "PEM: its key.",
     }),
   }),
-  registryFacadeHost: optionalText().describe("Registry that workspace images are pulled from."),
+  registryFacadeHost: optionalText().describe("Registry that workspace images are pulled from, `HOST:PORT`. Without it no workspace can start."),
   workspaceClusterHost: optionalText().describe("Host of this cluster's workspaces."),
   workspaceClass: workspaceClasses,
 }).describe("Workspaces, their classes and their timeouts.").transform(({ namespace, workspaceClass, ...rest }) => ({ ...rest, namespace: namespace ?? "default", workspaceClasses: workspaceClass }));

@@ -1,5 +1,6 @@
 /** Schema of the whole configuration file (spec: config). */
 import { z } from "zod";
+import { workersFor } from "../../domain/worker-count.ts";
 import { bytesWithDefault, choice, duration, durationWithDefault, entries, flag, listenAddress, notAbove, numberWithDefault, optionalCheckedText, optionalListenAddress, optionalNumber, optionalText, section, whenMissing } from "./fields.ts";
 import type { Field } from "./fields.ts";
 import { isGrpcTarget } from "./grpc-target.ts";
@@ -59,7 +60,7 @@ const tracing = section({
 
 function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
   return section({
-    workers: whenMissing(numberWithDefault(Math.max(1, cores - 1), { min: 1, max: 256 }), "cores - 1, at least 1").describe("Threads that derive statuses."),
+    workers: whenMissing(numberWithDefault(workersFor(cores), { min: 1, max: 256 }), "cores - 1, at least 1 and at most 4").describe("Threads that derive statuses. A container sees all processors of its machine: where it may use less, say how many."),
     statusCache: section({
       maxEntries: numberWithDefault(50_000, count).describe("Bound of the cache of statuses; what does not fit is made again when it is asked for."),
       maxBytes: bytesWithDefault(128 * mebibyte, mebibyte).describe("The same, in bytes."),

@@ -27,6 +27,7 @@ function minimal(): Json {
     manager: {
       urlTemplate: "{{ .ID }}-{{ .Prefix }}-{{ .Host }}",
       workspaceHostPath: "/tmp/workspaces",
+      registryFacadeHost: "reg.gitpod.io",
       hostURL: "gitpod.io",
       heartbeatInterval: "30s",
       reconnectionInterval: "30s",
@@ -115,8 +116,10 @@ test("a small configuration is completed with the documented defaults", async ()
   assert.equal(toTimeouts(config).contentFinalization, 55 * 60_000);
 });
 
-test("at least one worker runs on a single core", async () => {
-  assert.equal((await parseConfig(minimal(), "test", { cores: 1 })).config.wsmand.workers, 1);
+test("workers leave a core to the main thread, are at least one, and at most four on a machine with many", async () => {
+  const workers = await Promise.all([1, 2, 4, 5, 6, 64].map(async (cores) => (await parseConfig(minimal(), "test", { cores })).config.wsmand.workers));
+  assert.deepEqual(workers, [1, 1, 3, 4, 4, 4]);
+  assert.equal((await parseConfig(altered(minimal(), "wsmand/workers", 16), "test", { cores: 2 })).config.wsmand.workers, 16, "who asks for more gets it");
 });
 
 test("the zero values of a Go program count as absent where the key is optional", async () => {
@@ -131,7 +134,7 @@ test("the zero values of a Go program count as absent where the key is optional"
   let all = document;
   for (const [path, value] of Object.entries(zeros)) all = altered(all, path, value);
   const { config, warnings } = await accept(all);
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(warnings.map((warning) => warning.split(": ", 1)[0]), ["manager.registryFacadeHost"]);
   assert.equal(config.manager.namespace, "default");
   assert.equal(config.rpcServer.tls, undefined);
   assert.equal(config.manager.timeouts.interrupted, 300_000);
@@ -298,6 +301,11 @@ test("a rate limit for what is no method is warned of", async () => {
   const { warnings } = await accept(altered(minimal(), "rpcServer/ratelimits", { MarkActive: { refillInterval: "1s" } }));
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] ?? "", /^rpcServer\.ratelimits\.MarkActive: no method's full name/);
+});
+
+test("whoever names no registry is told that nothing starts; the examples name one", async () => {
+  assert.deepEqual((await accept(altered(minimal(), "manager/registryFacadeHost", undefined))).warnings, ["manager.registryFacadeHost: is not there, so no workspace can start: name the registry that their images are pulled from"]);
+  for (const file of ["config.json", "local.json"]) assert.deepEqual((await load(`examples/${file}`, options)).warnings, [], file);
 });
 
 test("templates that make no URLs with this hostURL are warned of; the examples' do", async () => {

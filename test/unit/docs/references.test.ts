@@ -43,7 +43,7 @@ test("what the reference says is required, is; and a default is what counts", as
   assert.equal(table.get("wsmand.statusCache.maxBytes"), "`128Mi`");
   assert.equal(config.wsmand.statusCache.maxBytes, 128 * 2 ** 20);
   assert.equal(table.get("wsmand.lifecycle.enabled"), "`true`");
-  assert.equal(table.get("wsmand.workers"), "cores - 1, at least 1");
+  assert.equal(table.get("wsmand.workers"), "cores - 1, at least 1 and at most 4");
   assert.equal(table.get("manager.schedulerName"), "");
 });
 
