@@ -64,7 +64,7 @@ export class Comparison {
   readonly #due = new Map<string, number>();
   readonly #found = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
   /** Differences of fields that enough workspaces were named for, since they were told last. */
-  readonly #untold = new Map<string, number>();
+  readonly #untold = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
   #untoldAt = Number.NEGATIVE_INFINITY;
   #complete = false;
   #compared = 0;
@@ -196,7 +196,8 @@ export class Comparison {
     const before = entry.open;
     entry.open = new Map(found.map(({ field, wanted }) => [field, wanted !== undefined]));
     this.#open += unwanted(entry.open) - unwanted(before);
-    const news = found.filter(({ field }) => !before.has(field));
+    // One that was wanted and is so no longer is news as well.
+    const news = found.filter(({ field, wanted }) => before.get(field) !== (wanted !== undefined));
     const named = news.filter((difference) => this.#count(difference) <= examples);
     if (named.length > 0) this.#log(id, named);
     if (news.length > named.length) this.#tellUntold(moreEveryMs);
@@ -205,11 +206,10 @@ export class Comparison {
 
   /** Gives how often it was found so far. */
   #count({ field, wanted }: Difference): number {
-    const counts = wanted === undefined ? this.#found.differences : this.#found.wanted;
-    const count = (counts.get(field) ?? 0) + 1;
-    counts.set(field, count);
+    const kind = wanted === undefined ? "differences" : "wanted";
+    const count = countUp(this.#found[kind], field);
     this.#options.metrics.differs(field, wanted !== undefined);
-    if (count > examples) this.#untold.set(field, (this.#untold.get(field) ?? 0) + 1);
+    if (count > examples) countUp(this.#untold[kind], field);
     return count;
   }
 
@@ -224,11 +224,21 @@ export class Comparison {
   /** @param everyMs not more often than this. */
   #tellUntold(everyMs = 0): void {
     const { clock, log } = this.#options;
-    if (this.#untold.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
+    const { differences, wanted } = this.#untold;
+    if (differences.size + wanted.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
     this.#untoldAt = clock.monotonic();
-    log.warn({ differences: Object.fromEntries(this.#untold) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
-    this.#untold.clear();
+    if (differences.size > 0) log.warn({ differences: Object.fromEntries(differences) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
+    if (wanted.size > 0) log.info({ wanted: Object.fromEntries(wanted) }, "statuses of more workspaces differ from the other manager's, as they are to");
+    differences.clear();
+    wanted.clear();
   }
+}
+
+/** Gives the new count. */
+function countUp(counts: Map<string, number>, field: string): number {
+  const count = (counts.get(field) ?? 0) + 1;
+  counts.set(field, count);
+  return count;
 }
 
 function differencesOf({ ours, oursEnded, theirs, theirsEnded }: Entry): readonly Difference[] {

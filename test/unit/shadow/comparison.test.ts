@@ -8,7 +8,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryLog } from "../rpc/helpers.ts";
 import { runningPod, statusOf } from "../workers/pods.ts";
 
-const { RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
+const { PENDING, CREATING, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
 const settleMs = 10_000;
 
 interface Setup {
@@ -168,4 +168,37 @@ test("differences that are wanted are told apart, and are none in the end", () =
   assert.deepEqual([told(), counted, comparison.levels.open], [[], ["metadata.team true"], 0]);
   assert.deepEqual([comparison.summary.differences, comparison.summary.wanted], [{}, { "metadata.team": 1 }]);
   assert.deepEqual(log.lines.map(({ level, fields }) => [level, fields]), [["info", { id: "one", reasons: { "metadata.team": "the Go daemon does not tell it" } }]]);
+});
+
+test("a field that differed as it is to, and then otherwise, is told as a difference, counted and open; and the other way round", () => {
+  const { clock, comparison, counted, ours, theirs, listed, told } = setup();
+  ours("one", { phase: CREATING });
+  theirs("one", { phase: PENDING });
+  listed("one");
+  clock.advance(settleMs);
+  assert.deepEqual([told(), counted, comparison.levels.open], [[], ["phase true"], 0]);
+  ours("one", { phase: RUNNING });
+  clock.advance(settleMs);
+  assert.deepEqual([told(), counted, comparison.levels.open], [[["one", ["phase"]]], ["phase true", "phase false"], 1]);
+  assert.deepEqual([comparison.summary.differences, comparison.summary.wanted], [{ phase: 1 }, { phase: 1 }]);
+  ours("one", { phase: CREATING });
+  clock.advance(settleMs);
+  assert.deepEqual([told().length, counted.at(-1), comparison.levels.open], [1, "phase true", 0]);
+});
+
+test("of more workspaces that differ as they are to the log tells apart from those that do otherwise, and does not warn", () => {
+  const { clock, log, comparison, ours, theirs, listed } = setup();
+  const ids = Array.from({ length: 100 }, (_, i) => `ws-${i}`);
+  for (const [i, id] of ids.entries()) {
+    ours(id, { metadata: { ...statusOf(runningPod()).metadata, team: "red" } });
+    theirs(id, i < 30 ? { phase: STOPPING } : {});
+  }
+  listed(...ids);
+  clock.advance(settleMs);
+  comparison.close();
+  const sums = log.lines.filter(({ fields }) => "differences" in fields || "wanted" in fields).map(({ level, fields }) => [level, fields]);
+  assert.deepEqual(sums, [
+    ["warn", { differences: { phase: 1 } }], ["info", { wanted: { "metadata.team": 1 } }],
+    ["warn", { differences: { phase: 9 } }], ["info", { wanted: { "metadata.team": 79 } }],
+  ]);
 });
