@@ -29,6 +29,7 @@ function setup(maxWorkspaces?: number): Setup {
   const log = new MemoryLog();
   const counted: string[] = [];
   const comparison = new Comparison({ settleMs, clock, log, metrics: { compared() {}, differs: (field, known) => void counted.push(`${field} ${known}`) }, ...(maxWorkspaces !== undefined && { maxWorkspaces }) });
+  comparison.oursKnown(0);
   const plain = statusOf(runningPod());
   let version = 0;
   return {
@@ -125,6 +126,25 @@ test("nothing is compared before the other side is known, and while it is away; 
   listed("one", "two");
   clock.advance(settleMs);
   assert.deepEqual([told(), comparison.summary.compared], [[], 2]);
+});
+
+test("nothing is compared while ours are not known; then all has to settle anew, and what was not told again is gone", () => {
+  const { clock, comparison, ours, theirs, listed, told } = setup();
+  for (const id of ["one", "two", "ended"]) ours(id);
+  for (const id of ["one", "two"]) theirs(id);
+  listed("one", "two");
+  comparison.oursLost();
+  theirs("one", { phase: STOPPING });
+  clock.advance(100 * settleMs);
+  assert.deepEqual([told(), comparison.levels.connected, comparison.summary.compared], [[], false, 0]);
+  const since = clock.monotonic();
+  ours("one", { phase: STOPPING });
+  comparison.oursKnown(since);
+  assert.equal(comparison.levels.connected, true);
+  clock.advance(settleMs - 1);
+  assert.deepEqual(told(), []);
+  clock.advance(1);
+  assert.deepEqual(told(), [["two", ["workspace"]]]);
 });
 
 test("an older status of theirs, as a list may bring it after the stream, changes nothing", () => {
