@@ -140,7 +140,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   // Before the client closes, after the last call.
   cleanup.push(() => lastWrites(core, Math.min(flushMs, drain.leftMs / 2)));
   const election = { holder: () => "" };
-  const http = await startHttp(options, core, { watched, threads, leaseHolder: () => election.holder(), ending: ending.signal });
+  const http = await startHttp(options, core, { watched, threads, leaseHolder: () => election.holder(), shadow, ending: ending.signal });
   // Served until the drain is over, so that it can be watched.
   cleanup.push(() => http?.close());
   const profiling = await startProfiling(options, threads);

@@ -41,7 +41,7 @@ ${style.tag}
 <main>
 ${head(overview)}
 <div class="cards">
-${[workspaces(overview), subscribers(overview), watches(overview), busy(overview), memory(overview), collector(overview), slow(overview)]}
+${[comparison(overview), workspaces(overview), subscribers(overview), watches(overview), busy(overview), memory(overview), collector(overview), slow(overview)]}
 </div>
 </main>
 <footer><a href="/status.json">/status.json</a> <a href="/metrics">/metrics</a> <a href="/livez?verbose">/livez</a> <a href="/readyz?verbose">/readyz</a> <a href="/healthz?verbose">/healthz</a></footer>
@@ -55,6 +55,7 @@ const roles: Readonly<Record<Role, { readonly mark: string; readonly looks: stri
   leader: { mark: "leads", looks: "good", title: "acts on workspaces" },
   follower: { mark: "follows", looks: "faint", title: "another replica acts on workspaces" },
   bystander: { mark: "does not act", looks: "faint", title: "wsmand.lifecycle.enabled is false" },
+  shadow: { mark: "shadow", looks: "faint", title: "computes everything and writes nothing (--shadow)" },
 };
 
 function head({ version, node, host, pid, namespace, startedAt, uptimeSeconds, time, problems, role, leaseHolder }: Overview): Markup {
@@ -64,6 +65,18 @@ function head({ version, node, host, pid, namespace, startedAt, uptimeSeconds, t
 <p class="about faint">Version ${version} on Node ${node}, namespace <code>${namespace}</code>, host <code>${host}</code>, process ${pid}${holder}.<br>
 Up for ${duration(uptimeSeconds)}, since <time datetime="${startedAt}">${clockText(startedAt)}</time>. As of <time datetime="${time}">${clockText(time)}</time>.</p>
 ${problems.length === 0 ? [] : html`<ul class="problems">${problems.map(({ check, problem }) => html`<li><b>${check}</b>: ${problem}</li>`)}</ul>`}`;
+}
+
+function comparison({ comparison: levels }: Overview): Markup {
+  if (!levels) return html``;
+  const { with: other, connected, open, waiting } = levels;
+  return html`<section><h2>Comparison</h2>
+<p class="big ${open > 0 ? "warn" : ""}">${plainCount(open)} <small>${open === 1 ? "difference that is" : "differences that are"} not meant</small></p>
+<table>${[
+    html`<tr><th scope="row">with <code>${other}</code></th><td class="number ${connected ? "good" : "bad"}">${connected ? "goes on" : "not connected"}</td></tr>`,
+    html`<tr><th scope="row">changed just now, compared soon</th><td class="number">${plainCount(waiting)}</td></tr>`,
+  ]}</table></section>
+`;
 }
 
 function workspaces({ workspaces: { total, phases, types } }: Overview): Markup {

@@ -11,7 +11,7 @@ const nasty = `</script><script>alert(1)</script><img src="http://x.example/" on
 
 const plain: Overview = {
   time: "2026-03-04T05:06:07.890Z", version: "1.2.3", node: "v24.0.0", host: "ws-manager-0", pid: 7, namespace: "workspaces", startedAt: "2026-03-04T04:06:07.890Z", uptimeSeconds: 3600,
-  problems: [], role: "leader", leaseHolder: "ws-manager-0_1a2b",
+  problems: [], role: "leader", comparison: undefined, leaseHolder: "ws-manager-0_1a2b",
   watches: [{ name: "pods", ageSeconds: 2.5 }, { name: "pods/ws-daemon", ageSeconds: 400 }, { name: "events/FailedMount", ageSeconds: undefined }],
   workspaces: { total: 1234, phases: [{ name: "PENDING", count: 4 }, { name: "RUNNING", count: 1230 }], types: [{ name: "REGULAR", count: 1200 }, { name: "PREBUILD", count: 34 }] },
   subscribers: { total: 12, pending: 5003, longest: Array.from({ length: 12 }, (_, i) => ({ client: `10.0.0.${i}:4000`, pending: i === 0 ? 5000 : 0, fullSeconds: i === 0 ? 75 : 0 })) },
@@ -61,10 +61,20 @@ test("a daemon that has nothing to show yet has a page, too", () => {
   assert.doesNotMatch(text, /undefined|NaN|Lease/);
 });
 
+test("a shadow says that it is one, and how its comparison stands, if there is one", () => {
+  const alone = render({ ...bare, role: "shadow" });
+  assert.ok(textOf(alone).includes("wsmand shadow ready"));
+  assert.ok(alone.includes('title="computes everything and writes nothing (--shadow)"'));
+  assert.ok(!textOf(alone).includes("Comparison") && !textOf(render(plain)).includes("Comparison"));
+  const compared = (levels: Partial<NonNullable<Overview["comparison"]>>): string => textOf(render({ ...bare, role: "shadow", comparison: { with: "ws-manager:8080", connected: true, open: 0, waiting: 1200, ...levels } }));
+  assert.ok(compared({}).includes("Comparison 0 differences that are not meant with ws-manager:8080 goes on changed just now, compared soon 1,200"), compared({}));
+  assert.ok(compared({ open: 1, connected: false }).includes("Comparison 1 difference that is not meant with ws-manager:8080 not connected"));
+});
+
 test("no text breaks out of its place, wherever it stands", () => {
   const [watch] = plain.watches;
   const page = render({
-    ...plain, version: nasty, node: nasty, host: nasty, namespace: nasty, leaseHolder: nasty, problems: [{ check: nasty, problem: nasty }], watches: watch ? [{ ...watch, name: nasty }] : [],
+    ...plain, comparison: { with: nasty, connected: true, open: 1, waiting: 1 }, version: nasty, node: nasty, host: nasty, namespace: nasty, leaseHolder: nasty, problems: [{ check: nasty, problem: nasty }], watches: watch ? [{ ...watch, name: nasty }] : [],
     workspaces: { total: 1, phases: [{ name: nasty, count: 1 }], types: [{ name: nasty, count: 1 }] }, subscribers: { total: 1, pending: 1, longest: [{ client: nasty, pending: 1, fullSeconds: 0 }] },
     slow: [{ kind: "start", what: nasty, seconds: 2, at: nasty, workspace: nasty }],
   });
