@@ -28,7 +28,7 @@ const bare: Overview = { ...plain, role: "bystander", leaseHolder: "", watches: 
 /** The page's text, without markup. */
 function textOf(page: string): string {
   const body = page.slice(page.indexOf("<body>")).replace(/<script>[^]*<\/script>/, "");
-  return body.replaceAll(/<[^>]*>/g, " ").replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))).replaceAll(/\s+/g, " ");
+  return body.replaceAll("<wbr>", "").replaceAll(/<[^>]*>/g, " ").replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))).replaceAll(/\s+/g, " ");
 }
 
 async function get(overview: Overview, path: string): Promise<Answer> {
@@ -41,7 +41,7 @@ test("the page shows at a glance who it is and how it is", () => {
   const text = textOf(render(plain));
   for (const told of [
     "wsmand leads ready", "Version 1.2.3 on Node v24.0.0, namespace workspaces , host ws-manager-0 , process 7, the Lease is held by ws-manager-0_1a2b .", "Up for 1 h, since 2026-03-04 04:06:07 UTC", "As of 2026-03-04 05:06:07 UTC",
-    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 6 more with less that waits", "17 lines of watches wait",
+    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 6 more, for whom no more waits", "17 lines of watches wait",
     "pods 2.5 s ago", "pods/ws-daemon 6 min 40 s ago", "events/FailedMount not yet", "event loop 25 % workers 3.1 % processor 150 % of a core in the last 5 s", "at most 150 ms", "150 MiB resident", "40 MiB of 60 MiB", "heaps of 2 workers 20 MiB, 21 MiB",
     "cache of 1,234 statuses 4.8 MiB", "minor 100 1 ms 0 %", "start REGULAR, class default 1 min 35 s 2 min ago w-1", "call wsman.WorkspaceManager/StopWorkspace 1.5 s 7.9 s ago",
   ]) assert.ok(text.includes(told), `${told}\n${text}`);
@@ -69,6 +69,16 @@ test("a shadow says that it is one, and how its comparison stands, if there is o
   const compared = (levels: Partial<NonNullable<Overview["comparison"]>>): string => textOf(render({ ...bare, role: "shadow", comparison: { with: "ws-manager:8080", connected: true, open: 0, waiting: 1200, ...levels } }));
   assert.ok(compared({}).includes("Comparison 0 differences that are not meant with ws-manager:8080 goes on changed just now, compared soon 1,200"), compared({}));
   assert.ok(compared({ open: 1, connected: false }).includes("Comparison 1 difference that is not meant with ws-manager:8080 not connected"));
+});
+
+test("what was slow stands together by kind, each named once, and long names may break where their parts end", () => {
+  const [start, call] = plain.slow;
+  assert.ok(start && call);
+  const page = render({ ...plain, slow: [start, { ...start, workspace: "w-2" }, { ...call, at: plain.time }] });
+  assert.equal(page.match(/<th scope="rowgroup" rowspan="2">start<\/th>/g)?.length, 1);
+  assert.equal(page.match(/<th scope="rowgroup"/g)?.length, 2);
+  assert.ok(page.includes("wsman.WorkspaceManager/<wbr>StopWorkspace"));
+  assert.ok(textOf(page).includes("start REGULAR, class default 1 min 35 s 2 min ago w-1 REGULAR, class default 1 min 35 s 2 min ago w-2 call wsman.WorkspaceManager/StopWorkspace 1.5 s just now"), textOf(page));
 });
 
 test("no text breaks out of its place, wherever it stands", () => {
