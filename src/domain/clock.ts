@@ -47,6 +47,31 @@ export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): 
   }
 }
 
+/** Parts of a watchdog's time that have to pass, and how many may do so late. */
+const watchdogParts = 5;
+const watchdogLateParts = 15;
+
+/**
+ * Calls back once after `ms` in which this thread had its turn; gives the way to cancel. Time for which it stood still (the process was stopped, or got no processor) does not count, since what
+ * is waited for may have come meanwhile: timers fire before it is looked at. Where the thread is late again and again it is called back all the same, after six times as long at least.
+ */
+export function watchdog(clock: Clock, ms: number, callback: () => void): () => void {
+  const partMs = ms / watchdogParts;
+  let [left, lateLeft] = [watchdogParts, watchdogLateParts];
+  let cancel = (): void => {};
+  const wait = (): void => {
+    const from = clock.monotonic();
+    cancel = clock.timer(partMs, () => {
+      if (clock.monotonic() - from < 2 * partMs) left--;
+      else lateLeft--;
+      if (left > 0 && lateLeft > 0) wait();
+      else callback();
+    });
+  };
+  wait();
+  return () => cancel();
+}
+
 /** Time that several steps share, one after the other. It does not run before it is begun. */
 export class Countdown {
   readonly #clock: Pick<Clock, "monotonic">;

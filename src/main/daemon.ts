@@ -26,7 +26,7 @@ import type { CacheLimits } from "./state/cache.ts";
 import { VersionClock } from "./state/version.ts";
 import { TraceLog } from "./trace-log.ts";
 import type { Tracing } from "./tracing/tracing.ts";
-import type { Connection } from "./cli/connection.ts";
+import type { Contact } from "./cli/connection.ts";
 import { shadowRefusal, silenced } from "./shadow/silence.ts";
 import type { Hub, HubLimits } from "./subscriptions/hub.ts";
 import { nodeDaemonSelector } from "./wsdaemon/nodes.ts";
@@ -77,7 +77,7 @@ export interface DaemonOptions {
    * It computes everything and writes nothing, whatever the other options say: not to the cluster, not to node daemons; calls that would change something are refused. `compare`: its statuses are
    * compared with those of another manager, of each workspace once neither has changed for `settleMs`, milliseconds. Undefined: an ordinary daemon.
    */
-  readonly shadow?: { readonly compare?: Connection | undefined; readonly settleMs: number } | undefined;
+  readonly shadow?: { readonly compare?: Contact | undefined; readonly settleMs: number } | undefined;
 }
 
 /** A daemon that runs. */
@@ -140,7 +140,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   // Before the client closes, after the last call.
   cleanup.push(() => lastWrites(core, Math.min(flushMs, drain.leftMs / 2)));
   const election = { holder: () => "" };
-  const http = await startHttp(options, core, { watched, threads, leaseHolder: () => election.holder(), ending: ending.signal });
+  const http = await startHttp(options, core, { watched, threads, leaseHolder: () => election.holder(), shadow, ending: ending.signal });
   // Served until the drain is over, so that it can be watched.
   cleanup.push(() => http?.close());
   const profiling = await startProfiling(options, threads);

@@ -7,7 +7,7 @@ import { createMetrics } from "../metrics/registry.ts";
 import { SlowOperations } from "../metrics/slow-operations.ts";
 import type { Core } from "./core.ts";
 import type { DaemonOptions } from "./daemon.ts";
-import { OverviewSource } from "./http/overview.ts";
+import { OverviewSource, type ComparisonLevel } from "./http/overview.ts";
 import { statusPages } from "./http/page.ts";
 import { version } from "./version.ts";
 
@@ -33,12 +33,14 @@ export interface Shown {
   readonly threads: () => readonly Worker[];
   /** Who holds the Lease, as far as is known. */
   readonly leaseHolder: () => string;
+  /** Undefined: it is none. */
+  readonly shadow?: { readonly comparison: ComparisonLevel | undefined } | undefined;
   /** Aborts when the daemon begins to end. */
   readonly ending: AbortSignal;
 }
 
 /** Serves metrics, health and the page, where that is configured. @throws Error if the address can not be bound. */
-export async function startHttp(options: DaemonOptions, { store, pipeline, hub }: Core, { watched, threads, leaseHolder, ending }: Shown): Promise<HttpServer | undefined> {
+export async function startHttp(options: DaemonOptions, { store, pipeline, hub }: Core, { watched, threads, leaseHolder, shadow, ending }: Shown): Promise<HttpServer | undefined> {
   const { metricsAddr: addr, namespace, lifecycle, workers, clock, log } = options;
   if (addr === undefined) return undefined;
   const live: readonly Check[] = [{ name: "pipeline", check: () => (pipeline.stalledMs > stuckMs ? `nothing has moved for ${Math.round(pipeline.stalledMs / 1000)} s` : undefined) }];
@@ -46,7 +48,7 @@ export async function startHttp(options: DaemonOptions, { store, pipeline, hub }
     { name: "synchronized", check: () => (store.synced ? undefined : "the first list of pods is not complete yet") },
     { name: "serving", check: () => (ending.aborted ? "the daemon is ending" : undefined) },
   ];
-  const overview = new OverviewSource({ version: version(), host: hostname(), namespace, acts: lifecycle, leaseHolder, heard: watched, slow: watched.slow, store, hub, pipeline, workers, threads, checks: [...live, ...ready], clock });
+  const overview = new OverviewSource({ version: version(), host: hostname(), namespace, acts: lifecycle, shadow, leaseHolder, heard: watched, slow: watched.slow, store, hub, pipeline, workers, threads, checks: [...live, ...ready], clock });
   const server = await startHttpServer({ addr, metrics: watched.metrics, live, ready, pages: statusPages(overview), log });
   return {
     port: server.port,

@@ -5,7 +5,7 @@ import { tallyCounter, tallyCounters } from "./tally.ts";
 
 /** How far a comparison is. */
 export interface ComparisonLevels {
-  /** The other manager's statuses are known and go on coming. */
+  /** The statuses of both, the shadow and the other manager, are known and go on coming. */
   readonly connected: boolean;
   /** Differences that there are now. */
   readonly open: number;
@@ -55,7 +55,7 @@ export function createShadowMetrics(registry: Registry): ShadowMetrics {
       },
     }));
   };
-  gauge("wsmand_shadow_connected", "Whether a shadow is connected to the manager that it is compared with.", ({ connected }) => (connected ? 1 : 0));
+  gauge("wsmand_shadow_connected", "Whether a shadow is connected to the manager that it is compared with, and knows its own statuses: only then it compares.", ({ connected }) => (connected ? 1 : 0));
   gauge("wsmand_shadow_open_differences", "Differences between a shadow's statuses and the other manager's that there are now.", ({ open }) => open);
   gauge("wsmand_shadow_waiting_workspaces", "Workspaces that a shadow has not compared yet, since they changed a moment ago.", ({ waiting }) => waiting);
   return {

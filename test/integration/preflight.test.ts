@@ -81,6 +81,7 @@ test("a cluster in order has no problems: workspaces would be taken over, the le
   await until("somebody leads", async () => (await stage.place.lease()) !== undefined);
   const { code, check, told } = await preflight();
   assert.equal(code, 0, told.join("\n"));
+  assert.deepEqual(notes(check("leader")), ["acting leads: wsmand waits until it has gone, and leads then by itself"]);
   assert.equal(check("workspaces")["summary"], "2 workspaces would be taken over: 2 REGULAR RUNNING");
   assert.match(text(check("leader")["summary"]), /^acting, renewed \d+ s ago$/);
   assert.match(text(check("nodes")["summary"]), /2 node daemons ready, 2 answer$/);
@@ -89,7 +90,12 @@ test("a cluster in order has no problems: workspaces would be taken over, the le
   // Questions about the own rights are posted, and store nothing: they are no resources of the namespace.
   assert.deepEqual(writesOver(way).filter((write) => write !== "create /"), []);
   assert.ok(way.requests.length > 30);
+  // It leaves the Lease behind, held by nobody, as a wsmand that was tried before does.
   await acting.close();
+  const after = await preflight();
+  assert.equal(after.code, 0);
+  assert.equal(after.check("leader")["summary"], "nobody at this moment");
+  assert.deepEqual(notes(after.check("leader")), ["nobody holds the Lease: a manager that runs all the same elects no leader, and has to be gone before wsmand acts"]);
 });
 
 test("what is not understood, would time out, would be ended, and is odd is told by name; secrets are not", async (t) => {
@@ -150,6 +156,11 @@ test("what the configuration names and the cluster does not have is a problem, w
   await api.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } });
   const mended = (await preflight(change)).told;
   assert.ok(!mended.some((line) => line.includes("Secret ca") || line.includes("ConfigMap settings")), mended.join("\n"));
+  const elsewhere = await preflight({ manager: { workspaceClass: { default: { templates: { defaultPath: template, regularPath: "/mnt/templates/regular.yaml" } } } } });
+  const why = 'the file "/mnt/templates/regular.yaml" can not be read: there is no such file';
+  assert.ok(elsewhere.told.includes(`warning configuration: manager.workspaceClass.default.templates.regularPath: ${why}`), elsewhere.told.join("\n"));
+  assert.ok(elsewhere.told.includes(`problem objects: Secret pull is not there (${template})`), "what the others name is looked at");
+  assert.ok(notes(elsewhere.check("objects")).includes(`${why}: what it names was not looked at`));
   assert.ok((await preflight({ manager: { namespace: "nowhere" } })).told.includes("problem namespace: there is no namespace nowhere (manager.namespace)"));
   assert.ok(stage.place.nodes.port > 0);
 });

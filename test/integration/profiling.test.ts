@@ -111,6 +111,7 @@ test("a profile is given up when the daemon ends, which does not wait for it", a
   await until("it is being taken", () => daemon.logged("a profile is asked for").length > 0);
   const from = performance.now();
   assert.equal(await daemon.close(), 0);
-  assert.ok(performance.now() - from < 5000);
+  // Of the 300 s nothing is waited for; a busy machine may take its time over the rest.
+  assert.ok(performance.now() - from < 60_000);
   await cut;
 });

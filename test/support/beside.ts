@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { connectionOf } from "../../src/main/cli/connection.ts";
+import { contactOf } from "../../src/main/cli/connection.ts";
 import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import type { Daemon, DaemonOptions } from "../../src/main/daemon.ts";
 import { startTestDaemon } from "./daemon.ts";
@@ -96,7 +96,7 @@ async function endOf(client: TestClient, daemon: Daemon): Promise<void> {
 
 /** Options of a shadow that is compared with a daemon; those of one that acts are there to be of no effect. */
 export async function shadowOf(other: Listened, settleMs = 500): Promise<Partial<DaemonOptions>> {
-  const compare = await connectionOf({ address: `127.0.0.1:${other.daemon.rpcPort}`, timeout: 10_000 }, undefined);
+  const compare = await contactOf({ address: `127.0.0.1:${other.daemon.rpcPort}`, timeout: 10_000 });
   return { shadow: { compare, settleMs }, leaderElection: { enabled: true, leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 100, identity: "shadow" } };
 }
 

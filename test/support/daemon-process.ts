@@ -24,6 +24,8 @@ export interface DaemonProcessOptions {
   readonly configure?: (config: Json) => Json;
   /** Further flags of Node. */
   readonly nodeFlags?: readonly string[];
+  /** Further flags of `wsmand run`. */
+  readonly runFlags?: readonly string[];
 }
 
 /** A daemon that serves. */
@@ -52,7 +54,7 @@ export class DaemonProcess {
     await writeFile(kubeconfigPath, options.kubeconfig, { mode: 0o600 });
     const config = await localConfig();
     await writeFile(join(folder, "config.json"), JSON.stringify(options.configure?.(config) ?? config));
-    const flags = [...(options.nodeFlags ?? []), entry, "run", "--config", join(folder, "config.json"), "--kubeconfig", kubeconfigPath];
+    const flags = [...(options.nodeFlags ?? []), entry, "run", "--config", join(folder, "config.json"), "--kubeconfig", kubeconfigPath, ...(options.runFlags ?? [])];
     const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
     // A test process that ends before its tests do leaves no daemon behind.
     const kill = (): void => void child.kill("SIGKILL");

@@ -31,6 +31,17 @@ export class FakeClock implements Clock {
     this.#wall = ms;
   }
 
+  /** The thread gets no turn for so long: timers that came due meanwhile fire after it, those that they set come later. */
+  stall(ms: number): void {
+    this.#wall += ms;
+    this.#mono += ms;
+    for (const timer of this.#timers.filter(({ at }) => at <= this.#mono).toSorted((a, b) => a.at - b.at)) {
+      if (!this.#timers.includes(timer)) continue;
+      this.#timers = this.#timers.filter((other) => other !== timer);
+      timer.callback();
+    }
+  }
+
   /** Lets time pass; timers fire in order, each at its own time. */
   advance(ms: number): void {
     const until = this.#mono + ms;

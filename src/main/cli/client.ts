@@ -61,10 +61,10 @@ export class WsmanClient {
     });
   }
 
-  /** Resolves when there is a connection; rejects after the timeout. */
-  connected(): Promise<void> {
+  /** Resolves when there is a connection; rejects after the timeout, milliseconds; default: that of calls. */
+  connected(withinMs = this.#connection.timeoutMs): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#client.waitForReady(this.#io.clock.now() + this.#connection.timeoutMs, (error) => {
+      this.#client.waitForReady(this.#io.clock.now() + withinMs, (error) => {
         if (error) reject(new CallError(codes.UNAVAILABLE, `can not connect to ${this.#connection.address}`, unavailableHint(this.#connection), error));
         else resolve();
       });

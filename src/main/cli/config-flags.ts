@@ -1,12 +1,12 @@
 /** Configurations as commands read them: warnings are told, problems end the command. */
-import { ConfigError, load, type Config, type LoadedConfig } from "../config/index.ts";
+import { ConfigError, load, type Config, type LoadedConfig, type LoadOptions } from "../config/index.ts";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { sanitize } from "./text.ts";
 
 /** Reads a file, and tells its warnings. @throws CliError that lists every problem. */
-export async function loadConfig(io: Pick<Io, "stderr">, file: string): Promise<Config> {
-  const { config, warnings } = await told(io, load(file));
+export async function loadConfig(io: Pick<Io, "stderr">, file: string, options: LoadOptions = {}): Promise<Config> {
+  const { config, warnings } = await told(io, load(file, options));
   tellWarnings(io, warnings);
   return config;
 }

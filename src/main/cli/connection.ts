@@ -32,6 +32,19 @@ export interface Connection {
   readonly timeoutMs: number;
 }
 
+/** A server that is connected to again and again, maybe for days. */
+export interface Contact {
+  readonly address: string;
+  /** How to connect now: certificates are read anew each time, as they are exchanged from time to time. Rejects for files that can not be used. */
+  readonly connection: () => Promise<Connection>;
+}
+
+/** As {@link connectionOf}, for a server that is connected to again and again. @throws as that does, if it could not be connected to now. */
+export async function contactOf(flags: ConnectionFlags): Promise<Contact> {
+  const { address } = await connectionOf(flags, undefined);
+  return { address, connection: () => connectionOf(flags, undefined) };
+}
+
 /**
  * Makes sense of the flags; TLS is used if any flag of it is given.
  * @throws CliError for flags that contradict each other, Error for files that can not be read.

@@ -32,7 +32,8 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
   const lastActivity = timeFlag("--last-activity", flags.lastActivity);
   if (flags.id === undefined && flags.kubeconfig !== undefined) throw usageError("--kubeconfig is for workspaces of the cluster", "give the workspace's ID, or a pod on the standard input without --kubeconfig");
   try {
-    const config = await loadConfig(io, flags.config);
+    // It makes no pod, so it needs no templates: they may be on the daemon's machine alone.
+    const config = await loadConfig(io, flags.config, { elsewhere: true });
     const input = await inputOf(io, flags, config.manager.namespace);
     const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.

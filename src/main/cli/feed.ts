@@ -30,7 +30,7 @@ export async function follow(client: WsmanClient, filter: FilterFlags, io: Pick<
   const backoff = new Backoff({ ...reconnectDelays, random: io.random });
   let everConnected = false;
   while (!io.signal.aborted) {
-    const lost = await connectOnce(client, filter, io, listener, () => {
+    const lost = await followOnce(client, filter, io, listener, () => {
       everConnected = true;
       backoff.reset();
     });
@@ -42,10 +42,14 @@ export async function follow(client: WsmanClient, filter: FilterFlags, io: Pick<
   }
 }
 
-/** One connection, to its end. Resolves with the reason; rejects only if the listener fails. */
-async function connectOnce(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "clock" | "signal">, listener: FeedListener, works: () => void): Promise<CallError> {
+/**
+ * As {@link follow}, over one connection, to its end. Resolves with the reason; rejects only if the listener fails.
+ * @param io `connectMs`: how long connecting may take, milliseconds; default: as long as a call.
+ * @param works called whenever something came.
+ */
+export async function followOnce(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "clock" | "signal"> & { readonly connectMs?: number }, listener: FeedListener, works: () => void): Promise<CallError> {
   const cancelled = new CallError(codes.CANCELLED, "cancelled", undefined, undefined);
-  const failed = await untilAborted(client.connected(), io.signal);
+  const failed = await untilAborted(client.connected(io.connectMs), io.signal);
   if (failed instanceof CallError) return failed;
   if (io.signal.aborted) return cancelled;
   const stream = client.subscribe(filter);

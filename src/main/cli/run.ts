@@ -132,8 +132,8 @@ async function shadowOf(flags: RunFlags): Promise<RunOptions["shadow"]> {
   const { shadow, compare, settle = defaultSettleMs } = flags;
   if (!shadow) return undefined;
   if (compare === undefined) return { settleMs: settle };
-  const { connectionOf } = await import("./connection.ts");
-  return { settleMs: settle, compare: await connectionOf({ ...flags, address: compare, timeout: compareTimeoutMs }, undefined) };
+  const { contactOf } = await import("./connection.ts");
+  return { settleMs: settle, compare: await contactOf({ ...flags, address: compare, timeout: compareTimeoutMs }) };
 }
 
 function hasTlsFlags({ tls, tlsCa, tlsCert, tlsKey, tlsServerName, insecure }: TlsFlags): boolean {

@@ -8,7 +8,7 @@ import { classProblems } from "./classes.ts";
 import { readEnvironment } from "./env.ts";
 import { deepFreeze } from "./freeze.ts";
 import { normalize } from "./normalize.ts";
-import { ConfigError, kindOf, pathOf, problemsOf } from "./problems.ts";
+import { ConfigError, kindOf, lineOf, pathOf, problemsOf } from "./problems.ts";
 import { profilingWarnings } from "./profiling.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
@@ -30,7 +30,10 @@ export interface LoadedConfig {
 }
 
 /** What stands in for the machine and its environment. */
-export type LoadOptions = Partial<SchemaDefaults>;
+export type LoadOptions = Partial<SchemaDefaults> & {
+  /** The configuration is for another machine than this: pod templates that can not be read here are warned of, and are no problems. */
+  readonly elsewhere?: boolean;
+};
 
 /** Warnings beyond are counted only. */
 const maxWarnings = 100;
@@ -57,9 +60,12 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const unused = unusedMembers(value);
   const unknown: string[] = [];
   const result = parseKnown(schema, value, unknown);
-  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
-  if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...registryWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
+  const { problems: wrong, unread } = await classProblems(value);
+  const { elsewhere = false } = options;
+  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...wrong, ...(elsewhere ? [] : unread)];
+  const warnings = [...warningsOf(unknown), ...(elsewhere ? unread.slice(0, maxWarnings).map(lineOf) : [])];
+  if (!result.success || all.length > 0) throw new ConfigError(source, all, warnings);
+  return { config: deepFreeze(result.data), warnings: [...warnings, ...methodWarnings(result.data), ...registryWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */

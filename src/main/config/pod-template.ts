@@ -46,13 +46,20 @@ const podTemplate = z.looseObject({
   }).optional(),
 });
 
+/** What is wrong with a template file. */
+export interface TemplateProblem {
+  readonly problem: string;
+  /** The file is not there, or can not be read for another reason. */
+  readonly unread: boolean;
+}
+
 /** What a template file holds, or what is wrong with it. */
-type Template = { readonly template: JsonObject } | { readonly problem: string };
+type Template = { readonly template: JsonObject } | TemplateProblem;
 
 /** Says what is wrong with a template file; undefined if it parses as a Pod. */
-export async function podTemplateProblem(path: string): Promise<string | undefined> {
+export async function podTemplateProblem(path: string): Promise<TemplateProblem | undefined> {
   const read = await readTemplate(path);
-  return "problem" in read ? read.problem : undefined;
+  return "problem" in read ? read : undefined;
 }
 
 /** Reads a template file: a Pod, or parts of one. @throws Error that says what is wrong with the file. */
@@ -64,14 +71,14 @@ export async function readPodTemplate(path: string): Promise<JsonObject> {
 
 async function readTemplate(path: string): Promise<Template> {
   const document = await readDocument(path);
-  if ("problem" in document) return { problem: `the file ${describeValue(path)} ${document.problem}${isAbsolute(path) ? "" : " (the path is relative to the working directory)"}` };
+  if ("problem" in document) return { problem: `the file ${describeValue(path)} ${document.problem}${isAbsolute(path) ? "" : " (the path is relative to the working directory)"}`, unread: document.unread === true };
   const { value, problems } = normalize(document.value);
   const [broken] = problems;
-  if (broken) return { problem: `the file ${describeValue(path)} ${broken.message}` };
+  if (broken) return { problem: `the file ${describeValue(path)} ${broken.message}`, unread: false };
   const parsed = podTemplate.safeParse(value ?? {});
   if (parsed.success) return { template: parsed.data };
   const [issue] = parsed.error.issues;
   const where = issue === undefined || issue.path.length === 0 ? "" : `, at ${pathOf(issue.path)}`;
   const why = issue?.message ?? "";
-  return { problem: `the file ${describeValue(path)} does not parse as a Pod${where}: ${why.charAt(0).toLowerCase()}${why.slice(1)}` };
+  return { problem: `the file ${describeValue(path)} does not parse as a Pod${where}: ${why.charAt(0).toLowerCase()}${why.slice(1)}`, unread: false };
 }

@@ -8,8 +8,8 @@ const maxFileBytes = 4 * 1024 * 1024;
 /** YAML lets a file refer to its own parts; expanding them stops here. */
 const maxAliases = 1000;
 
-/** What a file holds, or what is wrong with it. */
-export type Document = { readonly value: unknown } | { readonly problem: string };
+/** What a file holds, or what is wrong with it; `unread`: it could not even be read. */
+export type Document = { readonly value: unknown } | { readonly problem: string; readonly unread?: boolean };
 
 /** Reads a file and parses it. Never rejects. */
 export async function readDocument(path: string): Promise<Document> {
@@ -17,7 +17,7 @@ export async function readDocument(path: string): Promise<Document> {
   try {
     text = await readBounded(path);
   } catch (error) {
-    return { problem: `can not be read: ${reasonOf(error)}` };
+    return { problem: `can not be read: ${reasonOf(error)}`, unread: true };
   }
   return parseDocument(text);
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../../domain/clock.ts";
 import { runChecks, type Check } from "../../metrics/http.ts";
 import type { Overheard } from "../../metrics/overheard.ts";
 import type { GcPauses } from "../../metrics/runtime.ts";
+import type { ComparisonLevels } from "../../metrics/shadow.ts";
 import type { SlowOperation, SlowOperations } from "../../metrics/slow-operations.ts";
 import { phaseLabel, typeLabel } from "../../metrics/workspaces.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -12,8 +13,11 @@ import type { StateStore } from "../state/store.ts";
 import type { Hub } from "../subscriptions/hub.ts";
 import { BusyLately, DelayWhileLooking, type Busy, type LoopDelay } from "./looks.ts";
 
-/** `leader`: acts on workspaces. `follower`: another replica does. `bystander`: it is configured to leave them alone. */
-export type Role = "leader" | "follower" | "bystander";
+/** `leader`: acts on workspaces. `follower`: another replica does. `bystander`: it is configured to leave them alone. `shadow`: it was started to write nothing. */
+export type Role = "leader" | "follower" | "bystander" | "shadow";
+
+/** How far the comparison of a shadow is, and with which manager, an address. */
+export type ComparisonLevel = ComparisonLevels & { readonly with: string };
 
 /** A number of something. */
 export interface Count {
@@ -43,6 +47,8 @@ export interface Overview {
   /** What is wrong by the checks of /livez and /readyz. */
   readonly problems: readonly { readonly check: string; readonly problem: string }[];
   readonly role: Role;
+  /** Missing where nothing is compared. */
+  readonly comparison: ComparisonLevel | undefined;
   /** Who holds the Lease, as far as is known. */
   readonly leaseHolder: string;
   readonly watches: readonly { readonly name: string; readonly ageSeconds: number | undefined }[];
@@ -65,6 +71,8 @@ export interface OverviewParts {
   readonly namespace: string;
   /** Whether it is configured to act on workspaces. */
   readonly acts: boolean;
+  /** What of it is compared, if it is a shadow. */
+  readonly shadow?: { readonly comparison: ComparisonLevel | undefined } | undefined;
   readonly leaseHolder: () => string;
   readonly heard: Overheard;
   readonly slow: SlowOperations;
@@ -128,6 +136,7 @@ export class OverviewSource {
       uptimeSeconds: (clock.monotonic() - this.#startedMonotonic) / 1000,
       problems: runChecks(checks).flatMap(({ name, problem }) => (problem === undefined ? [] : [{ check: name, problem }])),
       role: this.#role(),
+      comparison: this.#parts.shadow?.comparison,
       leaseHolder: leaseHolder(),
       watches: heard.watchAges().map(([name, ageSeconds]) => ({ name, ageSeconds })),
       workspaces: workspacesOf(store, clock.now()),
@@ -143,6 +152,7 @@ export class OverviewSource {
   }
 
   #role(): Role {
+    if (this.#parts.shadow) return "shadow";
     if (!this.#parts.acts) return "bystander";
     return this.#parts.heard.leads() ? "leader" : "follower";
   }

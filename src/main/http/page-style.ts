@@ -33,7 +33,7 @@ table { width: 100%; border-collapse: collapse; font-size: 14px; font-variant-nu
 th, td { padding: 4px 10px 4px 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: baseline; }
 tr:last-child > td, tr:last-child > th[scope=row] { border-bottom: 0; }
 thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
-th[scope=row] { font-weight: 400; overflow-wrap: anywhere; }
+th[scope=row], th[scope=rowgroup] { font-weight: 400; overflow-wrap: anywhere; }
 td:last-child, th:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number + :not(.number) { padding-left: 16px; }
@@ -43,16 +43,24 @@ rect { fill: var(--accent); }
 .big { margin: 0 0 8px; font-size: 26px; font-weight: 600; line-height: 1.1; font-variant-numeric: tabular-nums; }
 .big small { font-size: 14px; font-weight: 400; color: var(--faint); }
 .note { margin: 8px 0 0; font-size: 13px; color: var(--faint); }
+.note + table { margin-top: 8px; }
+table.stack th, table.stack code { white-space: nowrap; overflow-wrap: normal; }
+table.stack th, table.stack td { border-bottom: 0; }
+table.stack tbody > tr:first-child > * { border-top: 1px solid var(--rule); }
 code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 footer { margin-top: 18px; display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 14px; }
 a { color: var(--accent); }
 #stale { margin: 0 0 16px; padding: 8px 14px; border-radius: 6px; background: var(--raised); border-left: 4px solid var(--warn); }
-@media (max-width: 560px) {
-  table.stack thead { display: none; }
-  table.stack tr { display: block; padding: 6px 0; border-bottom: 1px solid var(--rule); }
-  table.stack tr:last-child { border-bottom: 0; }
-  table.stack th, table.stack td, .stack .number + :not(.number) { display: inline-block; padding: 0 10px 0 0; border: 0; text-align: left; overflow-wrap: anywhere; }
-  table.stack th { min-width: 100%; font-weight: 600; }
+@media (max-width: 800px) {
+  table.stack thead, table.stack td:empty { display: none; }
+  table.stack tbody, table.stack tr { display: block; }
+  table.stack tbody { padding: 4px 0; border-top: 1px solid var(--rule); }
+  table.stack tbody:first-of-type { padding-top: 0; border-top: 0; }
+  table.stack tr { padding: 3px 0; }
+  table.stack th, table.stack td, .stack .number + :not(.number) { display: inline-block; padding: 0 10px 0 0; text-align: left; }
+  table.stack tbody > tr:first-child > * { border-top: 0; }
+  table.stack th, table.stack td.what { display: block; overflow-wrap: anywhere; }
+  table.stack th { font-weight: 600; }
   table.stack td[data-name]::before { content: attr(data-name) " "; color: var(--faint); }
 }
 `;

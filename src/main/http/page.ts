@@ -3,7 +3,7 @@ import { element, html, type Markup } from "../../domain/markup.ts";
 import { htmlType, type Answer, type Route } from "../../metrics/serving.ts";
 import type { Overview, OverviewSource, Role } from "./overview.ts";
 import { pageScript, pageStyle } from "./page-style.ts";
-import { bytes, duration, milliseconds, percent, plainCount } from "./texts.ts";
+import { ago, bytes, duration, milliseconds, percent, plainCount } from "./texts.ts";
 
 /** A watch that was not heard of for so long is told in another colour, seconds: bookmarks come about every minute. */
 const oldWatchSeconds = 300;
@@ -41,7 +41,7 @@ ${style.tag}
 <main>
 ${head(overview)}
 <div class="cards">
-${[workspaces(overview), subscribers(overview), watches(overview), busy(overview), memory(overview), collector(overview), slow(overview)]}
+${[comparison(overview), workspaces(overview), subscribers(overview), watches(overview), busy(overview), memory(overview), collector(overview), slow(overview)]}
 </div>
 </main>
 <footer><a href="/status.json">/status.json</a> <a href="/metrics">/metrics</a> <a href="/livez?verbose">/livez</a> <a href="/readyz?verbose">/readyz</a> <a href="/healthz?verbose">/healthz</a></footer>
@@ -55,6 +55,7 @@ const roles: Readonly<Record<Role, { readonly mark: string; readonly looks: stri
   leader: { mark: "leads", looks: "good", title: "acts on workspaces" },
   follower: { mark: "follows", looks: "faint", title: "another replica acts on workspaces" },
   bystander: { mark: "does not act", looks: "faint", title: "wsmand.lifecycle.enabled is false" },
+  shadow: { mark: "shadow", looks: "faint", title: "computes everything and writes nothing (--shadow)" },
 };
 
 function head({ version, node, host, pid, namespace, startedAt, uptimeSeconds, time, problems, role, leaseHolder }: Overview): Markup {
@@ -64,6 +65,18 @@ function head({ version, node, host, pid, namespace, startedAt, uptimeSeconds, t
 <p class="about faint">Version ${version} on Node ${node}, namespace <code>${namespace}</code>, host <code>${host}</code>, process ${pid}${holder}.<br>
 Up for ${duration(uptimeSeconds)}, since <time datetime="${startedAt}">${clockText(startedAt)}</time>. As of <time datetime="${time}">${clockText(time)}</time>.</p>
 ${problems.length === 0 ? [] : html`<ul class="problems">${problems.map(({ check, problem }) => html`<li><b>${check}</b>: ${problem}</li>`)}</ul>`}`;
+}
+
+function comparison({ comparison: levels }: Overview): Markup {
+  if (!levels) return html``;
+  const { with: other, connected, open, waiting } = levels;
+  return html`<section><h2>Comparison</h2>
+<p class="big ${open > 0 ? "warn" : ""}">${plainCount(open)} <small>${open === 1 ? "difference that is" : "differences that are"} not meant</small></p>
+<table>${[
+    html`<tr><th scope="row">with <code>${other}</code></th><td class="number ${connected ? "good" : "bad"}">${connected ? "goes on" : "not connected"}</td></tr>`,
+    html`<tr><th scope="row">changed just now, compared soon</th><td class="number">${plainCount(waiting)}</td></tr>`,
+  ]}</table></section>
+`;
 }
 
 function workspaces({ workspaces: { total, phases, types } }: Overview): Markup {
@@ -82,7 +95,7 @@ const shownSubscribers = 6;
 function subscribers({ subscribers: { total, pending, longest }, pipeline }: Overview): Markup {
   const shown = longest.slice(0, shownSubscribers);
   const rows = shown.map(({ client, pending: waiting, fullSeconds }) => html`<tr><th scope="row"><code>${client}</code></th><td class="number">${plainCount(waiting)}</td><td class="number ${fullSeconds > 0 ? "warn" : "faint"}">${fullSeconds > 0 ? duration(fullSeconds) : "no"}</td></tr>`);
-  const more = total > shown.length ? html`<p class="note">and ${plainCount(total - shown.length)} more with less that waits</p>` : html``;
+  const more = total > shown.length ? html`<p class="note">and ${plainCount(total - shown.length)} more, for whom no more waits</p>` : html``;
   return html`<section><h2>Subscribers</h2>
 <p class="big">${plainCount(total)} <small>${plainCount(pending)} statuses wait for them</small></p>
 ${rows.length === 0 ? [] : html`<div class="scroll"><table><thead><tr><th scope="col">client</th><th scope="col" class="number">waiting</th><th scope="col" class="number">stalled</th></tr></thead>${rows}</table></div>`}${more}
@@ -91,7 +104,7 @@ ${rows.length === 0 ? [] : html`<div class="scroll"><table><thead><tr><th scope=
 }
 
 function watches({ watches: all }: Overview): Markup {
-  const rows = all.map(({ name, ageSeconds }) => html`<tr><th scope="row">${name}</th><td class="number ${ageSeconds === undefined || ageSeconds > oldWatchSeconds ? "bad" : ""}">${ageSeconds === undefined ? "not yet" : `${duration(ageSeconds)} ago`}</td></tr>`);
+  const rows = all.map(({ name, ageSeconds }) => html`<tr><th scope="row">${name}</th><td class="number ${ageSeconds === undefined || ageSeconds > oldWatchSeconds ? "bad" : ""}">${ageSeconds === undefined ? "not yet" : ago(ageSeconds)}</td></tr>`);
   return html`<section><h2>Watches</h2>
 <table><thead><tr><th scope="col">of</th><th scope="col" class="number">last heard of</th></tr></thead>${rows}</table></section>
 `;
@@ -139,11 +152,24 @@ function collector({ gc, uptimeSeconds }: Overview): Markup {
 
 function slow({ slow: operations, time }: Overview): Markup {
   const now = Date.parse(time);
-  const rows = operations.map(({ kind, what, seconds, at, workspace }) => html`<tr><th scope="row">${kind}</th><td>${what}</td><td class="number" data-name="took">${duration(seconds)}</td><td class="number" data-name="ended">${duration(Math.max(0, now - Date.parse(at)) / 1000)} ago</td><td>${workspace === undefined ? "" : html`<code>${workspace}</code>`}</td></tr>`);
+  const kinds = Array.from(Map.groupBy(operations, ({ kind }) => kind).values(), (ofKind) => html`<tbody>${ofKind.map((operation, i) => slowRow(operation, now, i === 0 ? ofKind.length : 0))}</tbody>
+`);
   return html`<section class="wide"><h2>Slowest lately</h2>
-${rows.length === 0 ? html`<p class="note">Nothing was slow in the last quarter of an hour.</p>` : html`<div class="scroll"><table class="stack"><thead><tr><th scope="col">kind</th><th scope="col">what</th><th scope="col" class="number">took</th><th scope="col" class="number">ended</th><th scope="col">workspace</th></tr></thead>${rows}</table></div>
+${kinds.length === 0 ? html`<p class="note">Nothing was slow in the last quarter of an hour.</p>` : html`<div class="scroll"><table class="stack"><thead><tr><th scope="col">kind</th><th scope="col">what</th><th scope="col" class="number">took</th><th scope="col" class="number">ended</th><th scope="col">workspace</th></tr></thead>
+${kinds}</table></div>
 <p class="note">The slowest of each kind in the last quarter of an hour.</p>`}</section>
 `;
+}
+
+/** @param ofKind rows of its kind, which the first of them names; 0 in the others. */
+function slowRow({ kind, what, seconds, at, workspace }: Overview["slow"][number], now: number, ofKind: number): Markup {
+  const head = ofKind === 0 ? html`` : html`<th scope="rowgroup" rowspan="${ofKind}">${kind}</th>`;
+  return html`<tr>${head}<td class="what">${breakable(what)}</td><td class="number" data-name="took">${duration(seconds)}</td><td class="number" data-name="ended">${ago(Math.max(0, now - Date.parse(at)) / 1000)}</td><td>${workspace === undefined ? "" : html`<code>${workspace}</code>`}</td></tr>`;
+}
+
+/** Names of methods are long: a line may end after that of the service. */
+function breakable(text: string): readonly Markup[] {
+  return text.split(/(?<=\/)/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`));
 }
 
 /** @param share 0 to 1; more is drawn as 1. */

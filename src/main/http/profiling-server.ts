@@ -1,7 +1,7 @@
 /** Serves profiles on demand, on an address of its own (pprof.addr): to this machine only, or to whoever has a client certificate. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
@@ -61,10 +61,13 @@ export async function startProfilingServer(options: ProfilingOptions, parts: Pro
   }
   server.maxConnections = maxConnections;
   server.timeout = stalledMs;
+  const sockets = openSockets(server);
   const stop = async (): Promise<void> => {
     watched?.close();
     handler.close();
-    await close(server);
+    const closed = close(server);
+    for (const socket of sockets) socket.destroy();
+    await closed;
   };
   try {
     const port = await listen(server, addr);
@@ -74,6 +77,16 @@ export async function startProfilingServer(options: ProfilingOptions, parts: Pro
     watched?.close();
     throw error;
   }
+}
+
+/** Connections that there are, with those whose TLS handshake is not over: the server itself knows of them only then, and its end would wait. */
+function openSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 /** Answers requests. */

@@ -9,6 +9,11 @@ export function duration(seconds: number): string {
   return whole < 86_400 ? two(whole, 3600, "h", 60, "min") : two(whole, 86_400, "d", 3600, "h");
 }
 
+/** How long ago that was, seconds: "just now", "12 s ago". */
+export function ago(seconds: number): string {
+  return seconds < 1 ? "just now" : `${duration(seconds)} ago`;
+}
+
 function two(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
   const rest = Math.floor((seconds % large) / small);
   return `${Math.floor(seconds / large)} ${largeName}${rest === 0 ? "" : ` ${rest} ${smallName}`}`;

@@ -1,14 +1,14 @@
 /**
- * Does a batch again whose worker failed: line by line, nothing else running, so that the blame is certain. A line that fails
- * twice while the pool is proved to work is set aside; all others get their results, each once.
+ * Does a batch again whose worker failed: line by line, nothing else running, so that the blame is certain. Each line meets workers that were proved to work,
+ * so that none is blamed for the time that new ones take to start. One that fails twice is set aside; all others get their results, each once.
  */
-import { sleep, type Clock } from "../../domain/clock.ts";
+import { sleep, watchdog, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { BatchResult, BatchTask, LineResult, ResultRange, SkippedResult } from "../../domain/messages.ts";
 import type { Batch } from "./batch.ts";
 import { peekUid } from "./peek.ts";
-import { emptyTask, type WorkerPool } from "./pool.ts";
+import { emptyTask, workersStartMs, type WorkerPool } from "./pool.ts";
 
 const tries = 2;
 /** Between attempts while not even an empty batch succeeds. */
@@ -57,6 +57,7 @@ export class Isolation {
     const parts: Uint8Array[] = [];
     let offset = 0;
     let busyMicros = 0;
+    await this.#untilPoolWorks();
     for (let index = 0; index < batch.lines.length; index++) {
       const done = await this.#one(batch.only(index));
       if (!done) {
@@ -75,32 +76,37 @@ export class Isolation {
   async #one(task: BatchTask): Promise<BatchResult | undefined> {
     for (let failures = 0; failures < tries; ) {
       try {
-        return await this.#attempt(task);
+        return await this.#attempt(task, this.#watchdogMs);
       } catch {
-        this.#closed.throwIfAborted();
         failures++;
-        while (!(await this.#poolWorks())) await sleep(this.#clock, poolDownMs, this.#closed);
+        await this.#untilPoolWorks();
       }
     }
     return undefined;
   }
 
+  async #untilPoolWorks(): Promise<void> {
+    while (!(await this.#poolWorks())) await sleep(this.#clock, poolDownMs, this.#closed);
+  }
+
   async #poolWorks(): Promise<boolean> {
     this.#closed.throwIfAborted();
     try {
-      await this.#attempt(emptyTask());
+      await this.#attempt(emptyTask(), workersStartMs);
       return true;
     } catch (error) {
+      this.#closed.throwIfAborted();
       this.#log.error({ error: messageOf(error) }, "the worker pool does not work");
       return false;
     }
   }
 
-  async #attempt(task: BatchTask): Promise<BatchResult> {
-    const watchdog = new AbortController();
-    const cancel = this.#clock.timer(this.#watchdogMs, () => watchdog.abort());
+  /** @param withinMs then it has hung. */
+  async #attempt(task: BatchTask, withinMs: number): Promise<BatchResult> {
+    const hung = new AbortController();
+    const cancel = watchdog(this.#clock, withinMs, () => hung.abort());
     try {
-      return await this.#pool.run(task, AbortSignal.any([watchdog.signal, this.#closed]));
+      return await this.#pool.run(task, AbortSignal.any([hung.signal, this.#closed]));
     } finally {
       cancel();
     }

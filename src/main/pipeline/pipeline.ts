@@ -2,6 +2,7 @@
  * The pipeline: lines in, ordered results out. Batches run on any worker; results take effect strictly in the order in which
  * the lines came (docs/architecture.md). Bounded by bytes: above, whoever brings lines is asked to wait.
  */
+import { watchdog } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { BatchResult, Origin } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
@@ -19,7 +20,7 @@ export interface PipelineLimits {
   readonly maxBytes: number;
   /** Bytes of them that may be items of lists: so much stands before a line of the watch at most. */
   readonly maxListBytes: number;
-  /** A batch that takes longer (ms) has hung: its worker is replaced. */
+  /** A batch that takes longer (ms, by the clock of {@link watchdog}) has hung: its worker is replaced. */
   readonly watchdogMs: number;
   /** Time (ms) for which results are applied before the event loop gets its turn. */
   readonly sliceMs: number;
@@ -196,7 +197,7 @@ export class Pipeline implements ReflectorSink {
   async #run(batch: Batch): Promise<BatchResult> {
     // One for each batch, which close() aborts, too: a signal that follows others (AbortSignal.any) costs as much as sending a batch.
     const ending = new AbortController();
-    const cancel = this.#options.clock.timer(this.#limits.watchdogMs, () => ending.abort());
+    const cancel = watchdog(this.#options.clock, this.#limits.watchdogMs, () => ending.abort());
     this.#underWay.add(ending);
     if (this.#closed.signal.aborted) ending.abort();
     this.#inPool++;

@@ -8,6 +8,9 @@ import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 
+/** Workers that start have loaded their code and answered by then, also on a machine that is starved, milliseconds. */
+export const workersStartMs = 30_000;
+
 /** Runs batches. One that fails rejects; the pool itself goes on. */
 export interface WorkerPool {
   /** Batches that may run or wait at the same time. */
@@ -168,7 +171,7 @@ export const emptyTask = (): BatchTask => ({ buffer: new SharedArrayBuffer(0), l
 
 async function warmUp(pool: WorkerPool): Promise<void> {
   try {
-    await pool.run(emptyTask(), AbortSignal.timeout(30_000));
+    await pool.run(emptyTask(), AbortSignal.timeout(workersStartMs));
   } catch (error) {
     await pool.close();
     throw new WsmanError("INTERNAL", `workers do not start: ${messageOf(error)}`, { cause: error });

@@ -5,49 +5,51 @@ import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { WsmanClient } from "../cli/client.ts";
-import type { Connection } from "../cli/connection.ts";
-import { follow, type FeedListener } from "../cli/feed.ts";
-import { matchAll } from "../state/filter.ts";
+import type { Contact } from "../cli/connection.ts";
+import { followOnce, type FeedListener } from "../cli/feed.ts";
 import type { Hub } from "../subscriptions/hub.ts";
-import type { Subscription } from "../subscriptions/stream.ts";
 import type { Comparison } from "./comparison.ts";
+import { OwnStatuses } from "./own-statuses.ts";
 
 /** What it works with. */
 export interface CompareOptions {
-  /** Of the other manager. */
-  readonly connection: Connection;
+  /** With the other manager. */
+  readonly contact: Contact;
   readonly comparison: Comparison;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
 }
 
-/** After the other manager could not be reached at all, or gave no list, milliseconds. */
+/** After the other manager could not be reached, went away, or gave no list, milliseconds. */
 const delays = { baseMs: 1_000, maxMs: 30_000 };
+/** A connection that is not there by then is tried anew, with the certificates that there are by then, milliseconds. */
+const connectMs = 10_000;
 
 /** A comparison that runs. */
 export class Compare {
   readonly #options: CompareOptions;
-  readonly #client: WsmanClient;
+  /** The last one that was tried. */
+  #client: WsmanClient | undefined;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  #own: Subscription | undefined;
+  #own: OwnStatuses | undefined;
   /** How often something was the matter with the connection. */
   #troubles = 0;
 
   constructor(options: CompareOptions) {
     this.#options = options;
-    this.#client = new WsmanClient(options.connection, { clock: options.clock, signal: this.#stopping.signal });
   }
 
   /** Begins. @param synced resolves once the own state is complete. */
-  start(hub: Hub, synced: Promise<void>): void {
+  start(hub: Pick<Hub, "subscribe">, synced: Promise<void>): void {
     // If it never is, there is nothing to compare.
     synced.then(() => this.#begin(hub)).catch((error: unknown) => this.#options.log.warn({ error: messageOf(error) }, "nothing is compared"));
   }
 
   /** When a workspace was used last, as the other manager knows it, Unix milliseconds; undefined: never. Rejects if it does not answer, or does not know the workspace. */
   async lastActivityOf(id: string): Promise<number | undefined> {
+    if (!this.#client) throw new Error("the other manager was not reached yet");
     const { lastActivity } = await this.#client.describe(id);
     return lastActivity === "" ? undefined : parseTimeMs(lastActivity);
   }
@@ -55,50 +57,58 @@ export class Compare {
   /** Ends both sides. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#own?.closed();
+    this.#own?.close();
     await this.#running;
-    this.#client.close();
+    this.#client?.close();
     this.#options.comparison.close();
   }
 
-  #begin(hub: Hub): void {
+  #begin(hub: Pick<Hub, "subscribe">): void {
     if (this.#stopping.signal.aborted) return;
-    const { comparison, log, connection } = this.#options;
-    this.#own = hub.subscribe(matchAll, {
-      write(frame) {
-        comparison.ours(frame);
-        return true;
-      },
-      end: (reason) => {
-        if (!this.#stopping.signal.aborted && reason !== "shutdown") log.error({ reason }, "the own statuses can not be compared any more");
-      },
-    }, { initialState: true, client: "shadow" });
-    log.info({ address: connection.address }, "comparing with another manager");
+    const { comparison, clock, random, log, contact } = this.#options;
+    this.#own = new OwnStatuses({ hub, comparison, clock, random, log });
+    log.info({ address: contact.address }, "comparing with another manager");
     this.#running = this.#follow();
   }
 
   /** Until it is stopped. Never rejects. */
   async #follow(): Promise<void> {
-    const { clock, random, log } = this.#options;
+    const { comparison, clock, random, log } = this.#options;
     const { signal } = this.#stopping;
     const backoff = new Backoff({ ...delays, random });
     while (!signal.aborted) {
-      try {
-        await follow(this.#client, {}, { clock, random, signal }, this.#listener(() => backoff.reset()));
-      } catch (error) {
-        this.#troubles++;
-        this.#options.comparison.lost();
-        log.warn({ error: messageOf(error) }, "the other manager can not be followed, trying again");
-      }
+      const error = await this.#followOnce(() => backoff.reset());
+      if (signal.aborted) return;
+      this.#troubles++;
+      comparison.lost();
+      log.warn({ error }, "the other manager can not be followed, trying again");
       await sleep(clock, backoff.next(), signal);
     }
   }
 
-  #listener(works: () => void): FeedListener {
+  /** Over one connection, to its end; gives the reason. Never rejects. */
+  async #followOnce(works: () => void): Promise<string> {
+    const { clock, contact } = this.#options;
+    const { signal } = this.#stopping;
+    try {
+      // Anew each time: a connection of before would go on with certificates of before.
+      const client = new WsmanClient(await contact.connection(), { clock, signal });
+      this.#client?.close();
+      this.#client = client;
+      return messageOf(await followOnce(client, {}, { clock, signal, connectMs }, this.#listener(client, works), works));
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  #listener(client: WsmanClient, works: () => void): FeedListener {
     const { comparison, log } = this.#options;
+    const troubles = this.#troubles;
     return {
       status: (status) => comparison.theirs(status),
       listed: (ids, since) => {
+        // A list that comes when the stream has ended already does not tell of what changes from now on.
+        if (troubles !== this.#troubles) return;
         works();
         this.#listed(ids, since);
       },
@@ -108,7 +118,7 @@ export class Compare {
         comparison.lost();
         log.warn({}, text);
       },
-      unlisted: () => void this.#listAgain(this.#troubles),
+      unlisted: () => void this.#listAgain(client, this.#troubles),
     };
   }
 
@@ -118,14 +128,14 @@ export class Compare {
   }
 
   /** A manager that has just begun gives no list yet: it is asked until it does, or something else is the matter. Never rejects. */
-  async #listAgain(troubles: number): Promise<void> {
+  async #listAgain(client: WsmanClient, troubles: number): Promise<void> {
     const { comparison, clock, random, log } = this.#options;
     const backoff = new Backoff({ ...delays, random });
     while (troubles === this.#troubles && !this.#stopping.signal.aborted) {
       await sleep(clock, backoff.next(), this.#stopping.signal);
       const since = clock.monotonic();
       try {
-        const statuses = await this.#client.getWorkspaces({});
+        const statuses = await client.getWorkspaces({});
         if (troubles !== this.#troubles) return;
         for (const status of statuses) comparison.theirs(status);
         this.#listed(new Set(statuses.map(({ id }) => id)), since);

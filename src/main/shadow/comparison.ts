@@ -42,7 +42,8 @@ interface Entry {
   oursEnded: boolean;
   theirsEnded: boolean;
   theirVersion: bigint;
-  /** When theirs came, monotonic milliseconds. */
+  /** When each came last, monotonic milliseconds. */
+  oursAt: number;
   theirsAt: number;
   /** Differences that were told, by field, and whether they are wanted. */
   open: ReadonlyMap<string, boolean>;
@@ -64,9 +65,10 @@ export class Comparison {
   readonly #due = new Map<string, number>();
   readonly #found = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
   /** Differences of fields that enough workspaces were named for, since they were told last. */
-  readonly #untold = new Map<string, number>();
+  readonly #untold = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
   #untoldAt = Number.NEGATIVE_INFINITY;
-  #complete = false;
+  /** Sides whose statuses are all known, and go on coming. */
+  readonly #known = { ours: false, theirs: false };
   #compared = 0;
   #open = 0;
   #left = 0;
@@ -75,6 +77,10 @@ export class Comparison {
 
   constructor(options: ComparisonOptions) {
     this.#options = options;
+  }
+
+  get #complete(): boolean {
+    return this.#known.ours && this.#known.theirs;
   }
 
   get levels(): ComparisonLevels {
@@ -91,6 +97,7 @@ export class Comparison {
     const { id, phase } = decodeFrame(frame);
     const entry = this.#entry(id ?? "");
     if (!entry) return;
+    entry.oursAt = this.#options.clock.monotonic();
     entry.ours = frame;
     entry.oursEnded = phase === wsman.WorkspacePhase.STOPPED;
     this.#touch(id ?? "");
@@ -109,22 +116,34 @@ export class Comparison {
     this.#touch(status.id);
   }
 
-  /** They have these workspaces and no others, but for those whose status came since, monotonic milliseconds. From now on they are compared. */
+  /** They have these workspaces and no others, but for those whose status came since, monotonic milliseconds. From now on they are compared, if ours are known. */
   listed(ids: ReadonlySet<string>, since: number): void {
     for (const [id, entry] of this.#entries) {
       if (!entry.theirs || ids.has(id) || entry.theirsAt >= since) continue;
       entry.theirs = undefined;
       this.#touch(id);
     }
-    this.#complete = true;
-    // What has waited for this settles from now on.
-    for (const id of Array.from(this.#due.keys())) this.#touch(id);
-    this.#schedule();
+    this.#begin("theirs");
   }
 
   /** Their statuses do not come any more: nothing is compared until they do. */
   lost(): void {
-    this.#complete = false;
+    this.#known.theirs = false;
+  }
+
+  /** All of ours were told since then, monotonic milliseconds: what was not is gone. From now on they are compared, if theirs are known. */
+  oursKnown(since: number): void {
+    for (const [id, entry] of this.#entries) {
+      if (!entry.ours || entry.oursAt >= since) continue;
+      entry.ours = undefined;
+      this.#touch(id);
+    }
+    this.#begin("ours");
+  }
+
+  /** Ours do not come any more: nothing is compared until they do. */
+  oursLost(): void {
+    this.#known.ours = false;
   }
 
   /** Compares nothing any more. */
@@ -134,6 +153,13 @@ export class Comparison {
     this.#tellUntold();
   }
 
+  #begin(side: "ours" | "theirs"): void {
+    this.#known[side] = true;
+    // What has waited for this settles from now on.
+    for (const id of Array.from(this.#due.keys())) this.#touch(id);
+    this.#schedule();
+  }
+
   #entry(id: string): Entry | undefined {
     const known = this.#entries.get(id);
     if (known) return known;
@@ -141,7 +167,7 @@ export class Comparison {
       this.#left++;
       return undefined;
     }
-    const entry: Entry = { ours: undefined, theirs: undefined, oursEnded: false, theirsEnded: false, theirVersion: 0n, theirsAt: 0, open: new Map() };
+    const entry: Entry = { ours: undefined, theirs: undefined, oursEnded: false, theirsEnded: false, theirVersion: 0n, oursAt: 0, theirsAt: 0, open: new Map() };
     this.#entries.set(id, entry);
     return entry;
   }
@@ -196,7 +222,8 @@ export class Comparison {
     const before = entry.open;
     entry.open = new Map(found.map(({ field, wanted }) => [field, wanted !== undefined]));
     this.#open += unwanted(entry.open) - unwanted(before);
-    const news = found.filter(({ field }) => !before.has(field));
+    // One that was wanted and is so no longer is news as well.
+    const news = found.filter(({ field, wanted }) => before.get(field) !== (wanted !== undefined));
     const named = news.filter((difference) => this.#count(difference) <= examples);
     if (named.length > 0) this.#log(id, named);
     if (news.length > named.length) this.#tellUntold(moreEveryMs);
@@ -205,11 +232,10 @@ export class Comparison {
 
   /** Gives how often it was found so far. */
   #count({ field, wanted }: Difference): number {
-    const counts = wanted === undefined ? this.#found.differences : this.#found.wanted;
-    const count = (counts.get(field) ?? 0) + 1;
-    counts.set(field, count);
+    const kind = wanted === undefined ? "differences" : "wanted";
+    const count = countUp(this.#found[kind], field);
     this.#options.metrics.differs(field, wanted !== undefined);
-    if (count > examples) this.#untold.set(field, (this.#untold.get(field) ?? 0) + 1);
+    if (count > examples) countUp(this.#untold[kind], field);
     return count;
   }
 
@@ -224,11 +250,21 @@ export class Comparison {
   /** @param everyMs not more often than this. */
   #tellUntold(everyMs = 0): void {
     const { clock, log } = this.#options;
-    if (this.#untold.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
+    const { differences, wanted } = this.#untold;
+    if (differences.size + wanted.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
     this.#untoldAt = clock.monotonic();
-    log.warn({ differences: Object.fromEntries(this.#untold) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
-    this.#untold.clear();
+    if (differences.size > 0) log.warn({ differences: Object.fromEntries(differences) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
+    if (wanted.size > 0) log.info({ wanted: Object.fromEntries(wanted) }, "statuses of more workspaces differ from the other manager's, as they are to");
+    differences.clear();
+    wanted.clear();
   }
+}
+
+/** Gives the new count. */
+function countUp(counts: Map<string, number>, field: string): number {
+  const count = (counts.get(field) ?? 0) + 1;
+  counts.set(field, count);
+  return count;
 }
 
 function differencesOf({ ours, oursEnded, theirs, theirsEnded }: Entry): readonly Difference[] {

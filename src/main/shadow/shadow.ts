@@ -1,5 +1,6 @@
 /** A shadow put together: it watches what the state does, tells what it would do, compares, and sums up at the end. */
 import type { Metrics } from "../../metrics/registry.ts";
+import type { ComparisonLevels } from "../../metrics/shadow.ts";
 import type { DaemonOptions } from "../daemon.ts";
 import { unwrittenMs } from "../lifecycle/activity.ts";
 import { holdMsOf } from "../lifecycle/hold-time.ts";
@@ -12,11 +13,18 @@ import { Decisions } from "./decisions.ts";
 /** What a daemon is told of that is a shadow. */
 export type ShadowOptions = NonNullable<DaemonOptions["shadow"]>;
 
+/** Another manager, and what the comparison with it has come to. */
+interface Compared {
+  readonly address: string;
+  readonly comparison: Comparison;
+  readonly compare: Compare;
+}
+
 /** Watches a daemon that is one. */
 export class Shadow {
   readonly #options: DaemonOptions;
   readonly #decisions: Decisions;
-  readonly #compared: { readonly comparison: Comparison; readonly compare: Compare } | undefined;
+  readonly #compared: Compared | undefined;
 
   /** @param shadow the options' own. */
   constructor(options: DaemonOptions, shadow: ShadowOptions, metrics: Metrics) {
@@ -33,6 +41,11 @@ export class Shadow {
       onDecision: (decision) => metrics.shadow.decided(decision),
     });
     log.info({ with: shadow.compare?.address }, "this daemon is a shadow: it computes everything and writes nothing");
+  }
+
+  /** How far the comparison is, and with whom; undefined: there is none. */
+  get comparison(): (ComparisonLevels & { readonly with: string }) | undefined {
+    return this.#compared && { with: this.#compared.address, ...this.#compared.comparison.levels };
   }
 
   /** The state has taken something new over of a workspace. */
@@ -59,9 +72,9 @@ export class Shadow {
   }
 }
 
-function compared({ clock, random, log }: DaemonOptions, { compare: connection, settleMs }: ShadowOptions, metrics: Metrics): { readonly comparison: Comparison; readonly compare: Compare } | undefined {
-  if (!connection) return undefined;
+function compared({ clock, random, log }: DaemonOptions, { compare: contact, settleMs }: ShadowOptions, metrics: Metrics): Compared | undefined {
+  if (!contact) return undefined;
   const comparison = new Comparison({ settleMs, clock, log, metrics: metrics.shadow });
-  metrics.shadow.levels(connection.address, () => comparison.levels);
-  return { comparison, compare: new Compare({ connection, comparison, clock, random, log }) };
+  metrics.shadow.levels(contact.address, () => comparison.levels);
+  return { address: contact.address, comparison, compare: new Compare({ contact, comparison, clock, random, log }) };
 }

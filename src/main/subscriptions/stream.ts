@@ -18,6 +18,8 @@ export interface SubscriberStream {
    * was called. Never throws.
    */
   write(frame: Buffer): boolean;
+  /** The current statuses that were asked for, all of them, were written. */
+  initialSent?(): void;
   /** Ends the stream: after what was written is flushed (shutdown), or at once although the client does not read (others). */
   end(reason: EndReason): void;
 }

@@ -197,6 +197,7 @@ export class Subscriber {
       const next = cursor.next();
       if (next.done === true) {
         this.#initial = undefined;
+        this.#stream.initialSent?.();
         return;
       }
       // One published since then came, or waits, as a change.

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { makeWorkspacePod } from "../../../src/embedded/demo/index.ts";
 import { startEmbeddedCluster } from "../../../src/embedded/index.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
 import { runCommand } from "../../../src/main/cli/main.ts";
 import type { RunOptions } from "../../../src/main/app.ts";
 import { banner } from "../../../src/main/cli/run.ts";
@@ -63,6 +64,18 @@ test("explain takes a pod as kubectl prints it", async () => {
   const bare = await command(args, { stdin: JSON.stringify({ apiVersion: "v1", kind: "Pod", ...pod }) });
   assert.equal(bare.code, 0, bare.out);
   assert.deepEqual(bare, await command(args, { stdin: JSON.stringify({ pod }) }));
+});
+
+test("explain needs no pod templates: where those of the daemon's machine are missing, it warns and explains", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-explain-"));
+  const file = join(folder, "config.json");
+  const document = record(JSON.parse(await readFile("examples/local.json", "utf8")));
+  await writeFile(file, JSON.stringify({ ...document, manager: { ...record(document["manager"]), workspaceClass: { default: { templates: { defaultPath: "/mnt/templates/default.yaml" } } } } }));
+  const { code, out, err } = await command(["explain", "--config", file], { stdin: JSON.stringify({ pod }) });
+  assert.equal(code, 0, out);
+  assert.match(err, /^warning: manager\.workspaceClass\.default\.templates\.defaultPath: .* there is no such file\n$/);
+  assert.equal((await command(["render", "--config", file], { stdin: "{}" })).code, 1, "without them there is no pod to render");
+  await rm(folder, { recursive: true });
 });
 
 test("explain reads a workspace of the cluster, with its events", async () => {

@@ -177,6 +177,35 @@ test("without a cluster the exit code is 1, and what needs none is looked at all
   assert.equal(err, "");
 });
 
+test("pod templates that are not on this machine are warned of, and everything else is looked at; one that is no pod is a problem", async (t) => {
+  const document = await example();
+  const { folder, config } = await inFolder(t, {});
+  const withTemplate = async (defaultPath: string): Promise<string> => {
+    await writeFile(config, JSON.stringify({ ...document, manager: { ...record(document["manager"]), workspaceClass: { default: { templates: { defaultPath } } } } }));
+    return (await command(["preflight", "--config", config, "--kubeconfig", join(folder, "none"), "--timeout", "2s"])).out;
+  };
+  const missing = await withTemplate("/mnt/workspace-template/default.yaml");
+  assert.match(missing, /^configuration +warning +\S+: namespace /m);
+  assert.match(missing, /^ +warning +manager\.workspaceClass\.default\.templates\.defaultPath: the file "\/mnt\/workspace-template\/default\.yaml" can not be read: there is no such file/m);
+  assert.match(missing, /^files +(?:note|warning) /m);
+  assert.match(missing, /^API server +problem/m);
+  const broken = join(folder, "template.yaml");
+  await writeFile(broken, "kind: Deployment");
+  assert.match(await withTemplate(broken), /^ +problem +manager\.workspaceClass\.default\.templates\.defaultPath: .* does not parse as a Pod/m);
+});
+
+test("certificates of profiles are looked at where profiles are served, and not told of where they are not", async (t) => {
+  const document = await example();
+  const { folder, config } = await inFolder(t, {});
+  const file = join(folder, "none");
+  const told = async (pprof: object): Promise<string> => {
+    await writeFile(config, JSON.stringify({ ...document, pprof, wsmand: { ...record(document["wsmand"]), profiling: { tls: { ca: file, crt: file, key: file } } } }));
+    return (await command(["preflight", "--config", config, "--kubeconfig", join(folder, "none"), "--timeout", "2s"])).out;
+  };
+  assert.match(await told({ addr: "127.0.0.1:6060" }), /warning +wsmand\.profiling\.tls\.ca: the file .* can not be read: there is no such file/);
+  assert.doesNotMatch(await told({}), /wsmand\.profiling/);
+});
+
 test("a command line that makes no sense is exit code 2", async () => {
   assert.equal((await command(["preflight"])).code, 2);
   assert.equal((await command(["preflight", "--config", "x", "--timeout", "soon"])).code, 2);

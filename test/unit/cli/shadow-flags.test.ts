@@ -32,8 +32,10 @@ test("without --shadow a daemon is none; with it, it is, and is compared with wh
   assert.equal((await run(...config)).options.shadow, undefined);
   assert.deepEqual((await run(...config, "--shadow")).options.shadow, { settleMs: 10_000 });
   const { shadow } = (await run(...config, "--shadow", "--compare", "manager:8080", "--settle", "3s", "--tls", "--tls-server-name", "ws-manager")).options;
-  assert.deepEqual([shadow?.settleMs, shadow?.compare?.address, shadow?.compare?.secure, shadow?.compare?.options["grpc.ssl_target_name_override"]], [3_000, "manager:8080", true, "ws-manager"]);
-  assert.equal((await run(...config, "--shadow", "--compare", "manager:8080")).options.shadow?.compare?.secure, false);
+  const connection = await shadow?.compare?.connection();
+  assert.deepEqual([shadow?.settleMs, shadow?.compare?.address, connection?.secure, connection?.options["grpc.ssl_target_name_override"]], [3_000, "manager:8080", true, "ws-manager"]);
+  const plain = (await run(...config, "--shadow", "--compare", "manager:8080")).options.shadow?.compare;
+  assert.equal((await plain?.connection())?.secure, false);
 });
 
 test("beside a shadow the built-in cluster brings up and ends its workspaces itself", async () => {

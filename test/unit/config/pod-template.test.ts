@@ -32,9 +32,11 @@ test("an empty file is a template that adds nothing", async () => {
 test("a file that is no Pod is told the same way, read or checked", async () => {
   for (const text of ["[]", "spec: 1", "kind: Deployment", "{", '{"__proto__": {}}', "spec: { containers: [{ env: [{ value: x }] }] }"]) {
     const path = await file(text);
-    const problem = await podTemplateProblem(path);
-    assert.ok(problem !== undefined, text);
-    await assert.rejects(readPodTemplate(path), { message: problem });
+    const wrong = await podTemplateProblem(path);
+    assert.ok(wrong && !wrong.unread, text);
+    await assert.rejects(readPodTemplate(path), { message: wrong.problem });
   }
-  await assert.rejects(readPodTemplate(join(directory, "none")), /there is no such file/);
+  const none = join(directory, "none");
+  await assert.rejects(readPodTemplate(none), /there is no such file/);
+  assert.equal((await podTemplateProblem(none))?.unread, true, "it could not even be read");
 });

@@ -1,7 +1,8 @@
 /** Tests of waiting with a clock: for work, and no longer than is said. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atMost, Countdown, deadline } from "../../../src/domain/clock.ts";
+import { atMost, Countdown, deadline, watchdog } from "../../../src/domain/clock.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 test("work that is done in time is waited for, and leaves no timer", async () => {
@@ -58,4 +59,37 @@ test("a countdown has all of its time until it is begun, and none once it is ove
   assert.equal(countdown.leftMs, 600);
   clock.advance(5000);
   assert.equal(countdown.leftMs, 0);
+});
+
+test("a watchdog barks in its time, once, and not when it is taken back", () => {
+  const clock = new VirtualClock();
+  let barks = 0;
+  watchdog(clock, 5000, () => barks++);
+  const cancel = watchdog(clock, 5000, () => assert.fail("it was taken back"));
+  clock.advance(4999);
+  assert.equal(barks, 0);
+  cancel();
+  clock.advance(1);
+  clock.advance(60_000);
+  assert.deepEqual([barks, clock.pending], [1, 0]);
+});
+
+test("time for which the thread stood still does not count for a watchdog, until that happens again and again", () => {
+  const clock = new FakeClock();
+  let barks = 0;
+  watchdog(clock, 5000, () => barks++);
+  clock.advance(4500);
+  clock.stall(100_000);
+  assert.equal(barks, 0);
+  clock.advance(999);
+  assert.equal(barks, 0);
+  clock.advance(1);
+  assert.equal(barks, 1);
+  let late = 0;
+  watchdog(clock, 5000, () => barks++);
+  while (barks === 1 && late < 100) {
+    clock.stall(2000);
+    late++;
+  }
+  assert.equal(late, 15);
 });

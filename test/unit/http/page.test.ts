@@ -11,7 +11,7 @@ const nasty = `</script><script>alert(1)</script><img src="http://x.example/" on
 
 const plain: Overview = {
   time: "2026-03-04T05:06:07.890Z", version: "1.2.3", node: "v24.0.0", host: "ws-manager-0", pid: 7, namespace: "workspaces", startedAt: "2026-03-04T04:06:07.890Z", uptimeSeconds: 3600,
-  problems: [], role: "leader", leaseHolder: "ws-manager-0_1a2b",
+  problems: [], role: "leader", comparison: undefined, leaseHolder: "ws-manager-0_1a2b",
   watches: [{ name: "pods", ageSeconds: 2.5 }, { name: "pods/ws-daemon", ageSeconds: 400 }, { name: "events/FailedMount", ageSeconds: undefined }],
   workspaces: { total: 1234, phases: [{ name: "PENDING", count: 4 }, { name: "RUNNING", count: 1230 }], types: [{ name: "REGULAR", count: 1200 }, { name: "PREBUILD", count: 34 }] },
   subscribers: { total: 12, pending: 5003, longest: Array.from({ length: 12 }, (_, i) => ({ client: `10.0.0.${i}:4000`, pending: i === 0 ? 5000 : 0, fullSeconds: i === 0 ? 75 : 0 })) },
@@ -28,7 +28,7 @@ const bare: Overview = { ...plain, role: "bystander", leaseHolder: "", watches: 
 /** The page's text, without markup. */
 function textOf(page: string): string {
   const body = page.slice(page.indexOf("<body>")).replace(/<script>[^]*<\/script>/, "");
-  return body.replaceAll(/<[^>]*>/g, " ").replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))).replaceAll(/\s+/g, " ");
+  return body.replaceAll("<wbr>", "").replaceAll(/<[^>]*>/g, " ").replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))).replaceAll(/\s+/g, " ");
 }
 
 async function get(overview: Overview, path: string): Promise<Answer> {
@@ -41,7 +41,7 @@ test("the page shows at a glance who it is and how it is", () => {
   const text = textOf(render(plain));
   for (const told of [
     "wsmand leads ready", "Version 1.2.3 on Node v24.0.0, namespace workspaces , host ws-manager-0 , process 7, the Lease is held by ws-manager-0_1a2b .", "Up for 1 h, since 2026-03-04 04:06:07 UTC", "As of 2026-03-04 05:06:07 UTC",
-    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 6 more with less that waits", "17 lines of watches wait",
+    "Workspaces 1,234 PENDING 4 RUNNING 1,230", "1,200 REGULAR, 34 PREBUILD", "12 5,003 statuses wait for them", "10.0.0.0:4000 5,000 1 min 15 s", "and 6 more, for whom no more waits", "17 lines of watches wait",
     "pods 2.5 s ago", "pods/ws-daemon 6 min 40 s ago", "events/FailedMount not yet", "event loop 25 % workers 3.1 % processor 150 % of a core in the last 5 s", "at most 150 ms", "150 MiB resident", "40 MiB of 60 MiB", "heaps of 2 workers 20 MiB, 21 MiB",
     "cache of 1,234 statuses 4.8 MiB", "minor 100 1 ms 0 %", "start REGULAR, class default 1 min 35 s 2 min ago w-1", "call wsman.WorkspaceManager/StopWorkspace 1.5 s 7.9 s ago",
   ]) assert.ok(text.includes(told), `${told}\n${text}`);
@@ -61,10 +61,30 @@ test("a daemon that has nothing to show yet has a page, too", () => {
   assert.doesNotMatch(text, /undefined|NaN|Lease/);
 });
 
+test("a shadow says that it is one, and how its comparison stands, if there is one", () => {
+  const alone = render({ ...bare, role: "shadow" });
+  assert.ok(textOf(alone).includes("wsmand shadow ready"));
+  assert.ok(alone.includes('title="computes everything and writes nothing (--shadow)"'));
+  assert.ok(!textOf(alone).includes("Comparison") && !textOf(render(plain)).includes("Comparison"));
+  const compared = (levels: Partial<NonNullable<Overview["comparison"]>>): string => textOf(render({ ...bare, role: "shadow", comparison: { with: "ws-manager:8080", connected: true, open: 0, waiting: 1200, ...levels } }));
+  assert.ok(compared({}).includes("Comparison 0 differences that are not meant with ws-manager:8080 goes on changed just now, compared soon 1,200"), compared({}));
+  assert.ok(compared({ open: 1, connected: false }).includes("Comparison 1 difference that is not meant with ws-manager:8080 not connected"));
+});
+
+test("what was slow stands together by kind, each named once, and long names may break where their parts end", () => {
+  const [start, call] = plain.slow;
+  assert.ok(start && call);
+  const page = render({ ...plain, slow: [start, { ...start, workspace: "w-2" }, { ...call, at: plain.time }] });
+  assert.equal(page.match(/<th scope="rowgroup" rowspan="2">start<\/th>/g)?.length, 1);
+  assert.equal(page.match(/<th scope="rowgroup"/g)?.length, 2);
+  assert.ok(page.includes("wsman.WorkspaceManager/<wbr>StopWorkspace"));
+  assert.ok(textOf(page).includes("start REGULAR, class default 1 min 35 s 2 min ago w-1 REGULAR, class default 1 min 35 s 2 min ago w-2 call wsman.WorkspaceManager/StopWorkspace 1.5 s just now"), textOf(page));
+});
+
 test("no text breaks out of its place, wherever it stands", () => {
   const [watch] = plain.watches;
   const page = render({
-    ...plain, version: nasty, node: nasty, host: nasty, namespace: nasty, leaseHolder: nasty, problems: [{ check: nasty, problem: nasty }], watches: watch ? [{ ...watch, name: nasty }] : [],
+    ...plain, comparison: { with: nasty, connected: true, open: 1, waiting: 1 }, version: nasty, node: nasty, host: nasty, namespace: nasty, leaseHolder: nasty, problems: [{ check: nasty, problem: nasty }], watches: watch ? [{ ...watch, name: nasty }] : [],
     workspaces: { total: 1, phases: [{ name: nasty, count: 1 }], types: [{ name: nasty, count: 1 }] }, subscribers: { total: 1, pending: 1, longest: [{ client: nasty, pending: 1, fullSeconds: 0 }] },
     slow: [{ kind: "start", what: nasty, seconds: 2, at: nasty, workspace: nasty }],
   });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { get, request as plainRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as tlsGet } from "node:https";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -163,6 +164,24 @@ test("the end of the server does not wait for a profile", async (t) => {
   const cut = assert.rejects(ask(server, "/debug/pprof/profile?seconds=300"));
   await until("it is being taken", () => lines.some((line) => line.includes("is asked for")));
   await server.close();
+  await cut;
+});
+
+test("the end of the server does not wait for a client that connects and never begins with TLS", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-profiling-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const authority = await createAuthority("first");
+  const { server } = await start(t, { tls: await linkTlsFiles(folder, { ca: authority.crt, server: await authority.issue("server", { usage: "server" }) }) });
+  const own = await authority.issue("client", { usage: "client" });
+  const silent = connect({ host: "127.0.0.1", port: server.port });
+  t.after(() => silent.destroy());
+  const cut = new Promise((resolve) => silent.once("close", resolve).on("error", () => {}));
+  // Whoever comes after it shows that it was let in.
+  assert.equal((await ask(server, "/debug/pprof/", { tls: { ca: authority.crt, own } })).status, 200);
+  const from = performance.now();
+  await server.close();
+  // A handshake may take 5 s.
+  assert.ok(performance.now() - from < 3000, `${performance.now() - from} ms`);
   await cut;
 });
 

@@ -1,7 +1,7 @@
 /** Batches whose workers failed are done again alone, one after the other, and blame falls only on lines that deserve it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silentLog } from "../../../src/domain/log.ts";
+import { silentLog, type Log } from "../../../src/domain/log.ts";
 import type { BatchResult, BatchTask, LineResult } from "../../../src/domain/messages.ts";
 import { Batch } from "../../../src/main/pipeline/batch.ts";
 import { Isolation } from "../../../src/main/pipeline/isolation.ts";
@@ -9,6 +9,7 @@ import { Pipeline } from "../../../src/main/pipeline/pipeline.ts";
 import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
 import { fakeWork, testLine } from "../../support/results.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
+import { MemoryLog } from "../rpc/helpers.ts";
 import { json, turns } from "./core.ts";
 import { HeldPool, linesOf } from "./held-pool.ts";
 
@@ -20,9 +21,9 @@ function batchOf(...lines: readonly Uint8Array[]): Batch {
 
 const alone = () => Promise.resolve();
 
-function setup(work: (task: BatchTask) => BatchResult = fakeWork) {
+function setup(work: (task: BatchTask) => BatchResult = fakeWork, log: Log = silentLog) {
   const [clock, pool, closed] = [new VirtualClock(), new HeldPool(2, work), new AbortController()];
-  return { clock, pool, closed, isolation: new Isolation(pool, clock, silentLog, 5000, closed.signal) };
+  return { clock, pool, closed, isolation: new Isolation(pool, clock, log, 5000, closed.signal) };
 }
 
 const told = (results: readonly LineResult[]) => results.map((result) => (result.kind === "workspace" ? result.facts.id : `${result.reason} ${result.uid}${result.removed ? " removed" : ""}`));
@@ -75,10 +76,10 @@ test("while not even an empty batch succeeds, nobody is blamed: the pool is trie
   const run = isolation.run(batchOf(testLine({ id: "a", rv: 1 })), alone);
   for (let second = 0; second < 60; second++) {
     await turns();
-    assert.equal(pool.sent.length, 2 + second);
+    assert.equal(pool.sent.length, 1 + second);
     clock.advance(999);
     await turns();
-    assert.equal(pool.sent.length, 2 + second);
+    assert.equal(pool.sent.length, 1 + second);
     clock.advance(1);
   }
   down = false;
@@ -92,18 +93,42 @@ test("a line on which a worker hangs is given up after the watchdog's time, each
   const { isolation, clock, pool } = setup();
   pool.hold();
   const run = isolation.run(batchOf(testLine({ id: "a", rv: 1 })), alone);
+  const proved = async (times: number): Promise<void> => {
+    await turns();
+    assert.deepEqual([pool.sent.length, pool.sent.at(-1)?.lines.length], [1 + 2 * times, 0], "the pool is proved to work");
+    pool.held[0]?.go();
+  };
   for (let i = 0; i < 2; i++) {
+    await proved(i);
     await turns();
     clock.advance(4999);
     await turns();
-    assert.deepEqual([pool.sent.length, pool.sent.at(-1)?.lines.length], [1 + 2 * i, 1]);
+    assert.deepEqual([pool.sent.length, pool.sent.at(-1)?.lines.length], [2 + 2 * i, 1]);
     clock.advance(1);
-    await turns();
-    assert.equal(pool.sent.at(-1)?.lines.length, 0, "the pool is proved to work");
-    pool.held[0]?.go();
   }
+  await proved(2);
   assert.deepEqual(told((await run).results), ["poisoned uid-a"]);
   assert.equal(clock.pending, 0);
+});
+
+test("new workers have half a minute to start, as at the daemon's start: no line is blamed for that, and nobody alarmed before", async () => {
+  const log = new MemoryLog();
+  const { isolation, clock, pool } = setup(fakeWork, log);
+  pool.hold();
+  const run = isolation.run(batchOf(testLine({ id: "a", rv: 1 })), alone);
+  await turns();
+  clock.advance(29_999);
+  await turns();
+  assert.deepEqual([pool.sent.length, log.lines], [1, []]);
+  clock.advance(1);
+  await turns();
+  assert.deepEqual(log.lines.map(({ level, message }) => [level, message]), [["error", "the worker pool does not work"]]);
+  clock.advance(1000);
+  await turns();
+  clock.advance(20_000);
+  pool.release();
+  assert.deepEqual(told((await run).results), ["a"]);
+  assert.deepEqual(pool.sent.map(({ lines }) => lines.length), [0, 0, 1]);
 });
 
 test("one batch is done again at a time, each when nothing else runs any more", async () => {

@@ -6,6 +6,7 @@ import { silentLog } from "../../../src/domain/log.ts";
 import type { BatchResult, BatchTask, LineResult } from "../../../src/domain/messages.ts";
 import { defaultPipelineLimits, Pipeline, type PipelineLimits } from "../../../src/main/pipeline/pipeline.ts";
 import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { fakeWork, testLine } from "../../support/results.ts";
 import { until } from "../../support/until.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
@@ -259,6 +260,37 @@ test("a worker that hangs is given up after the watchdog's time, and its batch d
   });
   void pipeline.line(testLine({ id: "w0", rv: 0 }));
   void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await pipeline.settled();
+  assert.deepEqual(order, ["w0@0", "w1@1"]);
+});
+
+test("a main thread that stood still does not take its own delay for a worker that hangs; one that does hang is given up later", async () => {
+  const clock = new FakeClock();
+  const answers: (() => void)[] = [];
+  const { pipeline, order, retried } = setup({
+    clock,
+    work: async (task) => {
+      if (task.lines.length > 0) await new Promise<void>((resolve) => answers.push(resolve));
+      return fakeWork(task);
+    },
+  });
+  void pipeline.line(testLine({ id: "w0", rv: 0 }));
+  await turns();
+  clock.advance(4000);
+  // The answer came meanwhile, but timers are looked at first.
+  clock.stall(60_000);
+  answers.shift()?.();
+  await turns();
+  assert.deepEqual([order, retried()], [["w0@0"], 0]);
+  void pipeline.line(testLine({ id: "w1", rv: 1 }));
+  await turns();
+  clock.stall(60_000);
+  clock.advance(4999);
+  assert.equal(retried(), 0);
+  clock.advance(1);
+  await turns();
+  assert.equal(retried(), 1);
+  answers.pop()?.();
   await pipeline.settled();
   assert.deepEqual(order, ["w0@0", "w1@1"]);
 });

@@ -8,7 +8,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryLog } from "../rpc/helpers.ts";
 import { runningPod, statusOf } from "../workers/pods.ts";
 
-const { RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
+const { PENDING, CREATING, RUNNING, STOPPING, STOPPED } = wsman.WorkspacePhase;
 const settleMs = 10_000;
 
 interface Setup {
@@ -29,6 +29,7 @@ function setup(maxWorkspaces?: number): Setup {
   const log = new MemoryLog();
   const counted: string[] = [];
   const comparison = new Comparison({ settleMs, clock, log, metrics: { compared() {}, differs: (field, known) => void counted.push(`${field} ${known}`) }, ...(maxWorkspaces !== undefined && { maxWorkspaces }) });
+  comparison.oursKnown(0);
   const plain = statusOf(runningPod());
   let version = 0;
   return {
@@ -127,6 +128,25 @@ test("nothing is compared before the other side is known, and while it is away; 
   assert.deepEqual([told(), comparison.summary.compared], [[], 2]);
 });
 
+test("nothing is compared while ours are not known; then all has to settle anew, and what was not told again is gone", () => {
+  const { clock, comparison, ours, theirs, listed, told } = setup();
+  for (const id of ["one", "two", "ended"]) ours(id);
+  for (const id of ["one", "two"]) theirs(id);
+  listed("one", "two");
+  comparison.oursLost();
+  theirs("one", { phase: STOPPING });
+  clock.advance(100 * settleMs);
+  assert.deepEqual([told(), comparison.levels.connected, comparison.summary.compared], [[], false, 0]);
+  const since = clock.monotonic();
+  ours("one", { phase: STOPPING });
+  comparison.oursKnown(since);
+  assert.equal(comparison.levels.connected, true);
+  clock.advance(settleMs - 1);
+  assert.deepEqual(told(), []);
+  clock.advance(1);
+  assert.deepEqual(told(), [["two", ["workspace"]]]);
+});
+
 test("an older status of theirs, as a list may bring it after the stream, changes nothing", () => {
   const { clock, ours, theirs, listed, told } = setup();
   ours("one", { phase: STOPPING });
@@ -168,4 +188,37 @@ test("differences that are wanted are told apart, and are none in the end", () =
   assert.deepEqual([told(), counted, comparison.levels.open], [[], ["metadata.team true"], 0]);
   assert.deepEqual([comparison.summary.differences, comparison.summary.wanted], [{}, { "metadata.team": 1 }]);
   assert.deepEqual(log.lines.map(({ level, fields }) => [level, fields]), [["info", { id: "one", reasons: { "metadata.team": "the Go daemon does not tell it" } }]]);
+});
+
+test("a field that differed as it is to, and then otherwise, is told as a difference, counted and open; and the other way round", () => {
+  const { clock, comparison, counted, ours, theirs, listed, told } = setup();
+  ours("one", { phase: CREATING });
+  theirs("one", { phase: PENDING });
+  listed("one");
+  clock.advance(settleMs);
+  assert.deepEqual([told(), counted, comparison.levels.open], [[], ["phase true"], 0]);
+  ours("one", { phase: RUNNING });
+  clock.advance(settleMs);
+  assert.deepEqual([told(), counted, comparison.levels.open], [[["one", ["phase"]]], ["phase true", "phase false"], 1]);
+  assert.deepEqual([comparison.summary.differences, comparison.summary.wanted], [{ phase: 1 }, { phase: 1 }]);
+  ours("one", { phase: CREATING });
+  clock.advance(settleMs);
+  assert.deepEqual([told().length, counted.at(-1), comparison.levels.open], [1, "phase true", 0]);
+});
+
+test("of more workspaces that differ as they are to the log tells apart from those that do otherwise, and does not warn", () => {
+  const { clock, log, comparison, ours, theirs, listed } = setup();
+  const ids = Array.from({ length: 100 }, (_, i) => `ws-${i}`);
+  for (const [i, id] of ids.entries()) {
+    ours(id, { metadata: { ...statusOf(runningPod()).metadata, team: "red" } });
+    theirs(id, i < 30 ? { phase: STOPPING } : {});
+  }
+  listed(...ids);
+  clock.advance(settleMs);
+  comparison.close();
+  const sums = log.lines.filter(({ fields }) => "differences" in fields || "wanted" in fields).map(({ level, fields }) => [level, fields]);
+  assert.deepEqual(sums, [
+    ["warn", { differences: { phase: 1 } }], ["info", { wanted: { "metadata.team": 1 } }],
+    ["warn", { differences: { phase: 9 } }], ["info", { wanted: { "metadata.team": 79 } }],
+  ]);
 });

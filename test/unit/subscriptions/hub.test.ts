@@ -394,3 +394,21 @@ test("shutdown waits for no initial state, but for the changes that waited for i
   await closed;
   assert.deepEqual([stream.got, stream.ended], [["b:1", "c:1"], "shutdown"]);
 });
+
+test("a stream is told once all current statuses were written, also where one had to be read again first", async () => {
+  const { hub, initial, publish } = setup();
+  for (const id of ["a", "b"]) publish(id, "1");
+  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
+  initial.frames.set("b", promise);
+  const events: string[] = [];
+  const stream: SubscriberStream = { write: (frame) => events.push(frame.toString()) > 0, initialSent: () => void events.push("all"), end: (reason) => void events.push(reason) };
+  hub.subscribe(matchAll, stream, { initialState: true, client: "c" });
+  publish("a", "2");
+  assert.deepEqual(events, ["a:1"]);
+  resolve(Buffer.from("b:1"));
+  await promise;
+  await new Promise(setImmediate);
+  assert.deepEqual(events, ["a:1", "b:1", "a:2", "all"]);
+  publish("b", "2");
+  assert.deepEqual(events.slice(4), ["b:2"]);
+});

@@ -52,6 +52,8 @@ export const namespace: Check = {
 /** A Lease that was renewed before this time is held by nobody, in its own durations. */
 const stale = 2;
 
+const gone = "has to be gone before wsmand acts";
+
 /** Who leads now, and what that means for the change-over. */
 export const leader: Check = {
   name: "leader",
@@ -63,11 +65,12 @@ export const leader: Check = {
     if (!wsmand.lifecycle.enabled) findings.push(note("wsmand.lifecycle.enabled is false: wsmand brings no workspace up, and ends none"));
     const lease = await cluster.look(inNamespace(manager.namespace, "leases", leaseName, "coordination.k8s.io"), signal);
     if (lease === "forbidden") return { summary: "not known", findings: [...findings, note(`the Lease ${leaseName} can not be read`)] };
-    if (lease === "missing") return { summary: "nobody", findings: [...findings, note("there is no Lease: a manager that runs elects no leader, and has to be gone before wsmand acts")] };
+    if (lease === "missing") return { summary: "nobody", findings: [...findings, note(`there is no Lease: a manager that runs elects no leader, and ${gone}`)] };
     const { holder, renewTime, durationMs, transitions } = leaseIn(new TextEncoder().encode(JSON.stringify(lease.found)));
     const ageMs = clock.now() - Date.parse(renewTime ?? "");
     const held = holder !== "" && ageMs < stale * (durationMs ?? 15_000);
-    if (held) findings.push(note(`${holder} leads: wsmand waits until it has gone, and leads then by itself`));
+    // wsmand leaves the Lease behind: a second attempt finds it, beside a manager that has never looked at it.
+    findings.push(note(held ? `${holder} leads: wsmand waits until it has gone, and leads then by itself` : `nobody holds the Lease: a manager that runs all the same elects no leader, and ${gone}`));
     return { summary: held ? `${holder}, renewed ${Math.max(0, Math.round(ageMs / 1000))} s ago` : "nobody at this moment", findings, data: { holder, held, transitions } };
   },
 };

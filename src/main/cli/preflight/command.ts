@@ -43,19 +43,21 @@ const progressMs = 2_000;
 
 /** Checks, and tells. Resolves with the exit code: 0 without problems, else 1. @throws InterruptedError when the signal aborts. */
 export async function preflight(io: Io, flags: PreflightFlags): Promise<number> {
-  const { result, config } = await configuration(flags.config);
+  const source = sourceOf(io, flags);
+  const { result, config } = await configuration(flags.config, !isInCluster(source));
   const chosen = checks.filter(({ name }) => flags.nodes || name !== nodes.name);
-  const results = [result, ...(config ? await onCluster(io, flags, config, chosen) : chosen.map((check) => skipped(check, "the configuration can not be used")))];
+  const results = [result, ...(config ? await onCluster(io, flags, { config, source }, chosen) : chosen.map((check) => skipped(check, "the configuration can not be used")))];
   if (io.signal.aborted) throw new InterruptedError();
   const text = flags.json ? reportJson(results) : renderReport(results, painter(wantsColor(io))).join("\n");
   io.stdout.write(`${text}\n`);
   return countOf(results, "problem") > 0 ? exitCodes.error : exitCodes.ok;
 }
 
-async function configuration(file: string): Promise<{ readonly result: Result; readonly config?: Config }> {
+/** @param elsewhere this is not where the daemon will be. */
+async function configuration(file: string, elsewhere: boolean): Promise<{ readonly result: Result; readonly config?: Config }> {
   const what = { name: "configuration", title: "configuration" };
   try {
-    const { config, warnings, unused } = await load(file);
+    const { config, warnings, unused } = await load(file, { elsewhere });
     const findings: Finding[] = [...warnings.map(warning), ...unused.map((key) => note(`${key}: has no effect in this version`))];
     const { manager } = config;
     return { config, result: { ...what, summary: `${file}: namespace ${manager.namespace}, ${count(manager.workspaceClasses.length, "class", "classes")}`, findings, data: { namespace: manager.namespace } } };
@@ -69,7 +71,15 @@ function skipped({ name, title }: Pick<Check, "name" | "title">, why: string): R
   return { name, title, summary: why, findings: [], skipped: true };
 }
 
-function sourceOf({ env }: Io, { kubeconfig }: PreflightFlags): KubeSource | { readonly problem: string } {
+/** How the cluster is reached, or why it can not be. */
+type Source = KubeSource | { readonly problem: string };
+
+/** Only there are all files where the daemon finds them. */
+function isInCluster(source: Source): boolean {
+  return "kind" in source && source.kind === "in-cluster";
+}
+
+function sourceOf({ env }: Io, { kubeconfig }: PreflightFlags): Source {
   try {
     return findKubeSource({ kubeconfig, env: env.variables, home: env.home });
   } catch (error) {
@@ -77,16 +87,15 @@ function sourceOf({ env }: Io, { kubeconfig }: PreflightFlags): KubeSource | { r
   }
 }
 
-async function onCluster(io: Io, flags: PreflightFlags, config: Config, chosen: readonly Check[]): Promise<readonly Result[]> {
+async function onCluster(io: Io, flags: PreflightFlags, { config, source }: { readonly config: Config; readonly source: Source }, chosen: readonly Check[]): Promise<readonly Result[]> {
   const results: Result[] = [];
-  const source = sourceOf(io, flags);
   if ("problem" in source) return chosen.map((check) => (check.name === basis ? { ...skipped(check, "no access"), skipped: false, findings: [problem(source.problem)] } : skipped(check, "there is no access to a cluster")));
   let skewMs: number | undefined;
   const observe = (dateMs: number): void => {
     skewMs = dateMs - io.clock.now();
   };
   const client = new KubeClient({ credentials: new Credentials(source, systemClock, silentLog), clock: io.clock, userAgent: "wsmand preflight", hooks: { permits: changesNothing, observe } });
-  const context: Omit<Context, "signal" | "progress"> = { config, cluster: new ClusterView(client, io.clock), inCluster: source.kind === "in-cluster", user: flags.as, skewMs: () => skewMs, nodesInUse: new Set(), clock: io.clock };
+  const context: Omit<Context, "signal" | "progress"> = { config, cluster: new ClusterView(client, io.clock), inCluster: isInCluster(source), user: flags.as, skewMs: () => skewMs, nodesInUse: new Set(), clock: io.clock };
   try {
     for (const check of chosen) {
       if (io.signal.aborted) break;

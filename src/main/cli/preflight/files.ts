@@ -5,7 +5,7 @@ import { messageOf } from "../../../domain/errors.ts";
 import { checkReadable } from "../../config/files.ts";
 import { storageFileWarnings } from "../../config/storage-files.ts";
 import type { TlsConfig } from "../../config/types.ts";
-import { problem, warning, type Check, type Finding } from "./check.ts";
+import { note, problem, warning, type Check, type Finding } from "./check.ts";
 
 /** Certificates that run out within this time are told of, milliseconds. */
 const soonMs = 14 * 86_400_000;
@@ -16,15 +16,17 @@ export const files: Check = {
   title: "files",
   share: 1,
   async run({ config, inCluster, clock }) {
-    const { manager, rpcServer, content } = config;
+    const { manager, rpcServer, pprof, wsmand, content } = config;
     // Elsewhere they may well be missing.
     const missing = inCluster ? problem : warning;
-    const sections: readonly (readonly [string, TlsConfig | undefined])[] = [["rpcServer.tls", rpcServer.tls], ["manager.wsdaemon.tls", manager.wsdaemon.tls]];
+    const sections: (readonly [string, TlsConfig | undefined])[] = [["rpcServer.tls", rpcServer.tls], ["manager.wsdaemon.tls", manager.wsdaemon.tls]];
+    // Elsewhere nobody reads them.
+    if (pprof.addr !== undefined) sections.push(["wsmand.profiling.tls", wsmand.profiling.tls]);
     const findings: Finding[] = [];
     for (const [section, tls] of sections) if (tls) findings.push(...(await tlsFindings(section, tls, missing, clock.now())));
     findings.push(...(await storageFileWarnings(content.storage)).map(warning));
     const without = sections.filter(([, tls]) => !tls).map(([section]) => section);
-    if (without.length > 0) findings.push({ verdict: "note", text: `${without.join(" and ")}: not set, so without TLS` });
+    if (without.length > 0) findings.push(note(`${without.join(" and ")}: not set, so without TLS`));
     return { summary: inCluster ? "as the daemon would find them" : "as they are on this machine, which is not in the cluster", findings };
   },
 };

@@ -1,4 +1,5 @@
 /** Checks of what the configuration names in the cluster: secrets, config maps, service accounts, classes of storage and of volume snapshots. */
+import { messageOf } from "../../../domain/errors.ts";
 import { asObject, objectAt, objectsAt, stringAt, textAt, type JsonObject } from "../../../domain/json.ts";
 import { readPodTemplate } from "../../config/pod-template.ts";
 import { snapshotRoot } from "../../lifecycle/snapshots.ts";
@@ -29,23 +30,29 @@ export const namedObjects: Check = {
   title: "named objects",
   share: 2,
   async run(context) {
-    const named = await namedBy(context);
-    const findings: Finding[] = [];
+    const { named, unread } = await namedBy(context);
+    const findings: Finding[] = unread.map((reason) => note(`${reason}: what it names was not looked at`));
     for (const one of named.slice(0, maxNamed)) findings.push(...(await findingsOf(one, context)));
     if (named.length > maxNamed) findings.push(note(`${named.length - maxNamed} more were not looked at`));
     return { summary: `${count(named.length, "secret, config map or the like is", "secrets, config maps and the like are")} named`, findings, data: { named: named.map(({ kind, name, by }) => ({ kind, name, by })) } };
   },
 };
 
-async function namedBy({ config: { manager } }: Context): Promise<readonly Named[]> {
+/** What is named, and what is wrong with templates that can not be read here. */
+async function namedBy({ config: { manager } }: Context): Promise<{ readonly named: readonly Named[]; readonly unread: readonly string[] }> {
   const secret = (name: string, by: string, optional = false): Named => ({ resource: "secrets", kind: "Secret", name, by, optional });
   const all: Named[] = [{ resource: "serviceaccounts", kind: "ServiceAccount", name: "workspace", by: "the service account of every workspace", optional: false }];
   if (manager.caCertSecret !== undefined) all.push(secret(manager.caCertSecret, "manager.caCertSecret"));
   all.push(secret("builtin-registry-facade-cert", "mounted into image builds", true));
   const files = new Set(manager.workspaceClasses.flatMap(({ templates }) => Object.values(templates)).filter((file) => file !== undefined));
-  for (const file of files) all.push(...namedIn(objectAt(await readPodTemplate(file), "spec"), file));
+  const unread: string[] = [];
+  for (const file of files) {
+    const template = await readPodTemplate(file).catch((error: unknown) => void unread.push(messageOf(error)));
+    all.push(...namedIn(objectAt(template, "spec"), file));
+  }
   // The same, named twice.
-  return [...new Map(all.toReversed().map((one) => [`${one.resource}/${one.name}`, one])).values()].toReversed();
+  const named = [...new Map(all.toReversed().map((one) => [`${one.resource}/${one.name}`, one])).values()].toReversed();
+  return { named, unread };
 }
 
 /** What a pod refers to, wherever in it. @param by the file. */
