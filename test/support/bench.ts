@@ -10,11 +10,15 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "zod";
 import { bench as runBench } from "../../src/bench/command.ts";
+import { ownLabel } from "../../src/bench/load/kube.ts";
 import { systemClock } from "../../src/domain/clock.ts";
 import { messageOf } from "../../src/domain/errors.ts";
+import { finalizer } from "../../src/domain/names.ts";
+import type { KubeObject } from "../../src/embedded/contract.ts";
 import { startEmbeddedCluster } from "../../src/embedded/index.ts";
 import { record } from "../../src/embedded/kubelet/json.ts";
 import { runCommand } from "../../src/main/cli/main.ts";
+import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import { readEnvironment } from "../../src/main/config/env.ts";
 import type { Daemon } from "../../src/main/daemon.ts";
 import { startTestCluster } from "./cluster.ts";
@@ -130,21 +134,31 @@ export async function openSite(t: TestContext): Promise<Site> {
   };
 }
 
-/** Runs it on a daemon of this process, on a cluster that has a scheduler, kubelets and node daemons: they must leave its workspaces alone. */
+/**
+ * Runs it on a daemon of this process that acts on workspaces, as every installation has one, on a cluster that has a scheduler, kubelets and node daemons: none of them may touch its workspaces but
+ * the daemon, which holds them, and none may be left behind.
+ */
 export async function benchBesideNodes(...args: readonly string[]): Promise<Report> {
   const busy = await startEmbeddedCluster({ admin: true, kubelet: { speed: 5 }, nodeDaemons: {} });
   const kubeconfig = join(common().folder, "busy");
   await busy.writeKubeconfig(kubeconfig);
   const namespace = "default";
-  const daemon = await startTestDaemon(kubeconfig, { namespace });
-  const bound: unknown[] = [];
+  const { config } = await embeddedConfig({ wsdaemon: { port: busy.nodeDaemons?.port ?? 0 } });
+  const daemon = await startTestDaemon(kubeconfig, { namespace, lifecycle: true, manager: { ...config.manager, namespace } });
+  const isOurs = ({ metadata: { labels } }: KubeObject): boolean => labels?.[ownLabel] !== undefined;
+  const nodes = new Set<unknown>();
+  let held = 0;
   busy.store.subscribe("pods", (_type, pod) => {
-    if (pod.metadata.labels?.["wsmand-bench"] !== undefined) bound.push(record(pod["spec"])["nodeName"]);
+    if (!isOurs(pod)) return;
+    nodes.add(record(pod["spec"])["nodeName"]);
+    if (pod.metadata.finalizers?.includes(finalizer) === true) held++;
   });
   try {
     await daemon.synced;
     const report = await bench(...args, ...flagsFor(kubeconfig, namespace, daemon));
-    assert.deepEqual(new Set(bound), new Set([undefined]));
+    assert.deepEqual(nodes, new Set([undefined]));
+    assert.ok(held > 0, "the daemon did not act");
+    assert.deepEqual(busy.store.list("pods", namespace).filter(isOurs).map(({ metadata }) => metadata.name), []);
     return report;
   } finally {
     await daemon.close();

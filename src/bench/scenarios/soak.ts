@@ -57,12 +57,12 @@ export const soak: Scenario = {
 };
 
 async function open(lab: Lab, daemon: Daemon, { visitors, churn, caller }: Company): Promise<void> {
-  const { options, kubeconfig, node, cluster: { namespace } } = lab;
+  const { options, kubeconfig, node, cluster: { namespace, run } } = lab;
   const { endpoint, metrics } = daemon;
   const names = await lab.workspaces(options.workspaces);
   await Promise.all([
     visitors.call("open", { endpoint, intervalMs: visitEveryMs, stayMs: scaled(lab, stayMs), stalled: options.stalled }, nothing),
-    churn.call("open", { kubeconfig, namespace, endpoint, node, size: options.size, seed: firstSeed + randomInt(firstSeed), intervalMs: churnEveryMs, lifeMs: scaled(lab, lifeMs) }, nothing),
+    churn.call("open", { kubeconfig, namespace, run, endpoint, node, size: options.size, seed: firstSeed + randomInt(firstSeed), intervalMs: churnEveryMs, lifeMs: scaled(lab, lifeMs) }, nothing),
     caller.call("open", { endpoint, ids: names.map(idOfPod), intervalMs: callEveryMs, metrics, scrapeMs: atMost(lab, scrapeEveryMs) }, nothing),
   ]);
 }
