@@ -31,8 +31,32 @@ import type { HeldParts } from "./held-parts.ts";
 
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
 export type Report = z.infer<typeof reportSchema>;
-/** As little as shows that it works. */
+/** As little as shows that it works. Figures are asserted to be there, never how good they are: on a busy machine any of them may be anything. */
 export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
+/** The time of loads that are as fast as can be, and take all of the machine: any will do. Of all turns together. */
+export const brief = ["--seconds", "0.3"];
+/** For what takes its time on a busy machine: a step of the tool, whatever it waits for. */
+export const longMs = 100_000;
+
+/** Asserts that figures are there and above 0. */
+export function assertAbove0({ figures, runs }: Report, ...names: readonly string[]): void {
+  for (const name of names) assert.ok((figures[name] ?? 0) > 0, `${name} ${figures[name]}\n${notesIn({ runs })}`);
+}
+
+/** Asserts that figures are there: they may be 0. */
+export function assertThere({ figures, runs }: Report, ...names: readonly string[]): void {
+  for (const name of names) assert.ok((figures[name] ?? -1) >= 0, `${name} ${figures[name]}\n${notesIn({ runs })}`);
+}
+
+/** Asserts that figures of what must not happen are there, and 0. */
+export function assert0({ figures, runs }: Report, ...names: readonly string[]): void {
+  assert.deepEqual(Object.fromEntries(names.map((name) => [name, figures[name]])), Object.fromEntries(names.map((name) => [name, 0])), notesIn({ runs }));
+}
+
+/** What the report says beside the figures. */
+export function notesIn({ runs }: Pick<Report, "runs">): string {
+  return runs.flatMap(({ notes }) => notes).join("\n");
+}
 
 /** What the tests of a file share; it is there as long as they run. */
 class Shared {
