@@ -41,7 +41,8 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<boole
   const scenario = scenarios.get(name);
   if (!scenario) return false;
   await checkFiles(filesOf(options));
-  const { outcomes, failure } = await runAll(scenario, options, io);
+  // Nothing that is told stands behind the progress of something that is over.
+  const { outcomes, failure } = await runAll(scenario, options, io).finally(() => io.stderr.write(lineStart(io.stderr)));
   // What was measured before is reported all the same.
   if (outcomes.length > 0) await report(name, options, outcomes, io).catch((error: unknown) => failBoth(failure, error));
   if (failure) throw failure;
@@ -72,12 +73,12 @@ function failBoth(failure: Error | undefined, error: unknown): never {
 async function runAll(scenario: Scenario, options: Options, { signal, stderr, startPart }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
   const say = teller(stderr);
   const outcomes: Outcome[] = [];
-  await using lab = await Lab.open(options, { signal, say, startPart }, scenario);
+  await using lab = await Lab.open(options, { signal, say, tell: (text) => lineTo(stderr, text), startPart }, scenario);
   await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     const run = `run ${i + 1} of ${options.runs}`;
     say(run);
-    const outcome = await scenario.run(lab).catch(failed(signal));
+    const outcome = await scenario.run(lab).then(({ notes, ...rest }) => ({ ...rest, notes: [...lab.takeNotes(), ...notes] }), failed(signal));
     if (outcome instanceof Error) return { outcomes, failure: new Error(`${run}: ${outcome.message}`, { cause: outcome }) };
     // What a run gives that was ended in its warm-up looks like figures, and is none: nothing lost, of nothing.
     if (!outcome || (!lab.takeMeasured() && signal.aborted)) {
@@ -93,7 +94,12 @@ async function runAll(scenario: Scenario, options: Options, { signal, stderr, st
 
 /** A line of its own, in place of what a terminal shows of the progress. */
 function lineTo(stderr: BenchIo["stderr"], text: string): void {
-  stderr.write(`${stderr.isTTY === true ? "\r\x1b[K" : ""}${text}\n`);
+  stderr.write(`${lineStart(stderr)}${text}\n`);
+}
+
+/** Takes away what a terminal shows of the progress; elsewhere each line has its end. */
+function lineStart(stderr: BenchIo["stderr"]): string {
+  return stderr.isTTY === true ? "\r\x1b[K" : "";
 }
 
 /** A line that tells what goes on: replaced by the next one on a terminal; elsewhere only what changes more than its numbers is told. */
@@ -101,7 +107,7 @@ function teller(stderr: BenchIo["stderr"]): (text: string) => void {
   let last = "";
   return (text) => {
     const words = text.replaceAll(/\d+/g, "");
-    if (stderr.isTTY === true) stderr.write(`\r\x1b[K${text}`);
+    if (stderr.isTTY === true) stderr.write(`${lineStart(stderr)}${text}`);
     else if (words !== last) stderr.write(`${text}\n`);
     last = words;
   };

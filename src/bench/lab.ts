@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
-import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
+import { Cluster, hiddenMarker, idOfPod, ownLabel } from "./load/kube.ts";
+import { allRunning } from "./load/probe.ts";
+import type { Endpoint } from "./load/grpc-stream.ts";
 import type { Options } from "./options.ts";
 import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
@@ -17,7 +19,10 @@ import { Usage } from "./report/usage.ts";
 
 /** Node that the built-in cluster does not have: nobody runs these pods. */
 const absentNode = "bench-node";
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 60_000;
+/** How long a daemon that was there already may take until it tells of what was made for it: so long, and as long again for each workspace. */
+const catchUpMs = 60_000;
+const catchUpMsEach = 50;
 /** Where workspaces live: most of them on a node, pods that come and go at a rate live so long (seconds), kubelets are so much faster than life, and workspaces are looked for in this namespace. */
 const podsOfNode = 100;
 const lifeSeconds = 15;
@@ -34,6 +39,8 @@ export interface LabHost {
   readonly signal: AbortSignal;
   /** Tells people what goes on. */
   readonly say: (text: string) => void;
+  /** Tells them something that they should know also when all is over. */
+  readonly tell: (text: string) => void;
   /** Default: each part in a process of its own. */
   readonly startPart?: StartPart | undefined;
 }
@@ -46,6 +53,7 @@ export class Lab implements AsyncDisposable {
   readonly signal: AbortSignal;
   readonly usage = new Usage();
   readonly #say: (text: string) => void;
+  readonly #tell: (text: string) => void;
   readonly #startPart: StartPart;
   readonly #ending = new AsyncDisposableStack();
   #kubeconfig = "";
@@ -58,11 +66,13 @@ export class Lab implements AsyncDisposable {
   #nodeDaemonPort: number | undefined;
   #nextStamp = 1;
   #measured = false;
+  #notes: string[] = [];
 
-  private constructor(options: Options, { signal, say, startPart = inOwnProcess }: LabHost) {
+  private constructor(options: Options, { signal, say, tell, startPart = inOwnProcess }: LabHost) {
     this.options = options;
     this.signal = signal;
     this.#say = say;
+    this.#tell = tell;
     this.#startPart = startPart;
     this.#ending.defer(() => this.usage.stop());
     this.usage.watch(toolName, process.pid);
@@ -114,6 +124,13 @@ export class Lab implements AsyncDisposable {
     const measured = this.#measured;
     this.#measured = false;
     return measured;
+  }
+
+  /** What must be said beside the run's figures, whatever the scenario; the next run has none of it. */
+  takeNotes(): readonly string[] {
+    const notes = this.#notes;
+    this.#notes = [];
+    return notes;
   }
 
   /** Numbers for stamps that no other plan has. */
@@ -169,7 +186,7 @@ export class Lab implements AsyncDisposable {
     const { options } = this;
     const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort });
     this.usage.watch("daemon", daemon.pid);
-    return { ...daemon, [Symbol.asyncDispose]: () => daemon.end() };
+    return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => daemon.end() };
   }
 
   /** Starts a part of the load. End it with `await using`. */
@@ -197,7 +214,7 @@ export class Lab implements AsyncDisposable {
   /** What can not be removed is told; the figures are good all the same. */
   async #clean(cluster: Cluster): Promise<void> {
     this.#say(`removing what was made in ${cluster.namespace}`);
-    await cluster.clean().catch((error: unknown) => this.#say(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=${cluster.run}): ${messageOf(error)}`));
+    await cluster.clean().catch((error: unknown) => this.#tell(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=${cluster.run}): ${messageOf(error)}`));
   }
 
   /** @param withNodes that run the pods that are bound to them, with node daemons. */
@@ -222,7 +239,31 @@ export class Lab implements AsyncDisposable {
     const [ca, cert, key] = await Promise.all([tlsCa, tlsCert, tlsKey].map(async (file) => (file === undefined ? undefined : readFile(file, "utf8"))));
     const secure = tls === true || ca !== undefined || cert !== undefined;
     const now = machineNow();
-    return { endpoint: { ...target, tls: secure ? { ca, cert, key } : undefined }, pid, metrics, startedAt: now, servedAt: now, synced: () => Promise.resolve(now), end: () => Promise.resolve() };
+    const endpoint: Endpoint = { ...target, tls: secure ? { ca, cert, key } : undefined };
+    return { endpoint, pid, metrics, startedAt: now, servedAt: now, synced: () => this.#caughtUp(endpoint), end: () => Promise.resolve() };
+  }
+
+  /** Waits until a daemon that was there already tells of the workspaces that were made for it: what it has yet to work off would be measured with the rest. */
+  async #caughtUp(endpoint: Endpoint): Promise<number> {
+    const deadlineMs = catchUpMs + this.#names.length * catchUpMsEach;
+    this.#say("waiting until the daemon tells of the workspaces");
+    if (!(await allRunning(endpoint, this.#names.map(idOfPod), deadlineMs, this.signal))) {
+      this.#notes.push(`the daemon did not tell of the last workspaces as running within ${Math.round(deadlineMs / 1000)} s (does it look for them in ${this.namespace}?): the figures hold what it had yet to work off`);
+    }
+    return machineNow();
+  }
+}
+
+/** What is awaited; rejects as soon as the user wants an end. */
+async function unlessEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const ended = Promise.withResolvers<never>();
+  const end = (): void => ended.reject(new Error("ended early by the user"));
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  try {
+    return await Promise.race([work, ended.promise]);
+  } finally {
+    signal.removeEventListener("abort", end);
   }
 }
 

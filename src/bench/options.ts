@@ -71,7 +71,7 @@ const numbers = [
   { name: "subscribers", unit: "<n>", about: "subscribers", min: 1, max: 10_000, common: 50 },
   { name: "rate", unit: "<n>", about: "changes, or arrivals, per second", min: 1, max: 100_000, common: 500 },
   { name: "changes", unit: "<n>", about: "changes in a burst", min: 1, max: 10_000_000, common: 150_000 },
-  { name: "seconds", unit: "<n>", about: "how long is measured", min: 1, max: 86_400, common: 10 },
+  { name: "seconds", unit: "<n>", about: "how long is measured; parts of a second will do for a look whether all works", min: 0.1, max: 86_400, common: 10 },
   { name: "warmup", unit: "<n>", about: "seconds before that", min: 0, max: 600, common: 3 },
   { name: "rest", unit: "<n>", about: "seconds of rest before memory is read, where it is read after the load", min: 0, max: 600, common: 2 },
   { name: "size", unit: "<bytes>", about: "of a pod as JSON", min: 0, max: 200_000, common: 20_000 },
@@ -104,7 +104,7 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
     .description("Measures a workspace manager from outside, through gRPC and the Kubernetes API. Without --kubeconfig and --target it starts the built-in cluster and the daemon, each in a process of its own.")
     .argument("<scenario>", [...scenarios.keys()].join(", "));
   for (const { name, unit, about, min, max, common } of numbers) {
-    program.option(`--${name} ${unit}`, `${about} (default: ${named?.defaults[name] ?? common}${named ? "" : ", unless the scenario has another"})`, whole(min, max));
+    program.option(`--${name} ${unit}`, `${about} (default: ${named?.defaults[name] ?? common}${named ? "" : ", unless the scenario has another"})`, (name === "seconds" ? decimal : whole)(min, max));
   }
   program
     .option("--connections <n>", "connections that subscribers share (default: one each)", whole(1, 10_000))
@@ -146,6 +146,14 @@ function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+function decimal(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= min && value <= max)) throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`);
     return value;
   };
 }

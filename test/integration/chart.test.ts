@@ -253,7 +253,7 @@ async function defineKinds(api: KubeApi): Promise<void> {
       if (definition["kind"] !== "CustomResourceDefinition") continue;
       await api.ok("POST", collection, definition);
       const path = `${collection}/${text(metaOf(definition)["name"])}`;
-      await until(`${nameOf(definition)} is served`, async () => records(record((await api.get(path))["status"])["conditions"]).some(({ type, status }) => type === "Established" && status === "True"), 30_000);
+      await until(`${nameOf(definition)} is served`, async () => records(record((await api.get(path))["status"])["conditions"]).some(({ type, status }) => type === "Established" && status === "True"));
     }
   }
 }

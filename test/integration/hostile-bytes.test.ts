@@ -61,8 +61,8 @@ test("after bytes that are no watch event the pods are listed anew; who is not a
     cluster.inject(`${added(`ghost-${i}`, setup)}\n`);
     await until("the ghost was streamed", () => stream.last(`ghost-${i}`) !== undefined);
     cluster.inject(bytes);
-    await until("the ghost has stopped", () => stream.last(`ghost-${i}`)?.phase === STOPPED, 20_000);
-    await until("it watches again", () => cluster.watches === 1, 20_000);
+    await until("the ghost has stopped", () => stream.last(`ghost-${i}`)?.phase === STOPPED);
+    await until("it watches again", () => cluster.watches === 1);
     await change();
   }
   assert.equal(await daemon.metric("wsmand_relists_total", { resource: "pods", reason: "unreadable" }), 3);
@@ -79,7 +79,7 @@ test("half a line before the connection breaks is forgotten, and comes again", a
     await until("the bytes are on their way", () => cluster.pending === 0);
     cluster.cut(how);
     cluster.tell(`${line}\n`);
-    await until("it came", () => stream.last(`half-${how}`) !== undefined, 20_000);
+    await until("it came", () => stream.last(`half-${how}`) !== undefined);
     await until("it watches again", () => cluster.watches === 1);
     await change();
     assert.equal(stream.of(`half-${how}`).length, 1);

@@ -31,7 +31,7 @@ async function sendAll({ cluster }: RawSetup, base: object, by: ReadonlyMap<stri
     const version = cluster.next();
     const pod = json.replaceAll('"NAME"', `"ws-${version}"`).replaceAll('"UID"', `"uid-${version}"`).replaceAll('"VERSION"', `"${version}"`).replaceAll('"gitpod/id":"x"', `"gitpod/id":"w${version}"`);
     cluster.inject(`{"type":"ADDED","object":${pod}}\n`);
-    if (++sent % 100 === 0) await until("the daemon reads on", () => cluster.pending < mebibyte, 30_000);
+    if (++sent % 100 === 0) await until("the daemon reads on", () => cluster.pending < mebibyte);
   }
   return sent;
 }

@@ -105,7 +105,9 @@ const leaseOf = async (api: KubeApi): Promise<Json> => api.get(api.path("leases"
 
 test("the first one makes the Lease and renews it; the others wait; one of them takes over at once when it is given back", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
-  const replicas = await Promise.all([replica(t, api), replica(t, api), replica(t, api)]);
+  // One that is not given back lasts for longer than anything here takes.
+  const long = { leaseDurationMs: 60_000, renewDeadlineMs: 40_000 };
+  const replicas = await Promise.all([replica(t, api, long), replica(t, api, long), replica(t, api, long)]);
   const leading = (): readonly Replica[] => replicas.filter(({ leader }) => leader.leads());
   await until("one leads", () => leading().length > 0);
   const first = leading()[0];
@@ -114,12 +116,12 @@ test("the first one makes the Lease and renews it; the others wait; one of them 
   await until("it is renewed", async () => record((await leaseOf(api))["spec"])["renewTime"] !== record(made["spec"])["renewTime"]);
   assert.equal(leading().length, 1);
   const { holderIdentity, leaseDurationSeconds, leaseTransitions, acquireTime } = record(made["spec"]);
-  assert.deepEqual([holderIdentity, leaseDurationSeconds, leaseTransitions], [first.identity, 3, 0]);
+  assert.deepEqual([holderIdentity, leaseDurationSeconds, leaseTransitions], [first.identity, 60, 0]);
   assert.match(String(acquireTime), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   await first.leave();
   const from = performance.now();
   await until("another one leads", () => leading().length > 0);
-  assert.ok(performance.now() - from < 2_000, `${performance.now() - from} ms`);
+  assert.ok(performance.now() - from < 40_000, `${performance.now() - from} ms`);
   assert.ok(first.started.every((signal) => signal.aborted));
   assert.equal(record((await leaseOf(api))["spec"])["leaseTransitions"], 1);
   for (const each of replicas) await each.leave();
@@ -211,26 +213,25 @@ test("requests that are slow keep the lead; while none is answered, or all are r
   own.faults.add({ resources: ["leases"], delayMs: 700 });
   const slow = counting.answers;
   // Each takes more than a third of the deadline.
-  await until("it was renewed again and again", () => counting.answers >= slow + 4, 20_000);
+  await until("it was renewed again and again", () => counting.answers >= slow + 4);
   assert.deepEqual([leader.leads(), started.length], [true, 1]);
   own.faults.clear();
   own.faults.add({ resources: ["leases"], percent: 30, code: 429, retryAfterSeconds: 1 });
   own.faults.add({ resources: ["leases"], percent: 30, code: 409 });
   const ill = counting.answers;
-  await until("many are answered, and many of them refused", () => counting.answers >= ill + 8, 20_000);
+  await until("many are answered, and many of them refused", () => counting.answers >= ill + 8);
   own.faults.clear();
   await until("it leads", () => leader.leads());
   for (const fault of [{ delayMs: 60_000 }, { code: 403 }, { code: 503 }]) {
     const terms = started.length;
     own.faults.add({ resources: ["leases"], ...fault });
-    const from = performance.now();
+    // How soon is a matter of clocks: test/unit/lifecycle/leader.test.ts.
     await until("it leads no more", () => started.at(-1)?.aborted === true);
-    assert.ok(performance.now() - from < 2_200);
     own.faults.clear();
     const again = performance.now();
     await until("it leads again", () => started.length > terms);
-    // The look under way has at most the deadline's time.
-    assert.ok(performance.now() - again < 3_000, `${JSON.stringify(fault)}: ${performance.now() - again} ms`);
+    // The look under way has at most the deadline's time: not the minute that its answer would take.
+    assert.ok(performance.now() - again < 30_000, `${JSON.stringify(fault)}: ${performance.now() - again} ms`);
   }
 });
 
@@ -256,13 +257,13 @@ test("a process that is stopped while it leads, and goes on when another one lea
   const api = await kubeApi(t, cluster.kubeconfig);
   const kubeconfig = await daemonKubeconfig(cluster.kubeconfig, api.namespace);
   const first = elector(t, api, kubeconfig);
-  await until("the first one leads", () => first.acts.length > 0, 20_000);
+  await until("the first one leads", () => first.acts.length > 0);
   const second = elector(t, api, kubeconfig);
   for (let round = 0; round < 2; round++) {
     const [leading, other] = (first.acts.at(-1) ?? 0) > (second.acts.at(-1) ?? 0) ? [first, second] : [second, first];
     const before = other.acts.length;
     leading.child.kill("SIGSTOP");
-    await until("the other one leads", () => other.acts.length > before + 20, 20_000);
+    await until("the other one leads", () => other.acts.length > before + 20);
     const known = leading.acts.length;
     leading.child.kill("SIGCONT");
     const acted = other.acts.length;
@@ -273,7 +274,7 @@ test("a process that is stopped while it leads, and goes on when another one lea
   const [leading, other] = (first.acts.at(-1) ?? 0) > (second.acts.at(-1) ?? 0) ? [first, second] : [second, first];
   const killedAt = Date.now();
   leading.child.kill("SIGKILL");
-  await until("the other one leads", () => (other.acts.at(-1) ?? 0) > killedAt, 20_000);
+  await until("the other one leads", () => (other.acts.at(-1) ?? 0) > killedAt);
   other.child.kill("SIGTERM");
   await other.exited;
   assert.equal(record((await leaseOf(api))["spec"])["holderIdentity"], "");

@@ -136,7 +136,7 @@ test("what was done to workspaces, and why, stands in Events on their pods; also
   const manager = { timeouts: { ...config.manager.timeouts, contentFinalization: 2_000, afterClose: 300 } };
   const { start, stop, call, told } = await whole.daemon({ manager, options: { events: { enabled: true, instance: "test" } } });
   const reasons = (id: string): readonly string[] => whole.cluster.store.list("events", "default").filter((event) => record(event["involvedObject"])["name"] === `ws-${id}` && record(event["source"])["component"] === "ws-manager").map((event) => text(event["reason"]));
-  const has = (id: string, ...expected: readonly string[]): Promise<void> => until(`Events of ${id}: ${expected.join()}, not ${reasons(id).join()}`, () => expected.every((reason) => reasons(id).includes(reason)), 10_000);
+  const has = (id: string, ...expected: readonly string[]): Promise<void> => until(`Events of ${id}: ${expected.join()}, not ${reasons(id).join()}`, () => expected.every((reason) => reasons(id).includes(reason)));
   for (const id of ["closed", "broken", "gone"]) await start(id);
   for (const id of ["closed", "broken", "gone"]) await told(id, "runs", inPhase(RUNNING));
   await call("MarkActive", wsman.MarkActiveRequest.encode({ id: "closed", closed: true }).finish());
@@ -198,7 +198,7 @@ test("workspaces time out: idle ones, closed ones and those that take too long; 
   const closed = await told("closed", "has stopped", inPhase(STOPPED));
   assert.match(closed.conditions?.timeout ?? "", /^workspace timed out after after being closed/);
   const idle = await told("idle", "has stopped", inPhase(STOPPED));
-  assert.match(idle.conditions?.timeout ?? "", /^workspace timed out after period of inactivity \(00h00m\) took longer than 00h00m$/);
+  assert.match(idle.conditions?.timeout ?? "", /^workspace timed out after period of inactivity \(00h\d\dm\) took longer than 00h00m$/);
   assert.equal(stream.last("busy")?.conditions?.timeout, "");
   assert.equal(stream.last("busy")?.phase, RUNNING);
 });

@@ -65,7 +65,7 @@ async function setup(t: TestContext): Promise<Setup> {
     const told = checks.flatMap((check) => records(check["findings"]).filter(({ verdict }) => verdict !== "note").map((finding) => `${text(finding["verdict"])} ${text(check["name"])}: ${text(finding["text"])}`));
     return { code, report, told, check: (name) => checks.find((check) => check["name"] === name) ?? assert.fail(`no check ${name}`) };
   };
-  await until("the node daemons are ready", async () => record((await preflight()).check("nodes")["data"])["ready"] === 2, 30_000);
+  await until("the node daemons are ready", async () => record((await preflight()).check("nodes")["data"])["ready"] === 2);
   return { stage, way, api, preflight };
 }
 
@@ -77,7 +77,7 @@ test("a cluster in order has no problems: workspaces would be taken over, the le
   const { stage, way, preflight } = await setup(t);
   const acting = await stage.daemon();
   for (const id of ["one", "two"]) assertOk(await start(acting.client, request({ id, metadata: { owner: "jane", metaId: `meta-${id}` } })));
-  await until("they run", () => ["one", "two"].every((id) => acting.stream.last(id)?.phase === wsman.WorkspacePhase.RUNNING), 30_000);
+  await until("they run", () => ["one", "two"].every((id) => acting.stream.last(id)?.phase === wsman.WorkspacePhase.RUNNING));
   await until("somebody leads", async () => (await stage.place.lease()) !== undefined);
   const { code, check, told } = await preflight();
   assert.equal(code, 0, told.join("\n"));
@@ -172,7 +172,7 @@ test("a node whose daemon is not ready, or does not answer, is a problem; --no-n
   const silent = wrong.told.filter((line) => line.includes(" nodes: "));
   assert.ok(silent.some((line) => line.startsWith("warning nodes: no node daemon answers here") && line.includes("ECONNREFUSED")), silent.join("\n"));
   place.kubelet.loseNode("node-1");
-  await until("it is known as lost", async () => record((await preflight()).check("nodes")["data"])["ready"] === 1, 30_000);
+  await until("it is known as lost", async () => record((await preflight()).check("nodes")["data"])["ready"] === 1);
   const lost = await preflight();
   assert.ok(lost.told.includes("problem nodes: node node-1 has no node daemon that is ready: workspaces on it can not be started, nor backed up"), lost.told.join("\n"));
   assert.equal(lost.code, 1);

@@ -118,7 +118,7 @@ test("every query of every panel and rule finds data with its labels, and alerts
   });
   await t.test("a backup that fails, and a replica that knows nothing", async () => {
     const firing = async (name: string): Promise<boolean> => (await prometheus.alerts()).some((alert) => alert.name === name && alert.state === "firing");
-    await until("the lost backup is told of", () => firing("WsmandBackupFailed"), 20_000);
+    await until("the lost backup is told of", () => firing("WsmandBackupFailed"));
     const [unknowing, ...others] = await prometheus.query(expressionOf("WsmandNotSynchronized"));
     assert.deepEqual([unknowing?.labels["instance"], others], [`127.0.0.1:${portOf(cutOff)}`, []]);
     for (const { name, annotations } of await prometheus.alerts()) for (const text of Object.values(annotations)) assert.doesNotMatch(text, /no value|error expanding|\{\{/, name);
@@ -126,7 +126,7 @@ test("every query of every panel and rule finds data with its labels, and alerts
   await life.stop();
   await t.test("replicas that are gone", async () => {
     for (const daemon of [life.daemon, cutOff]) await daemon.close();
-    await until("they are missed", async () => (await prometheus.query(expressionOf("WsmandDown"))).length > 0, 20_000);
+    await until("they are missed", async () => (await prometheus.query(expressionOf("WsmandDown"))).length > 0);
     assert.deepEqual((await prometheus.query(expressionOf("WsmandDown"))).map(({ labels }) => labels), [{ ...target, job }]);
     assert.equal((await prometheus.query(expressionOf("WsmandReplicaDown"))).length, 2);
   });

@@ -109,8 +109,8 @@ test("a pod that is refused is made anew, and its placeholder goes", async (t) =
   await player.createPod(waiting());
   await until("it is known", () => leader.stream.last("one")?.phase === PENDING);
   const old = await refuse();
-  await until("it is made anew", () => made(old), 20_000);
-  await until("the placeholder is gone", async () => (await names()).join() === "ws-one", 20_000);
+  await until("it is made anew", () => made(old));
+  await until("the placeholder is gone", async () => (await names()).join() === "ws-one");
   assert.deepEqual(phasesOf(leader.stream), [PENDING]);
   const pod = (await player.pod("ws-one")) ?? {};
   assert.equal(record(metaOf(pod)["labels"])["component"], "workspace");
@@ -130,11 +130,11 @@ for (const deaf of [false, true]) {
       const old = await refuse();
       const point = `${deaf ? "before the answer to" : "before"} write ${left + (deaf ? 0 : 1)}`;
       const alive = async (): Promise<boolean> => (await made(old)) && (await names()).join() === "ws-one";
-      await until(`the leader is dead ${point}, or has done all that there was`, async () => mortal.dead || alive(), 20_000);
+      await until(`the leader is dead ${point}, or has done all that there was`, async () => mortal.dead || alive());
       // What a client that comes now is told: the follower, and a process that begins, know of it.
       const next = await daemon(true);
-      await until(`${point}: it is told at once`, () => next.stream.last("one")?.phase === PENDING, 5_000);
-      await until(`${point}: it is made anew, and nothing else is left`, alive, 20_000);
+      await until(`${point}: it is told at once`, () => next.stream.last("one")?.phase === PENDING);
+      await until(`${point}: it is made anew, and nothing else is left`, alive);
       for (const { stream } of [follower, leader, next]) assert.deepEqual(phasesOf(stream), [PENDING], point);
       await Promise.all([follower.close(), leader.close(), next.close()]);
     }
@@ -148,13 +148,13 @@ test("a workspace that has nothing but its placeholder can be asked for, and sto
   await until("it is known", () => leader.stream.last("one")?.phase === PENDING);
   leader.mortal().left = 3;
   await refuse();
-  await until("there is the placeholder only", async () => leader.mortal().dead && (await names()).join() === "placeholder-ws-one", 20_000);
+  await until("there is the placeholder only", async () => leader.mortal().dead && (await names()).join() === "placeholder-ws-one");
   // The pod's end was told to the follower, and the placeholder is read.
   await until("it is known there", () => follower.stream.last("one")?.runtime?.nodeName === "");
   assert.equal(follower.stream.last("one")?.runtime?.podName, "ws-one");
   const stop = wsman.StopWorkspaceRequest.encode({ id: "one", policy: wsman.StopWorkspacePolicy.IMMEDIATELY }).finish();
   assert.equal((await follower.client.wsman("StopWorkspace", stop)).code, 0);
   const next = await daemon(true);
-  for (const { stream } of [follower, next]) await until("it has ended", () => stream.last("one")?.phase === STOPPED, 20_000);
-  await until("nothing is left", async () => (await names()).length === 0, 20_000);
+  for (const { stream } of [follower, next]) await until("it has ended", () => stream.last("one")?.phase === STOPPED);
+  await until("nothing is left", async () => (await names()).length === 0);
 });

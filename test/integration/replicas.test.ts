@@ -18,10 +18,10 @@ async function leads(metricsPort: number | undefined): Promise<boolean> {
   return /^wsmand_leader 1$/m.test(text);
 }
 
-test("one of two replicas leads; when it ends, the other one does, within two seconds", async (t) => {
+test("one of two replicas leads; when it ends, the other one does, long before the Lease would have run out", async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   const start = (identity: string): ReturnType<typeof startTestDaemon> => {
-    const leaderElection: DaemonOptions["leaderElection"] = { enabled: true, leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000, identity };
+    const leaderElection: DaemonOptions["leaderElection"] = { enabled: true, leaseDurationMs: 60_000, renewDeadlineMs: 40_000, retryPeriodMs: 2_000, identity };
     return startTestDaemon(cluster.kubeconfig, { namespace: api.namespace, lifecycle: true, leaderElection });
   };
   const [first, second] = await Promise.all([start("one"), start("two")]);
@@ -37,8 +37,8 @@ test("one of two replicas leads; when it ends, the other one does, within two se
   await until("the other one leads", () => leads(follower.metricsPort));
   const took = performance.now() - from;
   await ending;
-  // A look of the follower within the period, and what a busy machine takes beside.
-  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
+  // A look of the follower within the period, and whatever a busy machine takes beside.
+  assert.ok(took < 40_000, `it took ${Math.round(took)} ms`);
 });
 
 test("a daemon that was told not to act holds no Lease", async (t) => {

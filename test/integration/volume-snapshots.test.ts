@@ -70,15 +70,15 @@ test("of a hundred snapshots those are taken that become ready, whenever they do
   const taken = new Map<string, string>();
   const failed: string[] = [];
   const taking = names.map((name) => take(name).then(({ handle }) => taken.set(name, handle), (error: unknown) => failed.push(String(error))));
-  await until("all are asked for, and watched", () => requests.filter((each) => each === "create volumesnapshots").length === names.length && requests.includes("watch volumesnapshots") && requests.filter((each) => each === "get volumesnapshots").length === names.length, 20_000);
+  await until("all are asked for, and watched", () => requests.filter((each) => each === "create volumesnapshots").length === names.length && requests.includes("watch volumesnapshots") && requests.filter((each) => each === "get volumesnapshots").length === names.length);
   for (const name of names.slice(0, 20)) await becomesReady(api, name);
-  await until("those are taken", () => taken.size === 20, 20_000);
+  await until("those are taken", () => taken.size === 20);
   assert.equal(taken.get("s7"), "handle-s7");
   const before = requests.length;
   clock.advance(3_600_000);
   // Whatever an hour brings the others to ask for comes before what this one asks for.
   await becomesReady(api, "s20");
-  await until("that one is taken as well", () => taken.size === 21, 20_000);
+  await until("that one is taken as well", () => taken.size === 21);
   assert.deepEqual(requests.slice(before), ["get volumesnapshots", "get volumesnapshotcontents"]);
   ending.abort();
   await Promise.all(taking);

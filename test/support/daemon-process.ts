@@ -64,7 +64,7 @@ export class DaemonProcess {
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length <= maxLines && lines.push(line));
     const daemon = new DaemonProcess(child, folder, kubeconfigPath, lines);
     try {
-      await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0, 30_000);
+      await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0);
       if (daemon.ended) throw new Error(`the daemon ended: ${lines.slice(-20).join("\n")}`);
     } catch (error) {
       await daemon.close();
@@ -105,13 +105,13 @@ export class DaemonProcess {
   }
 
   /** Resolves when its state is that of a complete list. */
-  async synced(deadlineMs = 20_000): Promise<void> {
+  async synced(deadlineMs = 60_000): Promise<void> {
     await until("the daemon is ready", async () => (await this.get("/readyz").catch(() => undefined))?.status === 200, deadlineMs);
   }
 
   /** GET on the metrics port. */
   get(path: string): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.metricsPort}${path}`, { signal: AbortSignal.timeout(10_000) });
+    return fetch(`http://127.0.0.1:${this.metricsPort}${path}`, { signal: AbortSignal.timeout(30_000) });
   }
 
   /** Sum of the samples of a metric whose labels hold all of these; 0 if there is none. */
@@ -131,7 +131,7 @@ export class DaemonProcess {
     const metrics = this.ended ? "" : await this.#metrics().catch(() => "");
     if (!this.ended) this.#child.kill("SIGTERM");
     try {
-      await until("the daemon ended", () => this.#closed, 15_000);
+      await until("the daemon ended", () => this.#closed);
     } finally {
       this.#child.kill("SIGKILL");
       await rm(this.#folder, { recursive: true, force: true });

@@ -67,6 +67,6 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
 /** The text of /metrics; empty if the daemon serves none. */
 export async function metricsOf({ metricsPort }: Daemon): Promise<string> {
   if (metricsPort === undefined) return "";
-  const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`, { headers: { connection: "close" }, signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`, { headers: { connection: "close" }, signal: AbortSignal.timeout(30_000) });
   return response.text();
 }

@@ -38,7 +38,7 @@ export class TestClient {
     const called = new Promise<UnaryResult>((resolve) => {
       const done = (error: ServiceError | null, response?: Buffer): void =>
         resolve(error ? { code: error.code, details: error.details, response: Buffer.alloc(0) } : { code: status.OK, details: "", response: response ?? Buffer.alloc(0) });
-      const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + 20_000, ...options }, done);
+      const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + 60_000, ...options }, done);
       started?.(() => call.cancel());
     });
     return called.then((result) => searched(path, result));

@@ -34,7 +34,7 @@ export interface Sending {
   readonly accept?: string;
 }
 
-const timeoutMs = 10_000;
+const timeoutMs = 30_000;
 
 /** An API server, and a namespace in it. */
 export class KubeApi {

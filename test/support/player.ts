@@ -51,7 +51,7 @@ export class Player {
   constructor(connection: KubeConnection, options: PlayerOptions = {}) {
     this.#connection = connection;
     this.namespace = options.namespace ?? connection.namespace;
-    this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
     const { ca, cert, key, insecure } = connection;
     const connect = { rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
     // Requests have a deadline of their own, and a watch may be silent for long.

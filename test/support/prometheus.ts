@@ -75,7 +75,7 @@ export async function startPrometheus({ ports, job, labels, rules }: PrometheusO
     return fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false);
   };
   try {
-    await until("prometheus is ready", isReady, 30_000);
+    await until("prometheus is ready", isReady);
   } catch (error) {
     await close();
     throw error;

@@ -39,7 +39,7 @@ export async function rawSetup(t: TestContext, options: { readonly prepare?: (cl
   const change = async (): Promise<void> => {
     const timeout = `${++changes}m`;
     cluster.put("ws-good", JSON.stringify(served(podIn("running", "good", { annotations: { [annotations.customTimeout]: timeout } }), cluster.next())));
-    await until(`change ${changes} of the good workspace came`, () => stream.last("good")?.spec?.timeout === timeout, 30_000);
+    await until(`change ${changes} of the good workspace came`, () => stream.last("good")?.spec?.timeout === timeout);
     assert.equal(stream.of("good").length, changes);
   };
   const assertSound = (): void => {

@@ -13,7 +13,7 @@ export async function defineSnapshotKinds(api: KubeApi, ...plurals: readonly Plu
     const isServed = async (): Promise<boolean> => (await api.send("GET", `/apis/${group}/v1/${plural}`)).code === 200;
     if (await isServed()) continue;
     await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definitionOf(plural));
-    await until(`${plural} are served`, isServed, 30_000);
+    await until(`${plural} are served`, isServed);
   }
 }
 

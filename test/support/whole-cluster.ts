@@ -100,7 +100,7 @@ async function act(kubeconfig: string, port: number, { manager = {}, options = {
     start: (id, members = {}, spec = {}) => call("StartWorkspace", wsman.StartWorkspaceRequest.encode(request({ id, ...members }, spec)).finish()),
     stop: (id) => call("StopWorkspace", wsman.StopWorkspaceRequest.encode({ id, policy: 0 }).finish()),
     told: async (id, what, condition) => {
-      await until(`${id} ${what}; it was told to be ${JSON.stringify(stream.last(id))}`, () => stream.of(id).some(condition), 30_000);
+      await until(`${id} ${what}; it was told to be ${JSON.stringify(stream.last(id))}`, () => stream.of(id).some(condition));
       const found = stream.of(id).find(condition);
       if (!found) throw new Error("found and lost");
       return found;

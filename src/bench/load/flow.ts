@@ -26,6 +26,8 @@ export interface Flow {
   readonly to: number;
   readonly deliveredAt: number;
   readonly balance: Balance;
+  /** See {@link settle}. */
+  readonly waited: number | undefined;
   /** From due to delivered. */
   readonly latency: Histogram;
   /** From due to sent. */
@@ -50,11 +52,11 @@ export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Pr
   await flood.begin(plan);
   const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
   if (!endedBefore && sent.sent > plan.measuredFrom) lab.measures();
-  await settle(crowd, sent.written, lab.signal);
+  const waited = await settle(crowd, sent.written, lab.signal);
   await lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
   await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));
-  return collect(plan, sent, balances);
+  return collect(plan, sent, waited, balances);
 }
 
 /** Waits for the last change to be taken; the user may end it earlier. @param tell says how far it is, every second. */
@@ -91,13 +93,13 @@ async function progress(lab: Lab, crowd: Crowd, plan: Plan): Promise<void> {
   lab.say(`measuring, ${Math.floor(reached / lab.options.subscribers)} of ${plan.total} changes have come through`);
 }
 
-function collect(plan: Plan, sent: Sent, balances: readonly z.infer<typeof balanceSchema>[]): Flow {
+function collect(plan: Plan, sent: Sent, waited: number | undefined, balances: readonly z.infer<typeof balanceSchema>[]): Flow {
   const latency = delayHistogram();
   for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
   const deliveredAt = balances.reduce((last, { lastAt }) => lastAt.reduce((a, b) => Math.max(a, b), last), plan.startAt);
   return {
     plan, sent, from: dueAt(plan, plan.measuredFrom), to: plan.interval > 0 ? dueAt(plan, Math.max(0, sent.sent - 1)) : deliveredAt, deliveredAt,
-    balance: sumOf(balances), latency, late: decodeFromCompressedBase64(sent.late),
+    balance: sumOf(balances), waited, latency, late: decodeFromCompressedBase64(sent.late),
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(sent.share, ...balances.map(({ share }) => share)),
     deliveredPerSecond: bySecond(plan, deliveredAt, balances.map((balance) => balance.deliveredPerSecond), (a, b) => a + b),

@@ -1,6 +1,8 @@
 /** Reads the few things a load tool needs of an encoded SubscribeResponse (the change's number, version, ID, phase) and skips all else: a fraction of the cost of decoding. */
 import { stampKey } from "./plan.ts";
 
+/** wsman.WorkspacePhase.RUNNING. */
+export const runningPhase = 4;
 /** wsman.WorkspacePhase.STOPPED. */
 export const stoppedPhase = 6;
 

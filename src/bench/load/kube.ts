@@ -6,10 +6,13 @@ import { makeWorkspacePod, workspaceId } from "../../embedded/demo/pods.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { asObject, objectAt, stringAt } from "../../domain/json.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import { labels, markerLabel } from "../../domain/names.ts";
+import { annotations, labels, markerLabel } from "../../domain/names.ts";
+import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { seededRandom } from "../../embedded/kubelet/random.ts";
 import type { Access, AccessSource } from "../../main/kube/credentials.ts";
 import { connectOptions, openAccess, pathOn } from "./access.ts";
+import { parsed, reason, unanswered } from "./api-answers.ts";
+import { removePods } from "./removal.ts";
 
 /** Label on everything that the tool makes; its value tells runs apart that share a namespace. */
 export const ownLabel = "wsmand-bench";
@@ -34,9 +37,9 @@ export function idOfPod(name: string): string {
 }
 
 const pageItems = 500;
-/** Times that started workspaces are looked for until there are none; those that are still being made come a little later. */
-const removals = 5;
 const mergePatch = "application/merge-patch+json";
+/** How long workspaces may live without anyone using them: longer than any measurement takes. What a daemon's own limit of all lives is stays. */
+const customTimeout = "720h";
 
 /** What is known of a pod. */
 export interface FoundPod {
@@ -53,7 +56,7 @@ type Method = "GET" | "POST" | "PATCH" | "DELETE";
 export class Cluster {
   readonly namespace: string;
   /** Value of this run's labels. */
-  readonly run = randomBytes(4).toString("hex");
+  readonly run: string;
   readonly #source: AccessSource;
   readonly #agent: Agent;
   /** `perhaps`: nobody answered. */
@@ -63,16 +66,17 @@ export class Cluster {
   #ownAccount: boolean | "perhaps" = false;
   #hasStarted = false;
 
-  private constructor(source: AccessSource, first: Access, namespace: string) {
+  private constructor(source: AccessSource, first: Access, namespace: string, run: string) {
     this.#source = source;
     this.namespace = namespace;
+    this.run = run;
     this.#agent = new Agent({ connections: atOnce, connect: connectOptions(first) });
   }
 
-  /** @param namespace undefined: the one that the kubeconfig names, else `default`. */
-  static async fromKubeconfig(path: string, namespace: string | undefined): Promise<Cluster> {
+  /** @param namespace undefined: the one that the kubeconfig names, else `default`. @param run whose part this is: what it makes is that run's to remove. Default: a run of its own. */
+  static async fromKubeconfig(path: string, namespace: string | undefined, run = randomBytes(4).toString("hex")): Promise<Cluster> {
     const { source, first } = await openAccess(path);
-    return new Cluster(source, first, namespace ?? first.namespace ?? "default");
+    return new Cluster(source, first, namespace ?? first.namespace ?? "default", run);
   }
 
   /** A request. Gives code and text. @throws Error that names the API server's address, if there is no answer. */
@@ -120,7 +124,7 @@ export class Cluster {
    * @param marker what workspace managers look for; {@link hiddenMarker}: they do not see it.
    */
   async createWorkspace(seed: number, size: number, node: string | undefined, marker = "true"): Promise<string> {
-    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: this.run, [markerLabel]: marker } });
+    const pod = makeWorkspacePod({ id: workspaceId(seededRandom(seed)), phase: "running", size, namespace: this.namespace, labels: { [ownLabel]: this.run, [markerLabel]: marker }, annotations: node === undefined ? inUse() : {} });
     const { finalizers: _finalizers, creationTimestamp: _created, ...metadata } = pod.metadata;
     // A service account that is not there would keep the pod from being made.
     const { nodeName: _node, serviceAccountName: _account, ...spec } = pod.spec;
@@ -138,9 +142,10 @@ export class Cluster {
     await this.#must("PATCH", `/api/v1/namespaces/${this.namespace}`, { metadata: { annotations: { [ownLabel]: value } } }, 200, mergePatch);
   }
 
-  /** Deletes a workspace's pod, at once and for good. */
+  /** Deletes a workspace's pod, at once and for good: also where a daemon that acts holds it, to save a content that no one has. */
   async deleteWorkspace(name: string): Promise<void> {
     await this.#must("DELETE", `${this.#path("pods")}/${name}`, { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 }, 200);
+    await this.#letGo(name);
   }
 
   /** Sets annotations of a pod. */
@@ -198,20 +203,25 @@ export class Cluster {
     return found;
   }
 
-  /** Removes the pods of workspaces that were started for this run, their finalizers first, which no one takes away where contents are no one's. */
-  async removeStarted(): Promise<void> {
-    const path = this.#path("pods");
-    for (let i = 0; i < removals; i++) {
-      await this.#delete(`${path}?labelSelector=${encodeURIComponent(this.ownerSelector)}`);
-      const left = await this.pods(this.ownerSelector);
-      if (left.length === 0) return;
+  /** Removes the pods of workspaces that were started for this run. Rejects if that can not be done. */
+  removeStarted(): Promise<void> {
+    return this.#remove(this.ownerSelector);
+  }
+
+  #remove(selector: string): Promise<void> {
+    return removePods({
+      deleteAll: (some) => this.#delete(`${this.#path("pods")}?labelSelector=${encodeURIComponent(some)}`),
+      names: async (some) => (await this.pods(some)).map(({ name }) => name),
+      letGo: (name) => this.#letGo(name),
       // Whether or not the user wants an end.
-      await this.each(left.length, async (n) => {
-        const { code, text } = await this.send("PATCH", `${path}/${left[n]?.name ?? ""}`, { metadata: { finalizers: null } }, mergePatch);
-        if (code !== 200 && code !== 404) throw new Error(`PATCH a pod's finalizers: ${code} ${reason(text)}`);
-      }, new AbortController().signal);
-    }
-    throw new Error("pods of workspaces that were started come again and again");
+      each: (count, task) => this.each(count, task, new AbortController().signal),
+    }, selector);
+  }
+
+  /** Takes a pod's finalizers away, if it is there still. */
+  async #letGo(name: string): Promise<void> {
+    const { code, text } = await this.send("PATCH", `${this.#path("pods")}/${name}`, { metadata: { finalizers: null } }, mergePatch);
+    if (code !== 200 && code !== 404) throw new Error(`PATCH a pod's finalizers: ${code} ${reason(text)}`);
   }
 
   /** Writes an Event about an object that is no workspace, as a busy cluster is full of. */
@@ -237,9 +247,10 @@ export class Cluster {
   async clean(): Promise<void> {
     const failures: string[] = [];
     const attempt = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => void failures.push(messageOf(error)));
-    const own = `?labelSelector=${encodeURIComponent(`${ownLabel}=${this.run}`)}`;
+    const own = `${ownLabel}=${this.run}`;
     if (this.#hasStarted) await attempt(this.removeStarted());
-    for (const resource of this.#isOpen ? ["pods", "events", ...(this.#ownAccount === false ? [] : ["serviceaccounts"])] : []) await attempt(this.#delete(`${this.#path(resource)}${own}`));
+    if (this.#isOpen) await attempt(this.#remove(own));
+    for (const resource of this.#isOpen ? ["events", ...(this.#ownAccount === false ? [] : ["serviceaccounts"])] : []) await attempt(this.#delete(`${this.#path(resource)}?labelSelector=${encodeURIComponent(own)}`));
     if (await this.#hasOwnNamespace()) await attempt(this.#delete(`/api/v1/namespaces/${this.namespace}`));
     if (failures.length > 0) throw new Error(failures.join("; "));
   }
@@ -270,23 +281,8 @@ export class Cluster {
   }
 }
 
-/** With a daemon that runs elsewhere there are two addresses; the words say which one it is. A connection that fails at several addresses of a name has a code alone. */
-function unanswered({ origin }: Access, error: unknown): Error {
-  const why = messageOf(error) || stringAt(asObject(error), "code") || "unknown reason";
-  return new Error(`no answer from the kubeconfig's API server (not the daemon) at ${origin}: ${why}`, { cause: error });
-}
-
-function reason(text: string): string {
-  const body = parsed(text);
-  return body ? (stringAt(body, "message") ?? "") : text.slice(0, 200);
-}
-
-/** Undefined: that is no JSON object. */
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const body: unknown = JSON.parse(text);
-    return asObject(body);
-  } catch {
-    return undefined;
-  }
+/** Annotations of workspaces that somebody uses: a daemon that acts ends others after a while. */
+function inUse(): Readonly<Record<string, string>> {
+  const now = rfc3339Nano(Date.now());
+  return { [annotations.firstUserActivity]: now, [annotations.lastActivity]: now, [annotations.customTimeout]: customTimeout };
 }

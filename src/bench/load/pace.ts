@@ -6,7 +6,7 @@ import { delayHistogram, recordDelay } from "./ledger.ts";
 import { Pending } from "./pending.ts";
 
 export const paceSchema = z.discriminatedUnion("kind", [
-  /** Closed loop: each caller makes its next call when the one before is answered. */
+  /** Closed loop: each caller makes its next call when the one before is answered. The first one makes one however little time there is. */
   z.object({ kind: z.literal("loop"), callers: z.number(), seconds: z.number() }),
   /** Open loop: call n is due n / `perSecond` seconds after `startAt` (on the machine's clock), whatever became of those before it, and its delay counts from then. */
   z.object({ kind: z.literal("rate"), perSecond: z.number(), startAt: z.number(), seconds: z.number() }),
@@ -94,7 +94,7 @@ class Run {
     const { total, clock } = this.#given;
     const until = from + seconds * 1000;
     const caller = async (slot: number): Promise<void> => {
-      while (this.sent < total && clock.now() < until && !this.#over()) {
+      while (this.sent < total && (this.sent === 0 || clock.now() < until) && !this.#over()) {
         const ok = await this.#one(this.sent++, slot, clock.now());
         if (!ok) await clock.sleepUntil(clock.now() + restMs);
       }

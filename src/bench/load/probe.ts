@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { replayedId } from "../../embedded/replay/index.ts";
 import { machineNow } from "./clock.ts";
-import { FrameReader } from "./frame.ts";
+import { FrameReader, runningPhase } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
 import type { Endpoint } from "./grpc-stream.ts";
 import type { Plan } from "./plan.ts";
@@ -11,8 +11,8 @@ const path = "/wsman.WorkspaceManager/DescribeWorkspace";
 const callTimeoutMs = 10_000;
 /** Between two questions about a workspace. */
 const pauseMs = 20;
-/** So many of the last changes are asked for: a cluster's writers may overtake each other, by fewer than that. */
-const lastChanges = 64;
+/** So many of the last changes, or of the last workspaces, are asked for: a cluster's writers may overtake each other, by fewer than that. */
+const lastOnes = 64;
 /** Field `id` of DescribeWorkspaceRequest. */
 const idTag = 0x0a;
 
@@ -26,8 +26,8 @@ export async function effective(endpoint: Endpoint, plan: Plan, written: Float64
   const end = machineNow() + deadlineMs;
   const newest = Array.from(written, (change, workspace) => ({ change, workspace })).filter(({ change }) => change >= 0).toSorted((a, b) => b.change - a.change);
   try {
-    for (const { change, workspace } of newest.slice(0, lastChanges)) {
-      while ((await stampOf(connection, replayedId(workspace))) < plan.base + change) {
+    for (const { change, workspace } of newest.slice(0, lastOnes)) {
+      while ((await described(connection, replayedId(workspace))).stamp < plan.base + change) {
         if (machineNow() > end) throw new Error(`the last changes had no effect within ${deadlineMs / 1000} s`);
         await sleep(pauseMs);
       }
@@ -38,18 +38,47 @@ export async function effective(endpoint: Endpoint, plan: Plan, written: Float64
   }
 }
 
-/** The change that a workspace's status carries; -1 for none, and while the daemon does not tell. */
-async function stampOf(connection: GrpcConnection, id: string): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+/**
+ * Waits until the daemon tells of workspaces as RUNNING. Gives whether it does before the deadline (ms), and before the user wants an end.
+ * @param ids in the order in which they were made; of the last ones it follows for the others.
+ * @throws Error if there is no connection to the daemon.
+ */
+export async function allRunning(endpoint: Endpoint, ids: readonly string[], deadlineMs: number, signal: AbortSignal): Promise<boolean> {
+  const connection = new GrpcConnection(endpoint, Buffer.alloc(64 * 1024));
+  const end = machineNow() + deadlineMs;
+  try {
+    for (const id of ids.slice(-lastOnes)) {
+      for (let status = await described(connection, id); status.phase !== runningPhase; status = await described(connection, id)) {
+        if (connection.failed) throw new Error(`the daemon at ${endpoint.host}:${endpoint.port} can not be asked: ${status.why}`);
+        if (signal.aborted || machineNow() > end) return false;
+        await sleep(pauseMs);
+      }
+    }
+    return true;
+  } finally {
+    connection.close();
+  }
+}
+
+/** What a daemon tells of a workspace: the change that its status carries (-1 for none, and while it does not tell), its phase, and why it does not tell. */
+interface Described {
+  readonly stamp: number;
+  readonly phase: number;
+  readonly why: string;
+}
+
+async function described(connection: GrpcConnection, id: string): Promise<Described> {
+  const { promise, resolve } = Promise.withResolvers<Described>();
   const reader = new FrameReader();
-  const timer = setTimeout(() => reject(new Error(`no answer to DescribeWorkspace within ${callTimeoutMs / 1000} s`)), callTimeoutMs);
+  const silent = (why: string): void => resolve({ stamp: -1, phase: 0, why });
+  const timer = setTimeout(() => silent(`no answer within ${callTimeoutMs / 1000} s`), callTimeoutMs);
   connection.call(path, Buffer.from([idTag, id.length, ...Buffer.from(id)]), {}, {
     message: (bytes, start, end) => {
       reader.read(bytes, start, end);
-      resolve(reader.stamp);
+      resolve({ stamp: reader.stamp, phase: reader.phase, why: "" });
     },
     opened: () => {},
-    ended: () => resolve(-1),
+    ended: silent,
   });
   try {
     return await promise;

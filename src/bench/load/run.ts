@@ -6,6 +6,8 @@ import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
+import { countRequests } from "./asked.ts";
+import type { Asked } from "./asked.ts";
 import { machineNow } from "./clock.ts";
 import { delayHistogram, recordDelay } from "./ledger.ts";
 import type { Balance, Detail } from "./ledger.ts";
@@ -15,20 +17,22 @@ import { arrivalsSchema, balanceSchema, writtenSchema } from "./results.ts";
 
 /** Most connections of the writer: as many changes can be under way before the next has to wait. */
 export const writerConnections = 64;
-/** How long the last statuses may take to come. */
+/** How long the last statuses may take to come; and when the user wants an end. */
 const settleMs = 30_000;
-const hurryMs = 2000;
+const hurryMs = 5000;
 /** From the order to the first change. */
 const leadMs = 300;
 const nothing = z.undefined();
 
 /** What a load found. */
-export interface LoadResult {
+export interface LoadResult extends Asked {
   readonly plan: Plan;
   /** Begin and end of what was measured, on the machine's clock. */
   readonly from: number;
   readonly to: number;
   readonly balance: Balance;
+  /** See {@link settle}. */
+  readonly waited: number | undefined;
   /** Delays: from due to delivered; from the bare watch to the last subscriber; from due to sent; from due to the API server's answer. */
   readonly latency: Histogram;
   readonly added: Histogram;
@@ -48,7 +52,6 @@ export interface LoadResult {
   readonly why: string;
   /** Busiest share of time of a load process' thread, 0 to 1. */
   readonly share: number;
-  readonly requests: ReadonlyMap<string, number> | undefined;
   /** Per second from the plan's begin: statuses delivered to all together, and the longest delay (ms). */
   readonly deliveredPerSecond: readonly number[];
   readonly longestPerSecond: readonly number[];
@@ -84,18 +87,18 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
     watcher?.call("open", place, nothing),
     openSubscribers(lab, team.subscribers, daemon, stalled),
   ]);
-  const before = await lab.cluster.requests();
+  const askedMeanwhile = await countRequests(lab, daemon, detail === "each");
   const endedBefore = lab.signal.aborted;
   const plan = await begin(lab, team, detail);
   await Promise.all([watchProgress(lab, plan), beside(plan)]);
   const written = await lastWritten(lab, writer);
   const to = machineNow();
   if (!endedBefore && written.sent > plan.measuredFrom) lab.measures();
-  await settle(team.subscribers, written.written, lab.signal);
+  const waited = await settle(team.subscribers, written.written, lab.signal);
   await lab.usage.sample();
-  const after = await lab.cluster.requests();
+  const asked = await askedMeanwhile();
   const { arrivals, balances } = await finish(team, written.written);
-  return collect({ lab, plan, to, written, arrivals, balances, requests: before && after && difference(before, after) });
+  return collect({ lab, plan, to, written, waited, arrivals, balances, asked });
 }
 
 /** What came, as the watcher and the subscribers have it; they close. */
@@ -143,7 +146,7 @@ function share(total: number, i: number, parts: number): number {
 
 async function begin(lab: Lab, { writer, watcher, subscribers }: Team, detail: Detail): Promise<Plan> {
   const { workspaces, rate, warmup, seconds } = lab.options;
-  const total = rate * (warmup + seconds);
+  const total = Math.ceil(rate * (warmup + seconds));
   const plan: Plan = { base: lab.stamps(total), total, workspaces, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom: rate * warmup };
   await Promise.all([watcher?.call("begin", plan, nothing), ...subscribers.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail }, nothing))]);
   await writer.call("begin", plan, nothing);
@@ -158,15 +161,19 @@ async function watchProgress(lab: Lab, plan: Plan): Promise<void> {
   }
 }
 
-/** Waits until every subscriber has every workspace's last change, or the deadline passes, which comes sooner for a user who wants an end. */
-export async function settle(subscribers: Crowd, written: Float64Array, signal: AbortSignal): Promise<void> {
+/**
+ * Waits until every subscriber has every workspace's last change, or the deadline passes, which comes sooner for a user who wants an end.
+ * @returns undefined if all came; else for how long that was waited for, seconds: what counts as lost may be on its way.
+ */
+export async function settle(subscribers: Crowd, written: Float64Array, signal: AbortSignal): Promise<number | undefined> {
   const lostSchema = z.object({ lost: z.number() });
   const from = machineNow();
   while (machineNow() < from + (signal.aborted ? hurryMs : settleMs)) {
     const balances = await Promise.all(subscribers.map(({ part }) => part.call("balance", { written }, lostSchema)));
-    if (balances.every(({ lost }) => lost === 0)) return;
+    if (balances.every(({ lost }) => lost === 0)) return undefined;
     await sleep(100);
   }
+  return (machineNow() - from) / 1000;
 }
 
 interface Found {
@@ -174,24 +181,25 @@ interface Found {
   readonly plan: Plan;
   readonly to: number;
   readonly written: z.infer<typeof writtenSchema>;
+  readonly waited: number | undefined;
   readonly arrivals: z.infer<typeof arrivalsSchema> | undefined;
   readonly balances: readonly z.infer<typeof balanceSchema>[];
-  readonly requests: ReadonlyMap<string, number> | undefined;
+  readonly asked: Asked;
 }
 
-function collect({ lab, plan, to, written, arrivals, balances, requests }: Found): LoadResult {
+function collect({ lab, plan, to, written, waited, arrivals, balances, asked }: Found): LoadResult {
   const latency = delayHistogram();
   for (const { delays } of balances) latency.add(decodeFromCompressedBase64(delays));
   return {
     plan, from: dueAt(plan, plan.measuredFrom), to, latency,
     added: arrivals ? addedDelays(plan, arrivals.at, balances, lab.options.subscribers) : delayHistogram(),
-    balance: sumOf(balances),
+    balance: sumOf(balances), waited,
     late: decodeFromCompressedBase64(written.late), answered: decodeFromCompressedBase64(written.answered),
     ...(arrivals ? watched(plan, arrivals) : unwatched(plan, written, to)),
     sent: written.sent, failedWrites: written.failed,
     ended: balances.reduce((total, { ended }) => total + ended, 0), why: balances.find(({ why }) => why !== "")?.why ?? "",
     share: Math.max(written.share, arrivals?.share ?? 0, ...balances.map(({ share }) => share)),
-    requests,
+    ...asked,
     deliveredPerSecond: bySecond(plan, to, balances.map(({ deliveredPerSecond }) => deliveredPerSecond), (a, b) => a + b),
     longestPerSecond: bySecond(plan, to, balances.map(({ longestPerSecond }) => longestPerSecond), Math.max),
     gapPerSecond: bySecond(plan, to, balances.map(({ gapPerSecond }) => gapPerSecond), Math.max),
@@ -236,8 +244,4 @@ function addedDelays(plan: Plan, at: Float64Array, balances: Found["balances"], 
     recordDelay(added, Math.max(...balances.map(({ lastAt }) => lastAt[n] ?? 0)) - seen);
   }
   return added;
-}
-
-function difference(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  return new Map([...after].map(([kind, count]) => [kind, count - (before.get(kind) ?? 0)] as const).filter(([, count]) => count > 0));
 }

@@ -75,6 +75,7 @@ export const callsSchema = z.object({
   scrapeFailures: z.number(),
   seen: z.array(scrapeSchema),
   problems: z.array(z.string()),
+  share: z.number(),
 });
 
 /** See {@link callsSchema}. */

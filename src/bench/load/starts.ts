@@ -18,8 +18,8 @@ import type { Side } from "./turns.ts";
 import type { Witness } from "./witness.ts";
 
 /** How long pods and statuses may take to come, and to go, milliseconds; and when the user wants an end. */
-const comeMs = 10_000;
-const goMs = 30_000;
+const comeMs = 30_000;
+const goMs = 60_000;
 const hurryMs = 2000;
 const nothing = z.undefined();
 const podPrefix = "ws-";

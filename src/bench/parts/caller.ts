@@ -15,6 +15,7 @@ import type { Calls, Scrape } from "../load/soak-results.ts";
 import { Series } from "../report/series.ts";
 import { beyondSampler, loopDelayMetric } from "./daemon.ts";
 import { endpointSchema } from "./endpoint.ts";
+import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
 const openSchema = z.object({
@@ -42,13 +43,17 @@ const seen = new Series<Scrape>(maxScrapes, folded);
 const ending = new AbortController();
 let settings: z.infer<typeof openSchema> | undefined;
 let working: Promise<unknown> = Promise.resolve();
+let share = loadShare();
 
 serve({
   open: (params) => {
     settings = openSchema.parse(params);
   },
-  begin: () => {
+  /** Counters are known from then on: what happens next can be counted. */
+  begin: async () => {
     if (!settings) throw new Error("nothing was opened");
+    share = loadShare();
+    if (settings.metrics !== undefined) await scrape(settings.metrics).catch(scrapeFailed);
     working = Promise.all([callAgainAndAgain(settings), scrapeAgainAndAgain(settings)]);
     working.catch((error: unknown) => problem(messageOf(error)));
   },
@@ -57,7 +62,7 @@ serve({
     await working;
     // Counters as they are at the end.
     if (settings?.metrics !== undefined) await scrape(settings.metrics).catch(scrapeFailed);
-    return { ...sums, problems, getDelays: encodeIntoCompressedBase64(getDelays), describeDelays: encodeIntoCompressedBase64(describeDelays), seen: [...seen.samples] };
+    return { ...sums, problems, getDelays: encodeIntoCompressedBase64(getDelays), describeDelays: encodeIntoCompressedBase64(describeDelays), seen: [...seen.samples], share: share() };
   },
 });
 

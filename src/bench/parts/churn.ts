@@ -21,6 +21,8 @@ import { serve } from "./serve.ts";
 const openSchema = z.object({
   kubeconfig: z.string(),
   namespace: z.string(),
+  /** Whose workspaces they are: what is left of them is removed with all else of that run. */
+  run: z.string(),
   endpoint: endpointSchema,
   /** Where pods are bound to. */
   node: z.string().optional(),
@@ -58,7 +60,7 @@ let share = loadShare();
 serve({
   open: async (params) => {
     const options = openSchema.parse(params);
-    opened = { ...options, cluster: await Cluster.fromKubeconfig(options.kubeconfig, options.namespace), connection: await subscribe(options.endpoint) };
+    opened = { ...options, cluster: await Cluster.fromKubeconfig(options.kubeconfig, options.namespace, options.run), connection: await subscribe(options.endpoint) };
   },
   begin: () => {
     share = loadShare();

@@ -8,7 +8,7 @@ import { machineNow } from "../load/clock.ts";
 import { startProgram } from "./program.ts";
 
 /** How long it may take until it serves, and until it has its first complete list. */
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 60_000;
 const syncTimeoutMs = 120_000;
 
 /** A daemon that can be measured. */
@@ -109,7 +109,26 @@ const requestCounters = ["wsmand_api_requests_total", "rest_client_requests_tota
 
 /** Requests that the daemon has made of the API server, but for watches; undefined if it does not tell. */
 export async function apiRequests(daemon: Daemon): Promise<number | undefined> {
-  const all = [...(await metrics(daemon))];
+  return requestsIn(await metrics(daemon));
+}
+
+/** What a daemon tells of itself; undefined what it does not. */
+export interface Told {
+  /** See {@link apiRequests}. */
+  readonly requests: number | undefined;
+  /** Its resident memory, MiB. */
+  readonly rssMb: number | undefined;
+}
+
+/** What it tells now; nothing if it does not answer. */
+export async function told(daemon: Daemon): Promise<Told> {
+  const found = await metrics(daemon).catch(() => new Map<string, number>());
+  const rss = found.get("process_resident_memory_bytes");
+  return { requests: requestsIn(found), rssMb: rss === undefined ? undefined : rss / 2 ** 20 };
+}
+
+function requestsIn(found: ReadonlyMap<string, number>): number | undefined {
+  const all = [...found];
   const name = requestCounters.find((counter) => all.some(([key]) => key.startsWith(`${counter}{`)));
   if (name === undefined) return undefined;
   return all.filter(([key]) => key.startsWith(`${name}{`) && !key.includes('verb="watch"')).reduce((sum, [, count]) => sum + count, 0);

@@ -4,6 +4,7 @@ import { machineNow, sleepUntil } from "../load/clock.ts";
 import { FrameReader } from "../load/frame.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
+import { InitialStates } from "../load/initial-state.ts";
 import { Ledger } from "../load/ledger.ts";
 import { planSchema } from "../load/plan.ts";
 import type { arrivedSchema } from "../load/results.ts";
@@ -22,7 +23,12 @@ const openSchema = z.object({
   capture: z.number(),
 });
 
-const arriveSchema = z.object({ endpoint: endpointSchema, subscribers: z.number(), interval: z.number(), startAt: z.number(), initial: z.number(), timeoutMs: z.number() });
+const arriveSchema = z.object({
+  endpoint: endpointSchema, subscribers: z.number(), interval: z.number(), startAt: z.number(),
+  /** Workspaces that everyone is to be told of: others that there are do not count. */
+  ids: z.array(z.string()),
+  timeoutMs: z.number(),
+});
 
 /** How long those who have come may still take when no one comes any more. */
 const hurryMs = 2000;
@@ -134,21 +140,24 @@ async function stall(connection: GrpcConnection): Promise<void> {
 }
 
 /** Subscribers come at a fixed rate, each with a connection of its own, ask for the initial state, and stay. */
-async function arrive({ endpoint, subscribers, interval, startAt, initial, timeoutMs }: z.infer<typeof arriveSchema>): Promise<z.infer<typeof arrivedSchema>> {
+async function arrive({ endpoint, subscribers, interval, startAt, ids, timeoutMs }: z.infer<typeof arriveSchema>): Promise<z.infer<typeof arrivedSchema>> {
   const opened: number[] = [];
   const complete: number[] = [];
   const { promise: all, resolve } = Promise.withResolvers<void>();
   const busy = loadShare();
   const before = messages;
+  const states = new InitialStates(ids);
   let came = 0;
   for (let i = 0; i < subscribers && !hurry.signal.aborted; i++) {
     const due = startAt + i * interval;
     await sleepUntil(due);
-    let missing = initial;
+    const state = states.begin();
     const sink: StreamSink = {
-      message: () => {
+      message: (bytes, from, to) => {
         messages++;
-        if (--missing !== 0) return;
+        if (state.complete) return;
+        reader.read(bytes, from, to);
+        if (!state.take(bytes.toString("latin1", reader.idFrom, reader.idTo))) return;
         complete.push(machineNow() - due);
         if (complete.length === (hurry.signal.aborted ? came : subscribers)) resolve();
       },

@@ -1,6 +1,7 @@
 /** Says what limited a run, where that was not the daemon. */
 import type { Histogram } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
+import type { Balance } from "../load/ledger.ts";
 import type { Usage } from "./usage.ts";
 
 /** The process that the user has started, as it is watched. */
@@ -37,6 +38,11 @@ export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly
   if (late && ms(late, 99) > lateMs) notes.push(`the load side was late: 1 % of the changes went out more than ${ms(late, 99).toFixed(1)} ms after they were due (the API server may be slow to answer the ones before)`);
   if (machine !== undefined && machine > fullShare) notes.push(`the machine was the limit: ${percent(machine)} of its CPU time was used, so that the figures hold waits for a free core`);
   return notes;
+}
+
+/** What counts as lost because it had not come when it was waited for no longer. @param waited for how long, seconds; undefined: all came. */
+export function lateness({ lost }: Pick<Balance, "lost">, waited: number | undefined): readonly string[] {
+  return waited === undefined || lost === 0 ? [] : [`${lost} statuses had not come ${waited.toFixed(1)} s after the last change was written, and count as lost: they may be late`];
 }
 
 /** What each process took, for people: a note, or none of a time that was too short to tell. @param what was measured, where a run has several such times. */

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { machineNow } from "../load/clock.ts";
+import { idOfPod } from "../load/kube.ts";
 import { arrivedSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import { percentilePlot } from "../report/plot.ts";
@@ -20,7 +21,7 @@ export const connect: Scenario = {
   defaults: { workspaces: 1000, subscribers: 1500, rate: 30, rest: 3 },
   run: async (lab) => {
     const { workspaces, subscribers, rate } = lab.options;
-    await lab.workspaces(workspaces);
+    const names = await lab.workspaces(workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();
     await using part = lab.part("subscribers", "subscribers");
@@ -30,7 +31,7 @@ export const connect: Scenario = {
     const stop = (): void => void part.call("stop", {}, z.undefined()).catch(() => {});
     lab.signal.addEventListener("abort", stop, { once: true });
     if (lab.signal.aborted) stop();
-    const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, initial: workspaces, timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs).finally(() => lab.signal.removeEventListener("abort", stop));
+    const arrived = await part.call("arrive", { endpoint: daemon.endpoint, subscribers, interval: 1000 / rate, startAt: from + leadMs, ids: names.map(idOfPod), timeoutMs }, arrivedSchema, (subscribers * 1000) / rate + 2 * timeoutMs).finally(() => lab.signal.removeEventListener("abort", stop));
     await lab.usage.sample();
     const to = machineNow();
     const cost = lab.usage.cost("daemon", from, to);

@@ -18,6 +18,9 @@ import type { Scenario } from "./scenario.ts";
 const frameCount = 200;
 /** From the first message to the beginning of what is counted, at most; three tenths of the time that is counted if that is less. */
 const rampMs = 1500;
+/** How long the first message may take, and between two looks whether it is there. */
+const firstMs = 30_000;
+const lookMs = 20;
 /** The daemon is offered more than it can deliver: this much of what the bare server did. */
 const offered = 1.6;
 /** Below this share of its time the main thread of a server was not what limited it. */
@@ -72,7 +75,7 @@ export const fanout: Scenario = {
         frame_bytes: frames.reduce((sum, { length }) => sum + length, 0) / frames.length,
         offered_per_s: ours && rate * lab.options.subscribers,
       }),
-      notes: notesOf(lab, bareTurns, ours, sourceShare),
+      notes: notesOf(lab, [...bareTurns, ...(http2 ? [http2] : [])], bareTurns, ours, sourceShare),
       plots: ours ? usagePlots(lab, ["daemon", "bare server"], bareTurns[0]?.from ?? ours.from, ours.to) : [],
     };
   },
@@ -96,14 +99,15 @@ function comparison(lab: Lab, bareTurns: readonly Turn[], http2: Turn | undefine
   });
 }
 
-function notesOf(lab: Lab, bareTurns: readonly Turn[], ours: Turn | undefined, sourceShare: number): readonly string[] {
+/** @param others turns of all that the daemon is compared with. */
+function notesOf(lab: Lab, others: readonly Turn[], bareTurns: readonly Turn[], ours: Turn | undefined, sourceShare: number): readonly string[] {
   const ended = lab.signal.aborted ? ["ended early by the user"] : [];
   const bare = bareTurns.flatMap(({ from, to }, i) => shares(lab.usage, from, to, `bare, ${ways[i] ?? ""}`));
   if (!ours) return [...ended, ...bare];
   return [
     ...ended,
     ...idleness(lab.usage.cost("daemon", ours.from, ours.to)?.main),
-    ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...bareTurns.map(({ share }) => share))),
+    ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...others.map(({ share }) => share))),
     ...bare, ...shares(lab.usage, ours.from, ours.to, "the daemon"),
   ];
 }
@@ -126,6 +130,12 @@ async function capture(lab: Lab, flood: Flooded): Promise<readonly Uint8Array[]>
   return frames;
 }
 
+/** Waits until something has come to new subscribers. */
+async function firstMessage({ signal }: Lab, counts: () => Promise<readonly z.infer<typeof countsSchema>[]>): Promise<void> {
+  const deadline = machineNow() + firstMs;
+  while ((await counts()).every(({ messages }) => messages === 0) && machineNow() < deadline && !signal.aborted) await sleep(lookMs);
+}
+
 /** Connects all subscribers, lets the server send, and counts what comes. None if the user ends it before something could be counted. */
 async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, finish: () => Promise<void>): Promise<readonly Turn[]> {
   if (lab.signal.aborted) return [];
@@ -134,6 +144,7 @@ async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, fi
   await openSubscribers(lab, parts, { endpoint }, 0);
   const counts = (): Promise<readonly z.infer<typeof countsSchema>[]> => Promise.all(parts.map(({ part }) => part.call("counts", {}, countsSchema)));
   await begin();
+  await firstMessage(lab, counts);
   await sleep(Math.min(rampMs, lab.options.seconds * 300), undefined, { signal: lab.signal }).catch(() => {});
   await lab.usage.sample();
   const before = await counts();

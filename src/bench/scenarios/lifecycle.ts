@@ -28,6 +28,8 @@ const settleBesideOthersSeconds = 30;
 const endMs = 300_000;
 /** Node daemons remember as many objects; with more lives than that the statuses must do. */
 const maxObjects = 9000;
+/** Times that is looked, each half a second, whether all is gone. */
+const maxLooks = 60;
 const nothing = z.undefined();
 
 /** The built-in cluster's node daemons, as it tells of them. */
@@ -58,8 +60,9 @@ export const lifecycle: Scenario = {
     const lived = await letLive(lab, lifer, seconds);
     await lab.usage.sample();
     const to = machineNow();
-    const after = requestCounts(await metrics(daemon));
     const left = await leftBehind(lab);
+    // The last workspaces were told as STOPPED before their finalizers went, with a request each.
+    const after = requestCounts(await metrics(daemon));
     const backups = lab.ownsAll && lived.ran.length <= maxObjects ? await backupsOf(lab, lived) : { missing: lived.unsaved, twice: 0 };
     await lab.cluster.removeStarted();
     return lifecycleOutcome(lab, { lived, requests: after.size === 0 ? undefined : requestsBetween(before, after), leftBehind: left, backups, rest, load: [from, to], busy });
@@ -132,7 +135,7 @@ async function letLive(lab: Lab, lifer: Part, seconds: number): Promise<Lived> {
 /** Pods of workspaces that have ended, and their contents on nodes, once they had a moment to go. */
 async function leftBehind(lab: Lab): Promise<number> {
   const count = async (): Promise<number> => (await lab.cluster.pods(lab.cluster.ownerSelector)).length + (await contentsLeft(lab));
-  for (let i = 0; i < 20 && (await count()) > 0; i++) await pause(lab, 0.5);
+  for (let i = 0; i < maxLooks && (await count()) > 0; i++) await pause(lab, 0.5);
   return count();
 }
 

@@ -4,7 +4,7 @@ import { loopDelayMs } from "../parts/daemon.ts";
 import { machineNow } from "../load/clock.ts";
 import { measured } from "../report/figures.ts";
 import { usagePlots } from "../report/usage-plots.ts";
-import { shares } from "../report/limits.ts";
+import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const ready: Scenario = {
@@ -28,7 +28,7 @@ export const ready: Scenario = {
         loop_delay_max_ms: delay, loop_delay_starting_ms: before,
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
-      notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), ...shares(lab.usage, daemon.startedAt, syncedAt)],
+      notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), ...limits(lab.usage, daemon.startedAt, syncedAt, 0), ...shares(lab.usage, daemon.startedAt, syncedAt)],
       plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
     };
   },

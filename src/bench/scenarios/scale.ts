@@ -8,7 +8,7 @@ import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
 import { measured, slope } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { lateness, limits, ms, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -35,7 +35,12 @@ export const scale: Scenario = {
     if (!lab.ownsAll && lab.options.runs > 1) throw new Error("on a cluster that is not its own, scale runs once: workspaces are only added there");
     const all: Step[] = [];
     for (const workspaces of [...steps.filter((step) => step < lab.options.workspaces), lab.options.workspaces]) {
-      if (!lab.signal.aborted) all.push(await oneStep(lab, workspaces));
+      if (lab.signal.aborted) break;
+      const step = await oneStep(lab, workspaces).catch((error: unknown) => {
+        // What was measured before counts, though this one was ended.
+        if (!lab.signal.aborted) throw error;
+      });
+      if (step) all.push(step);
     }
     return { figures: figuresOf(all), notes: all.flatMap((step) => notes(lab, step)), plots: plots(lab, all) };
   },
@@ -77,7 +82,7 @@ function figuresOf(all: readonly Step[]): Figures {
 }
 
 function notes(lab: Lab, { workspaces, flow }: Step): Outcome["notes"] {
-  const all = [...limits(lab.usage, flow.from, flow.to, flow.share, flow.late)];
+  const all = [...limits(lab.usage, flow.from, flow.to, flow.share, flow.late), ...lateness(flow.balance, flow.waited)];
   if (flow.sent.failed > 0) all.push(`the API server did not take ${flow.sent.failed} changes`);
   if (flow.ended > 0) all.push(`${flow.ended} streams ended early: ${flow.why}`);
   if (lab.signal.aborted) all.push("ended early by the user");

@@ -81,8 +81,11 @@ function outcomeOf(lab: Lab, load: LoadResult, scraped: Scraped, probed: Scraped
   };
 }
 
-function problemsOf(what: string, { failed, why }: Scraped): readonly string[] {
-  return failed > 0 ? [`${failed} ${what} failed: ${why}`] : [];
+function problemsOf(what: string, { answers, failed, why }: Scraped): readonly string[] {
+  return [
+    ...(failed > 0 ? [`${failed} ${what} failed: ${why}`] : []),
+    ...(answers < 2 ? [`${answers} ${what} were answered in the measured time: too few to tell what there is to tell`] : []),
+  ];
 }
 
 /** The longest ones, where there are more than a plot shows. */

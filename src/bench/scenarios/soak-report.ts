@@ -9,7 +9,7 @@ import type { Points } from "../load/timeline.ts";
 import type { Breaks } from "../load/watch-breaks.ts";
 import { measured, median } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, shares } from "../report/limits.ts";
+import { lateness, limits, ms, shares } from "../report/limits.ts";
 import { percentilePlot, thinned, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { trendOf } from "../report/trend.ts";
@@ -147,7 +147,7 @@ function soakNotes(lab: Lab, soaked: Soaked, memory: Memory): readonly string[] 
   const { load, visits, lives, broken, calls } = soaked;
   const { from, to } = load;
   return [
-    ...limits(lab.usage, from, to, Math.max(load.share, visits.share, lives.share), load.late),
+    ...limits(lab.usage, from, to, Math.max(load.share, visits.share, lives.share, calls.share), load.late), ...lateness(load.balance, load.waited),
     ...growthNotes(memory, (to - from) / 1000),
     ...(load.failedWrites > 0 ? [`the API server did not take ${load.failedWrites} changes`] : []),
     ...(load.ended > 0 ? [`${load.ended} streams ended early: ${load.why}`] : []),
@@ -161,9 +161,10 @@ function soakNotes(lab: Lab, soaked: Soaked, memory: Memory): readonly string[] 
   ];
 }
 
-function growthNotes({ rssTrend, heapTrend }: Memory, seconds: number): readonly string[] {
-  const told = Object.entries({ "resident memory": rssTrend, heap: heapTrend }).flatMap(([what, trend]) => (trend ? [`${what} ${verdict(trend)}`] : []));
-  if (told.length === 0) return ["too short, or nothing known of the daemon's memory (--pid, --metrics): no growth is told"];
+/** Whether memory grows, or why that can not be told. @param seconds that were measured. */
+export function growthNotes({ rssTrend, heapTrend }: Pick<Memory, "rssTrend" | "heapTrend">, seconds: number): readonly string[] {
+  if (!rssTrend && !heapTrend) return ["too short, or nothing known of the daemon's memory (--pid, --metrics): no growth is told"];
+  const told = Object.entries({ "resident memory": rssTrend, heap: heapTrend }).map(([what, trend]) => (trend ? `${what} ${verdict(trend)}` : `of ${what} there are too few readings to tell a growth (--pid, --metrics)`));
   return [told.join(", "), ...(seconds < tellingSeconds ? [`so short a run (${Math.round(seconds)} s) tells little of growth: the heap is still finding its size; take half an hour at least`] : [])];
 }
 

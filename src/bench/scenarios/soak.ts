@@ -57,25 +57,25 @@ export const soak: Scenario = {
 };
 
 async function open(lab: Lab, daemon: Daemon, { visitors, churn, caller }: Company): Promise<void> {
-  const { options, kubeconfig, node, cluster: { namespace } } = lab;
+  const { options, kubeconfig, node, cluster: { namespace, run } } = lab;
   const { endpoint, metrics } = daemon;
   const names = await lab.workspaces(options.workspaces);
   await Promise.all([
     visitors.call("open", { endpoint, intervalMs: visitEveryMs, stayMs: scaled(lab, stayMs), stalled: options.stalled }, nothing),
-    churn.call("open", { kubeconfig, namespace, endpoint, node, size: options.size, seed: firstSeed + randomInt(firstSeed), intervalMs: churnEveryMs, lifeMs: scaled(lab, lifeMs) }, nothing),
-    caller.call("open", { endpoint, ids: names.map(idOfPod), intervalMs: callEveryMs, metrics, scrapeMs: atMost(lab, scrapeEveryMs) }, nothing),
+    churn.call("open", { kubeconfig, namespace, run, endpoint, node, size: options.size, seed: firstSeed + randomInt(firstSeed), intervalMs: churnEveryMs, lifeMs: scaled(lab, lifeMs) }, nothing),
+    caller.call("open", { endpoint, ids: names.map(idOfPod), intervalMs: atMost(lab, callEveryMs), metrics, scrapeMs: atMost(lab, scrapeEveryMs) }, nothing),
   ]);
 }
 
-/** Runs the load with all else beside it, and ends that when the load ends. */
+/** Runs the load with all else beside it, and ends that when the load ends: last who looks at the counters, so that they hold what came of all the rest. */
 async function together(lab: Lab, daemon: Daemon, { visitors, churn, caller }: Company): Promise<Soaked> {
   await Promise.all([visitors, churn, caller].map((part) => part.call("begin", {}, nothing)));
   const { load, broken } = await loadAndBreak(lab, daemon);
-  const [visits, lives, calls] = await Promise.all([
+  const [visits, lives] = await Promise.all([
     visitors.call("finish", {}, visitsSchema, finishMs),
     churn.call("finish", {}, churnSchema, finishMs),
-    caller.call("finish", {}, callsSchema, finishMs),
   ]);
+  const calls = await caller.call("finish", {}, callsSchema, finishMs);
   return { load, broken, visits, lives, calls };
 }
 

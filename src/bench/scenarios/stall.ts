@@ -5,9 +5,9 @@ import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms } from "../report/limits.ts";
+import { ms } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
-import { streamNotes, streamPlots } from "./stream.ts";
+import { loadNotes, streamNotes, streamPlots } from "./stream.ts";
 
 /** Each has its first turn before and its second after the other, so that a drift of the machine meets both alike. */
 const order = ["without", "with", "with", "without"] as const;
@@ -31,7 +31,7 @@ export const stall: Scenario = {
     const shown = loads.with.at(-1) ?? loads.without.at(-1);
     return {
       figures: figuresOf(lab, loads),
-      notes: [...loads.without.flatMap((load) => limits(lab.usage, load.from, load.to, load.share, load.late).map((note) => `without: ${note}`)), ...(shown ? streamNotes(lab, shown) : [])],
+      notes: [...notesOf(lab, loads, shown), ...(shown ? streamNotes(lab, shown) : [])],
       plots: shown ? streamPlots(lab, shown) : [],
     };
   },
@@ -42,7 +42,15 @@ function stalledOf({ options: { subscribers, stalled } }: Lab): number {
   return stalled > 0 ? stalled : Math.ceil(subscribers / 9);
 }
 
-function figuresOf(lab: Lab, { without, with: hanging }: Readonly<Record<(typeof order)[number], readonly LoadResult[]>>): Figures {
+/** The loads of each side. */
+type Loads = Readonly<Record<(typeof order)[number], readonly LoadResult[]>>;
+
+/** What was wrong with the loads but for the one that is shown, which has notes of its own. */
+function notesOf(lab: Lab, loads: Loads, shown: LoadResult | undefined): readonly string[] {
+  return (["without", "with"] as const).flatMap((side) => loads[side].filter((load) => load !== shown).flatMap((load) => loadNotes(lab, load).map((note) => `${side}: ${note}`)));
+}
+
+function figuresOf(lab: Lab, { without, with: hanging }: Loads): Figures {
   const quiet = sideFigures(lab, without);
   const disturbed = sideFigures(lab, hanging);
   const { rss_first_mb = Number.NaN, rss_last_mb = Number.NaN } = disturbed;
@@ -58,7 +66,8 @@ function figuresOf(lab: Lab, { without, with: hanging }: Readonly<Record<(typeof
     latency_p99_without_ms: quiet["p99_ms"], latency_p99_with_ms: disturbed["p99_ms"],
     latency_p50_without_ms: quiet["p50_ms"], latency_p50_with_ms: disturbed["p50_ms"],
     changes_per_s: hanging.at(-1)?.changesPerSecond,
-    ...(hanging.length > 0 ? sumOf(hanging.map(({ balance }) => balance)) : {}),
+    // Of both sides: with no one hanging nothing may be lost either.
+    ...(without.length + hanging.length > 0 ? sumOf([...without, ...hanging].map(({ balance }) => balance)) : {}),
   });
 }
 

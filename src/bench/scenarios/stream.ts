@@ -4,7 +4,7 @@ import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, ms, othersNote, shares } from "../report/limits.ts";
+import { lateness, limits, ms, othersNote, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -32,8 +32,8 @@ export function streamFigures(lab: Lab, result: LoadResult): Figures {
     changes_per_s: result.changesPerSecond,
     ...balance,
     daemon_cpu_us_per_change: perChange,
-    daemon_rss_mb: cost?.rssMb,
-    api_requests: result.requests && requestsOfOthers(result.requests, result.sent),
+    daemon_rss_mb: cost?.rssMb ?? result.told?.rssMb,
+    api_requests: result.requests ? requestsOfOthers(result.requests, result.sent) : result.told?.requests,
     write_p50_ms: ms(answered, 50), write_p99_ms: ms(answered, 99), late_p99_ms: ms(late, 99),
     line_bytes: result.lineBytes,
   });
@@ -61,12 +61,18 @@ function requestsOfOthers(requests: ReadonlyMap<string, number>, sent: number): 
 
 /** What must be said beside them. */
 export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
-  const notes = [...limits(lab.usage, result.from, result.to, result.share, result.late)];
+  const notes = [...loadNotes(lab, result)];
+  if (result.requests ?? result.told?.requests !== undefined) notes.push(...othersNote(lab, "api_requests"));
+  if (lab.signal.aborted) notes.push("ended early by the user");
+  return [...notes, ...shares(lab.usage, result.from, result.to)];
+}
+
+/** The part of them that tells what was wrong with a load. */
+export function loadNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
+  const notes = [...limits(lab.usage, result.from, result.to, result.share, result.late), ...lateness(result.balance, result.waited)];
   if (result.failedWrites > 0) notes.push(`the API server did not take ${result.failedWrites} changes`);
   if (result.disorderedLines > 0) notes.push(`the cluster itself brought ${result.disorderedLines} changes in another order than they were due: reordered does not tell of the daemon`);
   if (result.watchEnded) notes.push("the bare watch was ended by the API server: added_* hold only what it saw");
   if (result.ended > 0) notes.push(`${result.ended} streams ended early: ${result.why}`);
-  if (result.requests) notes.push(...othersNote(lab, "api_requests"));
-  if (lab.signal.aborted) notes.push("ended early by the user");
-  return [...notes, ...shares(lab.usage, result.from, result.to)];
+  return notes;
 }

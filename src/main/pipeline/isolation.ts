@@ -5,7 +5,7 @@
 import { sleep, watchdog, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import type { BatchResult, BatchTask, LineResult, ResultRange, SkippedResult } from "../../domain/messages.ts";
+import type { BatchResult, BatchTask, LineResult, ResultRange, SkippedResult, WorkspaceResult } from "../../domain/messages.ts";
 import type { Batch } from "./batch.ts";
 import { peekUid } from "./peek.ts";
 import { emptyTask, workersStartMs, type WorkerPool } from "./pool.ts";
@@ -121,8 +121,13 @@ export class Isolation {
   }
 }
 
+/** Whatever of a result is a piece of its batch's bytes, apart from the status itself: a member that is forgotten below does not compile. */
+type Ranges = { readonly [K in keyof WorkspaceResult as ResultRange extends WorkspaceResult[K] ? K : never]: WorkspaceResult[K] };
+
+/** A result as part of a larger one, before whose bytes `offset` others stand. */
 function shifted(result: LineResult, offset: number): LineResult {
   if (result.kind === "skipped" || offset === 0) return result;
   const moved = (range: ResultRange | undefined): ResultRange | undefined => range && { start: range.start + offset, length: range.length };
-  return { ...result, start: result.start + offset, held: moved(result.held), init: moved(result.init) };
+  const ranges: Ranges = { held: moved(result.held), init: moved(result.init), trace: moved(result.trace) };
+  return { ...result, start: result.start + offset, ...ranges };
 }

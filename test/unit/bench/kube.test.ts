@@ -1,9 +1,15 @@
 /** What the load tool makes on a cluster is taken away again, also where answers were lost. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Cluster, ownLabel } from "../../../src/bench/load/kube.ts";
+import { Cluster, hiddenMarker, ownLabel } from "../../../src/bench/load/kube.ts";
+import { finalizer } from "../../../src/domain/names.ts";
+import { startEmbeddedCluster } from "../../../src/embedded/index.ts";
+import { record } from "../../../src/embedded/kubelet/json.ts";
 import { plainKubeconfig } from "../../support/plain-kubeconfig.ts";
 
 interface Served {
@@ -65,7 +71,7 @@ test("a namespace of others stays, whether or not the answer was lost", async (t
   for (const code of [undefined, 409]) {
     const { cluster, writes } = await served(t, (request) => {
       if (request === "POST /api/v1/namespaces") return code === undefined ? undefined : { code, body: {} };
-      return { code: 200, body: { metadata: { labels: { [ownLabel]: "another" } } } };
+      return { code: 200, body: { metadata: { labels: { [ownLabel]: "another" } }, items: [] } };
     });
     await cluster.open().catch(() => {});
     await cluster.clean();
@@ -89,6 +95,50 @@ test("what comes again and again is told, and not removed for ever", async (t) =
   const { cluster, writes } = await served(t, (request) => ({ code: 200, body: request.startsWith("GET") ? { metadata: {}, items: [{ metadata: { name: "ws-a", uid: "a" } }] } : {} }));
   await assert.rejects(cluster.removeStarted(), /again and again/);
   assert.equal(writes.length, 10);
+});
+
+test("a pod that can not be let go keeps no other from going, and is told with the reason", async (t) => {
+  let left = ["ws-a", "ws-b", "ws-c"];
+  const { cluster } = await served(t, (request) => {
+    if (request === `PATCH ${namespacePath}/pods/ws-a`) return { code: 403, body: { message: "not yours" } };
+    if (request.startsWith("PATCH")) left = left.filter((name) => !request.endsWith(name));
+    return { code: 200, body: request.startsWith("GET") ? { metadata: {}, items: left.map((name) => ({ metadata: { name, uid: name } })) } : {} };
+  });
+  await assert.rejects(cluster.removeStarted(), /finalizers: 403 not yours/);
+  assert.deepEqual(left, ["ws-a"]);
+});
+
+/** The built-in cluster, two processes of a run that work on it, the names of its pods, and what a daemon that acts does: it holds each pod that runs. */
+async function held(t: TestContext): Promise<{ readonly cluster: Cluster; readonly another: Cluster; readonly pods: () => readonly string[]; readonly hold: () => void }> {
+  const embedded = await startEmbeddedCluster();
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-kube-test-"));
+  const kubeconfig = join(folder, "kubeconfig");
+  await embedded.writeKubeconfig(kubeconfig);
+  const cluster = await Cluster.fromKubeconfig(kubeconfig, "default");
+  const another = await Cluster.fromKubeconfig(kubeconfig, "default", cluster.run);
+  t.after(async () => {
+    await Promise.all([cluster.close(), another.close()]);
+    await embedded.close();
+    await rm(folder, { recursive: true });
+  });
+  await cluster.open();
+  const pods = () => embedded.store.list("pods", "default").map(({ metadata }) => metadata.name);
+  const hold = () => {
+    for (const name of pods()) embedded.store.update("pods", "default", name, (draft) => void (draft["metadata"] = { ...record(draft["metadata"]), finalizers: [finalizer] }));
+  };
+  return { cluster, another, pods, hold };
+}
+
+test("workspaces that a daemon holds are removed all the same, those of the run's other processes too, at the end and one by one", async (t) => {
+  const { cluster, another, pods, hold } = await held(t);
+  const first = await cluster.createWorkspace(1, 0, undefined);
+  await another.createWorkspace(2, 0, undefined);
+  await cluster.createWorkspace(3, 0, undefined, hiddenMarker);
+  hold();
+  await cluster.deleteWorkspace(first);
+  assert.equal(pods().length, 2);
+  await cluster.clean();
+  assert.deepEqual(pods(), []);
 });
 
 test("a service account whose creation was not answered is removed, by this run's label; one that was there stays", async (t) => {

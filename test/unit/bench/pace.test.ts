@@ -40,6 +40,11 @@ async function run(pace: Pace, answer: (n: number) => { readonly ms: number; rea
   return { made, driven: await driving, most };
 }
 
+test("in a loop one call is made, however late it is begun", async () => {
+  const { driven } = await run({ kind: "loop", callers: 3, seconds: 0 }, () => ({ ms: 10 }));
+  assert.deepEqual([driven.sent, driven.failed, driven.delays.totalCount], [1, 0, 1]);
+});
+
 describe("at a rate", () => {
   test("calls are made when they are due, whatever becomes of those before", async () => {
     const { made, driven } = await run({ kind: "rate", perSecond: 100, startAt: 50, seconds: 0.05 }, () => ({ ms: 500 }));

@@ -3,8 +3,10 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { AnswerCheck } from "../../../src/bench/load/answer-check.ts";
 import { metricSum } from "../../../src/bench/load/exposition.ts";
+import { InitialStates } from "../../../src/bench/load/initial-state.ts";
 import { Lives } from "../../../src/bench/load/lives.ts";
 import { Knowledge, Visit } from "../../../src/bench/load/visits.ts";
+import { growthNotes } from "../../../src/bench/scenarios/soak-report.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
 const { RUNNING, STOPPED } = wsman.WorkspacePhase;
@@ -52,6 +54,37 @@ describe("a visit", () => {
     knowledge.take("a", 1, RUNNING);
     new Visit(knowledge.snapshot()).take("a", 1);
     assert.equal(knowledge.snapshot().size, 1);
+  });
+});
+
+describe("an initial state", () => {
+  test("is complete when all that is known to be there has come: changes of what came before, and what else there is, do not count", () => {
+    const state = new InitialStates(["a", "b", "c"]).begin();
+    assert.deepEqual(["x", "a", "a", "y", "b", "b"].map((id) => state.take(id)), [false, false, false, false, false, false]);
+    assert.ok(!state.complete);
+    assert.deepEqual([state.take("c"), state.complete], [true, true]);
+    assert.deepEqual([state.take("c"), state.take("a")], [false, false]);
+  });
+
+  test("is each subscriber's own", () => {
+    const states = new InitialStates(["a"]);
+    assert.ok(states.begin().take("a"));
+    assert.ok(states.begin().take("a"));
+  });
+});
+
+describe("growth of memory", () => {
+  const trend = { slope: 1, noise: 2 };
+
+  test("of which nothing is known is told to be unknown, and which kind it is", () => {
+    assert.match(growthNotes({ rssTrend: undefined, heapTrend: undefined }, 3).join(), /no growth is told/);
+    assert.match(growthNotes({ rssTrend: undefined, heapTrend: trend }, 3600).join(), /^of resident memory there are too few readings .*, heap does not grow or shrink/);
+    assert.match(growthNotes({ rssTrend: trend, heapTrend: undefined }, 3600).join(), /^resident memory does not grow or shrink .*, of heap there are too few readings/);
+  });
+
+  test("is told of both kinds, with a warning after a short time", () => {
+    assert.equal(growthNotes({ rssTrend: trend, heapTrend: trend }, 3600).length, 1);
+    assert.match(growthNotes({ rssTrend: trend, heapTrend: trend }, 60).join(), /tells little of growth/);
   });
 });
 

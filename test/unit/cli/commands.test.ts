@@ -179,7 +179,7 @@ test("a closed terminal ends the built-in cluster in order: its folder goes", as
   child.stdout.on("data", (chunk) => (out += String(chunk)));
   const ended = once(child, "exit");
   try {
-    await until("the cluster", () => out.includes("kubectl --kubeconfig"), 30_000);
+    await until("the cluster", () => out.includes("kubectl --kubeconfig"));
     const [, kubeconfig = ""] = /--kubeconfig (\S+)/.exec(out) ?? [];
     assert.ok(existsSync(kubeconfig), out);
     child.kill("SIGHUP");

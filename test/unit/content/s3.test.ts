@@ -149,7 +149,7 @@ test("a server that does not answer, breaks off or sends too much is given up", 
   const since = performance.now();
   await assert.rejects(storage.info(place, never), { code: "UNAVAILABLE", message: /: no answer within 500 ms$/ });
   await assert.rejects(storage.read(place, 10, never), { code: "UNAVAILABLE", message: /: no answer within 500 ms$/ });
-  assert.ok(performance.now() - since < 5_000);
+  assert.ok(performance.now() - since < 30_000);
   server.respond = (request) => request.socket.destroy();
   await assert.rejects(storage.read(place, 10, never), { code: "UNAVAILABLE" });
   for (const headers of [{ "content-length": 100_000 }, { "transfer-encoding": "chunked" }]) {

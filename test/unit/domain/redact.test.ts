@@ -32,5 +32,6 @@ test("the text is one line of well-formed Unicode, of at most so many bytes, wha
 test("long and hostile text takes no time", () => {
   const from = performance.now();
   for (const piece of ["a://", "token", "token=", "x@", "bearer ", '"', "-", "https://a@"]) publicText(piece.repeat(200_000), 1024);
-  assert.ok(performance.now() - from < 500);
+  // Minutes, if it grew with the square of the length.
+  assert.ok(performance.now() - from < 20_000);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog, type Log } from "../../../src/domain/log.ts";
-import type { BatchResult, BatchTask, LineResult } from "../../../src/domain/messages.ts";
+import type { BatchResult, BatchTask, LineResult, ResultRange } from "../../../src/domain/messages.ts";
 import { Batch } from "../../../src/main/pipeline/batch.ts";
 import { Isolation } from "../../../src/main/pipeline/isolation.ts";
 import { Pipeline } from "../../../src/main/pipeline/pipeline.ts";
@@ -28,19 +28,30 @@ function setup(work: (task: BatchTask) => BatchResult = fakeWork, log: Log = sil
 
 const told = (results: readonly LineResult[]) => results.map((result) => (result.kind === "workspace" ? result.facts.id : `${result.reason} ${result.uid}${result.removed ? " removed" : ""}`));
 
-test("each line has its own result, and its bytes are where it says", async () => {
+test("each line has its own result, and all of its bytes are where it says", async () => {
+  const pieces = ["held", "init", "trace"] as const;
   const { isolation } = setup((task) => {
     const { results, bytes, busyMicros } = fakeWork(task);
-    const held = { start: bytes.length, length: 6 };
-    return { bytes: new Uint8Array(Buffer.concat([bytes, Buffer.from(`held ${told(results).join("")}`)])), results: results.map((result) => (result.kind === "workspace" ? { ...result, held } : result)), busyMicros };
+    const id = told(results).join("");
+    const from = (n: number) => ({ start: bytes.length + Buffer.byteLength(pieces.slice(0, n).map((piece) => `${piece} ${id}`).join("")), length: Buffer.byteLength(`${pieces[n]} ${id}`) });
+    const ranges = { held: from(0), init: from(1), trace: from(2) };
+    return { bytes: new Uint8Array(Buffer.concat([bytes, Buffer.from(pieces.map((piece) => `${piece} ${id}`).join(""))])), results: results.map((result) => (result.kind === "workspace" ? { ...result, ...ranges } : result)), busyMicros };
   });
-  const { results, bytes, busyMicros } = await isolation.run(batchOf(...["a", "b", "c"].map((id) => testLine({ id, rv: 1 }))), alone);
-  assert.deepEqual(told(results), ["a", "b", "c"]);
+  const { results, bytes, busyMicros } = await isolation.run(batchOf(...["a", "bb", "c"].map((id) => testLine({ id, rv: 1 }))), alone);
+  assert.deepEqual(told(results), ["a", "bb", "c"]);
   const usual = fakeWork(batchOf(testLine({ id: "c", rv: 1 })));
-  const [, , last] = results;
-  assert.ok(last?.kind === "workspace" && last.held);
+  const last = results[2];
+  assert.ok(last?.kind === "workspace");
   assert.deepEqual(bytes.slice(last.start, last.start + last.length), new Uint8Array(usual.bytes));
-  assert.equal(Buffer.from(bytes.subarray(last.held.start, last.held.start + last.held.length)).toString(), "held c");
+  for (const result of results) {
+    assert.ok(result.kind === "workspace");
+    for (const piece of pieces) {
+      const range: ResultRange | undefined = result[piece];
+      assert.ok(range, piece);
+      // A piece of another pod's would tell its secrets.
+      assert.equal(Buffer.from(bytes.subarray(range.start, range.start + range.length)).toString(), `${piece} ${result.facts.id}`);
+    }
+  }
   assert.equal(busyMicros, 3);
 });
 

@@ -20,6 +20,7 @@ describe("a termination message", () => {
     const log = `{"message":"too far up"}\n${"{a}\n".repeat(250_000)}`;
     const began = performance.now();
     assert.equal(failureFromLog(log), log);
-    assert.ok(performance.now() - began < 1000);
+    // Minutes, if each line were looked at for each.
+    assert.ok(performance.now() - began < 20_000);
   });
 });
