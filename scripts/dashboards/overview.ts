@@ -2,13 +2,15 @@
 import { atLeast, below, dashboard, graph, own, quantile, rate, stat } from "./panels.ts";
 
 const manager = "gitpod_ws_manager";
+/** Of the chosen jobs those that are no shadows: these lead nothing, and are no replicas. */
+const replicas = `wsmand_leader{${own}} unless on (namespace, job, instance) (wsmand_shadow{${own}} == 1)`;
 
 const well = {
   title: "Is all well?",
   panels: [
     stat("Alerts", "none", 'sum(ALERTS{alertstate="firing", alertname=~"Wsmand.+", namespace=~"$namespace"}) or vector(0)', "Alerts that fire. docs/alerts.md tells what to do about each.", below(1, 1)),
-    stat("Leaders", "none", `sum(wsmand_leader{${own}})`, "One in each job, or every replica where none takes part in an election. Without one nothing is done about workspaces.", atLeast(1)),
-    stat("Replicas", "none", `count(wsmand_leader{${own}})`, "Replicas that are scraped.", atLeast(1)),
+    stat("Leaders", "none", `sum(${replicas})`, "One in each job, or every replica where none takes part in an election. Without one nothing is done about workspaces.", atLeast(1)),
+    stat("Replicas", "none", `count(${replicas})`, "Replicas that are scraped; shadows do not count.", atLeast(1)),
     stat("Silence of watches", "s", `max(wsmand_watch_last_event_age_seconds{${own}, resource="pods"})`, "Since something last came from the API server, of the replica that waits for longest. A minute is usual.", below(120, 240)),
     stat("Start for 15 min", "none", `sum(wsmand_workspaces_starting{${own}, older_than="900"}) or vector(0)`, "Workspaces that were started so long ago, and do not run.", below(1, 3)),
     stat("Stop for 30 min", "none", `sum(wsmand_workspaces_stopping{${own}, older_than="1800"}) or vector(0)`, "Workspaces that have been in STOPPING for so long. Their backup may fail.", below(1, 1)),
