@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import { record, records, text } from "../../src/embedded/kubelet/json.ts";
 import type { Json } from "../../src/embedded/kubelet/json.ts";
+import { markerLabel } from "../../src/domain/names.ts";
 import { parseConfig } from "../../src/main/config/index.ts";
 import { chartFile, chartFolder, nameOf, noHelm, objectOf, objectsIn, rendered, runHelm, valueSets, valuesFile, type ValueSet } from "../support/chart.ts";
 import { onRealCluster, startTestCluster } from "../support/cluster.ts";
@@ -16,6 +17,9 @@ import { until } from "../support/until.ts";
 const missing = await noHelm();
 const skip = missing ?? false;
 const skipUnlessReal = missing ?? (onRealCluster ? false : "needs a real API server");
+/** It outlives the tests, which take away their namespaces at their end. */
+const cluster = skipUnlessReal === false ? await startTestCluster() : undefined;
+after(() => cluster?.close());
 
 function specOf(object: Json): Json {
   return record(object["spec"]);
@@ -65,7 +69,7 @@ for (const set of valueSets) {
     assert.deepEqual(records(specOf(objectOf(objects, "Service"))["ports"]).map(({ name, port, targetPort }) => [targetPort, port, name]), ports.map(([name, port]) => [name, port, name]));
     const sleep = record(record(record(container["lifecycle"])["preStop"])["sleep"])["seconds"] ?? 0;
     const drain = set === "full" ? 60 : 30;
-    assert.ok(Number(podOf(objects)["terminationGracePeriodSeconds"]) > drain + Number(sleep));
+    assert.ok(Number(podOf(objects)["terminationGracePeriodSeconds"]) >= drain + Number(sleep) + 5);
   });
 }
 
@@ -115,13 +119,74 @@ test("rights are those in files/rbac.yaml, in the namespace of the workspaces, a
   assert.equal(podOf(none)["serviceAccountName"], "wsmand-existing");
 });
 
+/** The rules for ways out: to whom, if not to all, and at which ports, if not at all. */
+async function waysOut(set: ValueSet, ...flags: readonly string[]) {
+  const policy = specOf(objectOf(await rendered(set, "gitpod", ...flags), "NetworkPolicy"));
+  return records(policy["egress"]).map((rule) => ({ to: rule["to"], ports: records(rule["ports"]).map(({ port }) => port) }));
+}
+
+/** Sets a value that helm's own syntax would take apart. */
+function setText(key: string, value: string): readonly string[] {
+  return ["--set-json", `${key}=${JSON.stringify(value)}`];
+}
+
 test("the network policy opens what the configuration needs, and nothing twice", { skip }, async () => {
   const policy = specOf(objectOf(await rendered("full", "gitpod"), "NetworkPolicy"));
-  const ports = records(policy["egress"]).map((rule) => records(rule["ports"]).map(({ port }) => port));
-  assert.deepEqual(ports, [[53, 53], [443, 6443, 8081, 8443, 9000, 8090, 4318], [7777]]);
+  assert.deepEqual(await waysOut("full"), [
+    { to: undefined, ports: [53, 53] },
+    { to: [{ namespaceSelector: {} }], ports: [] },
+    { to: undefined, ports: [443, 6443, 8081, 8443, 9000, 8090, 4318] },
+    { to: [{ ipBlock: { cidr: "10.0.0.0/8" } }], ports: [7777] },
+  ]);
   assert.deepEqual(records(policy["ingress"]).map((rule) => records(rule["ports"]).map(({ port }) => port)), [["grpc"], ["metrics"]]);
   const open = specOf(objectOf(await rendered("no-snapshots", "gitpod"), "NetworkPolicy"));
   assert.deepEqual([open["policyTypes"], open["egress"]], [["Ingress"], undefined]);
+});
+
+test("workspaces are not let in unless somebody names them: neither to gRPC nor to metrics", { skip }, async () => {
+  const unless = { podSelector: { matchExpressions: [{ key: markerLabel, operator: "DoesNotExist" }] } };
+  const peersOf = async (set: ValueSet) => records(specOf(objectOf(await rendered(set, "gitpod"), "NetworkPolicy"))["ingress"]).map(({ from }) => from);
+  assert.deepEqual(await peersOf("default"), [[unless], [{ namespaceSelector: {}, ...unless }]]);
+  const monitoring = { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } };
+  assert.deepEqual((await peersOf("full"))[1], [monitoring], "who names peers gets these");
+});
+
+const workspaceUrls: readonly (readonly [urlTemplate: string, hostURL: string, port: number | undefined])[] = [
+  ["https://{{ .ID }}.ws.gitpod.test", "https://gitpod.test", undefined],
+  ["http://{{ .ID }}.ws.gitpod.test", "https://gitpod.test", 80],
+  ["http://{{ .ID }}.ws.gitpod.test:31080/", "https://gitpod.test", 31080],
+  ["https://{{ .ID }}.ws.gitpod.test:8443", "https://gitpod.test:10443", 8443],
+  ["https://{{ .Prefix }}.{{ .Host }}", "gitpod.test:10443", 10443],
+  ["https://{{ .Prefix }}-{{- .Host -}}/x?a=b:1", "gitpod.test", undefined],
+];
+
+for (const [urlTemplate, hostURL, port] of workspaceUrls) {
+  test(`workspaces can be asked whether they are ready where their URL is ${urlTemplate}, of ${hostURL}`, { skip }, async () => {
+    const rules = await waysOut("default", ...setText("config.manager.urlTemplate", urlTemplate), ...setText("config.manager.hostURL", hostURL));
+    assert.deepEqual(rules[2]?.ports, [443, 6443, ...(port === undefined ? [] : [port]), 8080]);
+  });
+}
+
+test("the machine's own identity can be asked for where the storage is reached by it, and only there", { skip }, async () => {
+  const metadata = { to: ["169.254.169.254/32", "169.254.169.252/32"].map((cidr) => ({ ipBlock: { cidr } })), ports: [80, 988] };
+  assert.deepEqual((await waysOut("default", "--set", "config.content.storage.kind=gcloud")).slice(3), [metadata]);
+  assert.deepEqual((await waysOut("default", "--set", "config.content.storage.kind=gcloud,config.content.storage.gcloud.credentialsFile=/mnt/key.json")).slice(3), []);
+  assert.deepEqual((await waysOut("default")).slice(3), []);
+});
+
+test("pods go to nodes that the image is made for, and wherever somebody says", { skip }, async () => {
+  const selectorOf = async (...flags: readonly string[]) => podOf(await rendered("default", "gitpod", ...flags))["nodeSelector"];
+  assert.deepEqual(await selectorOf(), { "kubernetes.io/arch": "amd64" });
+  assert.deepEqual(await selectorOf("--set", "nodeSelector.pool=services"), { "kubernetes.io/arch": "amd64", pool: "services" });
+  assert.equal(await selectorOf("--set", "nodeSelector.kubernetes\\.io/arch=null"), undefined);
+});
+
+test("alerts lead to a page of the installation's own, where one is named", { skip }, async () => {
+  const page = "https://wiki.test/wsmand/alerts";
+  const groups = records(specOf(objectOf(await rendered("full", "gitpod", "--set", `prometheusRule.runbookURL=${page}`), "PrometheusRule"))["groups"]);
+  const alerts = groups.flatMap(({ rules }) => records(rules)).filter(({ alert }) => alert !== undefined);
+  assert.ok(alerts.length > 20);
+  for (const { alert, annotations } of alerts) assert.equal(record(annotations)["runbook_url"], `${page}#${text(alert).toLowerCase()}`);
 });
 
 test("monitoring is carried as it is in the chart's files", { skip }, async () => {
@@ -142,7 +207,8 @@ const refusedValues: readonly (readonly [what: string, flags: readonly string[],
   ["a number of replicas that is none", ["--set", "replicaCount=many"], /replicaCount/],
   ["an address that only the pod itself reaches", ["--set", "config.prometheus.addr=127.0.0.1:9500"], /prometheus/],
   ["a secret in the configuration", ["--set", "config.content.storage.minio.secretKey=k"], /secretKeyFile/],
-  ["an end that is cut off", ["--set", "config.wsmand.drainTimeout=2m"], /terminationGracePeriodSeconds is 60: it must be above .* which are 125/],
+  ...([["2m", 130], ["1m30s", 100], ["1h", 3610], ["90.5s", 101], ["120000ms", 130], ["50.001s", 61]] as const).map(([drain, least]) =>
+    [`an end of ${drain} that is cut off`, ["--set", `config.wsmand.drainTimeout=${drain}`], new RegExp(`terminationGracePeriodSeconds is 60: it must be at least ${least}, which is preStopSleepSeconds, config.wsmand.drainTimeout and 5 s together`)] as const),
   ["two files in place of the configuration", ["--set", "existingConfig.configMap=a,existingConfig.secret=b"], /existingConfig/],
   ["a certificate that nobody issues", ["--set", "tls.rpc.certManager.enabled=true"], /issuerRef\.name is required/],
   ["a service account that is not named", ["--set", "serviceAccount.create=false"], /serviceAccount\.name is required/],
@@ -153,6 +219,11 @@ for (const [what, flags, said] of refusedValues) {
     await assert.rejects(rendered("default", "gitpod", ...flags), said);
   });
 }
+
+test("an end that has its time is taken", { skip }, async () => {
+  for (const drain of ["50s", "50000ms", "0h0m49.5s"]) await rendered("default", "gitpod", "--set", `config.wsmand.drainTimeout=${drain}`);
+  await rendered("default", "gitpod", "--set", "config.wsmand.drainTimeout=1h30m,terminationGracePeriodSeconds=5410,preStopSleepSeconds=5");
+});
 
 test("the pods are replaced when the configuration changes", { skip }, async () => {
   const checksums = await Promise.all([[], ["--set", "config.manager.heartbeatInterval=20s"]].map(async (flags) => {
@@ -199,8 +270,7 @@ async function applyAll(t: TestContext, api: KubeApi, set: ValueSet): Promise<vo
 }
 
 test("an API server takes every object as it is, with no unknown or doubled field", { skip: skipUnlessReal }, async (t) => {
-  const cluster = await startTestCluster();
-  t.after(() => cluster.close());
+  assert.ok(cluster);
   const first = new KubeApi(await readKubeconfig(cluster.kubeconfig), "default");
   await defineKinds(first);
   await first.close();
@@ -215,19 +285,25 @@ test("an API server takes every object as it is, with no unknown or doubled fiel
   });
 });
 
+/** How the warnings of what helm says begin: up to the colon, or the name of a namespace. */
+function warningsIn(notes: string): readonly string[] {
+  return Array.from(notes.matchAll(/^WARNING: (.*?)(?::| test-\S+ alone|, without asking)/gm), ([, warning = ""]) => warning);
+}
+
 test("helm installs it, changes it, and takes it away again without a trace", { skip: skipUnlessReal }, async (t) => {
-  const cluster = await startTestCluster();
-  t.after(() => cluster.close());
+  assert.ok(cluster);
   const api = await kubeApi(t, cluster.kubeconfig);
   const access = ["--kubeconfig", cluster.kubeconfig, "--namespace", api.namespace];
   const replicas = async (): Promise<unknown> => specOf(await api.get(`/apis/apps/v1/namespaces/${api.namespace}/deployments/wsmand`))["replicas"];
   const notes = await runHelm("install", "wsmand", chartFolder, ...access);
   assert.match(notes, /2 replicas in namespace test-/);
-  assert.match(notes, /WARNING: gRPC is served in plaintext/);
+  assert.deepEqual(warningsIn(notes), ["gRPC is served in plaintext", "image.repository is \"wsmand\", where nobody publishes an image", "config.manager.registryFacadeHost is empty", "config.manager.hostURL and urlTemplate are those of the example"]);
   assert.equal(await replicas(), 2);
-  const after = await runHelm("upgrade", "wsmand", chartFolder, ...access, "--values", valuesFile("no-snapshots"), "--set", "replicaCount=3,tls.rpc.secretName=certificates", "--set", `workspaceNamespace=${api.namespace}`);
-  assert.doesNotMatch(after, /WARNING/);
+  const after = await runHelm("upgrade", "wsmand", chartFolder, ...access, "--values", valuesFile("no-snapshots"), "--set", "replicaCount=3,tls.rpc.secretName=certificates,image.repository=registry.test/wsmand", "--set", `workspaceNamespace=${api.namespace}`);
+  assert.deepEqual(warningsIn(after), []);
   assert.equal(await replicas(), 3);
+  const outside = await runHelm("upgrade", "wsmand", chartFolder, ...access, "--reuse-values", "--set", "service.type=LoadBalancer");
+  assert.deepEqual(warningsIn(outside), ["the Service is a LoadBalancer, but the network policy lets in pods of namespace"]);
   assert.equal((await api.send("GET", `/apis/rbac.authorization.k8s.io/v1/clusterroles/${api.namespace}-wsmand`)).code, 404);
   await runHelm("uninstall", "wsmand", ...access);
   for (const path of [`/apis/apps/v1/namespaces/${api.namespace}/deployments`, `/apis/rbac.authorization.k8s.io/v1/namespaces/${api.namespace}/roles`, api.path("services"), api.path("secrets")]) {

@@ -85,22 +85,43 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- toPrettyJson $config }}
 {{- end }}
 
-{{/* Fails where the pod would be killed before it has ended in order. */}}
+{{/* Seconds of a duration such as "1m30s", as the schema lets them in. */}}
+{{- define "wsmand.seconds" -}}
+{{- $units := dict "ns" 0.000000001 "us" 0.000001 "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 }}
+{{- $seconds := 0.0 }}
+{{- range regexFindAll "[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h)" . -1 }}
+{{- $seconds = addf $seconds (mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[a-z]+$" .))) }}
+{{- end }}
+{{- $seconds }}
+{{- end }}
+
+{{/* Fails where the pod would be killed before it has ended in order. After drainTimeout the daemon takes a second to cut off what is left, and the kubelet has its own delays: 5 s for both. */}}
 {{- define "wsmand.checkGrace" -}}
-{{- $drain := dig "wsmand" "drainTimeout" "30s" .Values.config | toString }}
-{{- if regexMatch "^[0-9]+[sm]$" $drain }}
-{{- $seconds := mul (regexFind "^[0-9]+" $drain | int) (ternary 60 1 (hasSuffix "m" $drain)) }}
-{{- $least := add $seconds (.Values.preStopSleepSeconds | int) }}
-{{- if le (.Values.terminationGracePeriodSeconds | int) ($least | int) }}
-{{- fail (printf "terminationGracePeriodSeconds is %d: it must be above preStopSleepSeconds and config.wsmand.drainTimeout together, which are %d" (.Values.terminationGracePeriodSeconds | int) ($least | int)) }}
+{{- $drain := include "wsmand.seconds" (dig "wsmand" "drainTimeout" "30s" .Values.config | toString) | float64 }}
+{{- $least := add (ceil $drain | int) (.Values.preStopSleepSeconds | int) 5 }}
+{{- if lt (.Values.terminationGracePeriodSeconds | int) ($least | int) }}
+{{- fail (printf "terminationGracePeriodSeconds is %d: it must be at least %d, which is preStopSleepSeconds, config.wsmand.drainTimeout and 5 s together" (.Values.terminationGracePeriodSeconds | int) ($least | int)) }}
 {{- end }}
 {{- end }}
+
+{{/* The port of workspaces' URLs. A template that renders {{ .Host }} has that of manager.hostURL, which is put there as it is. */}}
+{{- define "wsmand.workspacePort" -}}
+{{- $url := .Values.config.manager.urlTemplate | toString }}
+{{- $url = regexReplaceAll "\\{\\{-?\\s*\\.Host\\s*-?\\}\\}" $url (.Values.config.manager.hostURL | toString) }}
+{{- $host := regexReplaceAll "^[A-Za-z]+://" $url "" | regexFind "^[^/?#]*" }}
+{{- regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http://" ($url | lower))) }}
+{{- end }}
+
+{{/* "true" where the storage is asked by the identity that the machine has. */}}
+{{- define "wsmand.machineIdentity" -}}
+{{- $storage := dig "content" "storage" dict .Values.config }}
+{{- if and (eq (get $storage "kind" | toString) "gcloud") (not (dig "gcloud" "credentialsFile" "" $storage)) }}true{{ end }}
 {{- end }}
 
 {{/* TCP ports that the daemon connects to, one a line, each once. */}}
 {{- define "wsmand.egressPorts" -}}
 {{- $config := .Values.config }}
-{{- $ports := list 443 6443 (dig "manager" "wsdaemon" "port" 8080 $config | int) }}
+{{- $ports := list 443 6443 (include "wsmand.workspacePort" . | int) (dig "manager" "wsdaemon" "port" 8080 $config | int) }}
 {{- range .Values.networkPolicy.egress.ports }}
 {{- $ports = append $ports (int .) }}
 {{- end }}
