@@ -19,7 +19,7 @@ export function documentChecks(): DocumentChecks {
   // The load tool looks for the scenario itself.
   bench.registeredArguments[0]?.choices([...scenarios.keys()]);
   const wsmand = buildProgram(testIo().io, noParts, () => {});
-  const sources = globSync("{src,test,scripts,deploy}/**/*.{ts,sh,yaml,json}", { cwd: repository, exclude: (path) => path.includes("src/gen") }).map((file) => readFileSync(join(repository, file), "utf8")).join("\n");
+  const sources = globSync(["{src,test,scripts,deploy}/**/*.{ts,sh,yaml,json}", ".ci/*"], { cwd: repository, exclude: (path) => path.includes("src/gen") }).map((file) => readFileSync(join(repository, file), "utf8")).join("\n");
   return {
     commands: new CommandChecker({ root: repository, wsmand, handsOver: new Map([["bench", bench]]) }),
     names: { metrics: new Set(daemonMetrics().map(({ name }) => name)), configuration: [...new Set(configNodes().flatMap(({ path }) => prefixesOf(path)))], isVariable: (name) => new RegExp(`\\b${name}\\b`).test(sources) },
