@@ -16,9 +16,21 @@ export function metricNames(expr: string): readonly string[] {
   return [...new Set(names)].filter((name) => !words.has(name.toLowerCase()));
 }
 
-/** The expression with comparisons that tell 0 or 1 in place of leaving out: it has a value wherever its parts have one. */
+/** The expression with blanks in place of what stands in brackets behind `unless`. */
+function withoutExceptions(bare: string): string {
+  let text = bare;
+  for (const match of bare.matchAll(/\bunless\s*(?:\b(?:on|ignoring)\s*\([^)]*\)\s*)?\(/g)) {
+    const from = match.index + match[0].length;
+    let [to, open] = [from, 1];
+    for (; to < bare.length && open > 0; to++) open += bare[to] === "(" ? 1 : bare[to] === ")" ? -1 : 0;
+    text = text.slice(0, from) + " ".repeat(to - from) + text.slice(to);
+  }
+  return text;
+}
+
+/** The expression with comparisons that tell 0 or 1 in place of leaving out: it has a value wherever its parts have one. What `unless (…)` takes out stays out. */
 export function withoutFilters(expr: string): string {
-  const bare = masked(expr);
+  const bare = withoutExceptions(masked(expr));
   let [text, from] = ["", 0];
   for (const match of bare.matchAll(/(?:[<>]=|[=!]=|[<>](?!=))(?!\s*bool\b)/g)) {
     const end = match.index + match[0].length;

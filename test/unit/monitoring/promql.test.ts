@@ -14,6 +14,11 @@ test("comparisons are made to tell instead of to leave out; matchers and texts s
   assert.equal(withoutFilters('a{b!="c > d"} > 1 and e == on (f) group_left () (g <= bool 2)'), 'a{b!="c > d"} > bool 1 and e == bool on (f) group_left () (g <= bool 2)');
 });
 
+test("comparisons that say who is not meant stay: those in brackets behind unless", () => {
+  assert.equal(withoutFilters("max(a unless on (b) (rate(c[1m]) == 1)) < 2"), "max(a unless on (b) (rate(c[1m]) == 1)) < bool 2");
+  assert.equal(withoutFilters("(a unless (b > (1))) > 2 unless c > 3"), "(a unless (b > (1))) > bool 2 unless c > bool 3");
+});
+
 test("labels of legends and of alerts' texts are found", () => {
   assert.deepEqual(legendLabels("{{type}} {{ class }} p95"), ["type", "class"]);
   assert.deepEqual(alertLabels("{{ $value | humanize }} of {{ $labels.job }} ({{ with $labels.ns }}{{ . }}{{ end }}), {{ $labels.job }}"), ["job", "ns"]);
