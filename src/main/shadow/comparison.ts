@@ -6,6 +6,7 @@ import type { ComparisonLevels, ShadowMetrics } from "../../metrics/shadow.ts";
 import { versionOf } from "../cli/view.ts";
 import { decodeFrame, encodeStatus, type Status } from "../state/frame.ts";
 import { differencesBetween, fieldsOf, type Difference } from "./differences.ts";
+import { Findings } from "./findings.ts";
 
 /** What it works with. */
 export interface ComparisonOptions {
@@ -51,9 +52,9 @@ interface Entry {
 
 /** Workspaces compared in a row; then the event loop has its turn. */
 const atOnce = 64;
-/** Workspaces that are named for each field in which they differ; of more the log tells the number, once a minute. */
-const examples = 20;
-const moreEveryMs = 60_000;
+/** A timer that is later than this, milliseconds, or than half the settling time, tells that this thread stood still; so many times in a row nothing is compared for that. */
+const stillMs = 500;
+const stillTimes = 5;
 /** The name under which a workspace is told that only one side has. */
 const whole = "workspace";
 
@@ -63,12 +64,11 @@ export class Comparison {
   readonly #entries = new Map<string, Entry>();
   /** When which workspace is compared, monotonic milliseconds; the first is first. */
   readonly #due = new Map<string, number>();
-  readonly #found = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
-  /** Differences of fields that enough workspaces were named for, since they were told last. */
-  readonly #untold = { differences: new Map<string, number>(), wanted: new Map<string, number>() };
-  #untoldAt = Number.NEGATIVE_INFINITY;
+  readonly #findings: Findings;
   /** Sides whose statuses are all known, and go on coming. */
   readonly #known = { ours: false, theirs: false };
+  /** Timers that came late, in a row. */
+  #late = 0;
   #compared = 0;
   #open = 0;
   #left = 0;
@@ -77,6 +77,7 @@ export class Comparison {
 
   constructor(options: ComparisonOptions) {
     this.#options = options;
+    this.#findings = new Findings(options);
   }
 
   get #complete(): boolean {
@@ -88,8 +89,7 @@ export class Comparison {
   }
 
   get summary(): ComparisonSummary {
-    const { differences, wanted } = this.#found;
-    return { compared: this.#compared, differences: Object.fromEntries(differences), wanted: Object.fromEntries(wanted), open: this.#open, waiting: this.#due.size, left: this.#left };
+    return { compared: this.#compared, ...this.#findings.counts, open: this.#open, waiting: this.#due.size, left: this.#left };
   }
 
   /** A status of ours. */
@@ -150,14 +150,18 @@ export class Comparison {
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();
-    this.#tellUntold();
+    this.#findings.close();
   }
 
   #begin(side: "ours" | "theirs"): void {
     this.#known[side] = true;
-    // What has waited for this settles from now on.
-    for (const id of Array.from(this.#due.keys())) this.#touch(id);
+    this.#settleAnew();
     this.#schedule();
+  }
+
+  /** What has waited so far. */
+  #settleAnew(): void {
+    for (const id of Array.from(this.#due.keys())) this.#delay(id);
   }
 
   #entry(id: string): Entry | undefined {
@@ -173,10 +177,14 @@ export class Comparison {
   }
 
   #touch(id: string): void {
+    this.#delay(id);
+    this.#schedule();
+  }
+
+  #delay(id: string): void {
     const { clock, settleMs } = this.#options;
     this.#due.delete(id);
     this.#due.set(id, clock.monotonic() + settleMs);
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -185,11 +193,20 @@ export class Comparison {
     if (first === undefined) return;
     const { clock } = this.#options;
     // All wait for equally long, so nothing is due before the first.
-    this.#cancelTimer = clock.timer(Math.max(0, Math.ceil(first - clock.monotonic())), () => {
+    const now = clock.monotonic();
+    const at = Math.max(now, Math.ceil(first - now) + now);
+    this.#cancelTimer = clock.timer(at - now, () => {
       this.#cancelTimer = undefined;
-      this.#work();
+      if (this.#stoodStill(clock.monotonic() - at)) this.#settleAnew();
+      else this.#work();
       this.#schedule();
     });
+  }
+
+  /** Whether nobody had a turn for so long that what the other manager said meanwhile may still wait to be read: it would be told as a difference. */
+  #stoodStill(lateMs: number): boolean {
+    this.#late = lateMs > Math.min(stillMs, this.#options.settleMs / 2) ? this.#late + 1 : 0;
+    return this.#late > 0 && this.#late <= stillTimes;
   }
 
   #work(): void {
@@ -224,47 +241,9 @@ export class Comparison {
     this.#open += unwanted(entry.open) - unwanted(before);
     // One that was wanted and is so no longer is news as well.
     const news = found.filter(({ field, wanted }) => before.get(field) !== (wanted !== undefined));
-    const named = news.filter((difference) => this.#count(difference) <= examples);
-    if (named.length > 0) this.#log(id, named);
-    if (news.length > named.length) this.#tellUntold(moreEveryMs);
+    this.#findings.add(id, news);
     if (before.size > 0 && entry.open.size === 0) this.#options.log.debug({ id }, "its statuses do not differ any more");
   }
-
-  /** Gives how often it was found so far. */
-  #count({ field, wanted }: Difference): number {
-    const kind = wanted === undefined ? "differences" : "wanted";
-    const count = countUp(this.#found[kind], field);
-    this.#options.metrics.differs(field, wanted !== undefined);
-    if (count > examples) countUp(this.#untold[kind], field);
-    return count;
-  }
-
-  #log(id: string, named: readonly Difference[]): void {
-    const { log } = this.#options;
-    const plain = named.filter(({ wanted }) => wanted === undefined);
-    const wanted = named.filter((difference) => difference.wanted !== undefined);
-    if (plain.length > 0) log.warn({ id, fields: plain.map(({ field }) => field), ...shownOf(plain) }, "its status differs from the other manager's");
-    if (wanted.length > 0) log.info({ id, reasons: Object.fromEntries(wanted.map((difference) => [difference.field, difference.wanted])), ...shownOf(wanted) }, "its status differs from the other manager's, as it is to");
-  }
-
-  /** @param everyMs not more often than this. */
-  #tellUntold(everyMs = 0): void {
-    const { clock, log } = this.#options;
-    const { differences, wanted } = this.#untold;
-    if (differences.size + wanted.size === 0 || clock.monotonic() - this.#untoldAt < everyMs) return;
-    this.#untoldAt = clock.monotonic();
-    if (differences.size > 0) log.warn({ differences: Object.fromEntries(differences) }, "statuses of more workspaces differ from the other manager's in fields that were told of");
-    if (wanted.size > 0) log.info({ wanted: Object.fromEntries(wanted) }, "statuses of more workspaces differ from the other manager's, as they are to");
-    differences.clear();
-    wanted.clear();
-  }
-}
-
-/** Gives the new count. */
-function countUp(counts: Map<string, number>, field: string): number {
-  const count = (counts.get(field) ?? 0) + 1;
-  counts.set(field, count);
-  return count;
 }
 
 function differencesOf({ ours, oursEnded, theirs, theirsEnded }: Entry): readonly Difference[] {
@@ -285,9 +264,4 @@ function unwanted(open: ReadonlyMap<string, boolean>): number {
   let count = 0;
   for (const wanted of open.values()) if (!wanted) count++;
   return count;
-}
-
-function shownOf(differences: readonly Difference[]): { readonly values?: object } {
-  const shown = differences.filter(({ values }) => values !== undefined);
-  return shown.length === 0 ? {} : { values: Object.fromEntries(shown.map(({ field, values }) => [field, values])) };
 }

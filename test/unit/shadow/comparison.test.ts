@@ -147,6 +147,27 @@ test("nothing is compared while ours are not known; then all has to settle anew,
   assert.deepEqual(told(), [["two", ["workspace"]]]);
 });
 
+test("a thread that stood still compares nothing before it has read what was said meanwhile, unless that happens again and again", () => {
+  const { clock, comparison, ours, theirs, listed, told } = setup();
+  for (const id of ["one", "two"]) {
+    ours(id);
+    theirs(id);
+  }
+  listed("one", "two");
+  ours("one", { phase: STOPPING });
+  clock.stall(10 * settleMs);
+  theirs("one", { phase: STOPPING });
+  clock.advance(settleMs - 1);
+  assert.deepEqual([told(), comparison.summary.compared], [[], 0]);
+  clock.advance(1);
+  assert.deepEqual([told(), comparison.summary.compared], [[], 2]);
+  for (const id of ["one", "two"]) ours(id, { message: "another" });
+  for (let i = 0; i < 5; i++) clock.stall(settleMs + 501);
+  assert.deepEqual(told(), []);
+  clock.stall(settleMs + 501);
+  assert.equal(told().length, 2);
+});
+
 test("an older status of theirs, as a list may bring it after the stream, changes nothing", () => {
   const { clock, ours, theirs, listed, told } = setup();
   ours("one", { phase: STOPPING });
