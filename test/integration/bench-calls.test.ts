@@ -1,7 +1,7 @@
 /** The load tool's scenarios of calls and of whole lives at a small size: every call is answered, every workspace ends as it should. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { assert0, assertAbove0, assertThere, bench, brief, common, notesIn, openSite, shareBench, small } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, brief, common, notesIn, openSite, severalMs, shareBench, small } from "../support/bench.ts";
 import { onRealCluster } from "../support/cluster.ts";
 
 shareBench();
@@ -20,7 +20,7 @@ describe("the load tool's calls and lives", { concurrency: 3 }, () => {
     assertThere(report, "daemon_cpu_percent", "rest_cpu_percent", "events_per_life");
   });
 
-  test("calls of a daemon that is there already, and changes as a cluster takes them", async (t) => {
+  test("calls of a daemon that is there already, and changes as a cluster takes them", { timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
     await t.test("start: every workspace is started once, told of and stopped, for an API request each", async () => {
       const report = await site.bench("start", "--workspaces", "1", "--rate", "100", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "4", "--storm", "30");

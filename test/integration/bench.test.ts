@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { records, record, text } from "../../src/embedded/kubelet/json.ts";
-import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, shareBench, small, start } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, severalMs, shareBench, small, start } from "../support/bench.ts";
 import { onRealCluster } from "../support/cluster.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
@@ -18,7 +18,7 @@ const losses = ["lost", "reordered", "repeated"] as const;
 
 // What comes first takes longest. Several go on at once: most of a run is waiting.
 describe("the load tool", { concurrency: 3 }, () => {
-  test("on a daemon that is there already", { skip: onRealCluster }, async (t) => {
+  test("on a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
     await t.test("connect: everyone gets all of the initial state, in as many runs as are asked for", async () => {
       const report = await site.bench("connect", ...small, "--runs", "2");
@@ -76,7 +76,7 @@ describe("the load tool", { concurrency: 3 }, () => {
     assertThere(report, "loop_delay_max_ms", "longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms");
   });
 
-  test("streams of a daemon that is there already", { skip: onRealCluster }, async (t) => {
+  test("streams of a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
     await t.test("stall: who does not read is no one else's loss", async () => {
       const report = await site.bench("stall", ...small, ...brief);

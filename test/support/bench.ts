@@ -35,8 +35,9 @@ export type Report = z.infer<typeof reportSchema>;
 export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
 /** The time of loads that are as fast as can be, and take all of the machine: any will do. Of all turns together. */
 export const brief = ["--seconds", "0.3"];
-/** For what takes its time on a busy machine: a step of the tool, whatever it waits for. */
+/** For what takes its time on a busy machine: a step of the tool, whatever it waits for; and several scenarios one after the other. */
 export const longMs = 100_000;
+export const severalMs = 400_000;
 
 /** Asserts that figures are there and above 0. */
 export function assertAbove0({ figures, runs }: Report, ...names: readonly string[]): void {

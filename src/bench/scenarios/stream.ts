@@ -62,7 +62,7 @@ function requestsOfOthers(requests: ReadonlyMap<string, number>, sent: number): 
 /** What must be said beside them. */
 export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
   const notes = [...loadNotes(lab, result)];
-  if (result.requests ?? result.told?.requests !== undefined) notes.push(...othersNote(lab, "api_requests"));
+  if ((result.requests ?? result.told?.requests) !== undefined) notes.push(...othersNote(lab, "api_requests"));
   if (lab.signal.aborted) notes.push("ended early by the user");
   return [...notes, ...shares(lab.usage, result.from, result.to)];
 }
