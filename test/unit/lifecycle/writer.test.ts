@@ -36,6 +36,24 @@ test("what the watch brings soon is not derived from the answer as well", async 
   assert.deepEqual(await submittedBy("user", true), []);
 });
 
+test("an answer is held for a second at most until its effect is seen, the wait for the watch included", async () => {
+  const clock = new FakeClock();
+  const record = recordOf("a");
+  const writer = new WorkspaceWriter({
+    objects: { get: () => Promise.reject(new Error("nothing is to be read")), annotate: () => Promise.resolve(Buffer.from("pod")), note: () => Promise.resolve() },
+    registry: { byId: () => record },
+    submit: () => new Promise(() => {}),
+    sightings: { comes: (_, withinMs) => new Promise((resolve) => clock.timer(withinMs, () => resolve(false))) }, clock, random: () => 0,
+  });
+  let answeredAt: number | undefined;
+  void writer.annotate(record, { a: "b" }, "try", new AbortController().signal).then(() => (answeredAt = clock.monotonic()));
+  for (let i = 0; i < 300 && answeredAt === undefined; i++) {
+    await new Promise(setImmediate);
+    clock.advance(10);
+  }
+  assert.ok(answeredAt !== undefined && answeredAt > 500 && answeredAt <= 1_010, `${answeredAt} ms`);
+});
+
 test("what no one waits for is left to the watch, and costs no second look at the pod", async () => {
   assert.deepEqual(await submittedBy("housekeeping"), []);
   assert.deepEqual(await submittedBy("finalization"), []);
