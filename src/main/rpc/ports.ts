@@ -37,7 +37,7 @@ export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
 export interface Steering {
   readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
   readonly activity: Pick<Activity, "mark" | "markAtOnce">;
-  readonly starter: Pick<Starter, "start">;
+  readonly starter: Pick<Starter, "start" | "arrival">;
   readonly snapshots: Pick<Snapshots, "delete">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;
   readonly urls: UrlConfig;
