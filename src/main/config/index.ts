@@ -13,7 +13,6 @@ import { profilingWarnings } from "./profiling.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
 import type { Config } from "./types.ts";
-import { unusedMembers } from "./unused.ts";
 import { renderedUrlOddity } from "./url-template.ts";
 
 export { ConfigError } from "./problems.ts";
@@ -25,8 +24,6 @@ export interface LoadedConfig {
   readonly config: Config;
   /** One per line: members that nothing reads, and the like. */
   readonly warnings: readonly string[];
-  /** Paths of what is set and has no effect in this version. */
-  readonly unused: readonly string[];
 }
 
 /** What stands in for the machine and its environment. */
@@ -54,12 +51,11 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const { value, problems } = normalize(document);
   if (isNoObject(value)) throw new ConfigError(source, [{ path: "", message: `must be an object, got ${kindOf(value)}` }]);
   const schema = configSchema({ cores: options.cores ?? availableParallelism(), kubeStage: options.kubeStage ?? readEnvironment().kubeStage });
-  const unused = unusedMembers(value);
   const unknown: string[] = [];
   const result = parseKnown(schema, value, unknown);
   const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...(await classProblems(value))];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warningsOf(unknown));
-  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
+  return { config: deepFreeze(result.data), warnings: [...warningsOf(unknown), ...methodWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)] };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */

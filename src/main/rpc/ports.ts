@@ -52,8 +52,7 @@ export interface RpcDependencies {
   readonly reader: WorkspaceReader;
   readonly hub: SubscriptionHub;
   readonly classes: readonly ClusterClass[];
-  /** Undefined: a server that only reads. */
-  readonly steering?: Steering | undefined;
+  readonly steering: Steering;
   /** Why all calls that change something are refused; undefined: they are served. */
   readonly refusal?: string | undefined;
   /** Limits of methods; none by default. */
