@@ -29,6 +29,11 @@ const lookEveryMs = 5_000;
 /** A claim's removal is sent no later than this after the look that found no pod with it: another replica may make one at any time. */
 const freshMs = 2_000;
 
+/** What an attempt at something failed with. */
+interface Failure {
+  readonly error: unknown;
+}
+
 /** Cleans up after failed starts. */
 export class CleanUp {
   readonly #options: CleanUpOptions;
@@ -72,7 +77,7 @@ export class CleanUp {
   /** Of a pod that has the name: ours goes, unless it was in use. Gives whether the claim stays. */
   async #dealWith(found: Uint8Array, name: string, ownerToken: string, made: Made, wish: Wish): Promise<boolean> {
     const { objects } = this.#options;
-    made.claimStays = usesClaim(found, ownerToken);
+    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken);
     if (made.claimStays || tokenOf(found) !== ownerToken) return made.claimStays;
     const uid = textAt(metadataIn(found), "uid");
     await objects.release(name, uid, wish);
@@ -85,27 +90,35 @@ export class CleanUp {
    * @param then what to do with it, whosever it is.
    */
   async #lookFor(path: string, wish: Wish, again: AbortSignal, then: (found: Uint8Array) => unknown): Promise<boolean> {
-    const { objects, clock, log } = this.#options;
+    const { clock, log } = this.#options;
     const waiting = AbortSignal.any([wish.signal, again]);
-    let failure: unknown;
+    let failure: Failure | undefined;
     while (!waiting.aborted) {
-      let found: Uint8Array | undefined;
-      try {
-        found = await objects.get(path, wish);
-        // It is that one's now.
-        if (again.aborted) break;
-        await then(found);
-        return true;
-      } catch (error) {
-        const isLate = wish.signal.aborted;
-        if (!isLate && !isMissing(error) && !mayPass(error)) throw error;
-        if (!isLate || found) failure = isMissing(error) ? undefined : error;
-      }
+      const look = await this.#look(path, wish, again, then);
+      if (look === "done") return true;
+      if (look !== "cut off") failure = look;
       await sleep(clock, lookEveryMs, waiting);
     }
     if (again.aborted) return false;
-    if (failure !== undefined) log.error({ path, error: messageOf(failure) }, notRemoved);
+    if (failure) log.error({ path, error: messageOf(failure.error) }, notRemoved);
     return true;
+  }
+
+  /** One look. Undefined: there is nothing yet; "cut off": its time was over before that was known. @throws what can not pass. */
+  async #look(path: string, wish: Wish, again: AbortSignal, then: (found: Uint8Array) => unknown): Promise<"done" | "cut off" | Failure | undefined> {
+    let found: Uint8Array | undefined;
+    try {
+      found = await this.#options.objects.get(path, wish);
+      // It is that one's now.
+      if (again.aborted) return "cut off";
+      await then(found);
+      return "done";
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      if (wish.signal.aborted && !found) return "cut off";
+      if (!wish.signal.aborted && !mayPass(error)) throw error;
+      return { error };
+    }
   }
 
   /** The claim goes, unless a pod uses it. Tried for a minute: begun it is not given up for the next attempt, for it might take effect when that one uses the claim. Gives whether it is done with. */

@@ -10,15 +10,20 @@ import { status } from "./helpers.ts";
 
 const limited = new CallError(codes.RESOURCE_EXHAUSTED, "too many calls", undefined, undefined);
 
-/** The pauses, in seconds, after each of so many streams. @param stream tells something, or waits, before it ends with an error. */
-async function pauses(count: number, stream: (clock: FakeClock) => AsyncIterable<wsman.WorkspaceStatus>): Promise<readonly number[]> {
+/** The pauses, in seconds, after each of so many streams. @param before what happens before a stream ends with an error; @param telling what it tells before that. */
+async function pauses(count: number, before: (clock: FakeClock) => Promise<void>, telling: readonly wsman.WorkspaceStatus[] = []): Promise<readonly number[]> {
   const clock = new FakeClock();
   const stop = new AbortController();
   const told: number[] = [];
+  const stream = async function* stream(): AsyncGenerator<wsman.WorkspaceStatus> {
+    await before(clock);
+    yield* telling;
+    throw limited;
+  };
   const client = {
     connected: () => Promise.resolve(),
     getWorkspaces: () => Promise.resolve([status("one", 1)]),
-    subscribe: () => ({ cancel: () => {}, [Symbol.asyncIterator]: () => stream(clock)[Symbol.asyncIterator]() }),
+    subscribe: () => ({ cancel: () => {}, [Symbol.asyncIterator]: stream }),
   };
   const notice = (text: string): void => {
     const seconds = /trying again in ([\d.]+) s/.exec(text)?.[1];
@@ -30,28 +35,18 @@ async function pauses(count: number, stream: (clock: FakeClock) => AsyncIterable
   return told;
 }
 
+/** Lets the list come. */
 const turn = (): Promise<void> => new Promise(setImmediate);
 
 test("a server that lists, and refuses every stream, is asked less and less often", async () => {
-  const asked = await pauses(8, async function* refused() {
-    // The list has come by then.
-    await turn();
-    throw limited;
-  });
-  assert.deepEqual(asked, [0.5, 1, 2, 4, 8, 10, 10, 10]);
+  assert.deepEqual(await pauses(8, turn), [0.5, 1, 2, 4, 8, 10, 10, 10]);
 });
 
 test("a stream that has told something, and one that has stood for a while, work: they are tried again soon", async () => {
-  const telling = await pauses(4, async function* tells() {
-    await turn();
-    yield status("one", 2);
-    throw limited;
-  });
-  assert.deepEqual(telling, [0.5, 0.5, 0.5, 0.5]);
-  const standing = await pauses(4, async function* stands(clock) {
+  assert.deepEqual(await pauses(4, turn, [status("one", 2)]), [0.5, 0.5, 0.5, 0.5]);
+  const stand = async (clock: FakeClock): Promise<void> => {
     const end = clock.monotonic() + 15_000;
     while (clock.monotonic() < end) await turn();
-    throw limited;
-  });
-  assert.deepEqual(standing, [0.5, 0.5, 0.5, 0.5]);
+  };
+  assert.deepEqual(await pauses(4, stand), [0.5, 0.5, 0.5, 0.5]);
 });
