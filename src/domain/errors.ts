@@ -1,7 +1,7 @@
 /** Errors with what a caller can do about them; the RPC layer maps them to gRPC statuses in one place. */
 
 /** What went wrong, in gRPC's terms. */
-export type ErrorCode = "INVALID_ARGUMENT" | "NOT_FOUND" | "ALREADY_EXISTS" | "FAILED_PRECONDITION" | "UNAVAILABLE" | "RESOURCE_EXHAUSTED" | "DEADLINE_EXCEEDED" | "CANCELLED" | "UNIMPLEMENTED" | "INTERNAL";
+export type ErrorCode = "INVALID_ARGUMENT" | "NOT_FOUND" | "ALREADY_EXISTS" | "FAILED_PRECONDITION" | "UNAVAILABLE" | "RESOURCE_EXHAUSTED" | "DEADLINE_EXCEEDED" | "CANCELLED" | "INTERNAL";
 
 /** An error that a client is told. The message says what to do and holds no secret. */
 export class WsmanError extends Error {

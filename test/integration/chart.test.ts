@@ -89,10 +89,10 @@ test("by default there are two replicas that do not go at once, and whoever asks
 
 test("what can be set is set: addresses, certificates, namespace and templates come to the daemon", { skip }, async () => {
   const objects = await rendered("full", "gitpod");
-  const { config, warnings, unused } = await configOf(objects);
+  const { config, warnings } = await configOf(objects);
   const files = (of: string): object => ({ ca: `/etc/wsmand/tls/${of}/ca.crt`, crt: `/etc/wsmand/tls/${of}/tls.crt`, key: `/etc/wsmand/tls/${of}/tls.key` });
   assert.deepEqual([config.manager.namespace, config.rpcServer.addr, config.rpcServer.tls, config.manager.wsdaemon], ["workspaces", ":9000", files("rpc"), { port: 8081, tls: files("wsdaemon") }]);
-  assert.deepEqual([config.content.storage?.kind, config.wsmand.subscriptions.maxBacklog, config.manager.workspaceClasses.map(({ id }) => id), warnings, unused], ["minio", 2_000_000, ["default", "large"], [], []]);
+  assert.deepEqual([config.content.storage?.kind, config.wsmand.subscriptions.maxBacklog, config.manager.workspaceClasses.map(({ id }) => id), warnings], ["minio", 2_000_000, ["default", "large"], []]);
   const secrets = records(podOf(objects)["volumes"]).map((volume) => record(volume["secret"])["secretName"]).filter((name) => name !== undefined);
   const certificates = objects.filter(({ kind }) => kind === "Certificate");
   assert.deepEqual(secrets.slice(0, 2), certificates.map((certificate) => specOf(certificate)["secretName"]));

@@ -89,18 +89,31 @@ test("stops against starts of one workspace, in any order and overlap, leave wha
   const seen = new Set<string>();
   for (let round = 0; round < 60; round++) {
     const [id, pod] = [`contested-${round % 3}`, `ws-contested-${round % 3}`];
-    const late = async (call: () => Promise<UnaryResult>): Promise<UnaryResult> => {
+    const sent: string[] = [];
+    const late = async (what: string, call: () => Promise<UnaryResult>): Promise<{ readonly isFirst: boolean; readonly result: UnaryResult }> => {
       await pause(random() * 15);
-      return call();
+      const isFirst = !sent.includes("start");
+      sent.push(what);
+      return { isFirst, result: await call() };
     };
-    // In some rounds a start has answered before anyone stops, so that both ways are gone however busy the machine is.
-    const begun = [late(() => start(client, request({ id }))), late(() => start(client, request({ id })))] as const;
-    const stops = round % 4 === 3 ? Promise.race(begun) : Promise.resolve();
-    const [first, second, stop, hard] = await Promise.all([...begun, stops.then(() => late(() => calls.stop(client, 0, id))), stops.then(() => late(() => calls.stop(client, 1, id)))]);
-    assertOk(first);
-    assertOk(second);
-    for (const { code: got, details } of [stop, hard]) assert.ok(got === code.OK || (got === code.NOT_FOUND && details === `workspace ${id} does not exist`), details);
-    const isStopped = [stop, hard].some(({ code: got }) => got === code.OK);
+    // In some rounds a start has answered before anyone stops, or the stops before anyone starts, so that both ways are gone however busy the machine is.
+    const ended = Promise.withResolvers<void>();
+    const startLate = async (): Promise<Awaited<ReturnType<typeof late>>> => {
+      if (round % 4 === 1) await ended.promise;
+      return late("start", () => start(client, request({ id })));
+    };
+    const begun = [startLate(), startLate()] as const;
+    const stopLate = async (policy: number): Promise<Awaited<ReturnType<typeof late>>> => {
+      if (round % 4 === 3) await Promise.race(begun);
+      return late("stop", () => calls.stop(client, policy, id));
+    };
+    const [stop, hard] = await Promise.all([stopLate(0), stopLate(1)]).finally(() => ended.resolve());
+    const [first, second] = await Promise.all(begun);
+    assertOk(first.result);
+    assertOk(second.result);
+    // Only one that comes before any start finds nothing to stop.
+    for (const { isFirst, result: { code: got, details } } of [stop, hard]) assert.ok(got === code.OK || (isFirst && got === code.NOT_FOUND && details === `workspace ${id} does not exist`), `${isFirst ? "before" : "after"} a start: ${code[got]} ${details}`);
+    const isStopped = [stop, hard].some(({ result: { code: got } }) => got === code.OK);
     const grace = record(metaOf(await api.get(api.path("pods", pod)))["annotations"])["gitpod.io/stoppedByRequest"];
     assert.equal(grace !== undefined, isStopped);
     assert.equal((await describe(client, id)).status?.conditions?.stoppedByRequest === wsman.WorkspaceConditionBool.TRUE, isStopped);
@@ -114,6 +127,30 @@ test("stops against starts of one workspace, in any order and overlap, leave wha
   assert.deepEqual(await podsOf(api), []);
   assert.deepEqual(await getWorkspaces(client), []);
   assert.deepEqual([...seen].toSorted(), ["false", "true"]);
+});
+
+test("a start whose client has given up, and that is stopped before it has answered, is stopped", async (t) => {
+  const { api, client } = await startCalls(t, cluster);
+  t.after(() => cluster.faults?.clear());
+  // On a real API server the stop comes while the pod is being made as well, if only for some milliseconds.
+  cluster.faults?.add({ verbs: ["create"], resources: ["pods"], percent: 100, delayMs: 300 });
+  for (let i = 0; i < 10; i++) {
+    const id = `stopped-early-${i}`;
+    let giveUp = (): void => {};
+    const begun = client.unary("/wsman.WorkspaceManager/StartWorkspace", wsman.StartWorkspaceRequest.encode(request({ id })).finish(), {}, (cancel) => (giveUp = cancel));
+    // What came before on the connection has begun by then.
+    assertOk(await client.wsman("DescribeCluster"));
+    await pause(cluster.faults ? 100 : 0);
+    const stopped = calls.stop(client, 0, id);
+    giveUp();
+    const { code: started } = await begun;
+    const { code: got, details } = await stopped;
+    const pods = (await podsOf(api)).filter((pod) => nameOf(pod) === `ws-${id}`);
+    // One that nobody waits for before its request has gone out is not made.
+    assert.equal(got, pods.length === 0 ? code.NOT_FOUND : code.OK, details);
+    if (cluster.faults) assert.deepEqual([started, pods.length], [code.CANCELLED, 1]);
+    for (const pod of pods) assert.equal(record(metaOf(pod)["annotations"])["gitpod.io/stoppedByRequest"], "30s");
+  }
 });
 
 test("fifty clients that expose ports of one workspace at once all have what they asked for", async (t) => {

@@ -136,6 +136,8 @@ export const exercises: readonly Exercise[] = [
       // Its content is the cluster's, and no other namespace's.
       const name = `${api.namespace}-restored`;
       await started(client, request({}, { ...claimed, volumeSnapshot: { volumeSnapshotName: name, volumeSnapshotHandle: "handle" } }));
+      // As the snapshot controller does it, before which it is not deleted.
+      await api.patch(`${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true } });
       assertOk(await client.wsman("DeleteVolumeSnapshot", wsman.DeleteVolumeSnapshotRequest.encode({ id: name }).finish()));
     },
   },

@@ -18,21 +18,26 @@ export interface FeedListener {
   unlisted?(): void;
 }
 
+/** What is asked of a server. */
+type Followed = Pick<WsmanClient, "connected" | "subscribe" | "getWorkspaces">;
+
 /** The delays between attempts, milliseconds. */
 export const reconnectDelays = { baseMs: 500, maxMs: 10_000 } as const;
+/** A stream of which nothing has come works if it stands for so long, milliseconds. */
+const steadyMs = 10_000;
 
 /**
  * Follows until the signal aborts. A server that does not send the current statuses itself (the Go ws-manager) is asked for a list
  * as soon as it was asked for the changes, so that nothing falls in between; the listener tells by status_version what is newer.
  * @throws CallError if the first connection fails, or if trying again can not help.
  */
-export async function follow(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "clock" | "random" | "signal">, listener: FeedListener): Promise<void> {
+export async function follow(client: Followed, filter: FilterFlags, io: Pick<Io, "clock" | "random" | "signal">, listener: FeedListener): Promise<void> {
   const backoff = new Backoff({ ...reconnectDelays, random: io.random });
   let everConnected = false;
   while (!io.signal.aborted) {
-    const lost = await followOnce(client, filter, io, listener, () => {
-      everConnected = true;
-      backoff.reset();
+    const lost = await followOnce(client, filter, io, listener, {
+      answers: () => void (everConnected = true),
+      streams: () => backoff.reset(),
     });
     if (io.signal.aborted) return;
     if (!everConnected || !lost.transient) throw lost;
@@ -42,27 +47,36 @@ export async function follow(client: WsmanClient, filter: FilterFlags, io: Pick<
   }
 }
 
+/** What a connection turns out to do. */
+export interface Hopes {
+  /** The server has answered. That it lists says nothing of the stream: it may refuse that alone, again and again. */
+  readonly answers: () => void;
+  /** The stream has told something, or stood for a while. */
+  readonly streams: () => void;
+}
+
 /**
  * As {@link follow}, over one connection, to its end. Resolves with the reason; rejects only if the listener fails.
  * @param io `connectMs`: how long connecting may take, milliseconds; default: as long as a call.
- * @param works called whenever something came.
  */
-export async function followOnce(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "clock" | "signal"> & { readonly connectMs?: number }, listener: FeedListener, works: () => void): Promise<CallError> {
+export async function followOnce(client: Followed, filter: FilterFlags, io: Pick<Io, "clock" | "signal"> & { readonly connectMs?: number }, listener: FeedListener, { answers, streams }: Hopes): Promise<CallError> {
   const cancelled = new CallError(codes.CANCELLED, "cancelled", undefined, undefined);
   const failed = await untilAborted(client.connected(io.connectMs), io.signal);
   if (failed instanceof CallError) return failed;
   if (io.signal.aborted) return cancelled;
   const stream = client.subscribe(filter);
+  const since = io.clock.monotonic();
   const cancel = (): void => stream.cancel();
   io.signal.addEventListener("abort", cancel, { once: true });
   try {
     // Until the list is there, the stream may be telling the current statuses, too.
     let listed = false;
-    const listing = list(client, filter, io, listener, works).finally(() => {
+    const listing = list(client, filter, io, listener, answers).finally(() => {
       listed = true;
     });
     for await (const status of stream) {
-      works();
+      answers();
+      streams();
       await listener.status(status, listed);
     }
     await listing;
@@ -73,6 +87,7 @@ export async function followOnce(client: WsmanClient, filter: FilterFlags, io: P
   } finally {
     io.signal.removeEventListener("abort", cancel);
     stream.cancel();
+    if (io.clock.monotonic() - since >= steadyMs) streams();
   }
 }
 
@@ -88,11 +103,11 @@ async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promis
 }
 
 /** Lists; never rejects. If it can not be done the stream goes on, and tells what it can. */
-async function list(client: WsmanClient, filter: FilterFlags, io: Pick<Io, "clock" | "signal">, listener: FeedListener, works: () => void): Promise<void> {
+async function list(client: Pick<Followed, "getWorkspaces">, filter: FilterFlags, io: Pick<Io, "clock" | "signal">, listener: FeedListener, answers: () => void): Promise<void> {
   const since = io.clock.monotonic();
   try {
     const statuses = await client.getWorkspaces(filter);
-    works();
+    answers();
     listener.notice("");
     for (const status of statuses) {
       if (io.signal.aborted) return;

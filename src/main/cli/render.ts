@@ -5,7 +5,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { wsman } from "../../gen/proto.js";
 import { readPodTemplate } from "../config/pod-template.ts";
 import type { Config } from "../config/index.ts";
-import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
+import { renderContext } from "../render/context.ts";
 import { renderPod, type RenderContext } from "../render/pod.ts";
 import { renderPvc } from "../render/pvc.ts";
 import { readStart, type WorkspaceStart } from "../render/start.ts";
@@ -52,18 +52,9 @@ function readable(request: wsman.StartWorkspaceRequest, problems: readonly Field
   }
 }
 
-async function contextOf(start: WorkspaceStart, { manager, wsmand }: Config, flags: RenderFlags): Promise<RenderContext> {
-  const workspaceClass = selectClass(manager, start.workspaceClass);
-  const { base, ofType } = templateFiles(workspaceClass, start.type);
-  const read = async (file: string | undefined): Promise<JsonObject | undefined> => (file === undefined ? undefined : readPodTemplate(file));
-  return {
-    manager,
-    workspaceClass,
-    template: combineTemplates(await read(base), await read(ofType)),
-    seccompField: wsmand.pods.seccompField,
-    ownerToken: flags.ownerToken ?? randomToken(randomBytes),
-    cliApiToken: flags.cliApiKey ?? randomToken(randomBytes),
-  };
+function contextOf(start: WorkspaceStart, { manager, wsmand }: Config, flags: RenderFlags): Promise<RenderContext> {
+  const { seccompField } = wsmand.pods;
+  return renderContext(start, { manager, seccompField, ownerToken: flags.ownerToken ?? randomToken(randomBytes), cliApiToken: flags.cliApiKey ?? randomToken(randomBytes) }, readPodTemplate);
 }
 
 /** The claim, or null. A class without claims is a warning here, so that the pod can be seen. */

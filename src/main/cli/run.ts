@@ -45,11 +45,10 @@ const defaultDemo = 8;
 
 /** Runs until the signal aborts. @throws CliError if it can not start. */
 export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> {
-  const { config: given, warnings, unused } = await configOf(io, flags);
+  const { config: given, warnings } = await configOf(io, flags);
   const write = (line: string): void => void io.stderr.write(line);
   const { log, flush } = openLog({ ...given.wsmand.log, write, now: () => io.clock.now(), paint: painter(wantsColor(io, io.stderr)) });
   for (const warning of warnings) log.warn({}, warning);
-  if (unused.length > 0) log.warn({ keys: unused }, "configured, but without effect in this version");
   const shadow = await shadowOf(flags);
   // What was started last ends first.
   await using ending = new AsyncDisposableStack();

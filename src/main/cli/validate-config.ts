@@ -6,9 +6,8 @@ import { sanitize } from "./text.ts";
 
 /** Checks a file. @throws CliError that lists every problem. */
 export async function validateConfig(io: Io, file: string): Promise<void> {
-  const { config, warnings, unused } = await told(io, load(file));
+  const { config, warnings } = await told(io, load(file));
   tellWarnings(io, warnings);
   const ids = config.manager.workspaceClasses.map(({ id }) => id).join(", ");
   io.stdout.write(`${sanitize(file)} is valid: namespace ${config.manager.namespace}, workspace classes ${ids}\n`);
-  if (unused.length > 0) io.stdout.write(`note: without effect in this version: ${unused.join(", ")}\n`);
 }

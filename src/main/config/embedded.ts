@@ -44,8 +44,6 @@ export function embeddedDocument(options: EmbeddedOptions = {}): object {
 }
 
 /** Defaults of `run --embedded`: gRPC on 127.0.0.1:8080, metrics and health on 127.0.0.1:9500. Rejects with a ConfigError if an address is none. */
-export async function embeddedConfig(options: EmbeddedOptions = {}): Promise<LoadedConfig> {
-  const loaded = await parseConfig(embeddedDocument(options), "the built-in configuration");
-  // No one asked for what stands above.
-  return { ...loaded, unused: [] };
+export function embeddedConfig(options: EmbeddedOptions = {}): Promise<LoadedConfig> {
+  return parseConfig(embeddedDocument(options), "the built-in configuration");
 }

@@ -8,12 +8,11 @@ import { classProblems } from "./classes.ts";
 import { readEnvironment } from "./env.ts";
 import { deepFreeze } from "./freeze.ts";
 import { normalize } from "./normalize.ts";
-import { ConfigError, kindOf, lineOf, pathOf, problemsOf } from "./problems.ts";
+import { ConfigError, kindOf, lineOf, pathOf, problemsOf, type Problem } from "./problems.ts";
 import { profilingWarnings } from "./profiling.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
 import type { Config } from "./types.ts";
-import { unusedMembers } from "./unused.ts";
 import { renderedUrlOddity } from "./url-template.ts";
 
 export { ConfigError } from "./problems.ts";
@@ -25,8 +24,6 @@ export interface LoadedConfig {
   readonly config: Config;
   /** One per line: members that nothing reads, and the like. */
   readonly warnings: readonly string[];
-  /** Paths of what is set and has no effect in this version. */
-  readonly unused: readonly string[];
 }
 
 /** What stands in for the machine and its environment. */
@@ -57,15 +54,24 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const { value, problems } = normalize(document);
   if (isNoObject(value)) throw new ConfigError(source, [{ path: "", message: `must be an object, got ${kindOf(value)}` }]);
   const schema = configSchema({ cores: options.cores ?? availableParallelism(), kubeStage: options.kubeStage ?? readEnvironment().kubeStage });
-  const unused = unusedMembers(value);
   const unknown: string[] = [];
   const result = parseKnown(schema, value, unknown);
-  const { problems: wrong, unread } = await classProblems(value);
-  const { elsewhere = false } = options;
-  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...wrong, ...(elsewhere ? [] : unread)];
-  const warnings = [...warningsOf(unknown), ...(elsewhere ? unread.slice(0, maxWarnings).map(lineOf) : [])];
+  const classes = await classFindings(value, options.elsewhere ?? false);
+  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...classes.problems];
+  const warnings = [...warningsOf(unknown), ...classes.warnings];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warnings);
-  return { config: deepFreeze(result.data), warnings: [...warnings, ...methodWarnings(result.data), ...registryWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
+  return { config: deepFreeze(result.data), warnings: [...warnings, ...valueWarnings(result.data)] };
+}
+
+/** @param elsewhere templates that can not be read are for another machine. */
+async function classFindings(value: unknown, elsewhere: boolean): Promise<{ readonly problems: readonly Problem[]; readonly warnings: readonly string[] }> {
+  const { problems, unread } = await classProblems(value);
+  return elsewhere ? { problems, warnings: unread.slice(0, maxWarnings).map(lineOf) } : { problems: [...problems, ...unread], warnings: [] };
+}
+
+/** What is odd about values that can be used. */
+function valueWarnings(config: Config): readonly string[] {
+  return [...methodWarnings(config), ...registryWarnings(config), ...urlWarnings(config), ...profilingWarnings(config)];
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */

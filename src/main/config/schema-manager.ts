@@ -52,7 +52,7 @@ const workspaceClass = section({
   name: whenMissing(optionalText(), "the ID").describe("Name for people."),
   container: section({ requests: resources("request", "Accepted, not used."), limits: resources("limit", "How much a workspace's content may take on its node.") }),
   templates: section({
-    defaultPath: optionalFile().describe("File with a Pod (YAML or JSON) that is merged under every workspace pod; it is read at the start."),
+    defaultPath: optionalFile().describe("File with a Pod (YAML or JSON) that is merged under every workspace pod. It is checked at the start and read for each workspace: one that breaks later has starts refused (FAILED_PRECONDITION)."),
     regularPath: optionalFile().describe("The same for regular workspaces, merged under that one."),
     prebuildPath: optionalFile().describe("The same for prebuilds."),
     probePath: optionalFile().describe("The same for probes."),

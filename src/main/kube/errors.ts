@@ -41,6 +41,11 @@ function retryableStatus(status: number): boolean {
   return status === 0 || status === 408 || status === 429 || status >= 500;
 }
 
+/** Whether a request that changes something may have had its effect although it failed: it was not answered, or by a server that was ill. */
+export function mayHaveHappened(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 0 || error.status >= 500);
+}
+
 /** The caller's signal ended it. */
 export function abortedError(): KubeError {
   return new KubeError("request to the API server was cancelled", { status: 0, reason: "Aborted", retryable: false });

@@ -5,7 +5,7 @@ import { objectAt, parseObject, type JsonObject } from "../../domain/json.ts";
 import { stringMember } from "./json.ts";
 import type { Budget, Priority } from "./budget.ts";
 import { failure, type KubeRequest, type KubeResponse, type Requester } from "./client.ts";
-import { abortedError, KubeError, toKubeError } from "./errors.ts";
+import { abortedError, KubeError, mayHaveHappened, toKubeError } from "./errors.ts";
 import { describeRequest } from "./requestinfo.ts";
 
 /** New values of annotations; null removes. */
@@ -27,6 +27,14 @@ export interface AnnotationPatch {
 export interface Precondition {
   /** Only if it is of this version still. */
   readonly resourceVersion?: string | undefined;
+}
+
+/** How a creation is tried. */
+export interface CreateOptions {
+  /** It is asked for again also where there was no answer. */
+  readonly whetherOrNotAnswered?: boolean;
+  /** Told of each attempt that may take effect although it failed, whatever those after it are answered. Must not throw. */
+  readonly unanswered?: () => void;
 }
 
 /** Who wants a request, and for how long. */
@@ -112,12 +120,20 @@ export class KubeObjects {
 
   /**
    * Creates an object, given as JSON so that it need not be kept as well; gives it as it was created. What was not answered may have been done: it is not asked for again, unless the caller can tell its own object from another one
-   * (`whetherOrNotAnswered`), for then it may be told as already there.
+   * (`whetherOrNotAnswered`), for then it may be told as already there. @see CreateOptions
    */
-  create(resource: string, body: string, wish: Wish, { whetherOrNotAnswered = false }: { readonly whetherOrNotAnswered?: boolean } = {}): Promise<Uint8Array> {
+  create(resource: string, body: string, wish: Wish, { whetherOrNotAnswered = false, unanswered }: CreateOptions = {}): Promise<Uint8Array> {
     const headers = { "content-type": "application/json" };
+    const send = async (sending: Sending): Promise<Uint8Array> => {
+      try {
+        return await this.#send({ method: "POST", path: this.#path(resource), headers, body, ...sending });
+      } catch (error) {
+        if (mayHaveHappened(toKubeError(error))) unanswered?.();
+        throw error;
+      }
+    };
     const canRetry = (error: KubeError): boolean => (isRetryable(error) && (whetherOrNotAnswered || error.status !== 0)) || (error.status === 409 && !isAlreadyThere(error));
-    return this.#persist("POST", this.#path(resource), (sending) => this.#send({ method: "POST", path: this.#path(resource), headers, body, ...sending }), wish, canRetry);
+    return this.#persist("POST", this.#path(resource), send, wish, canRetry);
   }
 
   /**

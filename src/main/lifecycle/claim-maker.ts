@@ -4,8 +4,8 @@ import { WsmanError } from "../../domain/errors.ts";
 import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
 import { annotations, claimMark } from "../../domain/names.ts";
 import { parseTimeMs } from "../../domain/rfc3339.ts";
+import { mayHaveHappened } from "../kube/errors.ts";
 import { claimPath, isAlreadyThere, metadataIn, type KubeObjects, type Wish } from "../kube/objects.ts";
-import { mayHaveHappened } from "./errors.ts";
 
 /** What is known of the claim that a start made, and may have to take away. */
 export interface MadeClaim {
@@ -41,13 +41,12 @@ export class ClaimMaker {
     let unanswered = false;
     for (;;) {
       try {
-        const created = await this.#objects.create("persistentvolumeclaims", pvc, wish);
+        const created = await this.#objects.create("persistentvolumeclaims", pvc, wish, { unanswered: () => void (made.claimUnclear = true) });
         made.claim = { name, uid: textAt(metadataIn(created), "uid") };
         made.claimUnclear = false;
         return true;
       } catch (error) {
         if (isAlreadyThere(error)) return false;
-        if (mayHaveHappened(error)) made.claimUnclear = true;
         if (unanswered || !mayHaveHappened(error) || wish.signal.aborted) throw error;
         unanswered = true;
       }

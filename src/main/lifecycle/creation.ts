@@ -1,20 +1,20 @@
 /** Creates what a workspace consists of in the cluster, and takes away what a failed start left (spec: api, StartWorkspace; kubernetes). */
-import { deadline, sleep, type Clock } from "../../domain/clock.ts";
+import { deadline, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
-import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
-import { annotations } from "../../domain/names.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { claimPath, isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isAlreadyThere, isMissing, metadataIn, podPath, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { KubeError } from "../kube/errors.ts";
 import { peekIdentity } from "../pipeline/peek.ts";
-import { combineTemplates, selectClass, templateFiles } from "../render/classes.ts";
+import { renderContext } from "../render/context.ts";
 import { podNameOf, renderPod, workspaceUrl, type RenderContext } from "../render/pod.ts";
 import { renderPvc } from "../render/pvc.ts";
 import type { WorkspaceStart } from "../render/start.ts";
 import { untilBegun } from "./beginning.ts";
-import { ClaimMaker, takeClaim, type MadeClaim } from "./claim-maker.ts";
-import { alreadyExists, mayHaveHappened, toClientError } from "./errors.ts";
+import { ClaimMaker } from "./claim-maker.ts";
+import { CleanUp, tokenOf, usesClaim, type Made } from "./creation-cleanup.ts";
+import { alreadyExists, toClientError } from "./errors.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** Secrets of a workspace. */
@@ -51,17 +51,6 @@ export interface CreationOptions {
 
 /** Time for all that a start creates, milliseconds. */
 const createMs = 30_000;
-/** A request that was not answered may take effect for so long; and so long it is tried to take something away. */
-const lingerMs = 60_000;
-const lookEveryMs = 5_000;
-
-/** What an attempt made, and may have to take away. */
-interface Made extends MadeClaim {
-  /** The pod may be there, or still come, although no answer said so. */
-  podUnclear?: boolean;
-  /** It has been in use before it was found: there may be work in it, which ends as that of any workspace does. */
-  podStays?: boolean;
-}
 
 /** A pod that is being created. */
 interface Making {
@@ -76,6 +65,7 @@ interface Making {
 export class Creation {
   readonly #options: CreationOptions;
   readonly #claims: ClaimMaker;
+  readonly #cleanUp: CleanUp;
   /** Creations that are under way; by ID, of which there is one start at a time. */
   readonly #making = new Map<string, Making>();
   /** Of failed attempts, until they were cleaned up; by token. */
@@ -84,6 +74,7 @@ export class Creation {
   constructor(options: CreationOptions) {
     this.#options = options;
     this.#claims = new ClaimMaker(options.objects);
+    this.#cleanUp = new CleanUp(options);
   }
 
   /**
@@ -98,7 +89,7 @@ export class Creation {
     this.#making.set(start.id, making);
     const wish: Wish = { priority: "user", signal: limit.signal, may: () => beginning.begin() && making.goneUid === undefined };
     const before = this.#take(tokens);
-    const made: Made = { ...before };
+    const made: Made = { ...before, claimStays: false };
     try {
       const context = await this.#context(start, tokens);
       // As text, which no collection copies while it waits to be sent.
@@ -142,49 +133,19 @@ export class Creation {
   }
 
   /**
-   * Takes away what a failed `create` made. Never rejects; what can not be removed is logged.
+   * Takes away what a failed `create` made; within two minutes. Never rejects; what can not be removed is logged.
    * @param again aborts when a `create` with these tokens is to follow: a pod that may still come is not waited for then, for it would be that one's.
    */
   async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
     const made = this.#take(tokens);
-    if (!made) return;
-    const { clock, objects, log } = this.#options;
-    const ending = new AbortController();
-    const limit = deadline(clock, lingerMs, ending.signal);
-    const wish: Wish = { priority: "finalization", signal: limit.signal };
-    const name = podNameOf(start);
-    try {
-      const isOver = await this.#awaitUnclear(name, tokens, made, wish, again);
-      if (!isOver) this.#made.set(tokens.owner, made);
-      // The time to look for what may still come may be over.
-      else if (made.claim && made.podStays !== true) await objects.remove(claimPath(made.claim.name), made.claim.uid, 0, { priority: "finalization", signal: new AbortController().signal });
-    } catch (error) {
-      log.error({ name, error: messageOf(error) }, "what a failed start made could not be removed");
-    } finally {
-      // One of the two looks may have failed while the other one goes on.
-      ending.abort();
-      limit.cancel();
-    }
+    if (made && !(await this.#cleanUp.run(podNameOf(start), tokens.owner, made, again))) this.#made.set(tokens.owner, made);
   }
 
-  /** Gives whether nothing can come any more: what is ours of it is gone, or is known as the claim. */
-  async #awaitUnclear(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
-    const looks = await Promise.all([made.podUnclear !== true || this.#removePod(name, tokens.owner, made, wish, again), made.claimUnclear !== true || this.#findClaim(name, tokens, made, wish, again)]);
-    return !looks.includes(false);
-  }
-
-  async #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
+  #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
     const { manager, seccompField, readTemplate } = this.#options;
-    const workspaceClass = selectClass(manager, start.workspaceClass);
-    const { base, ofType } = templateFiles(workspaceClass, start.type);
-    const read = async (file: string | undefined): Promise<JsonObject | undefined> => {
-      if (file === undefined) return undefined;
-      return readTemplate(file).catch((error: unknown) => {
-        throw new WsmanError("FAILED_PRECONDITION", `a pod template of class "${workspaceClass.id}" can not be used: ${messageOf(error)}`, { cause: error });
-      });
-    };
-    const [template, typed] = await Promise.all([read(base), read(ofType)]);
-    return { manager, workspaceClass, template: combineTemplates(template, typed), seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi };
+    return renderContext(start, { manager, seccompField, ownerToken: tokens.owner, cliApiToken: tokens.cliApi }, async (file, { id }) => readTemplate(file).catch((error: unknown) => {
+      throw new WsmanError("FAILED_PRECONDITION", `a pod template of class "${id}" can not be used: ${messageOf(error)}`, { cause: error });
+    }));
   }
 
   async #createBoth(name: string, claim: JsonObject | undefined, pod: string, tokens: Tokens, made: Made, wish: Wish): Promise<Uint8Array> {
@@ -195,11 +156,11 @@ export class Creation {
   /** Asked for again if there was no answer; the pod that has our token is ours. */
   async #createPod(name: string, pod: string, ownerToken: string, made: Made, wish: Wish): Promise<Uint8Array> {
     const { objects } = this.#options;
+    const unanswered = (): void => void (made.podUnclear = true);
     try {
-      const created = await objects.create("pods", pod, wish, { whetherOrNotAnswered: true });
+      const created = await objects.create("pods", pod, wish, { whetherOrNotAnswered: true, unanswered });
       return created;
     } catch (error) {
-      if (mayHaveHappened(error)) made.podUnclear = true;
       if (!isAlreadyThere(error)) throw error;
       const found = await objects.get(podPath(name), wish).catch((failed: unknown) => {
         // It is gone again, and was another one: ours has a finalizer.
@@ -208,45 +169,10 @@ export class Creation {
         throw failed;
       });
       if (found && tokenOf(found) === ownerToken) return found;
+      // Another replica's pod has the claim that was made here, and may be gone when that is to be taken away.
+      made.claimStays = found !== undefined && usesClaim(found, ownerToken);
       throw alreadyExists();
     }
-  }
-
-  async #removePod(name: string, ownerToken: string, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
-    const { objects } = this.#options;
-    const path = podPath(name);
-    return this.#lookFor(path, wish, again, async (found) => {
-      if (tokenOf(found) !== ownerToken) return;
-      made.podStays = objectAt(metadataIn(found), "annotations")?.[annotations.neverReady] === undefined;
-      if (made.podStays) return;
-      const uid = textAt(metadataIn(found), "uid");
-      await objects.release(name, uid, wish);
-      await objects.remove(path, uid, 0, wish);
-    });
-  }
-
-  async #findClaim(name: string, tokens: Tokens, made: Made, wish: Wish, again: AbortSignal): Promise<boolean> {
-    return this.#lookFor(claimPath(name), wish, again, (found) => takeClaim(made, name, metadataIn(found), tokens.owner));
-  }
-
-  /** Looks for an object for as long as an unanswered request may take effect. Gives whether there is nothing to be waited for any more. @param then what to do with it, whosever it is. */
-  async #lookFor(path: string, wish: Wish, again: AbortSignal, then: (found: Uint8Array) => void | Promise<void>): Promise<boolean> {
-    const { objects, clock } = this.#options;
-    const waiting = AbortSignal.any([wish.signal, again]);
-    while (!waiting.aborted) {
-      const found = await objects.get(path, wish).catch((error: unknown) => {
-        if (isMissing(error) || wish.signal.aborted) return undefined;
-        throw error;
-      });
-      // It is that one's now.
-      if (again.aborted) break;
-      if (found) {
-        await then(found);
-        return true;
-      }
-      await sleep(clock, lookEveryMs, waiting);
-    }
-    return wish.signal.aborted;
   }
 }
 
@@ -259,8 +185,4 @@ function failureOf(error: unknown, id: string, isBegun: boolean, isLate: boolean
 
 function uidOf(pod: Uint8Array): string {
   return peekIdentity(pod)?.uid ?? textAt(metadataIn(pod), "uid");
-}
-
-function tokenOf(pod: Uint8Array): string {
-  return textAt(objectAt(metadataIn(pod), "annotations"), annotations.ownerToken);
 }

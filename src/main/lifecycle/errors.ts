@@ -30,8 +30,3 @@ export function mayPass(error: unknown): boolean {
 export function alreadyExists(): WsmanError {
   return new WsmanError("ALREADY_EXISTS", "workspace instance already exists");
 }
-
-/** Whether a creation may have had its effect although it failed. */
-export function mayHaveHappened(error: unknown): boolean {
-  return error instanceof KubeError && (error.status === 0 || error.status >= 500);
-}

@@ -3,7 +3,7 @@ import { sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { ManagerConfig } from "../config/types.ts";
-import { isAlreadyThere, isMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
+import { isAlreadyThere, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { selectClass } from "../render/classes.ts";
 import { toClientError } from "./errors.ts";
 
@@ -65,21 +65,23 @@ export class Snapshots {
       if (!snapshot && soft) return false;
       if (!snapshot) {
         await this.restore(name, handle, wish);
-        snapshot = await this.#bound(name, wish);
+        snapshot = await this.#found(this.#path(name), wish);
       }
-      await this.#objects.remove(this.#path(name), textAt(objectAt(snapshot, "metadata"), "uid"), 0, wish);
+      if (isUnbound(snapshot)) snapshot = await this.#bound(name, wish);
+      // Somebody else has deleted it meanwhile.
+      if (snapshot) await this.#objects.remove(this.#path(name), textAt(objectAt(snapshot, "metadata"), "uid"), 0, wish);
       return true;
     } catch (error) {
       throw toClientError(error, `delete volume snapshot ${name}`);
     }
   }
 
-  /** A snapshot that was restored just now, once the cluster has made it its own: deleted earlier, it would leave the provider's behind. */
-  async #bound(name: string, wish: Wish): Promise<JsonObject> {
+  /** A restored snapshot, once the cluster has made it its own: deleted earlier, it would leave the provider's behind. Undefined: it has gone meanwhile. */
+  async #bound(name: string, wish: Wish): Promise<JsonObject | undefined> {
     const until = this.#clock.monotonic() + boundMs;
     while (!wish.signal.aborted && this.#clock.monotonic() < until) {
       const snapshot = await this.#found(this.#path(name), wish);
-      if (objectAt(snapshot, "status")?.["readyToUse"] === true && snapshot) return snapshot;
+      if (!isUnbound(snapshot)) return snapshot;
       await sleep(this.#clock, lookEveryMs, wish.signal);
     }
     throw new WsmanError("UNAVAILABLE", `volume snapshot ${name} was restored, and is not ready to be deleted yet: try again in a moment`);
@@ -91,12 +93,8 @@ export class Snapshots {
   }
 
   async #found(path: string, wish: Wish): Promise<JsonObject | undefined> {
-    try {
-      return parseObject(await this.#objects.get(path, wish));
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+    const found = await this.#objects.get(path, wish).catch(unlessMissing);
+    return found && parseObject(found);
   }
 
   /** Somebody else may be restoring it as well. */
@@ -107,4 +105,10 @@ export class Snapshots {
       if (!isAlreadyThere(error)) throw error;
     }
   }
+}
+
+/** Whether a snapshot was restored, by whomever, and the cluster has not made it its own yet. One that is being deleted is past that. */
+function isUnbound(snapshot: JsonObject | undefined): boolean {
+  const restoredFrom = textAt(objectAt(objectAt(snapshot, "spec"), "source"), "volumeSnapshotContentName");
+  return restoredFrom !== "" && objectAt(snapshot, "status")?.["readyToUse"] !== true && objectAt(snapshot, "metadata")?.["deletionTimestamp"] === undefined;
 }

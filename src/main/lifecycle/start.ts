@@ -1,6 +1,6 @@
 /** Starts workspaces: who may start what, and what the same request again is answered (spec: api, StartWorkspace). */
 import { LRUCache } from "lru-cache";
-import { atMost, type Clock } from "../../domain/clock.ts";
+import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { WsmanError } from "../../domain/errors.ts";
 import { wsman } from "../../gen/proto.js";
 import { readStart, type WorkspaceStart } from "../render/start.ts";
@@ -59,6 +59,8 @@ interface Build {
 /** Our own successful start is remembered so long for retries, milliseconds. */
 const rememberMs = 60_000;
 const maxRemembered = 10_000;
+/** How long a call waits for a workspace that is being started, milliseconds: what a start may take, and what its answer waits to be seen. */
+const arrivalMs = 32_000;
 /** Characters of the annotations of builds among them. */
 const maxRememberedText = 32 * 1024 * 1024;
 const { STOPPED } = wsman.WorkspacePhase;
@@ -91,12 +93,13 @@ export class Starter {
 
   async #startOnce(start: WorkspaceStart, digest: string, signal: AbortSignal): Promise<Started> {
     const before = this.#attempts.get(start.id);
-    const running = this.#resultOf(start.id, before, digest);
+    const running = this.#resultOf(start, before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
     const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
     // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
-    if (!tokens && this.#options.registry.byId(start.id)) throw alreadyExists();
+    const known = tokens ? undefined : this.#options.registry.byId(start.id);
+    if (known) return this.#sameBuild(start, known, before);
     throwIfGone(signal);
     return this.#attempt(start, digest, tokens ?? this.#tokens(), signal);
   }
@@ -113,11 +116,21 @@ export class Starter {
     }
   }
 
-  /** What a start of this ID that is under way, or was successful, gives the very same request; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
-  #resultOf(id: string, attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
-    if (!attempt?.result || this.#hasEnded(id, attempt)) return undefined;
-    if (attempt.digest !== digest) throw alreadyExists();
+  /** What a start of this ID that is under way, or was successful, gives the very same request, and an image build for the same; undefined if there is none. @throws WsmanError ALREADY_EXISTS for another request. */
+  #resultOf(start: WorkspaceStart, attempt: Attempt | undefined, digest: string): Promise<Started> | undefined {
+    if (!attempt?.result || this.#hasEnded(start.id, attempt)) return undefined;
+    const isSame = attempt.digest === digest || (start.type === "IMAGEBUILD" && isFor(filterOf(start), attempt.build) && !this.#hasStopped(attempt));
+    if (!isSame) throw alreadyExists();
     return attempt.result;
+  }
+
+  /** What an image build of this very ID was started with, if it runs and is for the same, whoever has asked for it. @throws WsmanError ALREADY_EXISTS for all else. */
+  async #sameBuild(start: WorkspaceStart, record: WorkspaceRecord, before: Attempt | undefined): Promise<Started> {
+    const started = start.type === "IMAGEBUILD" && isBuildFor(filterOf(start), record) ? await this.#startedAs(record) : undefined;
+    // What a failed start has left is about to go.
+    const isLeft = before && !before.result && before.tokens.owner === started?.ownerToken;
+    if (!started || isLeft || this.#cleaning.has(started.ownerToken)) throw alreadyExists();
+    return started;
   }
 
   /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
@@ -126,6 +139,25 @@ export class Starter {
     if (!registry.isGone(uid)) return false;
     const now = known(id);
     return now.uid === undefined || now.ownerToken !== tokens.owner;
+  }
+
+  /**
+   * Resolves once the workspace of an ID is known, if a start of it is under way here and none is known yet; at once otherwise, and when the start fails. Who comes behind a start that was given up, and was told that there is
+   * no such workspace, would leave behind what comes up then.
+   * @throws WsmanError UNAVAILABLE if it takes too long; CANCELLED.
+   */
+  async arrival(id: string, signal: AbortSignal): Promise<void> {
+    const { clock, registry } = this.#options;
+    const attempt = this.#attempts.peek(id);
+    if (registry.byId(id) || !attempt?.result || this.#hasEnded(id, attempt)) return;
+    const waiting = new AbortController();
+    // A build that has joined another one makes no workspace.
+    const made = attempt.result.then(({ ownerToken }) => ownerToken === attempt.tokens.owner, () => false);
+    const isMade = await Promise.race([made, sleep(clock, arrivalMs, AbortSignal.any([signal, waiting.signal]))]);
+    waiting.abort();
+    throwIfGone(signal);
+    if (isMade === false || registry.byId(id) || (isMade && this.#hasEnded(id, attempt))) return;
+    throw new WsmanError("UNAVAILABLE", `workspace ${id} is being started: try again in a moment`);
   }
 
   /** A workspace's pod is gone for good. */
@@ -194,9 +226,8 @@ export class Starter {
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
   async #runningBuild(id: string, filter: Filter, number: number): Promise<Build | undefined> {
     for (const record of this.#options.registry.records()) {
-      const { facts } = record;
       // The pod of an earlier attempt of the same request is known by its token.
-      if (facts.type !== wsman.WorkspaceType.IMAGEBUILD || facts.phase === STOPPED || facts.id === id || !matches(filter, facts)) continue;
+      if (record.facts.id === id || !isBuildFor(filter, record)) continue;
       const started = await this.#startedAs(record);
       // What is cleaned up is about to go.
       if (started && !this.#cleaning.has(started.ownerToken)) return { uid: record.uid, started };
@@ -206,7 +237,7 @@ export class Starter {
 
   /** Only those that began before this one: two would wait for each other. */
   async #buildAskedFor(filter: Filter, number: number): Promise<Build | undefined> {
-    const before = [...this.#attempts.values()].filter((other) => other.number < number && other.build && matches(filter, { ...other.build, annotations: Object.fromEntries(other.build.annotations) }));
+    const before = [...this.#attempts.values()].filter((other) => other.number < number && isFor(filter, other.build));
     for (const other of before) {
       if (!other.result || this.#hasStopped(other)) continue;
       const started = await other.result.catch(() => undefined);
@@ -237,6 +268,16 @@ function throwIfGone(signal: AbortSignal): void {
 /** What a build's workspace must match to be for the same. Owner and meta ID are never empty, which would match all. */
 function filterOf({ owner, metaId, annotations }: WorkspaceStart): Filter {
   return { owner, metaId, annotations: new Map(annotations) };
+}
+
+/** Whether a workspace is an image build that runs and is for what the filter tells. */
+function isBuildFor(filter: Filter, { facts }: WorkspaceRecord): boolean {
+  return facts.type === wsman.WorkspaceType.IMAGEBUILD && facts.phase !== STOPPED && matches(filter, facts);
+}
+
+/** The same of one that was asked for. */
+function isFor(filter: Filter, build: Filter | undefined): boolean {
+  return build !== undefined && matches(filter, { ...build, annotations: Object.fromEntries(build.annotations) });
 }
 
 function textOf(filter: Filter | undefined): number {

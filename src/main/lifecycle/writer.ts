@@ -33,7 +33,7 @@ export interface WriterOptions {
 
 /** An answer is not held up for longer than this for its effect to be seen, milliseconds. */
 const seenMs = 1_000;
-/** The watch may take so long for it, milliseconds; then the API server's answer has to do, which costs a derivation more. */
+/** The watch may take so long of that, milliseconds; then the API server's answer has to do, which costs a derivation more. */
 export const watchMs = 250;
 /** Time for a change that depends on what is there, milliseconds. */
 const changeMs = 25_000;
@@ -115,13 +115,17 @@ export class WorkspaceWriter {
 
   /** Waits until what was written has taken effect here, but not for long: the watch brings it in any case, and almost always at once. */
   async seen(pod: Uint8Array): Promise<void> {
-    if (!(await this.#options.sightings.comes(pod, watchMs))) await this.derived(pod);
+    if (!(await this.#options.sightings.comes(pod, watchMs))) await this.#derived(pod, seenMs - watchMs);
   }
 
   /** The same without waiting for the watch, for those who go on with what they wrote. */
-  async derived(pod: Uint8Array): Promise<void> {
+  derived(pod: Uint8Array): Promise<void> {
+    return this.#derived(pod, seenMs);
+  }
+
+  async #derived(pod: Uint8Array, withinMs: number): Promise<void> {
     const { submit, clock } = this.#options;
-    await atMost(clock, seenMs, submit(pod));
+    await atMost(clock, withinMs, submit(pod));
   }
 
   /** Does something with the workspace's pod; with the one that has taken its place, if it turns out to be gone. */

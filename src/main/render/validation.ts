@@ -23,6 +23,8 @@ type Spec = wsman.StartWorkspaceSpec.$Properties;
 type Check<T> = (value: T) => string | undefined;
 
 const blank = "cannot be blank";
+/** With it the rule begins that a value breaks. */
+const ruleMark = ": at most ";
 const noLabelValue = "is no label value: at most 63 letters, digits, dots, dashes and underscores, the first and last of them letters or digits";
 
 /** Everything that is wrong with a request, at most one problem per field, sorted by field. Empty: a workspace can be started with it. */
@@ -43,10 +45,19 @@ export function startProblems(request: Request): readonly FieldProblem[] {
   return problems.toSorted((a, b) => (a.field < b.field ? -1 : 1));
 }
 
-/** The error that tells a client of all problems. */
+/** The error that tells a client of all problems: with less of each, rather than with less of them, where they are too many for a status. */
 export function invalidStart(problems: readonly FieldProblem[]): WsmanError {
-  const text = problems.map(({ field, message }) => `${field}: ${message}`).join("; ");
-  return new WsmanError("INVALID_ARGUMENT", `invalid start workspace request: invalid request: ${text}.`);
+  const texts = [(message: string) => message, withoutRule, () => "is not valid"].map((shorten) => `invalid start workspace request: invalid request: ${problems.map(({ field, message }) => `${field}: ${shorten(message)}`).join("; ")}.`);
+  return new WsmanError("INVALID_ARGUMENT", texts.find(({ length }) => length <= maxText) ?? texts.at(-1) ?? "");
+}
+
+/** Beyond it the text of a status is cut, and what comes last is not told at all; characters. */
+const maxText = 1024;
+
+/** What is wrong, without what would be right. */
+function withoutRule(message: string): string {
+  const end = message.lastIndexOf(ruleMark);
+  return end < 0 ? message : message.slice(0, end);
 }
 
 function check<T>(value: T, checks: Readonly<Record<string, Check<T>>>): FieldProblem[] {

@@ -130,13 +130,6 @@ export function serverStream(method: string, handler: StreamHandler, log: Log, a
   return (call) => whenAdmitted(admit, call, () => handler(call), (error) => call.emit("error", { name: "Error", message: "", ...statusOf(method, error, log) }));
 }
 
-/** A method that is not there yet. */
-export function unimplemented(method: string): UnaryHandler {
-  return () => {
-    throw new WsmanError("UNIMPLEMENTED", `${method} is not implemented yet`);
-  };
-}
-
 /** A method that this daemon does not serve, though it could. @param why for the client. */
 export function refused(method: string, why: string): UnaryHandler {
   return () => {

@@ -37,7 +37,7 @@ export type UrlConfig = Pick<ManagerConfig, "portUrlTemplate" | "hostURL">;
 export interface Steering {
   readonly writer: Pick<WorkspaceWriter, "find" | "annotate" | "change">;
   readonly activity: Pick<Activity, "mark" | "markAtOnce">;
-  readonly starter: Pick<Starter, "start">;
+  readonly starter: Pick<Starter, "start" | "arrival">;
   readonly snapshots: Pick<Snapshots, "delete">;
   readonly nodes: Pick<NodeDaemonClient, "takeSnapshot" | "backup">;
   readonly urls: UrlConfig;
@@ -52,8 +52,7 @@ export interface RpcDependencies {
   readonly reader: WorkspaceReader;
   readonly hub: SubscriptionHub;
   readonly classes: readonly ClusterClass[];
-  /** Undefined: a server that only reads. */
-  readonly steering?: Steering | undefined;
+  readonly steering: Steering;
   /** Why all calls that change something are refused; undefined: they are served. */
   readonly refusal?: string | undefined;
   /** Limits of methods; none by default. */

@@ -3,7 +3,7 @@ import { AnswerGate } from "./answer-gate.ts";
 import type { AtOnceMethod } from "./at-once.ts";
 import { auditedWhereItWaits } from "./audit.ts";
 import { ChunkPool } from "./frames-answer.ts";
-import { refused, serverStream, unimplemented } from "./calls.ts";
+import { refused, serverStream } from "./calls.ts";
 import type { UnaryHandler } from "./calls.ts";
 import { controlAdmission } from "./handlers/control-admission.ts";
 import { controlPort } from "./handlers/control-port.ts";
@@ -50,7 +50,6 @@ function isAudited(name: string): boolean {
 
 function steeringHandler({ reader, steering: parts, refusal, clock, log }: RpcDependencies, name: string, make: (dependencies: CallDependencies) => UnaryHandler): UnaryHandler {
   if (refusal !== undefined) return refused(name, refusal);
-  if (!parts) return unimplemented(name);
   const handler = make({ reader, ...parts });
   return name === rarelyChanging ? auditedWhereItWaits(name, handler, clock, log) : handler;
 }
@@ -77,6 +76,6 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
 export function answeredAtOnce(dependencies: RpcDependencies): readonly AtOnceMethod[] {
   const { steering: parts, refusal, reader, metrics, tracing } = dependencies;
   const method = bytesMethod(serviceName, "MarkActive", false);
-  if (!parts || refusal !== undefined || tracing || admissionTo(method.path, dependencies)) return [];
+  if (refusal !== undefined || tracing || admissionTo(method.path, dependencies)) return [];
   return [{ path: method.path, answer: markActiveAtOnce({ reader, ...parts }), metrics: methodMetrics(metrics, method) }];
 }

@@ -1,5 +1,4 @@
 /** The registryfacade.SpecProvider service, which the registry facade asks for image specs. */
-import { unimplemented } from "./calls.ts";
 import { getImageSpec } from "./handlers/get-image-spec.ts";
 import { unaryMethods, type ServiceParts } from "./methods.ts";
 import type { RpcDependencies } from "./ports.ts";
@@ -10,6 +9,5 @@ export const specProviderName = "registryfacade.SpecProvider";
 /** The service for grpc-js. */
 export function specProvider(dependencies: RpcDependencies): ServiceParts {
   const { reader, steering } = dependencies;
-  const handler = steering ? getImageSpec({ reader, ...steering }) : unimplemented("GetImageSpec");
-  return unaryMethods(specProviderName, [["GetImageSpec", handler]], dependencies, () => false);
+  return unaryMethods(specProviderName, [["GetImageSpec", getImageSpec({ reader, ...steering })]], dependencies, () => false);
 }

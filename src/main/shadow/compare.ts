@@ -86,7 +86,7 @@ export class Compare {
     }
   }
 
-  /** Over one connection, to its end; gives the reason. Never rejects. */
+  /** Over one connection, to its end; gives the reason. Never rejects. @param works called when the stream has told something, or stood for a while. */
   async #followOnce(works: () => void): Promise<string> {
     const { clock, contact } = this.#options;
     const { signal } = this.#stopping;
@@ -95,13 +95,13 @@ export class Compare {
       const client = new WsmanClient(await contact.connection(), { clock, signal });
       this.#client?.close();
       this.#client = client;
-      return messageOf(await followOnce(client, {}, { clock, signal, connectMs }, this.#listener(client, works), works));
+      return messageOf(await followOnce(client, {}, { clock, signal, connectMs }, this.#listener(client), { answers: () => {}, streams: works }));
     } catch (error) {
       return messageOf(error);
     }
   }
 
-  #listener(client: WsmanClient, works: () => void): FeedListener {
+  #listener(client: WsmanClient): FeedListener {
     const { comparison, log } = this.#options;
     const troubles = this.#troubles;
     return {
@@ -109,7 +109,6 @@ export class Compare {
       listed: (ids, since) => {
         // A list that comes when the stream has ended already does not tell of what changes from now on.
         if (troubles !== this.#troubles) return;
-        works();
         this.#listed(ids, since);
       },
       notice: (text) => {

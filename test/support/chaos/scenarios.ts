@@ -1,5 +1,4 @@
 /** All fault tests of the lifecycle controller, in the order in which they are run. */
-import { unusedMembers } from "../../../src/main/config/unused.ts";
 import { apiserver, byHand, nodes } from "./cluster-scenarios.ts";
 import { burst, crashes } from "./load-scenarios.ts";
 import { replicas } from "./replica-scenario.ts";
@@ -12,6 +11,5 @@ export const scenarios: readonly Scenario[] = [burst, crashes, apiserver, nodes,
 
 /** Why one can not be run here; undefined: it can. */
 export function reasonToSkip(scenario: Scenario): string | undefined {
-  if (scenario === replicas && unusedMembers({ wsmand: { leaderElection: { enabled: true } } }).length > 0) return "this version does not elect a leader yet";
   return scenario === upgrade ? noCases : undefined;
 }

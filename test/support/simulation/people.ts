@@ -175,7 +175,7 @@ export class Person {
     });
     const answer = async (): Promise<void> => {
       const { serving } = replica;
-      if (!serving?.steering) return back({ code: code.UNAVAILABLE, details: "connect ECONNREFUSED" });
+      if (!serving) return back({ code: code.UNAVAILABLE, details: "connect ECONNREFUSED" });
       try {
         const given: Answer = await handlers[method]({ reader: serving.reader, ...serving.steering })(Buffer.from(bytes), { signal: ending.signal, peer: { address: "10.0.0.1:1", subject: undefined }, onClosed: () => {}, reset: () => {} });
         if (replica.alive) back({ code: code.OK, details: Buffer.isBuffer(given) ? "" : "frames" });

@@ -10,7 +10,6 @@ import { stringify } from "yaml";
 import { embeddedConfig } from "../../../src/main/config/embedded.ts";
 import { ConfigError, load, parseConfig, toDeriveConfig, toTimeouts, type LoadedConfig } from "../../../src/main/config/index.ts";
 import { storageFileWarnings } from "../../../src/main/config/storage-files.ts";
-import { unusedMembers } from "../../../src/main/config/unused.ts";
 
 let directory = "";
 before(async () => {
@@ -258,17 +257,6 @@ test("misspelt keys are told also where something else is wrong: the one may be 
 test("a file that is no object is told so, and nothing else", async () => {
   assert.deepEqual(await problemsOf([1]), [": must be an object, got a list"]);
   assert.deepEqual(await problemsOf(7), [": must be an object, got a number"]);
-});
-
-test("what has no effect is told where it is set, and only there", async () => {
-  assert.deepEqual((await accept(minimal())).unused, []);
-  let document = altered(minimal(), "rpcServer/ratelimits/m", { refillInterval: "1s" });
-  document = altered(document, "wsmand/leaderElection/enabled", false);
-  document = altered(document, "manager/initProbe", { disabled: false, timeout: "" });
-  document = altered(document, "pprof/addr", ":6060");
-  assert.deepEqual((await accept(document)).unused, [], "everything has an effect in this version");
-  const future = ["pprof.addr", "manager.initProbe.disabled", "manager.initProbe.timeout", "wsmand.leaderElection.enabled", "nothing.there"];
-  assert.deepEqual(unusedMembers(document, future), ["pprof.addr"]);
 });
 
 test("an address of profiles that others can reach is warned of, unless clients need certificates", async () => {

@@ -1,72 +1,8 @@
 /** Creating a workspace where answers are lost, late or refusals: it is there once, or nothing of it stays. */
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
-import { objectAt, objectIn } from "../../../src/domain/json.ts";
-import { silentLog } from "../../../src/domain/log.ts";
-import { WsmanError } from "../../../src/domain/errors.ts";
-import { embeddedConfig } from "../../../src/main/config/embedded.ts";
-import { Creation } from "../../../src/main/lifecycle/creation.ts";
-import { readStart, type WorkspaceStart } from "../../../src/main/render/start.ts";
-import type { FakeApiServer, Answer } from "../../support/fake-apiserver.ts";
-import { request } from "../render/helpers.ts";
-import { startObjects, type ObjectsBench } from "../kube/setup.ts";
-
-const never = new AbortController().signal;
-const tokens = { owner: "owner-token", cliApi: "cli-token" };
-
-interface Setup {
-  readonly server: FakeApiServer;
-  readonly creation: Creation;
-  /** What is known of each workspace. */
-  readonly told: { ownerToken: string | undefined; uid: string | undefined };
-  readonly clock: ObjectsBench["clock"];
-  /** Lets time pass while the work goes on. */
-  readonly during: ObjectsBench["during"];
-  /** Requests so far, as "POST pods". */
-  readonly asked: () => readonly string[];
-}
-
-async function setup(t: TestContext): Promise<Setup> {
-  const { server, objects, clock, during } = await startObjects(t, { namespace: "default", random: 0.5 });
-  const { config } = await embeddedConfig();
-  const manager = { ...config.manager, workspaceClasses: config.manager.workspaceClasses.map((one) => ({ ...one, pvc: { size: "1Gi" } })) };
-  const told: Setup["told"] = { ownerToken: undefined, uid: undefined };
-  const creation = new Creation({ known: () => told, manager, seccompField: false, objects, snapshots: { restore: async () => {} }, seen: async () => {}, onCreated: () => {}, readTemplate: async () => ({}), clock, log: silentLog });
-  return { server, creation, told, clock, during, asked: () => server.requests.map(({ method, path }) => `${method} ${path.replace("/api/v1/namespaces/default/", "")}`) };
-}
-
-function startOf(features: readonly string[] = []): WorkspaceStart {
-  return readStart(request({}, { featureFlags: features }));
-}
-
-/** Answers by method and kind, each list in turn, the last of it again and again. */
-function script(server: FakeApiServer, answers: Readonly<Record<string, readonly ((answer: Answer) => void)[]>>): void {
-  const used = new Map<string, number>();
-  server.handle = (answer) => {
-    const key = `${answer.request.method} ${answer.request.path.split("/")[5] ?? ""}`;
-    const all = answers[key] ?? [];
-    const n = used.get(key) ?? 0;
-    used.set(key, n + 1);
-    (all[Math.min(n, all.length - 1)] ?? ((each: Answer): void => each.status(404, "NotFound")))(answer);
-  };
-}
-
-const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token, "gitpod/never-ready": "true" } } });
-const lost = (answer: Answer): void => answer.reset();
-const status = (code: number, reason: string) => (answer: Answer): void => answer.status(code, reason);
-/** The claim that was asked for last. */
-const asPosted = (server: FakeApiServer) => (answer: Answer): void => {
-  const posted = server.requests.findLast(({ method, path }) => method === "POST" && path.endsWith("/persistentvolumeclaims"));
-  const metadata = objectAt(objectIn(posted?.body ?? ""), "metadata");
-  answer.json(200, { metadata: { ...metadata, uid: "c1" } });
-};
-const made = (answer: Answer): void => answer.json(201, { metadata: { uid: "c1" } });
-
-async function failureOf(work: Promise<unknown>): Promise<WsmanError> {
-  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
-  assert.ok(error instanceof WsmanError, String(error));
-  return error;
-}
+import { test } from "node:test";
+import type { Answer } from "../../support/fake-apiserver.ts";
+import { asPosted, failureOf, lost, made, never, pod, script, setup, startOf, status, tokens, type Setup } from "./creation-world.ts";
 
 test("a pod whose creation was not answered is known by its token", async (t) => {
   const { server, creation, during } = await setup(t);
@@ -180,7 +116,7 @@ test("a claim that comes after its start was given up is taken away; nobody else
   const [late, others, none] = [await failed(), await failed(), await failed()];
   script(late.server, { "GET persistentvolumeclaims": [status(404, "NotFound"), asPosted(late.server)], "DELETE persistentvolumeclaims": [made] });
   await late.during(late.creation.clean(flags, tokens, never));
-  assert.deepEqual(late.asked().slice(-3), ["GET persistentvolumeclaims/ws-instance-1", "GET persistentvolumeclaims/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
+  assert.deepEqual(late.asked().slice(-4), ["GET persistentvolumeclaims/ws-instance-1", "GET persistentvolumeclaims/ws-instance-1", "GET pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
   script(others.server, { "GET persistentvolumeclaims": [made] });
   await others.during(others.creation.clean(flags, tokens, never));
   assert.equal(others.asked().at(-1), "GET persistentvolumeclaims/ws-instance-1");

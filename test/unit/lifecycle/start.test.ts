@@ -1,76 +1,11 @@
 /** Who may start what, and what the same request again is answered. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { digestOfRequest } from "../../../src/main/lifecycle/request-digest.ts";
-import { Starter, type Started } from "../../../src/main/lifecycle/start.ts";
-import type { WorkspaceStart } from "../../../src/main/render/start.ts";
-import { buildFrame, decodeFrame, encodeStatus } from "../../../src/main/state/frame.ts";
-import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { recordOf } from "../../support/results.ts";
 import { request } from "../render/helpers.ts";
-
-interface Creating {
-  readonly id: string;
-  readonly token: string;
-  /** Aborts when nobody waits for it. */
-  readonly unwanted: AbortSignal;
-  readonly done: PromiseWithResolvers<{ uid: string; url: string }>;
-}
-
-interface Setup {
-  readonly starter: Starter;
-  readonly clock: FakeClock;
-  readonly creating: Creating[];
-  readonly cleaned: string[];
-  readonly gone: Set<string>;
-  readonly lingering: { on: boolean };
-  /** A workspace is known from now on, of the type that was asked for. */
-  readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType, phase?: wsman.WorkspacePhase) => void;
-  readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
-}
-
-/** A starter whose creations the test finishes. */
-function setup(): Setup {
-  const clock = new FakeClock();
-  const [creating, cleaned, gone] = [new Array<Creating>(), new Array<string>(), new Set<string>()];
-  const creation = {
-    create: ({ id }: WorkspaceStart, { owner }: { readonly owner: string }, unwanted: AbortSignal) => {
-      const done = Promise.withResolvers<{ uid: string; url: string }>();
-      creating.push({ id, token: owner, unwanted, done });
-      return done.promise;
-    },
-    clean: async ({ id }: WorkspaceStart, _tokens: object, again: AbortSignal) => {
-      cleaned.push(id);
-      if (lingering.on) await once(again, "abort");
-    },
-    gone: () => {},
-  };
-  const lingering = { on: false };
-  const records = new Map<string, WorkspaceRecord>();
-  const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR, phase = wsman.WorkspacePhase.RUNNING): void => {
-    const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
-    records.set(id, { ...recordOf(`uid-${id}`, { id, type, phase, owner: "o", metaId: "m", annotations: {} }), frame });
-  };
-  const tokenOf = (id: string): string | undefined => {
-    const frame = records.get(id)?.frame;
-    return frame && (decodeFrame(frame).auth?.ownerToken ?? undefined);
-  };
-  let bytes = 0;
-  const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, known: (id) => ({ uid: records.get(id)?.uid, ownerToken: tokenOf(id) }), registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
-  return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
-}
-
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
-  return error instanceof WsmanError ? error.code : String(error);
-}
+import { codeOf, settle, setup } from "./start-world.ts";
 
 test("the same request joins the first, and has its answer for a minute after that", async () => {
   const { clock, creating, start } = setup();
@@ -173,36 +108,6 @@ test("a workspace that is known and was not asked for here is one that exists", 
   assert.deepEqual(creating, []);
 });
 
-test("an image build whose pod is being taken away is not joined", async () => {
-  const { creating, start, lingering, know } = setup();
-  lingering.on = true;
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
-  const first = start(build("a"));
-  await settle();
-  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
-  assert.equal(await codeOf(first), "UNAVAILABLE");
-  know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD);
-  void start(build("b"));
-  await settle();
-  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
-});
-
-test("an image build that joins another one cleans up what its own earlier attempt may have made", async () => {
-  const { creating, cleaned, start, lingering, know } = setup();
-  lingering.on = true;
-  const build = (): wsman.StartWorkspaceRequest => request({ type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
-  const first = start(build());
-  await settle();
-  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
-  assert.equal(await codeOf(first), "UNAVAILABLE");
-  know("another", "its token", wsman.WorkspaceType.IMAGEBUILD);
-  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
-  await settle();
-  assert.equal(creating.length, 1);
-  assert.deepEqual(cleaned, ["instance-1", "instance-1"]);
-  assert.deepEqual(await start(build()), { url: "https://another", ownerToken: "its token" });
-});
-
 test("what was started is not cleaned up", async () => {
   const { creating, cleaned, start } = setup();
   const first = start(request());
@@ -245,62 +150,6 @@ test("a workspace that has gone meanwhile can be started anew", async () => {
   await settle();
   assert.equal(creating.length, 2);
   assert.notEqual(creating[1]?.token, creating[0]?.token);
-});
-
-test("image builds for the same thing that are asked for at once become one, in whatever order they are asked for again", async () => {
-  const { creating, start } = setup();
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m", annotations: { ref: "x" } } });
-  const all = [start(build("a")), start(build("b")), start(build("a")), start(build("c"))];
-  await settle();
-  assert.deepEqual(creating.map(({ id }) => id), ["a"]);
-  creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
-  assert.deepEqual(new Set((await Promise.all(all)).map(({ url }) => url)), new Set(["https://a"]));
-});
-
-test("an image build that has ended is not joined by way of one that had joined it, and that one is begun when it is asked for again", async () => {
-  const { creating, gone, start } = setup();
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m", annotations: { ref: "x" } } });
-  const all = [start(build("a")), start(build("b"))];
-  await settle();
-  creating[0]?.done.resolve({ uid: "u1", url: "https://a" });
-  await Promise.all(all);
-  gone.add("u1");
-  for (const id of ["c", "b"]) {
-    const next = start(build(id));
-    await settle();
-    creating.at(-1)?.done.resolve({ uid: `u-${id}`, url: `https://${id}` });
-    assert.equal((await next).url, `https://${id}`);
-    gone.add(`u-${id}`);
-  }
-  assert.deepEqual(creating.map(({ id }) => id), ["a", "c", "b"]);
-});
-
-test("an image build that has stopped, and whose pod is there still, is not joined", async () => {
-  const { creating, know, start } = setup();
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
-  const first = start(build("a"));
-  await settle();
-  creating[0]?.done.resolve({ uid: "uid-a", url: "https://a" });
-  know("a", (await first).ownerToken, wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPED);
-  void start(build("b"));
-  await settle();
-  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
-});
-
-test("what is remembered of builds is bounded by their annotations as well: the oldest is forgotten", async () => {
-  const { creating, start } = setup();
-  const build = (i: number): wsman.StartWorkspaceRequest => request({ id: `build-${i}`, type: "IMAGEBUILD", metadata: { owner: "o", metaId: `m-${i}`, annotations: { ref: "x".repeat(180_000) } } });
-  for (let i = 0; i < 190; i++) {
-    void start(build(i));
-    await settle();
-    creating[i]?.done.resolve({ uid: `u${i}`, url: "https://x" });
-  }
-  await settle();
-  for (const [again, made] of [[189, 190], [0, 191]] as const) {
-    void start(build(again));
-    await settle();
-    assert.equal(creating.length, made, `build ${again}`);
-  }
 });
 
 test("at the end those under way are waited for, but not for ever", async () => {

@@ -36,6 +36,25 @@ test("what the watch brings soon is not derived from the answer as well", async 
   assert.deepEqual(await submittedBy("user", true), []);
 });
 
+test("an answer is held for a second at most until its effect is seen, the wait for the watch included", async () => {
+  const clock = new FakeClock();
+  const record = recordOf("a");
+  const writer = new WorkspaceWriter({
+    objects: { get: () => Promise.reject(new Error("nothing is to be read")), annotate: () => Promise.resolve(Buffer.from("pod")), note: () => Promise.resolve() },
+    registry: { byId: () => record },
+    submit: () => new Promise(() => {}),
+    sightings: { comes: (_, withinMs) => new Promise((resolve) => clock.timer(withinMs, () => resolve(false))) }, clock, random: () => 0,
+  });
+  const answered: number[] = [];
+  void writer.annotate(record, { a: "b" }, "try", new AbortController().signal).then(() => answered.push(clock.monotonic()));
+  for (let i = 0; i < 300 && answered.length === 0; i++) {
+    await new Promise(setImmediate);
+    clock.advance(10);
+  }
+  const [at = Number.NaN] = answered;
+  assert.ok(at > 500 && at <= 1_010, `${at} ms`);
+});
+
 test("what no one waits for is left to the watch, and costs no second look at the pod", async () => {
   assert.deepEqual(await submittedBy("housekeeping"), []);
   assert.deepEqual(await submittedBy("finalization"), []);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { wsman } from "../../../src/gen/proto.js";
 import { invalidStart, startProblems } from "../../../src/main/render/validation.ts";
+import { toStatus } from "../../../src/main/rpc/status.ts";
 import { request } from "./helpers.ts";
 
 function problems(members: object = {}, spec: object = {}): readonly string[] {
@@ -38,6 +39,28 @@ test("the error's text is the one that clients know", () => {
   const error = invalidStart(found);
   assert.equal(error.code, "INVALID_ARGUMENT");
   assert.equal(error.message, "invalid start workspace request: invalid request: ports: port 5900 is not unique; workspace_image: cannot be blank.");
+});
+
+test("every field that is wrong is named in the status, however many they are and however much there is to say of each", () => {
+  const bad = "_".repeat(200);
+  const names = { id: bad, servicePrefix: bad, metadata: { owner: bad, metaId: bad, team: bad, project: bad, annotations: { [bad]: "" } } };
+  const seven = startProblems(request(names));
+  const { details } = toStatus(invalidStart(seven));
+  assert.equal(seven.length, 7);
+  for (const { field } of seven) assert.match(details, new RegExp(`[:;] ${field}: "_`));
+  assert.match(details, /\.$/);
+  const unprintable = "\u0001".repeat(200);
+  const all = startProblems(request(
+    { id: unprintable, servicePrefix: unprintable, type: 99, metadata: { owner: unprintable, metaId: unprintable, team: unprintable, project: unprintable, annotations: { [unprintable]: "" } } },
+    {
+      workspaceImage: "", workspaceLocation: "", initializer: {}, ports: [{ port: 0 }], featureFlags: [99], admission: 99, timeout: unprintable, envvars: [{ name: unprintable, value: "x" }], volumeSnapshot: { volumeSnapshotName: unprintable },
+      deprecatedIdeImage: "x".repeat(5_000), ideImage: { webRef: "x".repeat(5_000) }, git: { username: "x".repeat(5_000) }, class: "x".repeat(5_000), sshPublicKeys: ["x".repeat(400_000)],
+    },
+  ));
+  const told = toStatus(invalidStart(all)).details;
+  assert.ok(all.length >= 20, String(all.length));
+  for (const { field } of all) assert.match(told, new RegExp(`[:;] ${field}: `));
+  assert.match(told, /\.$/);
 });
 
 test("an initializer needs one of its cases", () => {

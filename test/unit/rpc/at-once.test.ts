@@ -45,7 +45,7 @@ async function setup(t: TestContext, { rateLimits = [], clock = systemClock }: {
         return !closed;
       },
     },
-    starter: { start: unused }, snapshots: { delete: unused }, nodes: { takeSnapshot: unused, backup: unused }, imageSpecs: { get: unused }, urls: { portUrlTemplate: "", hostURL: "" },
+    starter: { start: unused, arrival: unused }, snapshots: { delete: unused }, nodes: { takeSnapshot: unused, backup: unused }, imageSpecs: { get: unused }, urls: { portUrlTemplate: "", hostURL: "" },
   };
   return { ...(await startHarness(t, { steering, rateLimits, clock })), told };
 }

@@ -108,12 +108,8 @@ test("DescribeCluster lists the classes by ID, with the ID where there is no nam
   assert.deepEqual(answer.WorkspaceClasses?.map(({ Id, DisplayName }) => [Id, DisplayName]), [["b", "b"], ["default", "default"], ["g1-large", "Large"]]);
 });
 
-test("calls that are not built answer UNIMPLEMENTED by name, whatever the request", async (t) => {
+test("a call that there is not is UNIMPLEMENTED", async (t) => {
   const { client } = await startHarness(t);
-  for (const method of ["StartWorkspace", "StopWorkspace", "BackupWorkspace", "MarkActive", "SetTimeout", "ControlPort", "TakeSnapshot", "ControlAdmission", "DeleteVolumeSnapshot", "UpdateSSHKey"]) {
-    const { code, details } = await client.wsman(method, randomBytes(64));
-    assert.deepEqual({ code, details }, { code: status.UNIMPLEMENTED, details: `${method} is not implemented yet` });
-  }
   assert.equal((await client.wsman("NoSuchMethod")).code, status.UNIMPLEMENTED);
 });
 

@@ -1,4 +1,5 @@
 /** A gRPC server over workspaces and a hub in memory, for tests. */
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { systemClock } from "../../../src/domain/clock.ts";
 import type { Clock } from "../../../src/domain/clock.ts";
@@ -95,6 +96,14 @@ export class MemoryLog implements Log {
   }
 }
 
+const unused = (): never => assert.fail("nobody asks for this");
+
+/** For servers whose calls change nothing. */
+export const noSteering: Steering = {
+  writer: { find: unused, annotate: unused, change: unused }, activity: { mark: unused, markAtOnce: unused }, starter: { start: unused, arrival: unused }, snapshots: { delete: unused },
+  nodes: { takeSnapshot: unused, backup: unused }, imageSpecs: { get: unused }, urls: { portUrlTemplate: "", hostURL: "" },
+};
+
 /** A server with all that it works on. */
 export interface Harness {
   readonly server: RpcServer;
@@ -114,7 +123,7 @@ export async function startHarness(t: TestContext, options: { clock?: Clock; tls
   const metrics = createMetrics({ process: false });
   const clock = options.clock ?? systemClock;
   const server = await startRpcServer({ addr: "127.0.0.1:0", tls: options.tls }, {
-    reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log, tracing: options.tracing, steering: options.steering, refusal: options.refusal, rateLimits: options.rateLimits ?? [],
+    reader, hub, classes: options.classes ?? [], metrics: metrics.rpc, clock, log, tracing: options.tracing, steering: options.steering ?? noSteering, refusal: options.refusal, rateLimits: options.rateLimits ?? [],
     imageBuilder: options.imageBuilder === undefined ? undefined : { target: options.imageBuilder, metrics: metrics.rpcClient },
   });
   const client = new TestClient(server.port);

@@ -9,14 +9,19 @@ import { silentLog } from "../../../src/domain/log.ts";
 import { startRpcServer } from "../../../src/main/rpc/server.ts";
 import type { RpcServer } from "../../../src/main/rpc/server.ts";
 import { createMetrics } from "../../../src/metrics/registry.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { connectHttp2, wireMessage } from "../../support/raw-http2.ts";
 import { until } from "../../support/until.ts";
-import { FakeHub, FakeReader, frameOf, startHarness } from "./helpers.ts";
+import { FakeHub, FakeReader, frameOf, noSteering, startHarness } from "./helpers.ts";
 import type { Harness } from "./helpers.ts";
 
 const serving = 1;
 const notServing = 2;
 const serviceUnknown = 3;
+
+/** What does not end by itself would take this time, milliseconds, and then the test has failed: however slow the machine is, it is not taken for what ends. */
+const tooLong = 600_000;
+const patiently = { timeout: 60_000 };
 
 /** HealthCheckRequest.service. */
 function healthRequest(service: string): Buffer {
@@ -74,8 +79,8 @@ test("health watches are told of every change, and end with the server", async (
   assert.deepEqual(unknown.messages.map(healthOf), [serviceUnknown]);
 });
 
-test("a health watch whose request comes after the end has begun ends at once, and holds up nothing", async (t) => {
-  const harness = await startHarness(t);
+test("a health watch whose request comes after the end has begun ends at once, and holds up nothing", patiently, async (t) => {
+  const harness = await startHarness(t, { clock: new FakeClock() });
   const session = connectHttp2(harness.server.port);
   t.after(() => session.destroy());
   const request = (method: string) => session.request({ ":method": "POST", ":path": `/grpc.health.v1.Health/${method}`, "content-type": "application/grpc", te: "trailers" });
@@ -88,12 +93,10 @@ test("a health watch whose request comes after the end has begun ends at once, a
   check.end(wireMessage(healthRequest("")));
   check.resume();
   await until("what came after it is answered", () => check.closed);
-  const begun = performance.now();
-  const closed = harness.server.close(10_000);
+  const closed = harness.server.close(tooLong);
   late.end(wireMessage(healthRequest("")));
   await closed;
   assert.equal(told, String(status.UNAVAILABLE));
-  assert.ok(performance.now() - begun < 5_000);
 });
 
 for (const version of ["v1", "v1alpha"]) {
@@ -125,7 +128,7 @@ for (const version of ["v1", "v1alpha"]) {
 }
 
 async function start(addr: string): Promise<RpcServer> {
-  return startRpcServer({ addr }, { reader: new FakeReader(), hub: new FakeHub(), classes: [], metrics: createMetrics({ process: false }).rpc, clock: systemClock, log: silentLog });
+  return startRpcServer({ addr }, { reader: new FakeReader(), hub: new FakeHub(), steering: noSteering, classes: [], metrics: createMetrics({ process: false }).rpc, clock: systemClock, log: silentLog });
 }
 
 test("an address that is none, and one that is taken, are told when the server starts", async (t) => {
@@ -139,33 +142,28 @@ test("an address that is none, and one that is taken, are told when the server s
   await assert.rejects(start(`127.0.0.1:${port}`), new RegExp(`can not listen on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`));
 });
 
-test("close ends streams, refuses new ones, and finishes as soon as clients have read", async (t) => {
-  const harness = await startHarness(t);
+test("close ends streams, refuses new ones, and finishes as soon as clients have read", patiently, async (t) => {
+  const harness = await startHarness(t, { clock: new FakeClock() });
   const streams = Array.from({ length: 5 }, () => harness.client.subscribe().read());
   await until("everyone to be subscribed", () => harness.hub.subscribers.length === 5);
   for (const subscriber of harness.hub.subscribers) subscriber.stream.write(frameOf("last"));
-  const begun = performance.now();
-  await harness.server.close(10_000);
-  assert.ok(performance.now() - begun < 5000);
+  await harness.server.close(tooLong);
   for (const stream of streams) {
     assert.equal((await stream.status).code, status.UNAVAILABLE);
     assert.equal(stream.messages.length, 1);
   }
   assert.equal((await harness.client.wsman("DescribeCluster")).code, status.UNAVAILABLE);
-  await harness.server.close(10_000);
+  await harness.server.close(tooLong);
 });
 
-test("close cuts off calls and clients that do not end in time", async (t) => {
+test("close cuts off calls and clients that do not end in time", patiently, async (t) => {
   const harness = await startHarness(t);
   harness.reader.instead = () => new Promise(() => {});
   const hanging = harness.client.wsman("GetWorkspaces");
   harness.client.subscribe().stall();
   await until("both calls to arrive", () => harness.hub.subscribers.length === 1 && harness.reader.filters.length === 1);
   for (let i = 0; i < 40; i++) harness.hub.subscribers[0]?.stream.write(Buffer.alloc(64 * 1024));
-  const begun = performance.now();
   await harness.server.close(200);
-  const took = performance.now() - begun;
-  assert.ok(took < 3000, `${took} ms`);
   assert.notEqual((await hanging).code, status.OK);
   assert.equal(harness.hub.subscribers[0]?.closes, 1);
 });

@@ -11,7 +11,7 @@ import { findKubeSource, type KubeSource } from "../../kube/source.ts";
 import { exitCodes, InterruptedError } from "../errors.ts";
 import { wantsColor, type Io } from "../io.ts";
 import { painter, sanitize } from "../text.ts";
-import { count, note, problem, warning, type Check, type Context, type Finding } from "./check.ts";
+import { count, problem, warning, type Check, type Context, type Finding } from "./check.ts";
 import { apiServer, leader, namespace } from "./cluster-checks.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { files } from "./files.ts";
@@ -57,8 +57,8 @@ export async function preflight(io: Io, flags: PreflightFlags): Promise<number> 
 async function configuration(file: string, elsewhere: boolean): Promise<{ readonly result: Result; readonly config?: Config }> {
   const what = { name: "configuration", title: "configuration" };
   try {
-    const { config, warnings, unused } = await load(file, { elsewhere });
-    const findings: Finding[] = [...warnings.map(warning), ...unused.map((key) => note(`${key}: has no effect in this version`))];
+    const { config, warnings } = await load(file, { elsewhere });
+    const findings: Finding[] = warnings.map(warning);
     const { manager } = config;
     return { config, result: { ...what, summary: `${file}: namespace ${manager.namespace}, ${count(manager.workspaceClasses.length, "class", "classes")}`, findings, data: { namespace: manager.namespace } } };
   } catch (error) {

@@ -6,6 +6,7 @@ import type { UnaryHandler } from "../calls.ts";
 import type { CallDependencies } from "../ports.ts";
 import { decodeRequest } from "../requests.ts";
 import { emptyResponse } from "../responses.ts";
+import { requireSynced } from "./get-workspaces.ts";
 import { workspaceOf } from "./workspace-of.ts";
 
 /** Grace periods as Go durations. */
@@ -15,11 +16,14 @@ const gracePeriods: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** Notes the wish on the pod; the lifecycle controller does the rest. */
-export function stopWorkspace({ reader, writer }: CallDependencies): UnaryHandler {
+export function stopWorkspace({ reader, writer, starter }: CallDependencies): UnaryHandler {
   return async (request, call) => {
     const { id, policy } = decodeRequest(wsman.StopWorkspaceRequest, "StopWorkspaceRequest", request);
     const grace = gracePeriods.get(policy ?? 0);
     if (grace === undefined) throw new WsmanError("INVALID_ARGUMENT", `policy ${String(policy)} is unknown`);
+    requireSynced(reader);
+    // Its client may have given the start up, and what was begun comes up all the same.
+    await starter.arrival(id ?? "", call.signal);
     const workspace = workspaceOf({ reader, writer }, id);
     await writer.annotate(workspace, { [annotations.stoppedByRequest]: grace }, `stop workspace ${workspace.facts.id}`, call.signal);
     return emptyResponse;
