@@ -161,6 +161,7 @@ function writeFacts(writer: ByteWriter, facts: WorkspaceFacts): void {
   if (facts.backupComplete) flags |= flag.backupComplete;
   writer.uint8(flags);
   writer.uint32(facts.exposedPorts);
+  writer.float64(facts.start);
   writer.float64(facts.createdAt);
   writer.float64(facts.deletedAt ?? Number.NaN);
   writer.float64(facts.disposalSince ?? Number.NaN);
@@ -184,6 +185,7 @@ function readFacts(reader: ByteReader): WorkspaceFacts {
   return {
     phase, type,
     exposedPorts: reader.uint32(),
+    start: reader.float64(),
     createdAt: reader.float64(),
     deletedAt: time(reader.float64()),
     disposalSince: time(reader.float64()),

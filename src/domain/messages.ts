@@ -57,6 +57,8 @@ export interface WorkspaceFacts {
   /** conditions.failed and conditions.timeout; empty if not so. */
   readonly failed: string;
   readonly timedOut: string;
+  /** Names the start that the pod comes from, by its owner token: a pod that is made anew, and a placeholder, have their first pod's. 0 if it has no token. */
+  readonly start: number;
   /** metadata.creationTimestamp; of a pod that was made anew, the first one's. */
   readonly createdAt: number;
   /** metadata.deletionTimestamp; undefined while the pod is not being deleted. */

@@ -48,6 +48,7 @@ export interface Control {
   /** The state has taken something new over. */
   changed(record: WorkspaceRecord): void;
   forgotten(record: WorkspaceRecord): void;
+  strayed(record: WorkspaceRecord): void;
   /** Acts no more; pods that are being made are made, if that can be had within so long (ms). */
   close(withinMs: number): Promise<void>;
 }
@@ -99,6 +100,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
     lead: (term) => controller.lead(term),
     changed: (record) => controller.changed(record),
     forgotten: (record) => controller.forgotten(record),
+    strayed: (record) => controller.strayed(record),
     close: async (withinMs) => {
       controller.close();
       due.close();

@@ -108,6 +108,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       starter.forgotten(record);
       shadow?.forgotten(record);
     },
+    strayed: (record) => control.strayed(record),
   });
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit: (bytes) => pipeline.submit(bytes), log });
   const events = new PodEventStore({ clock, log, onChange: (uid) => rederiver.request(uid) });

@@ -1,4 +1,5 @@
 /** What the main thread keeps of a workspace, from its pod and derived status. */
+import { startOf } from "../domain/digest.ts";
 import type { WorkspaceFacts } from "../domain/messages.ts";
 import { annotations, labels } from "../domain/names.ts";
 import { parseTimeMs } from "../domain/rfc3339.ts";
@@ -45,6 +46,7 @@ function podFacts(pod: Pod): PodFacts {
     owner: labelText(pod, labels.owner),
     metaId: labelText(pod, labels.metaId),
     workspaceClass: labelText(pod, labels.workspaceClass),
+    start: startOf(annotationText(pod, annotations.ownerToken)),
     createdAt: createdAt(pod),
     deletedAt: pod.deletedAt,
     disposalSince: parseTimeMs(annotation(pod, annotations.disposalSince)),

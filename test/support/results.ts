@@ -22,6 +22,7 @@ export function facts(changes: Partial<WorkspaceFacts> = {}): WorkspaceFacts {
     nodeName: "node1",
     failed: "",
     timedOut: "",
+    start: 0,
     createdAt: 1_700_000_000_000,
     deletedAt: undefined,
     disposalSince: undefined,

@@ -108,6 +108,11 @@ export class Controller {
     if (placeholder) this.#orphaned({ record, placeholder });
   }
 
+  /** A placeholder stands for nothing: another start has taken the ID. */
+  strayed(record: WorkspaceRecord): void {
+    this.#orphaned({ record, placeholder: { podName: record.facts.podName, uid: record.uid } });
+  }
+
   /** A workspace is due, as `timeouts.due` was told. */
   due(uid: string): void {
     // It never rejects.

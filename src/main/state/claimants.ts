@@ -19,7 +19,7 @@ export class Claimants {
   /** A pod claims the ID of another one; it may have it if that is the older one of the same name. False: the pod is left aside. */
   mayReplace(other: WorkspaceRecord, result: WorkspaceResult): boolean {
     if (other.facts.podName !== result.facts.podName) {
-      this.#wait(result);
+      this.wait(result);
       return false;
     }
     // Of two pods of one name the newer has taken the older one's place, whether or not we were told.
@@ -35,7 +35,8 @@ export class Claimants {
     return next;
   }
 
-  #wait({ uid, removed, facts: { id, podName } }: WorkspaceResult): void {
+  /** A pod waits until the ID that it claims is free. */
+  wait({ uid, removed, facts: { id, podName } }: WorkspaceResult): void {
     if (removed) {
       if (this.#podNames.get(id) === podName) this.#podNames.delete(id);
       this.#options.bury(uid);

@@ -34,4 +34,6 @@ export interface StateHooks {
   vacant(record: WorkspaceRecord): void;
   /** The pod is gone for good: whatever is kept of it can go. A placeholder that its record still names stands for nothing any more, and should be taken away. */
   forgotten(record: WorkspaceRecord): void;
+  /** The record is of a placeholder of a start that is over: nothing may be made from it, and it should be taken away. */
+  strayed(record: WorkspaceRecord): void;
 }

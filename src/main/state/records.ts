@@ -1,7 +1,8 @@
 /** New records, and questions to them that the commit asks. */
 import { noActions } from "../../domain/actions.ts";
-import type { WorkspaceResult } from "../../domain/messages.ts";
+import type { WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
 import { isPlaceholderName } from "../../domain/placeholder.ts";
+import { compareVersions } from "../../domain/versions.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Placeholder, WorkspaceRecord } from "./registry.ts";
 
@@ -31,11 +32,22 @@ export function placeholderBehind(record: WorkspaceRecord): Placeholder | undefi
   return isPlaceholder(record) && !record.vacant ? { podName: record.facts.podName, uid: record.uid } : record.placeholder;
 }
 
-/** Whether a pod goes on with the workspace of an older one: that was refused, or nothing is known of it but that it waited, and this one is as old as it. */
+/** Whether two pods are of one start: they have its token, or, where neither has one, are as old as each other. Two starts of one ID may be of the same second. */
+export function isSameStart({ start, createdAt }: WorkspaceFacts, other: WorkspaceFacts): boolean {
+  if (start !== 0 || other.start !== 0) return start === other.start;
+  return createdAt !== 0 && createdAt === other.createdAt;
+}
+
+/** Whether a pod is of a later start than another one, as far as can be told. */
+export function isLaterStart({ facts, resourceVersion }: WorkspaceResult, other: WorkspaceRecord): boolean {
+  const laterMs = facts.createdAt - other.facts.createdAt;
+  return laterMs > 0 || (laterMs === 0 && compareVersions(resourceVersion, other.resourceVersion) > 0);
+}
+
+/** Whether a pod goes on with the workspace of an older one of the same start: that was refused, or nothing is known of it but that it waited. */
 export function succeeds(other: WorkspaceRecord, { facts, removed }: WorkspaceResult): boolean {
-  if (other.stopped || removed) return false;
-  const sameStart = facts.createdAt !== 0 && facts.createdAt === other.facts.createdAt;
-  return other.vacant || awaitsAnother(other) || isPlaceholder(other) || (sameStart && other.facts.phase === PENDING && facts.phase === PENDING);
+  if (other.stopped || removed || !isSameStart(facts, other.facts)) return false;
+  return other.vacant || awaitsAnother(other) || isPlaceholder(other) || (other.facts.phase === PENDING && facts.phase === PENDING);
 }
 
 /** The record of a pod that takes the place of another one: the same workspace, of which the same was told so far. */
@@ -45,7 +57,7 @@ export function successorOf(other: WorkspaceRecord, result: WorkspaceResult, lis
   return { ...newRecord(result, listGeneration), facts, digest, version, sequence, awaitsRunning, frame, activeAt, placeholder };
 }
 
-/** Of a pod and a placeholder: whether the one that is told of now stands for the workspace from now on. Nothing follows an end that was told. */
+/** Of a pod and a placeholder of one start: whether the one that is told of now stands for the workspace from now on. Nothing follows an end that was told. */
 export function takesOver(other: WorkspaceRecord, result: WorkspaceResult): boolean {
   return !other.stopped && (!isPlaceholder(result) || other.vacant);
 }

@@ -14,7 +14,7 @@ import { lastStatus } from "./last-status.ts";
 import { Listing } from "./listing.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
-import { awaitsAnother, isPlaceholder, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
+import { awaitsAnother, isLaterStart, isPlaceholder, isSameStart, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
 import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -169,10 +169,25 @@ export class StateStore {
   /** A pod and its placeholder: the workspace is told of by the pod, and by the placeholder while there is none. */
   #meet(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (result.removed) this.registry.bury(result.uid);
+    else if (!isSameStart(other.facts, result.facts)) return this.#meetStranger(other, result, bytes, origin);
     else if (takesOver(other, result)) return this.#succeed(other, result, bytes, origin);
     const { placeholder } = other;
     other.placeholder = placeholderAfter(other, result);
     if (other.placeholder?.uid !== placeholder?.uid) this.#hooks.changed(other);
+    return undefined;
+  }
+
+  /** A pod and a placeholder of two starts: neither goes on with the other. Where both are there, the pod's is the later one, for it has the name that the other's had. */
+  #meetStranger(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+    if (isPlaceholder(result) && !isLaterStart(result, other)) {
+      this.registry.bury(result.uid);
+      this.#hooks.strayed(newRecord(result, this.#list.generationOf(origin)));
+    } else if (isPlaceholder(result) && !other.vacant) this.#claimants.wait(result);
+    else {
+      this.#finish(other);
+      if (isPlaceholder(other)) this.#hooks.strayed(other);
+      return this.#introduce(result, bytes, origin);
+    }
     return undefined;
   }
 

@@ -148,7 +148,7 @@ export const nodes: Scenario = {
 
 /** timeouts.contentFinalization of the nodes' test, milliseconds. */
 function limitOf({ faultMs }: Size): number {
-  return Math.max(10_000, faultMs * 1.5);
+  return Math.max(30_000, faultMs * 1.5);
 }
 
 async function allEndedBy(lab: Lab, lives: readonly Life[], ms: number): Promise<void> {

@@ -67,14 +67,14 @@ export class Faults {
   #begin(fault: FaultPlan): End | undefined {
     if (isOnApi(fault)) return this.#onApi(fault);
     switch (fault.kind) {
-      case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": return this.#onReplica(fault);
-      case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": return this.#onNode(fault);
+      case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": case "workers-slow": return this.#onReplica(fault);
+      case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": case "snapshots-fail": return this.#onNode(fault);
       case "by-hand": this.#byHand(fault); return undefined;
       default: return fault satisfies never;
     }
   }
 
-  #onReplica(fault: Of<"crash" | "restart" | "pause" | "cut-off" | "clock" | "workers">): End | undefined {
+  #onReplica(fault: Of<"crash" | "restart" | "pause" | "cut-off" | "clock" | "workers" | "workers-slow">): End | undefined {
     const { slots } = this.#simulation;
     const slot = slots[fault.slot % slots.length];
     const process = slot?.process;
@@ -91,6 +91,9 @@ export class Faults {
       case "workers":
         process.pool.trouble(fault.times, fault.hang);
         return undefined;
+      case "workers-slow":
+        process.pool.slow(fault.byMs);
+        return () => process.pool.slow(0);
       default: return fault satisfies never;
     }
   }
@@ -181,7 +184,8 @@ export class Faults {
     return () => ended(clock.monotonic());
   }
 
-  #onNode(fault: Of<"node-lost" | "daemon-restart" | "daemon-slow" | "daemon-unavailable" | "daemon-fails">): End | undefined {
+  #onNode(fault: Of<"node-lost" | "daemon-restart" | "daemon-slow" | "daemon-unavailable" | "daemon-fails" | "snapshots-fail">): End | undefined {
+    if (fault.kind === "snapshots-fail") return this.#simulation.world.failSnapshots();
     const { cluster, nodes } = this.#simulation.world;
     const names = cluster.kubelet?.nodes ?? [];
     const node = names[fault.node % names.length] ?? "";

@@ -13,7 +13,7 @@ const slice = fc.record({ start: fc.nat(), length: fc.nat() }, plainly);
 const facts = fc.record({
   id: text, podName: text, owner: text, metaId: text, workspaceClass: text, nodeName: text, failed: text, timedOut: text, customTimeout: text,
   annotations: fc.option(fc.dictionary(fc.oneof(text, fc.constantFrom("__proto__", "constructor")), text, { minKeys: 1, noNullPrototype: true }), { nil: undefined }),
-  phase: fc.nat(7), type: fc.nat(4), exposedPorts: fc.nat(), createdAt: fc.double({ noNaN: true }), deletedAt: time, disposalSince: time, lastActivity: time,
+  phase: fc.nat(7), type: fc.nat(4), exposedPorts: fc.nat(), start: fc.maxSafeNat(), createdAt: fc.double({ noNaN: true }), deletedAt: time, disposalSince: time, lastActivity: time,
   headless: fc.boolean(), everActive: fc.boolean(), closed: fc.boolean(), everReady: fc.boolean(), pullingImages: fc.boolean(), backupComplete: fc.boolean(),
 }, plainly);
 const action: fc.Arbitrary<Action> = fc.oneof(

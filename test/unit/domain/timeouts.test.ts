@@ -17,7 +17,7 @@ const start = Date.parse("2026-03-01T10:00:00Z");
 function facts(change: Partial<WorkspaceFacts>): WorkspaceFacts {
   return {
     id: "one", podName: "ws-one", owner: "", metaId: "", annotations: undefined, phase: RUNNING, type: wsman.WorkspaceType.REGULAR, headless: false, workspaceClass: "", nodeName: "", failed: "",
-    timedOut: "", createdAt: start, deletedAt: undefined, disposalSince: undefined, lastActivity: undefined, everActive: false, closed: false, everReady: true, pullingImages: false,
+    timedOut: "", start: 0, createdAt: start, deletedAt: undefined, disposalSince: undefined, lastActivity: undefined, everActive: false, closed: false, everReady: true, pullingImages: false,
     backupComplete: false, customTimeout: "", exposedPorts: 0, ...change,
   };
 }

@@ -118,6 +118,9 @@ test("a placeholder whose workspace has ended is taken away by whoever leads, th
   controller.forgotten({ ...recordOf("d"), placeholder: { podName: "placeholder-ws-d", uid: "t" } });
   await settle();
   assert.equal(dropped.at(-1), "d: placeholder-ws-d");
+  controller.strayed(recordOf("e", { podName: "placeholder-ws-e" }));
+  await settle();
+  assert.equal(dropped.at(-1), "e: placeholder-ws-e");
 });
 
 /** A workspace on which something is done, as is told here; what takes long takes for ever. */

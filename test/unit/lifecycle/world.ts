@@ -162,6 +162,7 @@ export class World {
         vacancies.remove(record);
         controller.forgotten(record);
       },
+      strayed: (record) => controller.strayed(record),
     });
     const seen = async (bytes: Uint8Array): Promise<void> => alive(() => this.#apply(bytes, false));
     const objects = this.#objects(alive);

@@ -60,6 +60,7 @@ export function startCore(options: CoreOptions = {}): Core {
     changed() {},
     vacant() {},
     forgotten: ({ uid }) => events.forget(uid),
+    strayed() {},
   });
   const submit = (bytes: Uint8Array): Promise<Buffer | undefined> => pipeline.submit(bytes);
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit, log: silentLog });

@@ -34,9 +34,8 @@ interface PendingGet {
 /** The pod as the API server gives it. What has stopped goes on changing: a snapshot is noted that it did not have. */
 export function objectOf({ id, uid, version, state }: ClusterPod): object {
   const snapshot = state === "stopped" && version % 2 === 0 ? "taken" : undefined;
-  // What is started again within the second, by which pods tell of their start, would be taken for the same start.
-  const createdAt = Date.parse("2026-03-01T10:00:00Z") + Number(uid.slice(uid.lastIndexOf("-") + 1)) * 1000;
-  return podOf(id, state, version, { uid, createdAt, annotations: { "gitpod.io/annotation.uid": uid, "gitpod/snapshot": snapshot } });
+  // Each is another start, and all are of one second.
+  return podOf(id, state, version, { uid, annotations: { "gitpod.io/annotation.uid": uid, "gitpod/ownerToken": `token of ${uid}`, "gitpod/snapshot": snapshot } });
 }
 
 /** The uid of the pod that a status is of. */

@@ -35,7 +35,7 @@ function setup(options: { submit?: (uid: string) => Buffer | undefined } = {}) {
   let [sent, running, most] = [0, 0, 0];
   const store = new StateStore(new Registry(), new StatusCache({ maxEntries: 1000, maxBytes: 1e6 }), new VersionClock(clock), {
     published: ({ frame }) => phases.push(decodeFrame(frame).phase),
-    suppressed() {}, started() {}, stopped() {}, skipped() {}, conflict() {}, reread() {}, changed() {}, vacant() {}, forgotten() {},
+    suppressed() {}, started() {}, stopped() {}, skipped() {}, conflict() {}, reread() {}, changed() {}, vacant() {}, forgotten() {}, strayed() {},
   });
   /** The watch says so. */
   const tell = (id: string, rv: number, message = "") => {

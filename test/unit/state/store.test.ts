@@ -31,6 +31,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   const orphaned: string[] = [];
   const started: string[] = [];
   const changed: string[] = [];
+  const strayed: string[] = [];
   const vacant: string[] = [];
   const stopped: string[] = [];
   const neverRan: string[] = [];
@@ -52,6 +53,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
       forgotten.push(uid);
       if (placeholder) orphaned.push(placeholder.uid);
     },
+    strayed: ({ uid }) => strayed.push(uid),
   });
   const apply = (changes: Partial<WorkspaceFacts>, options: ResultOptions = {}, origin: Origin = "watch") => {
     const { result, bytes } = workspaceResult(changes, options);
@@ -64,7 +66,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
     finish(store, version);
   };
   const told = () => published.map(({ frame }) => decodeFrame(frame));
-  return { store, apply, list, told, published, reread, conflicts, forgotten, orphaned, started, stopped, neverRan, changed, vacant, suppressed: () => suppressed };
+  return { store, apply, list, told, published, reread, conflicts, forgotten, orphaned, started, stopped, neverRan, changed, strayed, vacant, suppressed: () => suppressed };
 }
 
 test("a status is published only if it says something new", () => {
@@ -589,6 +591,76 @@ test("a pod that was made anew while nobody looked goes on with the workspace, f
   assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
   apply({ phase: PENDING, createdAt: 1_800_000_000_000 }, { rv: 6, uid: "c" }, "list");
   assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED, PENDING]);
+});
+
+test("of two starts of one second, where the end of the first was missed, each has its own end, and the first one's failure is not the other's", () => {
+  for (const actions of [[], refused]) {
+    const { apply, told, store } = setup();
+    apply({ phase: PENDING, start: 1, failed: "no" }, { rv: 1, uid: "a", actions });
+    apply({ phase: PENDING, start: 2 }, { rv: 5, uid: "b" }, "list");
+    assert.deepEqual(told().map(({ phase, conditions }) => [phase, conditions?.failed]), [[PENDING, "no"], [STOPPED, "no"], [PENDING, ""]]);
+    assert.equal(store.registry.byId("ws1")?.uid, "b");
+  }
+});
+
+test("a pod of the same start goes on with it, however old it is; where there is no token, one of the same second does", () => {
+  for (const [before, now] of [[{ start: 1 }, { start: 1, createdAt: 1_800_000_000_000 }], [{}, {}]]) {
+    const { apply, told } = setup();
+    apply({ phase: PENDING, ...before }, { rv: 1, uid: "a" });
+    apply({ phase: PENDING, ...now }, { rv: 5, uid: "b" }, "list");
+    assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
+  }
+});
+
+test("while a workspace waits for the pod that takes its refused one's place, another start of its ID ends it, and what stood behind it", () => {
+  const { apply, told, orphaned, store } = setup();
+  apply({ phase: PENDING, start: 1 }, { rv: 1, uid: "a", actions: refused });
+  apply({ podName: "placeholder-ws-ws1", phase: PENDING, start: 1 }, { rv: 2, uid: "s", actions: [{ action: "fillPlaceholder" }] });
+  apply({ phase: STOPPED, start: 1 }, { rv: 3, uid: "a", removed: true });
+  apply({ phase: PENDING, start: 2 }, { rv: 4, uid: "b" });
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED, PENDING]);
+  assert.deepEqual([orphaned, store.registry.byId("ws1")?.uid], [["s"], "b"]);
+});
+
+const placeholder = { podName: "placeholder-ws-ws1", phase: PENDING } as const;
+const toBeFilled = [{ action: "fillPlaceholder" }] as const;
+
+test("a pod of another start than the placeholder ends that one's workspace, told or not; nothing is made from the placeholder any more", () => {
+  for (const [phase, expected] of [[PENDING, [PENDING, STOPPED, RUNNING]], [STOPPED, [STOPPED, RUNNING]]] as const) {
+    const { apply, told, strayed, store } = setup();
+    apply({ ...placeholder, phase, start: 1 }, { rv: 2, uid: "s", actions: toBeFilled });
+    apply({ phase: RUNNING, start: 2 }, { rv: 3, uid: "b" });
+    apply({ ...placeholder, start: 1 }, { rv: 4, uid: "s", actions: toBeFilled });
+    assert.deepEqual(told().map((status) => status.phase), expected);
+    assert.deepEqual([strayed, store.registry.byId("ws1")?.uid, store.registry.byId("ws1")?.placeholder], [["s"], "b", undefined]);
+  }
+});
+
+test("a placeholder of an earlier start than the pod does not stand behind it, and is taken away", () => {
+  const { apply, told, strayed, changed, store } = setup();
+  apply({ phase: RUNNING, start: 2, createdAt: 2_000 }, { rv: 3, uid: "b" });
+  apply({ ...placeholder, start: 1, createdAt: 1_000 }, { rv: 4, uid: "s", actions: toBeFilled });
+  assert.deepEqual([strayed, store.registry.byId("ws1")?.placeholder, changed], [["s"], undefined, ["b"]]);
+  apply({ phase: STOPPED, start: 2, createdAt: 2_000 }, { rv: 5, uid: "b", removed: true });
+  apply({ ...placeholder, start: 1, createdAt: 1_000 }, { rv: 6, uid: "s", actions: toBeFilled }, "list");
+  assert.deepEqual(told().map(({ phase }) => phase), [RUNNING, STOPPED]);
+});
+
+test("a placeholder of a later start than the pod waits until that is known to be gone; a pod that is gone already has ended", () => {
+  const later = { ...placeholder, start: 2, createdAt: 2_000 };
+  const { apply, told, reread, conflicts, strayed } = setup();
+  apply({ phase: RUNNING, start: 1, createdAt: 1_000 }, { rv: 3, uid: "a" });
+  apply(later, { rv: 4, uid: "s", actions: toBeFilled });
+  assert.deepEqual([conflicts, reread, strayed], [["ws1"], [], []]);
+  apply({ phase: STOPPED, start: 1, createdAt: 1_000 }, { rv: 5, uid: "a", removed: true });
+  assert.deepEqual(reread, ["placeholder-ws-ws1"]);
+  apply(later, { rv: 4, uid: "s", actions: toBeFilled }, "read");
+  assert.deepEqual(told().map(({ phase }) => phase), [RUNNING, STOPPED, PENDING]);
+  const vacant = setup();
+  vacant.apply({ phase: PENDING, start: 1, createdAt: 2_000 }, { rv: 1, uid: "a", actions: refused });
+  vacant.apply({ phase: STOPPED, start: 1, createdAt: 2_000 }, { rv: 3, uid: "a", removed: true });
+  vacant.apply(later, { rv: 4, uid: "s", actions: toBeFilled });
+  assert.deepEqual(vacant.told().map(({ phase }) => phase), [PENDING, STOPPED, PENDING]);
 });
 
 test("an end that is told before the pod goes is the last word", () => {

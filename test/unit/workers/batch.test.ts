@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { startOf } from "../../../src/domain/digest.ts";
 import { eventReasons } from "../../../src/domain/names.ts";
 import type { BatchResult, LineResult, PodEvent, TaskLine, WorkspaceResult } from "../../../src/domain/messages.ts";
 import { wsman } from "../../../src/gen/proto.js";
@@ -60,7 +61,7 @@ describe("a line that is a workspace", () => {
     assert.deepEqual([result.uid, result.resourceVersion, result.removed, result.held], ["uid-one", "7", false, undefined]);
     assert.deepEqual(result.facts, {
       id: "one", podName: "ws-one", owner: "ann", metaId: "red-fox", annotations: undefined, phase: wsman.WorkspacePhase.RUNNING, type: 0, headless: false,
-      workspaceClass: "small", nodeName: "node-1", failed: "", timedOut: "", createdAt: Date.parse("2026-03-01T10:00:00Z"), deletedAt: undefined,
+      workspaceClass: "small", nodeName: "node-1", failed: "", timedOut: "", start: startOf("token"), createdAt: Date.parse("2026-03-01T10:00:00Z"), deletedAt: undefined,
       disposalSince: undefined, lastActivity: undefined, everActive: false, closed: false, everReady: true, pullingImages: false, backupComplete: false, customTimeout: "", exposedPorts: 0,
     });
   });
