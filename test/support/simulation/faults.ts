@@ -7,7 +7,7 @@ import type { Simulation, Slot } from "./simulation.ts";
 
 type Of<K extends FaultPlan["kind"]> = Extract<FaultPlan, { readonly kind: K }>;
 
-const apiKinds = ["api-away", "api-fails", "api-hangs", "api-lost", "api-slow", "compaction", "watches-cut", "watches-silent"] as const;
+const apiKinds = ["api-away", "api-fails", "api-hangs", "api-lost", "api-slow", "compaction", "snapshots-fail", "watches-cut", "watches-silent"] as const;
 
 function isOnApi(fault: FaultPlan): fault is Of<(typeof apiKinds)[number]> {
   return apiKinds.some((kind) => kind === fault.kind);
@@ -68,7 +68,7 @@ export class Faults {
     if (isOnApi(fault)) return this.#onApi(fault);
     switch (fault.kind) {
       case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": case "workers-slow": return this.#onReplica(fault);
-      case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": case "snapshots-fail": return this.#onNode(fault);
+      case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": return this.#onNode(fault);
       case "by-hand": this.#byHand(fault); return undefined;
       default: return fault satisfies never;
     }
@@ -136,7 +136,7 @@ export class Faults {
     };
   }
 
-  #onApi(fault: Of<"api-away" | "api-slow" | "api-fails" | "api-lost" | "api-hangs" | "watches-cut" | "watches-silent" | "compaction">): End | undefined {
+  #onApi(fault: Of<"api-away" | "api-slow" | "api-fails" | "api-lost" | "api-hangs" | "watches-cut" | "watches-silent" | "compaction" | "snapshots-fail">): End | undefined {
     const { faults } = this.#simulation.world.cluster;
     switch (fault.kind) {
       case "api-away": return this.#away();
@@ -154,6 +154,7 @@ export class Faults {
         faults.expireHistory();
         faults.cutWatches("end");
         return undefined;
+      case "snapshots-fail": return this.#simulation.world.failSnapshots();
       default: return fault satisfies never;
     }
   }
@@ -184,8 +185,7 @@ export class Faults {
     return () => ended(clock.monotonic());
   }
 
-  #onNode(fault: Of<"node-lost" | "daemon-restart" | "daemon-slow" | "daemon-unavailable" | "daemon-fails" | "snapshots-fail">): End | undefined {
-    if (fault.kind === "snapshots-fail") return this.#simulation.world.failSnapshots();
+  #onNode(fault: Of<"node-lost" | "daemon-restart" | "daemon-slow" | "daemon-unavailable" | "daemon-fails">): End | undefined {
     const { cluster, nodes } = this.#simulation.world;
     const names = cluster.kubelet?.nodes ?? [];
     const node = names[fault.node % names.length] ?? "";
