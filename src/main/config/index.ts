@@ -8,7 +8,7 @@ import { classProblems } from "./classes.ts";
 import { readEnvironment } from "./env.ts";
 import { deepFreeze } from "./freeze.ts";
 import { normalize } from "./normalize.ts";
-import { ConfigError, kindOf, lineOf, pathOf, problemsOf } from "./problems.ts";
+import { ConfigError, kindOf, lineOf, pathOf, problemsOf, type Problem } from "./problems.ts";
 import { profilingWarnings } from "./profiling.ts";
 import { configSchema, unknownMembers, type SchemaDefaults } from "./schema.ts";
 import { readDocument } from "./source.ts";
@@ -60,12 +60,17 @@ export async function parseConfig(document: unknown, source: string, options: Lo
   const unused = unusedMembers(value);
   const unknown: string[] = [];
   const result = parseKnown(schema, value, unknown);
-  const { problems: wrong, unread } = await classProblems(value);
-  const { elsewhere = false } = options;
-  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...wrong, ...(elsewhere ? [] : unread)];
-  const warnings = [...warningsOf(unknown), ...(elsewhere ? unread.slice(0, maxWarnings).map(lineOf) : [])];
+  const { wrong, odd } = await classFindings(value, options);
+  const all = [...problems, ...problemsOf(result.error?.issues ?? [], value), ...wrong];
+  const warnings = [...warningsOf(unknown), ...odd];
   if (!result.success || all.length > 0) throw new ConfigError(source, all, warnings);
   return { config: deepFreeze(result.data), warnings: [...warnings, ...methodWarnings(result.data), ...urlWarnings(result.data), ...profilingWarnings(result.data)], unused };
+}
+
+/** What is wrong with the classes, and what is only to be warned of. */
+async function classFindings(value: unknown, { elsewhere = false }: LoadOptions): Promise<{ readonly wrong: readonly Problem[]; readonly odd: readonly string[] }> {
+  const { problems, unread } = await classProblems(value);
+  return elsewhere ? { wrong: problems, odd: unread.slice(0, maxWarnings).map(lineOf) } : { wrong: [...problems, ...unread], odd: [] };
 }
 
 /** An empty file counts as an empty object: what is missing is told by name. */
