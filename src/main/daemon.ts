@@ -110,6 +110,7 @@ async function assemble(options: DaemonOptions, cleanup: (() => Promise<void> | 
   const { clock, log, surroundings } = options;
   const watched = watchedMetrics(options);
   const { metrics } = watched;
+  surroundings?.metrics?.(metrics);
   const versions = new VersionClock(clock, () => metrics.workspaces.clockRanBackwards());
   const client = options.connect({
     onRequest: (request) => {

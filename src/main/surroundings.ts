@@ -1,4 +1,5 @@
 /** What a daemon has in place of threads, ports and secret random numbers where it is not alone in its process: in a simulation, whose every step follows from a seed. */
+import type { Metrics } from "../metrics/registry.ts";
 import type { Ask } from "./lifecycle/probe.ts";
 import type { ReflectorLimits } from "./kube/limits.ts";
 import type { WorkerPool } from "./pipeline/pool.ts";
@@ -18,6 +19,8 @@ export interface Surroundings {
   readonly randomBytes: RandomBytes;
   /** How long watches last and may be silent, where that is not as usual. */
   readonly watches?: Partial<Pick<ReflectorLimits, "watchSeconds" | "watchSecondsSpread" | "silenceMs">> | undefined;
+  /** Given the metrics at the beginning, where no port serves them. */
+  readonly metrics?: ((metrics: Metrics) => void) | undefined;
   /** Asks a workspace whether it is ready. */
   readonly ask: Ask;
 }

@@ -18,6 +18,8 @@ export interface SimulatedCluster {
   readonly handler: Handler;
   /** The daemon at an address. */
   readonly daemonAt: (address: string) => NodeDaemonService | undefined;
+  /** Volume snapshots that are asked for from now on never become ready, until what this gives is called. */
+  readonly failSnapshots: () => () => void;
 }
 
 /** How often bookmarks come, milliseconds, by what goes on by itself. */
@@ -45,14 +47,15 @@ export async function startSimulatedCluster(clock: VirtualClock, { nodes, upkeep
     },
   });
   if (!handler || !cluster.nodeDaemons) throw new Error("the cluster is not complete");
-  takeSnapshots(cluster, clock, source("snapshots"));
-  return { cluster, nodes: cluster.nodeDaemons, handler, daemonAt: (address) => daemons.get(address) };
+  const failSnapshots = takeSnapshots(cluster, clock, source("snapshots"));
+  return { cluster, nodes: cluster.nodeDaemons, handler, daemonAt: (address) => daemons.get(address), failSnapshots };
 }
 
-/** As the controller of a storage system does: each snapshot that is asked for becomes ready after a while. */
-function takeSnapshots({ store }: EmbeddedCluster, clock: VirtualClock, random: Random): void {
+/** As the controller of a storage system does: each snapshot that is asked for becomes ready after a while, but not while that fails. */
+function takeSnapshots({ store }: EmbeddedCluster, clock: VirtualClock, random: Random): SimulatedCluster["failSnapshots"] {
+  let failing = 0;
   store.subscribe("volumesnapshots", (type, { metadata: { name } }) => {
-    if (type !== "ADDED") return;
+    if (type !== "ADDED" || failing > 0) return;
     clock.timer(1_000 + random() * 60_000, () => {
       const snapshot = store.get("volumesnapshots", "default", name);
       if (!snapshot || text(record(snapshot["status"])["boundVolumeSnapshotContentName"]) !== "") return;
@@ -60,4 +63,8 @@ function takeSnapshots({ store }: EmbeddedCluster, clock: VirtualClock, random: 
       store.update("volumesnapshots", "default", name, (draft) => void (draft["status"] = { readyToUse: true, boundVolumeSnapshotContentName: `content-${name}` }));
     });
   });
+  return () => {
+    failing++;
+    return () => void failing--;
+  };
 }

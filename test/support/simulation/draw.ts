@@ -54,10 +54,11 @@ function drawLife(random: Random, id: string, { moments, spreadMs }: { readonly 
   return {
     id, type, usedMs, deeds,
     at: Math.round(pick(random, moments) + random() * random() * spreadMs),
-    claim: type === "REGULAR" && chance(random, 0.15),
+    claim: type === "REGULAR" && chance(random, 0.3),
     fault: drawPodFault(random, type),
     beatMs: pick(random, [minute, 2 * minute, 3 * minute]),
     end: pick(random, ["stop", "stop", "stop-now", "close", "leave"] as const),
+    ...(chance(random, 0.25) && { again: { afterMs: between(random, 1, 10 * minute), fault: drawPodFault(random, type) } }),
   };
 }
 
@@ -103,12 +104,13 @@ type Drawn = FaultPlan extends infer One ? (One extends FaultPlan ? Omit<One, "a
 function drawReplicaFault(random: Random, { replicas }: Within): Drawn {
   const slot = Math.floor(random() * replicas);
   const forMs = between(random, second, 20 * minute);
-  switch (Math.floor(random() * 8)) {
+  switch (Math.floor(random() * 9)) {
     case 0: case 1: case 2: return drawCrash(random, slot);
     case 3: return { kind: "restart", slot, downMs: between(random, second, 5 * minute) };
     case 4: return { kind: "pause", slot, asleep: chance(random, 0.3), forMs };
     case 5: return { kind: "cut-off", slot, silent: chance(random, 0.5), forMs };
     case 6: return { kind: "clock", slot, byMs: (chance(random, 0.5) ? 1 : -1) * between(random, second, 3 * hour), forMs };
+    case 7: return { kind: "workers-slow", slot, byMs: between(random, second / 2, 10 * second), forMs };
     default: return { kind: "workers", slot, hang: chance(random, 0.5), times: between(random, 1, 10) };
   }
 }
@@ -137,11 +139,12 @@ function drawApiFault(random: Random): Drawn {
 function drawNodeFault(random: Random, { nodes }: Within): Drawn {
   const node = Math.floor(random() * nodes);
   const forMs = between(random, second, 20 * minute);
-  switch (Math.floor(random() * 5)) {
+  switch (Math.floor(random() * 6)) {
     case 0: return { kind: "node-lost", node, forMs };
     case 1: return { kind: "daemon-restart", node };
     case 2: return { kind: "daemon-slow", node, byMs: between(random, second, 10 * minute), forMs };
     case 3: return { kind: "daemon-unavailable", node, forMs };
+    case 4: return { kind: "snapshots-fail", forMs: between(random, 10 * minute, 3 * hour) };
     default: return drawDaemonFailure(random, node);
   }
 }

@@ -7,7 +7,7 @@ import type { Simulation, Slot } from "./simulation.ts";
 
 type Of<K extends FaultPlan["kind"]> = Extract<FaultPlan, { readonly kind: K }>;
 
-const apiKinds = ["api-away", "api-fails", "api-hangs", "api-lost", "api-slow", "compaction", "watches-cut", "watches-silent"] as const;
+const apiKinds = ["api-away", "api-fails", "api-hangs", "api-lost", "api-slow", "compaction", "snapshots-fail", "watches-cut", "watches-silent"] as const;
 
 function isOnApi(fault: FaultPlan): fault is Of<(typeof apiKinds)[number]> {
   return apiKinds.some((kind) => kind === fault.kind);
@@ -67,14 +67,14 @@ export class Faults {
   #begin(fault: FaultPlan): End | undefined {
     if (isOnApi(fault)) return this.#onApi(fault);
     switch (fault.kind) {
-      case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": return this.#onReplica(fault);
+      case "crash": case "restart": case "pause": case "cut-off": case "clock": case "workers": case "workers-slow": return this.#onReplica(fault);
       case "node-lost": case "daemon-restart": case "daemon-slow": case "daemon-unavailable": case "daemon-fails": return this.#onNode(fault);
       case "by-hand": this.#byHand(fault); return undefined;
       default: return fault satisfies never;
     }
   }
 
-  #onReplica(fault: Of<"crash" | "restart" | "pause" | "cut-off" | "clock" | "workers">): End | undefined {
+  #onReplica(fault: Of<"crash" | "restart" | "pause" | "cut-off" | "clock" | "workers" | "workers-slow">): End | undefined {
     const { slots } = this.#simulation;
     const slot = slots[fault.slot % slots.length];
     const process = slot?.process;
@@ -91,6 +91,9 @@ export class Faults {
       case "workers":
         process.pool.trouble(fault.times, fault.hang);
         return undefined;
+      case "workers-slow":
+        process.pool.slow(fault.byMs);
+        return () => process.pool.slow(0);
       default: return fault satisfies never;
     }
   }
@@ -133,7 +136,7 @@ export class Faults {
     };
   }
 
-  #onApi(fault: Of<"api-away" | "api-slow" | "api-fails" | "api-lost" | "api-hangs" | "watches-cut" | "watches-silent" | "compaction">): End | undefined {
+  #onApi(fault: Of<"api-away" | "api-slow" | "api-fails" | "api-lost" | "api-hangs" | "watches-cut" | "watches-silent" | "compaction" | "snapshots-fail">): End | undefined {
     const { faults } = this.#simulation.world.cluster;
     switch (fault.kind) {
       case "api-away": return this.#away();
@@ -151,6 +154,7 @@ export class Faults {
         faults.expireHistory();
         faults.cutWatches("end");
         return undefined;
+      case "snapshots-fail": return this.#simulation.world.failSnapshots();
       default: return fault satisfies never;
     }
   }

@@ -18,12 +18,14 @@ export interface NodeCallOptions {
   readonly at: (address: string) => NodeDaemonService | undefined;
   /** A call is sent; gives what is to be told of its end. */
   readonly onCalled: (method: NodeMethod, id: string) => (outcome: string) => void;
+  /** The daemon has done it, whether or not the process hears of it. */
+  readonly onDone: (method: NodeMethod, id: string) => void;
 }
 
 const latencyMs = 2;
 
 /** The calls of one process. */
-export function nodeCalls({ clock, machine, random, at, onCalled }: NodeCallOptions): NodeCaller {
+export function nodeCalls({ clock, machine, random, at, onCalled, onDone }: NodeCallOptions): NodeCaller {
   const later = (work: () => void): void => void clock.timer(0.1 + random() * latencyMs, work);
   return {
     call: (address, method, request, signal) => new Promise((resolve, reject) => {
@@ -46,7 +48,10 @@ export function nodeCalls({ clock, machine, random, at, onCalled }: NodeCallOpti
         if (!daemon?.serving) return back("unreachable", () => reject(unreachable("connect ECONNREFUSED")));
         void daemon.answer(method, request, (reply) => {
           if (reply instanceof Refusal) back(code[reply.code], () => reject(new RemoteError(reply.code, reply.message)));
-          else back("OK", () => resolve(Buffer.from(reply)));
+          else {
+            onDone(method, id);
+            back("OK", () => resolve(Buffer.from(reply)));
+          }
         });
         return undefined;
       });

@@ -36,8 +36,8 @@ const leadersCalls: ReadonlySet<NodeMethod> = new Set<NodeMethod>(["InitWorkspac
 /** Watches over one simulation. */
 export class Overseer {
   readonly #options: OverseerOptions;
-  /** Disposals that are asked for, by workspace. */
-  readonly #disposals = new Map<string, Set<Actor>>();
+  /** Disposals that are asked for, by workspace: each call with who made it. */
+  readonly #disposals = new Map<string, Set<{ readonly actor: Actor }>>();
 
   constructor(options: OverseerOptions) {
     this.#options = options;
@@ -64,13 +64,14 @@ export class Overseer {
     ledger.did("calls to node daemons");
     if (leadersCalls.has(method)) this.#mustLead(replica, `${method} ${id}`);
     if (method !== "DisposeWorkspace") return () => {};
-    const asking = this.#disposals.get(id) ?? new Set<Actor>();
+    const asking = this.#disposals.get(id) ?? new Set();
     this.#disposals.set(id, asking);
     // What a process that stands still had asked for, it can not take back; nor can one that is gone.
-    const others = [...asking].filter((other) => other.machine.runs);
-    if (others.length > 0) ledger.breach("one backup at a time", `${replica.name} asks for the end of ${id} while ${others.map(({ name }) => name).join(", ")} does`);
-    asking.add(replica);
-    return () => asking.delete(replica);
+    const others = [...asking].filter(({ actor }) => actor.machine.runs);
+    if (others.length > 0) ledger.breach("one backup at a time", `${replica.name} asks for the end of ${id} while ${others.map(({ actor }) => actor.name).join(", ")} does`);
+    const call = { actor: replica };
+    asking.add(call);
+    return () => asking.delete(call);
   }
 
   /** Who is in the Lease. */
@@ -119,7 +120,16 @@ export class Overseer {
 
   #mayDeleteClaim(replica: Actor, pod: KubeObject): void {
     const noted = pod.metadata.annotations ?? {};
-    if (noted[annotations.neverReady] === undefined && noted[annotations.volumeSnapshot] === undefined) this.#options.ledger.breach("a claim stays until it is saved", `${replica.name} deletes the claim of ${pod.metadata.name}`);
+    if (noted[annotations.neverReady] === undefined && !this.#isSaved(pod, noted[annotations.volumeSnapshot])) this.#options.ledger.breach("a claim stays until it is saved", `${replica.name} deletes the claim of ${pod.metadata.name}`);
+  }
+
+  /** The snapshot that stands on the pod is there, is ready, is one of its claim, and was taken since the pod was made. */
+  #isSaved({ metadata }: KubeObject, noted: string | undefined): boolean {
+    if (noted === undefined) return false;
+    const snapshot = this.#options.store.get("volumesnapshots", "default", text(record(JSON.parse(noted))["volumeSnapshotName"]));
+    const source = text(record(record(snapshot?.["spec"])["source"])["persistentVolumeClaimName"]);
+    const created = metadata.annotations?.[annotations.firstCreated] ?? metadata.creationTimestamp;
+    return snapshot !== undefined && source === metadata.name && record(snapshot["status"])["readyToUse"] === true && Date.parse(snapshot.metadata.creationTimestamp) >= Date.parse(created);
   }
 
   #mayPatch(replica: Actor, pod: KubeObject, body: Readonly<Record<string, unknown>>): void {

@@ -26,6 +26,10 @@ export interface Society {
   readonly isOver: () => boolean;
   /** All workspaces are to be stopped from now on. */
   readonly isLate: () => boolean;
+  /** How often a workspace was begun under an ID. */
+  readonly begun: (id: string) => number;
+  /** The volume snapshot that its last end told of. */
+  readonly snapshotOf: (id: string) => { readonly volumeSnapshotName: string; readonly volumeSnapshotHandle: string } | undefined;
   /** What a call was answered with; `sentAt`: virtual milliseconds. */
   readonly answered: (call: { readonly method: Method; readonly id: string; readonly replica: Replica; readonly sentAt: number; readonly code: number; readonly details: string }) => void;
 }
@@ -52,6 +56,11 @@ const [OK, NOT_FOUND, ALREADY_EXISTS]: readonly number[] = [code.OK, code.NOT_FO
 /** A start that is refused is answered. */
 const startAnswers: readonly number[] = [code.OK, code.ALREADY_EXISTS, code.INVALID_ARGUMENT, code.FAILED_PRECONDITION];
 
+/** It is there, or soon will be. */
+function isThere(got: number): boolean {
+  return got === OK || got === ALREADY_EXISTS;
+}
+
 /** The user of one workspace. */
 export class Person {
   readonly plan: LifePlan;
@@ -63,6 +72,8 @@ export class Person {
   started = false;
   done = false;
   #begun = false;
+  /** Lives of the workspace before the one that it waits for or uses. */
+  #before = 0;
 
   constructor(plan: LifePlan, society: Society, random: Random) {
     this.plan = plan;
@@ -75,10 +86,16 @@ export class Person {
     return this.#begun && !this.done;
   }
 
+  /** Somebody was told of the workspace. @param place which of its lives it is: 1 for the first; 0 if that is not known. */
+  told(phase: wsman.WorkspacePhase, place: number): void {
+    if (this.phase !== wsman.WorkspacePhase.STOPPED && (place === 0 || place > this.#before)) this.phase = phase;
+  }
+
   /** Lives, from the time on that its plan has. Never rejects. */
   async live(): Promise<void> {
     this.#begun = true;
     if (!this.#society.isLate()) await this.#use();
+    if (this.plan.again && this.started) await this.#useAgain(this.plan.again.afterMs);
     this.done = true;
   }
 
@@ -88,12 +105,25 @@ export class Person {
     await Promise.all([this.#work(), ...this.plan.deeds.map((deed) => this.#do(deed))]);
   }
 
+  /** The very same once more, after its end. */
+  async #useAgain(afterMs: number): Promise<void> {
+    await this.#until(() => this.phase === wsman.WorkspacePhase.STOPPED);
+    await this.#sleep(afterMs);
+    if (this.phase !== wsman.WorkspacePhase.STOPPED || this.#society.isLate()) return;
+    this.#before = this.#society.begun(this.plan.id);
+    this.phase = 0;
+    await this.#use();
+  }
+
   async #start(): Promise<void> {
     const { id, type, claim } = this.plan;
-    const bytes = wsman.StartWorkspaceRequest.encode(request({ id, metadata: { owner: "jane", metaId: `meta-${id}` }, type }, claim ? { class: "claimed", featureFlags: ["PERSISTENT_VOLUME_CLAIM"] } : {})).finish();
-    // One that was answered late, or not at all, asks for the very same again.
-    const reply = await this.#insist("StartWorkspace", bytes, (got) => startAnswers.includes(got));
-    this.started = reply !== undefined && (reply.code === OK || reply.code === ALREADY_EXISTS);
+    // Somebody who comes back to a claim's content has it restored, or relies on what is there.
+    const volumeSnapshot = claim && this.#random() < 0.5 ? this.#society.snapshotOf(id) : undefined;
+    const spec = claim ? { class: "claimed", featureFlags: ["PERSISTENT_VOLUME_CLAIM"], ...(volumeSnapshot && { volumeSnapshot }) } : {};
+    const bytes = wsman.StartWorkspaceRequest.encode(request({ id, metadata: { owner: "jane", metaId: `meta-${id}` }, type }, spec)).finish();
+    // One that was answered late, or not at all, asks for the very same again; so does one who is told of the workspace that has just ended.
+    const reply = await this.#insist("StartWorkspace", bytes, (got) => startAnswers.includes(got) && (!isThere(got) || this.#society.begun(id) > this.#before));
+    this.started = reply !== undefined && isThere(reply.code);
   }
 
   async #work(): Promise<void> {
@@ -115,16 +145,29 @@ export class Person {
 
   async #do({ afterMs, what }: Deed): Promise<void> {
     await this.#sleep(afterMs);
-    const { id } = this.plan;
     if (this.#isGoing() || this.#society.isLate()) return;
-    if (what === "close-and-return") {
-      await this.#mark(true);
-      await this.#sleep(this.#random() * 90_000);
-      await this.#mark(false);
-    } else if (what === "timeout") await this.#ask("SetTimeout", wsman.SetTimeoutRequest.encode({ id, duration: pick(this.#random, ["20m", "1h", "90m"]) }).finish());
-    else if (what === "port") await this.#ask("ControlPort", wsman.ControlPortRequest.encode({ id, expose: true, spec: { port: 3000 } }).finish());
-    else if (what === "snapshot") await this.#ask("TakeSnapshot", wsman.TakeSnapshotRequest.encode({ id }).finish());
-    else if (what === "describe") await this.#ask("DescribeWorkspace", wsman.DescribeWorkspaceRequest.encode({ id }).finish());
+    if (what === "close-and-return") return this.#closeAndReturn();
+    const [method, bytes] = this.#callOf(what);
+    await this.#ask(method, bytes);
+    return undefined;
+  }
+
+  async #closeAndReturn(): Promise<void> {
+    await this.#mark(true);
+    await this.#sleep(this.#random() * 90_000);
+    await this.#mark(false);
+  }
+
+  #callOf(what: Exclude<Deed["what"], "close-and-return">): readonly [Method, Uint8Array] {
+    const { id } = this.plan;
+    switch (what) {
+      case "timeout": return ["SetTimeout", wsman.SetTimeoutRequest.encode({ id, duration: pick(this.#random, ["20m", "1h", "90m"]) }).finish()];
+      case "port": return ["ControlPort", wsman.ControlPortRequest.encode({ id, expose: true, spec: { port: 3000 } }).finish()];
+      case "snapshot": return ["TakeSnapshot", wsman.TakeSnapshotRequest.encode({ id }).finish()];
+      case "backup": return ["BackupWorkspace", wsman.BackupWorkspaceRequest.encode({ id }).finish()];
+      case "describe": return ["DescribeWorkspace", wsman.DescribeWorkspaceRequest.encode({ id }).finish()];
+      default: return what satisfies never;
+    }
   }
 
   #isGoing(): boolean {

@@ -18,6 +18,8 @@ export interface LifePlan {
   readonly deeds: readonly Deed[];
   /** What its user does then; `leave`: nothing, it times out. */
   readonly end: "stop" | "stop-now" | "close" | "leave";
+  /** It is started once more, so long after its end was told; undefined: never. The fault strikes its pod then. */
+  readonly again?: { readonly afterMs: number; readonly fault: string } | undefined;
 }
 
 /** Something that a user does, so long after the start was answered. */
@@ -40,6 +42,8 @@ export type FaultPlan = { readonly at: number } & (
   | { readonly kind: "clock"; readonly slot: number; readonly byMs: number; readonly forMs: number }
   /** Its workers die, or hang. */
   | { readonly kind: "workers"; readonly slot: number; readonly hang: boolean; readonly times: number }
+  /** What they derive comes so much later. */
+  | { readonly kind: "workers-slow"; readonly slot: number; readonly byMs: number; readonly forMs: number }
   | { readonly kind: "api-away"; readonly forMs: number }
   | { readonly kind: "api-slow"; readonly byMs: number; readonly forMs: number }
   /** A share of the requests fails: before they take effect, or (`lost`) after. */
@@ -57,6 +61,8 @@ export type FaultPlan = { readonly at: number } & (
   | { readonly kind: "daemon-unavailable"; readonly node: number; readonly forMs: number }
   /** The next calls fail with a gRPC status: before or after they were done. */
   | { readonly kind: "daemon-fails"; readonly node: number; readonly method: "InitWorkspace" | "WaitForInit" | "TakeSnapshot" | "DisposeWorkspace"; readonly code: number; readonly afterwards: boolean; readonly times: number }
+  /** Volume snapshots that are asked for meanwhile never become ready. */
+  | { readonly kind: "snapshots-fail"; readonly forMs: number }
   | { readonly kind: "by-hand"; readonly life: string; readonly what: Hand }
 );
 

@@ -9,6 +9,8 @@ import type { Machine } from "../machine.ts";
 export interface SimulatedPool extends WorkerPool {
   /** So many of the next batches fail: their worker dies, or hangs until it is given up. */
   trouble(times: number, hang: boolean): void;
+  /** From now on every batch takes so many milliseconds more. */
+  slow(byMs: number): void;
 }
 
 /** As many as one worker takes. */
@@ -20,6 +22,7 @@ const slowestMs = 2;
 export function simulatedPool(machine: Machine, random: Random, derive: DeriveConfig, decisions: (result: BatchResult) => BatchResult): SimulatedPool {
   let troubled = 0;
   let hangs = false;
+  let slowMs = 0;
   return {
     capacity,
     run: (task, signal) => new Promise((resolve, reject) => {
@@ -29,7 +32,7 @@ export function simulatedPool(machine: Machine, random: Random, derive: DeriveCo
       if (signal.aborted) return giveUp();
       signal.addEventListener("abort", giveUp, { once: true });
       if (fails && hangs) return undefined;
-      machine.timer(random() * slowestMs, () => {
+      machine.timer(slowMs + random() * slowestMs, () => {
         signal.removeEventListener("abort", giveUp);
         if (fails) reject(new Error("the worker died"));
         else resolve(decisions(processBatch(task, derive, () => machine.monotonic())));
@@ -40,6 +43,9 @@ export function simulatedPool(machine: Machine, random: Random, derive: DeriveCo
     trouble(times, hang) {
       troubled = times;
       hangs = hang;
+    },
+    slow(byMs) {
+      slowMs = byMs;
     },
   };
 }

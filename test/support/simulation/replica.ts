@@ -6,6 +6,7 @@ import { record } from "../../../src/embedded/kubelet/json.ts";
 import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import { embeddedDocument } from "../../../src/main/config/embedded.ts";
 import { parseConfig, toDeriveConfig, type Config } from "../../../src/main/config/index.ts";
+import type { Metrics } from "../../../src/metrics/registry.ts";
 import { assembleDaemon, type Daemon } from "../../../src/main/daemon.ts";
 import { KubeClient } from "../../../src/main/kube/client.ts";
 import type { Access, AccessSource } from "../../../src/main/kube/credentials.ts";
@@ -31,6 +32,10 @@ export interface ReplicaOptions {
   readonly note: (text: string) => void;
   /** It wrote an error into its log. */
   readonly onError: (text: string) => void;
+  /** Its metrics, before anything is counted. */
+  readonly onMetrics: (metrics: Metrics) => void;
+  /** It leads from now on, or not any more. */
+  readonly onLeading: (leads: boolean) => void;
   /** It serves from now on. */
   readonly onServing: (replica: Replica) => void;
 }
@@ -123,6 +128,7 @@ export class Replica {
       persistIntervalMs: wsmand.activity.persistInterval, connect: (hooks) => new KubeClient({ credentials, clock, hooks, carrier: this.link.carrier }), clock, random, log: this.#log(),
       surroundings: {
         pool: this.pool, nodeCaller, ...(upkeep === "rare" && { watches: rareWatches }), ask: (target, signal) => this.#ask(target, signal),
+        metrics: (metrics) => this.#options.onMetrics(metrics),
         randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
         serve: (dependencies) => {
           this.serving = dependencies;
@@ -150,12 +156,13 @@ export class Replica {
   }
 
   #log(): Log {
-    const { note, onError } = this.#options;
+    const { note, onError, onLeading } = this.#options;
     const at = (level: keyof Log) => (fields: object, message: string): void => {
       if (this.machine.killed) return;
       const text = `${message} ${JSON.stringify(fields)}`;
       note(`${this.name} ${level} ${text}`);
       if (level === "error") onError(text);
+      if (message === "leading" || message === "not leading any more") onLeading(message === "leading");
     };
     return { debug: () => {}, info: at("info"), warn: at("warn"), error: at("error") };
   }

@@ -6,7 +6,8 @@ import { Faults } from "./faults.ts";
 import { leaveOutIdleness } from "./idleness.ts";
 import type { Breach } from "./laws.ts";
 import type { Person } from "./people.ts";
-import { hour, minute, type Plan } from "./plan.ts";
+import type { Happened } from "./metrics-check.ts";
+import { hour, minute, type FaultPlan, type Plan } from "./plan.ts";
 import { aftermathMs, Simulation } from "./simulation.ts";
 import { Thread } from "./time.ts";
 import { phaseName } from "./subscribers.ts";
@@ -61,6 +62,7 @@ export async function runPlan(plan: Plan, { file, prepare }: { readonly file?: s
       simulation.over = true;
       await until(clock.monotonic() + calmMs);
       if (!isBroken()) judge(simulation);
+      if (!isBroken()) await simulation.metrics.judge(happened(simulation), ledger);
     }
   } catch (error) {
     ledger.breach("nothing is thrown into the event loop", textOf(error));
@@ -75,10 +77,10 @@ function textOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** What is there still; a claim whose pod was taken away from under everybody's eyes stays, for nobody has saved what is on it. */
-function leftovers({ world: { cluster: { store } }, taken }: Simulation): readonly string[] {
+/** What is there still; a claim with work that nobody has saved stays, or that was not made for the pod that used it last, and so does one whose pod was taken away from under everybody's eyes. */
+function leftovers({ world: { cluster: { store } }, taken, claimedWork }: Simulation): readonly string[] {
   const pods = store.list("pods", "default").filter(({ metadata }) => metadata.labels?.["gpwsman"] === "true");
-  const claims = store.list("persistentvolumeclaims", "default").filter(({ metadata }) => !taken.has(metadata.name.slice("ws-".length)));
+  const claims = store.list("persistentvolumeclaims", "default").filter((claim) => !claimedWork.hasUnsaved(claim) && !claimedWork.isInherited(claim) && !taken.has(claim.metadata.name.slice("ws-".length)));
   return [...pods, ...claims].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
 }
 
@@ -109,31 +111,63 @@ function reasonOf(failed: string): string {
 }
 
 function judgeLife(simulation: Simulation, id: string): void {
-  const { ledger, witness, world, ends, taken } = simulation;
+  const { ledger, witness, world, ends, taken, lives } = simulation;
   const seen = witness.of(id);
   const person = simulation.people.find(({ plan }) => plan.id === id);
   if (!seen || !person) return;
-  ledger.did("workspaces lived");
-  if (!ends.has(id) && !taken.has(id)) ledger.breach("every end is told", `nobody was told that ${id} has stopped`);
-  const backups = world.nodes.storage.urls().filter((url) => url.includes(`/${seen.metaId}/backup-`)).length;
+  const numbers = lives.of(id);
+  ledger.did("workspaces lived", numbers.length);
+  // What never could be used may have been the beginning of a start that failed.
+  for (const life of numbers) if (!ends.has(life) && !taken.has(id) && (life === numbers.at(-1) || lives.isReady(life))) ledger.breach("every end is told", `nobody was told that life ${life} of ${id} has stopped`);
+  const backups = world.nodes.storage.urls().filter((url) => url.includes(`/${seen.metaId}/backup-`)).length - (simulation.backupsByHand.get(id) ?? 0);
   // A start that is asked for again after the workspace's end is another one.
-  if (backups > simulation.lives.begun(id)) ledger.breach("one backup", `${id}: ${backups} backups`);
-  judgeSaving(simulation, person, seen, backups);
+  if (backups > numbers.length) ledger.breach("one backup", `${id}: ${backups} backups of ${numbers.length}`);
+  const isHeld = world.nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
+  // What a life that has failed left there stays, whatever became of the next one.
+  if (isHeld && numbers.every((life) => failedOf(simulation, life) === "") && !taken.has(id)) ledger.breach("no content is left on a node", id);
+  judgeBackups(simulation, person, backups, seen);
+  for (const life of numbers) judgeClaim(simulation, id, life);
+}
+
+function failedOf({ ends }: Simulation, life: number): string {
+  return ends.get(life)?.conditions?.failed ?? "";
 }
 
 /** Prebuilds have snapshots, claims are kept as volume snapshots. */
-function isSaved({ type, claim }: Person["plan"], { everReady }: Seen): boolean {
-  return everReady && type === "REGULAR" && !claim;
+function judgeBackups(simulation: Simulation, { plan: { id, type, claim } }: Person, backups: number, { disposal }: Seen): void {
+  const { ledger, lives, taken } = simulation;
+  const used = lives.of(id).filter((life) => lives.isReady(life));
+  if (type !== "REGULAR" || claim) return;
+  ledger.did("backups made", backups);
+  for (const failed of used.map((life) => failedOf(simulation, life)).filter((text) => text !== "").slice(0, used.length - backups)) ledger.did(`backups that failed: ${reasonOf(failed)}`);
+  const [good, isTaken] = [used.filter((life) => failedOf(simulation, life) === ""), taken.has(id)];
+  if (backups >= good.length) return;
+  if (isTaken) ledger.did("backups not made, as the pod was taken away");
+  else ledger.breach("work is saved, or its loss is told", `${id}: ${backups} backups of ${good.length} that were used and have not failed, and no word of it (${disposal || `no ${annotations.disposalStatus}`})`);
 }
 
-function judgeSaving({ ledger, world, ends, taken }: Simulation, { plan }: Person, seen: Seen, backups: number): void {
-  const { id } = plan;
-  const saves = isSaved(plan, seen);
-  const failed = ends.get(id)?.status.conditions?.failed ?? "";
-  const isHeld = world.nodes.daemons.some(({ service }) => service.contents.get(id) !== undefined);
-  if (isHeld && failed === "" && !taken.has(id)) ledger.breach("no content is left on a node", id);
-  if (saves && backups === 0) {
-    ledger.did(taken.has(id) ? "backups not made, as the pod was taken away" : `backups that failed: ${reasonOf(failed)}`);
-    if (failed === "" && !taken.has(id)) ledger.breach("work is saved, or its loss is told", `${id}: no backup, and no word of it (${seen.disposal || `no ${annotations.disposalStatus}`})`);
-  } else if (saves) ledger.did("backups made");
+/** Work on a claim is in the snapshot that the end tells of, or its loss is told; then it is on the claim still, or that would have been noticed when it went. */
+function judgeClaim(simulation: Simulation, id: string, life: number): void {
+  const { ledger, claimedWork, ends, taken } = simulation;
+  if (!claimedWork.has(life)) return;
+  const name = ends.get(life)?.conditions?.volumeSnapshot?.volumeSnapshotName ?? "";
+  const failed = failedOf(simulation, life);
+  if (claimedWork.isIn(name, life)) ledger.did("claims saved");
+  else if (failed !== "") ledger.did(`claims not saved: ${reasonOf(failed)}`);
+  else if (taken.has(id)) ledger.did("claims not saved, as the pod was taken away");
+  else ledger.breach("work is saved, or its loss is told", `${id}: the work of life ${life} is not in ${name === "" ? "a volume snapshot" : `volume snapshot ${name}, of which its end tells`}, and nobody was told`);
+}
+
+/** What disturbs processes, and requests to the API server: then a process may not have counted what it did. */
+const disturbances: ReadonlySet<FaultPlan["kind"]> = new Set<FaultPlan["kind"]>([
+  "crash", "restart", "pause", "cut-off", "clock", "workers", "workers-slow", "api-away", "api-slow", "api-fails", "api-lost", "api-hangs", "watches-cut", "watches-silent", "compaction", "by-hand",
+]);
+
+/** What the metrics are to say. */
+function happened(simulation: Simulation): Happened {
+  const { plan, lives, answered, people } = simulation;
+  const all = people.flatMap(({ plan: { id, type } }) => lives.of(id).map((life) => ({ life, kept: type === "REGULAR" && lives.isReady(life) })));
+  const ends = all.flatMap(({ life, kept }) => (kept ? [lives.disposalOf(life)] : []).filter((disposal) => disposal !== undefined));
+  const unsaved = ends.filter((disposal) => disposal.includes('"backupFailure"')).length;
+  return { begun: all.length, answered: answered.size, saved: ends.length - unsaved, unsaved, undisturbed: !plan.faults.some(({ kind }) => disturbances.has(kind)), able: new Set(simulation.able().map(({ name }) => name)) };
 }

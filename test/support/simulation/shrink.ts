@@ -73,7 +73,7 @@ class Shrinking {
   }
 
   async #simplerLife(id: string): Promise<void> {
-    const changes: readonly Partial<LifePlan>[] = [{ deeds: [] }, { fault: "" }, { claim: false }, { type: "REGULAR" }, { usedMs: 0 }, { end: "leave" }];
+    const changes: readonly Partial<LifePlan>[] = [{ deeds: [] }, { fault: "" }, { claim: false }, { type: "REGULAR" }, { usedMs: 0 }, { end: "leave" }, { again: undefined }];
     for (const change of changes) {
       const life = this.#plan.lives.find((each) => each.id === id);
       if (!life || Object.entries(change).every(([name, value]) => JSON.stringify(Reflect.get(life, name)) === JSON.stringify(value))) continue;
@@ -98,7 +98,7 @@ class Shrinking {
 /** The plan in plain words, in the order of time. */
 export function story({ seed, hours, replicas, nodes, lease, lives, faults }: Plan, breach: Breach): string {
   const events = [
-    ...lives.map(({ at, id, type, claim, fault, usedMs, deeds, end }) => ({ at, text: `workspace ${id} is started (${[type, ...(claim ? ["on a claim"] : []), ...(fault === "" ? [] : [fault])].join(", ")}), used for ${span(usedMs)}${deeds.map(({ afterMs, what }) => `, ${what} after ${span(afterMs)}`).join("")}, then: ${end}` })),
+    ...lives.map(({ at, id, type, claim, fault, usedMs, deeds, end, again }) => ({ at, text: `workspace ${id} is started (${[type, ...(claim ? ["on a claim"] : []), ...(fault === "" ? [] : [fault])].join(", ")}), used for ${span(usedMs)}${deeds.map(({ afterMs, what }) => `, ${what} after ${span(afterMs)}`).join("")}, then: ${end}${again ? `, and started again ${span(again.afterMs)} after that${again.fault === "" ? "" : ` (${again.fault})`}` : ""}` })),
     ...faults.map(({ at, kind, ...given }) => ({ at, text: `${kind} ${JSON.stringify(given)}` })),
     { at: breach.at, text: `BROKEN: ${breach.law}: ${breach.what}` },
   ];

@@ -13,12 +13,14 @@ import type { ReadStatus } from "../status-stream.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import { Agenda } from "./agenda.ts";
 import { Audience } from "./audience.ts";
+import { ClaimedWork } from "./claimed-work.ts";
 import { nodePort, startSimulatedCluster, type SimulatedCluster } from "./cluster.ts";
 import { sourceOf } from "./draw.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./laws.ts";
 import { Link } from "./link.ts";
-import { Lives } from "./lives.ts";
+import { lifeOf, Lives } from "./lives.ts";
+import { MetricsCheck } from "./metrics-check.ts";
 import { nodeCalls } from "./node-calls.ts";
 import { Overseer } from "./overseer.ts";
 import { Person } from "./people.ts";
@@ -59,9 +61,15 @@ export class Simulation {
   readonly clocks = new WrongClocks();
   readonly slots: readonly Slot[];
   readonly people: readonly Person[];
-  /** The first word of a workspace's end, by its ID: of the last one that was begun under it. */
-  readonly ends = new Map<string, { readonly life: number; readonly status: ReadStatus }>();
+  /** The first word of each life's end, by its number. */
+  readonly ends = new Map<number, ReadStatus>();
   readonly lives = new Lives();
+  readonly claimedWork: ClaimedWork;
+  /** Backups that users asked for, by workspace. */
+  readonly backupsByHand = new Map<string, number>();
+  readonly metrics = new MetricsCheck();
+  /** Lives whose start was answered, by number. */
+  readonly answered = new Set<number>();
   /** Names of the workspaces' pods that there are. */
   readonly #pods = new Set<string>();
   /** Faults that last. */
@@ -90,6 +98,7 @@ export class Simulation {
     this.ledger = new Ledger(() => agenda.now, (text) => journal.note(text));
     this.world = world;
     this.witness = new Witness(world.cluster.store);
+    this.claimedWork = new ClaimedWork(world.cluster.store, this.ledger);
     world.cluster.store.subscribe("pods", (type, pod) => this.#podChanged(type, pod));
     this.#config = config;
     this.#random = this.source("simulation");
@@ -98,6 +107,7 @@ export class Simulation {
     this.#audience = new Audience({ clock, ledger: this.ledger, journal, random: this.#random, able: () => this.able(), told: (status, listener) => this.#told(status, listener) });
     this.people = plan.lives.map((life) => new Person(life, {
       clock, replicas: () => this.able(), isOver: () => this.over, isLate: () => this.late, answered: (call) => this.#answered(call),
+      begun: (id) => this.lives.begun(id), snapshotOf: (id) => this.#snapshotOf(id),
     }, this.source(`person ${life.id}`)));
   }
 
@@ -144,10 +154,14 @@ export class Simulation {
         this.journal.note(`${name} ${method} ${id}: ${outcome}`);
         ended(outcome);
       };
+    }, onDone: (method, id) => {
+      if (method === "BackupWorkspace") this.backupsByHand.set(id, (this.backupsByHand.get(id) ?? 0) + 1);
     } });
     const replica: Replica = new Replica({
       name, slot: slot.number, config: this.#config, machine, random, link, nodeCaller, plan: this.plan, decisions: (result) => this.decisions(result), note: (text) => this.journal.note(text),
       onError: (text) => this.#logged(name, text),
+      onMetrics: (metrics) => this.metrics.add(name, metrics),
+      onLeading: (leads) => this.metrics.leads(name, leads),
       onServing: () => {
         this.clocks.began(slot.number, this.clock.monotonic());
         this.#audience.joins(replica);
@@ -223,7 +237,10 @@ export class Simulation {
     this.ledger.did(`calls of ${method}`);
     this.journal.note(`${replica.name} answers ${method} ${id}: ${code} ${details}`);
     if (code !== 0) return;
-    if (method === "StartWorkspace") this.truth.started(id);
+    if (method === "StartWorkspace") {
+      this.truth.started(id);
+      this.answered.add(this.lives.of(id).at(-1) ?? 0);
+    }
     if (method === "MarkActive") this.truth.told(id, sentAt, replica);
   }
 
@@ -231,10 +248,17 @@ export class Simulation {
     const id = status.id ?? "";
     this.journal.note(`${listener.name} is told ${id} ${phaseName(status.phase)} ${status.conditions?.failed ?? ""}`);
     this.ledger.did("statuses told");
-    const person = this.people.find(({ plan }) => plan.id === id);
-    if (person && person.phase !== wsman.WorkspacePhase.STOPPED) person.phase = status.phase ?? 0;
-    const life = this.lives.placeOf(status);
-    if (status.phase === wsman.WorkspacePhase.STOPPED && (this.ends.get(id)?.life ?? -1) < life) this.ends.set(id, { life, status });
+    this.people.find(({ plan }) => plan.id === id)?.told(status.phase ?? 0, this.lives.placeOf(status));
+    if (status.phase !== wsman.WorkspacePhase.STOPPED) return;
+    this.metrics.endTold(listener.name);
+    const life = lifeOf(status);
+    if (!this.ends.has(life)) this.ends.set(life, status);
+  }
+
+  /** The volume snapshot that the last end of a workspace told of. */
+  #snapshotOf(id: string): { readonly volumeSnapshotName: string; readonly volumeSnapshotHandle: string } | undefined {
+    const told = this.lives.of(id).map((life) => this.ends.get(life)?.conditions?.volumeSnapshot).findLast((each) => each?.volumeSnapshotName);
+    return told ? { volumeSnapshotName: told.volumeSnapshotName ?? "", volumeSnapshotHandle: told.volumeSnapshotHandle ?? "" } : undefined;
   }
 
   #podChanged(type: ChangeType, pod: KubeObject): void {
@@ -242,6 +266,7 @@ export class Simulation {
     const id = metadata.labels?.[labels.workspaceId];
     if (id === undefined) return;
     if (type === "DELETED") this.#pods.delete(metadata.name);
+    this.lives.changed(pod);
     if (type !== "ADDED") return;
     this.#pods.add(metadata.name);
     // A pod that is made anew goes on with its workspace.
@@ -253,7 +278,8 @@ export class Simulation {
 
   /** Its own fault strikes the pod; one that is refused without a reason of its own finds a place after a while. */
   #trouble(pod: string, id: string): void {
-    const planned = this.people.find(({ plan }) => plan.id === id)?.plan.fault ?? "";
+    const plan = this.people.find((person) => person.plan.id === id)?.plan;
+    const planned = (this.lives.begun(id) > 1 ? plan?.again?.fault : plan?.fault) ?? "";
     const fault = planned === "admission-reject" && (this.#anew.get(id) ?? 0) >= refusals ? "" : planned;
     const { store } = this.world.cluster;
     if (planned === "") return;

@@ -18,11 +18,21 @@ function object(kind: string, name: string, metadata: Partial<KubeObject["metada
   return { apiVersion: "v1", kind, metadata: { name, uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", ...metadata }, ...more };
 }
 
+interface Setup {
+  readonly now?: number;
+  readonly noted?: Readonly<Record<string, string>>;
+  readonly mark?: string;
+  readonly claimUid?: string;
+  /** What is otherwise about the volume snapshot of the claim, which was made after the pod and is ready. */
+  readonly snapshot?: { readonly name?: string; readonly of?: string; readonly created?: string; readonly ready?: boolean };
+}
+
 /** A pod of a workspace that was started, with the claim that was made for it; the first replica leads. */
-function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1" }: { readonly now?: number; readonly noted?: Readonly<Record<string, string>>; readonly mark?: string; readonly claimUid?: string } = {}) {
+function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
   const objects = new Map([
     ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted } })],
     ["persistentvolumeclaims/ws-one", object("PersistentVolumeClaim", "ws-one", { uid: claimUid, annotations: { "gitpod.io/createdFor": mark } })],
+    [`volumesnapshots/${snapshot.name ?? "one"}`, object("VolumeSnapshot", "one", { creationTimestamp: snapshot.created ?? "2026-01-01T01:00:00Z" }, { spec: { source: { persistentVolumeClaimName: snapshot.of ?? "ws-one" } }, status: { readyToUse: snapshot.ready ?? true } })],
     ["leases/ws-manager-leader.gitpod.io", object("Lease", "ws-manager-leader.gitpod.io", {}, { spec: { holderIdentity: leader?.identity } })],
   ]);
   const [ledger, truth, clocks] = [new Ledger(() => now, () => {}), new Truth(), new WrongClocks()];
@@ -36,7 +46,14 @@ function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claim
     overseer.arrived(actor, request);
     return ledger.breaches.map(({ law }) => law);
   };
-  return { truth, clocks, does };
+  const calls = {
+    begin: (actor: Actor | undefined) => {
+      assert.ok(actor);
+      return overseer.called(actor, "DisposeWorkspace", "one");
+    },
+    laws: () => ledger.breaches.map(({ law }) => law),
+  };
+  return { truth, clocks, does, calls };
 }
 
 /** A leader marks a workspace as timed out that was active, as another replica was told, so long ago; its clock was set so long ago. */
@@ -69,15 +86,37 @@ test("a jump that was noticed is allowed for where the activity came after it, a
 });
 
 test("a claim is ended by the leader, once it is saved", () => {
-  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": "{}" }];
+  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": '{"volumeSnapshotName":"one"}' }];
   assert.deepEqual(setup({ noted: saved }).does(leader, "DELETE", ofClaims, uid), []);
   assert.deepEqual(setup({ noted: saved }).does(other, "DELETE", ofClaims, uid), ["only one acts"]);
   assert.deepEqual(setup().does(leader, "DELETE", ofClaims, uid), ["a claim stays until it is saved"]);
   assert.deepEqual(setup().does(leader, "DELETE", ofClaims, {}), ["a claim stays until it is saved"]);
 });
 
+test("a claim is saved by the volume snapshot that stands on its pod alone: there, ready, of this claim, and taken since the pod was made", () => {
+  const noted = { "gitpod.io/volumeSnapshotName": '{"volumeSnapshotName":"one"}' };
+  for (const snapshot of [{ name: "other" }, { ready: false }, { of: "ws-two" }, { created: "2025-12-31T23:59:59Z" }]) {
+    assert.deepEqual(setup({ noted, snapshot }).does(leader, "DELETE", ofClaims, { preconditions: { uid: "c1" } }), ["a claim stays until it is saved"], JSON.stringify(snapshot));
+  }
+});
+
+test("attempts at a backup are counted by calls, not by who makes them", () => {
+  const { calls } = setup();
+  const laws = (): number => calls.laws().filter((law) => law === "one backup at a time").length;
+  const first = calls.begin(leader);
+  const second = calls.begin(leader);
+  assert.equal(laws(), 1);
+  first("OK");
+  const third = calls.begin(leader);
+  assert.equal(laws(), 2, "one of the first two runs still");
+  second("OK");
+  third("OK");
+  calls.begin(leader);
+  assert.equal(laws(), 2);
+});
+
 test("what a failed start made may be taken away by whoever made it, and a request that means another life's claim does nothing", () => {
-  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": "{}" }];
+  const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": '{"volumeSnapshotName":"one"}' }];
   assert.deepEqual(setup({ noted: saved, mark: claimMarkOf("of another start") }).does(other, "DELETE", ofClaims, uid), []);
   assert.deepEqual(setup({ claimUid: "c2" }).does(other, "DELETE", ofClaims, uid), []);
 });

@@ -42,7 +42,7 @@ test("a plan is shortened to what breaks the promise, and to no other breach; th
   const short = await shrink({ ...plan, hours: 24 }, { law: "one", what: "it happened", at: 80_000_000 }, { run, maxRuns: 1_000 });
   assert.deepEqual(short.plan.faults.map(({ kind }) => kind), ["compaction"]);
   assert.deepEqual(short.plan.lives.map(({ id }) => id).toSorted(), ["w11", "w3"]);
-  assert.ok(short.plan.lives.every(({ deeds, fault }) => deeds.length === 0 && fault === ""));
+  assert.ok(short.plan.lives.every(({ deeds, fault, again }) => deeds.length === 0 && fault === "" && again === undefined));
   assert.equal(short.plan.replicas, 1);
   const told = story(short.plan, short.breach);
   assert.match(told, /compaction/);
