@@ -11,8 +11,8 @@ const seen = [];
 const server = createServer((request, response) => {
   seen.push(request.method + " " + request.url.split("?")[0]);
   request.resume();
-  response.setHeader("content-type", request.url.startsWith("/b/") ? "application/json" : "text/plain");
-  response.end(request.url.startsWith("/b/") ? JSON.stringify({ contentType: "text/gcs", metadata: {} }) : request.method === "HEAD" ? undefined : "body");
+  response.setHeader("content-type", request.url.includes("/b/") ? "application/json" : "text/plain");
+  response.end(request.url.includes("/b/") ? JSON.stringify({ contentType: "text/gcs", metadata: {} }) : request.method === "HEAD" ? undefined : "body");
 });
 await new Promise((done) => server.listen(0, "127.0.0.1", done));
 const address = "127.0.0.1:" + server.address().port;
@@ -28,7 +28,7 @@ s3.close();
 
 const { openGcloud } = await import("./dist/main/content/gcloud.js");
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, privateKeyEncoding: { type: "pkcs8", format: "pem" }, publicKeyEncoding: { type: "spki", format: "pem" } });
-writeFileSync(join(folder, "key.json"), JSON.stringify({ type: "service_account", client_email: "somebody@example.com", private_key: privateKey, project_id: "project" }));
+writeFileSync(join(folder, "key.json"), JSON.stringify({ type: "service_account", client_email: "somebody@example.com", private_key: privateKey, project_id: "project", token_uri: "http://" + address + "/token" }));
 const gcloud = await openGcloud({ projectId: "project", credentialsFile: join(folder, "key.json"), apiEndpoint: "http://" + address, now: Date.now });
 found.gcloud = (await gcloud.info({ bucket: "bucket", object: "object" }, signal)).contentType;
 found.gcloudLink = /X-Goog-Signature=[0-9a-f]+/.test(await gcloud.sign({ bucket: "bucket", object: "object" }));
