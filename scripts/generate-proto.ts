@@ -9,5 +9,5 @@ const newest = Math.max(...[...sources, "scripts/generate-proto.ts"].map((f) => 
 const made = statSync(out, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (made < newest) {
   mkdirSync("src/gen", { recursive: true });
-  execFileSync(process.execPath, ["node_modules/protobufjs-cli/bin/pbjs", "-t", "static-module", "-w", "esm", "--dts", "--force-long", "--no-service", "--no-delimited", "-p", "proto", "-o", out, ...sources], { stdio: "inherit" });
+  execFileSync(process.execPath, ["node_modules/protobufjs-cli/bin/pbjs", "-t", "static-module", "-w", "esm", "--dts", "--force-long", "--no-service", "--no-delimited", "--no-verify", "--no-typeurl", "-p", "proto", "-o", out, ...sources], { stdio: "inherit" });
 }

@@ -4,11 +4,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { Argument, Command } from "commander";
-import { readBase, refreshBase } from "./image/base.ts";
+import { readBase } from "./image/base.ts";
 import { buildImage, isThere, makeBuildBase, runLoud } from "./image/builder.ts";
 import { differences } from "./image/compare.ts";
-import { largestIn, makeTree, sizeLimit, sizeOf, treeIn } from "./image/tree.ts";
+import { usualSources } from "./image/downloads.ts";
+import { checkSize, largestIn, makeTree, sizeOf, treeIn } from "./image/tree.ts";
 import { tryImage } from "./image/trial.ts";
+import { refreshBase } from "./image/refresh.ts";
 import { epochOf, ociArchive, revisionOf, versionOf } from "./image/whole.ts";
 import { runScript } from "./command.ts";
 
@@ -41,7 +43,7 @@ async function main(steps: readonly string[], flags: Flags): Promise<void> {
   const out = resolve(flags.out);
   const name = flags.name ?? `localhost/wsmand:${versionOf(root)}`;
   const work: Readonly<Record<string, () => void | Promise<void>>> = {
-    refresh: () => refreshBase(root),
+    refresh: () => refreshBase(root, usualSources()),
     tree: () => tellTree(out),
     archive: async () => {
       const { archive, digest } = await ociArchive(root, treeIn(out), name, epochOf(root), revisionOf(root));
@@ -55,12 +57,12 @@ async function main(steps: readonly string[], flags: Flags): Promise<void> {
   for (const step of steps) await work[step]?.();
 }
 
-function tellTree(out: string): void {
-  const tree = makeTree(root, out, epochOf(root));
-  const { base, app, total } = sizeOf(tree);
+async function tellTree(out: string): Promise<void> {
+  const tree = await makeTree(root, out, epochOf(root));
+  const { base, app, total, layers } = sizeOf(tree);
   for (const [what, bytes] of largestIn(tree, 15)) say(`${String(bytes).padStart(11)}  ${what}`);
-  say(`base ${base} bytes, app ${app} bytes, together ${total} bytes`);
-  if (total > sizeLimit) throw new Error(`the image has ${total} bytes; it must have at most ${sizeLimit}`);
+  say(`base ${base} bytes, app ${app} bytes, together ${total} bytes; as layers ${layers} bytes`);
+  checkSize(tree);
 }
 
 function build(out: string, name: string, { buildBase, builderFlag }: Flags): void {

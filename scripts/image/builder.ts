@@ -25,7 +25,7 @@ export function makeBuildBase(suite: string, work: string): string {
   if (imageIs(name)) return name;
   mkdirSync(work, { recursive: true });
   const tar = join(work, `${suite}.tar`);
-  if (!existsSync(tar)) runLoud("mmdebstrap", ["--variant=minbase", suite, tar, "http://deb.debian.org/debian"]);
+  if (!existsSync(tar)) runLoud("mmdebstrap", ["--variant=minbase", suite, tar, ...sourcesOf(suite)]);
   const container = execFileSync("buildah", ["from", "scratch"], { encoding: "utf8" }).trim();
   try {
     runLoud("buildah", ["add", "--quiet", container, tar, "/"]);
@@ -34,6 +34,11 @@ export function makeBuildBase(suite: string, work: string): string {
     runLoud("buildah", ["rm", container]);
   }
   return name;
+}
+
+/** As in Debian's own images: what base.json pins may be an update. */
+function sourcesOf(suite: string): readonly string[] {
+  return [`deb http://deb.debian.org/debian ${suite} main`, `deb http://deb.debian.org/debian ${suite}-updates main`, `deb http://deb.debian.org/debian-security ${suite}-security main`];
 }
 
 function imageIs(name: string): boolean {

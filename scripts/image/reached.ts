@@ -1,7 +1,9 @@
 /** The files that the program can load: what it imports, what that imports, and so on, to the last library. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { dirname, join } from "node:path";
 import { asObject, objectAt, readObject, stringAt } from "../../src/domain/json.ts";
+import { programOf } from "./instead.ts";
 import { compare } from "./lock.ts";
 
 /** Folder of the build that the image does not hold: the load tool, which measures from outside and creates thousands of pods. */
@@ -10,17 +12,28 @@ export const loadTool = "dist/bench";
 /** Where the program begins, and what is loaded by paths that are put together while it runs. */
 const beginnings = ["dist/main/index.js", "dist/workers/task.js", "node_modules/piscina/dist/worker.js"];
 
-/**
- * Files that are not followed. Types, which comments import. @kubernetes/client-node: what reads kubeconfigs and runs credential plugins is used file by file; the rest (25 MB, with the packages that it needs) is for the
- * legacy auth providers, which want a person's browser or programs that the image does not have.
- */
-const notFollowed = /^dist\/bench\/|\/@kubernetes\/client-node\/dist\/(?:index|config)\.js$|\.d\.[cm]?ts$/;
+/** Files that are not followed. */
+const notFollowed: readonly RegExp[] = [
+  /^dist\/bench\//,
+  // Types, which comments import.
+  /\.d\.[cm]?ts$/,
+  // What reads kubeconfigs and runs credential plugins is used file by file; the rest (25 MB, with the packages that it needs) is for the legacy auth providers, which want a person's browser or programs that the image does not have.
+  /\/@kubernetes\/client-node\/dist\/(?:index|config)\.js$/,
+  // Lowers the priority of workers, if it is told to, which it is not; a program of each platform's own.
+  /\/@napi-rs\/nice/,
+  // Bodies of forms, which wsmand does not send, and another parser, for those who ask for it by a variable.
+  /\/undici\/lib\/(?:web|milo)\//,
+  // What tells browsers apart.
+  /\/bowser\//,
+  // How the AWS client looks for keys if it is given none. It always is: the configuration demands them (src/main/content/s3.ts).
+  /\/@aws-sdk\/credential-provider-(?:http|ini|login|process|sso|web-identity)\/|\/@smithy\/credential-provider-imds\//,
+];
 
-/** What an import can look like. Some that stand in comments are taken for imports, too. */
+/** What an import can look like. */
 const imports = /\b(from|import|import\s*\(|require\s*\(|require\.resolve\s*\()\s*(?:\/\*.*?\*\/\s*)?["']([^"'\n]+)["']/g;
 
-/** Data that libraries read by paths of their own. */
-const data = /\.(?:proto|wasm)$/;
+/** Data that libraries read by paths of their own: reflection's .proto files. Others have some as well, for servers that wsmand does not have, or as programs hold them once more. */
+const data = /^node_modules\/(?:@grpc\/reflection\/build\/proto\/grpc|grpc-health-check\/proto)\/.*\.proto$/;
 
 /** What Node.js takes of a package's `exports`, beside `import` or `require`: the first one that is there. */
 const conditions = ["node", "module-sync", "node-addons", "default"] as const;
@@ -36,7 +49,7 @@ export function reachedFiles(root: string): readonly string[] {
   // A set is walked to its end also when it grows meanwhile.
   for (const file of files) {
     if (!/\.[cm]?js$/.test(file)) continue;
-    for (const found of importedBy(root, file)) if (!notFollowed.test(found)) files.add(found);
+    for (const found of importedBy(root, file)) if (!notFollowed.some((pattern) => pattern.test(found))) files.add(found);
   }
   const packages = new Set([...files].flatMap((file) => packageOf(file) ?? []));
   for (const folder of packages) for (const file of dataIn(root, folder)) files.add(file);
@@ -50,11 +63,12 @@ export function packageOf(file: string): string | undefined {
 }
 
 function importedBy(root: string, file: string): readonly string[] {
-  const matches = [...readFileSync(join(root, file), "utf8").matchAll(imports)];
+  const matches = [...programOf(root, file).matchAll(imports)];
   return matches.flatMap(([, word = "", name = ""]) => resolved(root, file, name, word.startsWith("require") ? "require" : "import"));
 }
 
 function resolved(root: string, from: string, name: string, way: Way): readonly string[] {
+  if (isBuiltin(name)) return [];
   if (name.startsWith(".")) return fileAt(root, join(dirname(from), name));
   if (name.startsWith("#")) return ownPaths(root, packageOf(from) ?? ".", name, way);
   const [, scope, path = ""] = /^((?:@[^/]+\/)?[^/]+)(?:\/(.*))?$/.exec(name) ?? [];
@@ -120,7 +134,7 @@ function fileAt(root: string, path: string): readonly string[] {
 
 function dataIn(root: string, folder: string): readonly string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
-  return names.filter((name) => data.test(name) && !name.includes("node_modules/")).map((name) => `${folder}/${name}`);
+  return names.map((name) => `${folder}/${name}`).filter((path) => data.test(path));
 }
 
 /** The package.json files of the folders that a file of a package is in. */

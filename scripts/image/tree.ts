@@ -1,22 +1,29 @@
 /** Puts the image's root file system together: one folder for what seldom changes (Node.js and what it stands on), one for wsmand itself. */
-import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { parseObject, textAt } from "../../src/domain/json.ts";
-import { controlOf, downloadsFolder, getDebianPackages, getNode, inNewFolder, readBase, unpackDebian, unpackNode, type Base, type DebianPackage } from "./base.ts";
-import { entriesBelow } from "./archive.ts";
+import { readBase, type Base, type DebianPackage } from "./base.ts";
+import { entriesBelow, sha256Of } from "./archive.ts";
 import { contentsOf, filesBelow } from "./contents.ts";
+import { getDebianPackages, getNode, usualSources, type Sources } from "./downloads.ts";
+import { shortProgram } from "./elf.ts";
+import { inNewFolder } from "./folders.ts";
+import { programOf, shortJson } from "./instead.ts";
 import { licenceOf } from "./licences.ts";
 import { compare, type Production } from "./lock.ts";
 import { loadTool } from "./reached.ts";
 import { sbomOf } from "./sbom.ts";
-import { shortened } from "./shorten.ts";
+import { shortened, withoutComments } from "./shorten.ts";
+import { controlOf, unpackDebian, unpackNode } from "./unpack.ts";
 
 /** User and group that the image runs as; numeric, so that Kubernetes can tell that it is not root. */
 export const imageUser = 65_532;
 
-/** Bytes of all files of the image, at most: 120 MiB, of which Node.js takes 103.5. */
-export const sizeLimit = 120 * 1024 * 1024;
+/** Bytes of the image's layers, unpacked, at most. */
+export const sizeLimit = 120_000_000;
+
+/** Bytes of the layer with wsmand itself, at most: what Node.js and the rest of the base leave of it. */
+export const appLimit = 7_200_000;
 
 /** Where things are in the image. */
 export const places = { app: "app", program: "usr/bin/wsmand", node: "usr/bin/node", licences: "usr/share/licenses", sbom: "usr/share/sbom/wsmand.cdx.json" } as const;
@@ -33,37 +40,37 @@ export function treeIn(folder: string): Tree {
 }
 
 /**
- * Makes both parts anew; needs a build in dist/, installed packages, apt-get, dpkg-deb, npm, tar and strip.
+ * Makes both parts anew; needs a build in dist/, installed packages, apt-get, dpkg-deb, npm and tar.
  * @param epoch seconds since 1970, for the bill of materials.
  */
-export function makeTree(root: string, folder: string, epoch: number, downloads = downloadsFolder()): Tree {
+export async function makeTree(root: string, folder: string, epoch: number, sources = usualSources()): Promise<Tree> {
   const tree = treeIn(folder);
   for (const part of [tree.base, tree.app]) rmSync(part, { recursive: true, force: true });
   const base = readBase(root);
-  makeBase(base, tree.base, downloads);
+  await makeBase(base, tree.base, sources);
   makeApp(root, tree.app, base, epoch);
   return tree;
 }
 
 /** Node.js, its libraries, and the little that programs expect of a system. */
-export function makeBase(base: Base, folder: string, downloads: string): void {
+export async function makeBase(base: Base, folder: string, sources: Sources): Promise<void> {
   // As Debian has it, so that a path means the same in either spelling.
   for (const name of ["bin", "lib", "lib64"]) {
     mkdirSync(join(folder, "usr", name), { recursive: true });
     symlinkSync(`usr/${name}`, join(folder, name));
   }
-  const files = getDebianPackages(base, downloads);
+  const files = await getDebianPackages(base, sources);
   for (const wanted of base.debian) inNewFolder((unpacked) => addDebian(wanted, files.get(wanted.name) ?? "", unpacked, folder));
   inNewFolder((unpacked) => {
-    unpackNode(getNode(base, downloads), unpacked);
-    // Its table of symbols is a sixth of it, and nothing that runs reads it.
-    execFileSync("strip", ["--strip-all", "-o", join(folder, places.node), join(unpacked, "bin/node")]);
+    unpackNode(getNode(base, sources), unpacked);
+    put(folder, places.node, shortProgram(readFileSync(join(unpacked, "bin/node"))));
     chmodSync(join(folder, places.node), 0o755);
     put(folder, join(places.licences, "node", "LICENSE"), readFileSync(join(unpacked, "LICENSE")));
   });
   put(folder, "etc/passwd", `root:x:0:0:root:/:/sbin/nologin\nwsmand:x:${imageUser}:${imageUser}:wsmand:/:/sbin/nologin\n`);
   put(folder, "etc/group", `root:x:0:\nwsmand:x:${imageUser}:\n`);
   put(folder, "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+  checkLicences(base, folder);
   mkdirSync(join(folder, "tmp"));
   chmodSync(join(folder, "tmp"), 0o1777);
 }
@@ -81,6 +88,15 @@ function addDebian({ name, files }: DebianPackage, file: string, unpacked: strin
   if (name === "ca-certificates") put(folder, "etc/ssl/certs/ca-certificates.crt", bundleOf(join(unpacked, "usr/share/ca-certificates")));
 }
 
+/** The texts that the packages' own pages on copyright refer to are there. */
+function checkLicences({ debian }: Base, folder: string): void {
+  for (const { name } of debian) {
+    for (const [path] of readFileSync(join(folder, "usr/share/doc", name, "copyright"), "utf8").matchAll(/usr\/share\/common-licenses\/[A-Za-z][\w.-]*\w/g)) {
+      if (!existsSync(join(folder, path))) throw new Error(`${name} refers to /${path}, which base.json does not name`);
+    }
+  }
+}
+
 /** All authorities in one file, as update-ca-certificates writes it. */
 function bundleOf(folder: string): string {
   return filesBelow(folder).filter((file) => file.endsWith(".crt")).map((file) => `${readFileSync(join(folder, file), "utf8").trimEnd()}\n`).join("");
@@ -94,17 +110,33 @@ function merged(path: string): string {
 /** wsmand: its build, its production dependencies, licences, and the bill of materials of the whole image. */
 export function makeApp(root: string, folder: string, base: Base, epoch: number): void {
   if (!existsSync(join(root, "dist/main/index.js"))) throw new Error("dist/ holds no build: npm run build");
-  const { production, files } = contentsOf(root);
+  const { production, files, links } = contentsOf(root);
   const app = join(folder, places.app);
-  for (const file of ["package.json", "LICENSE", "CHANGELOG.md"]) copyEntry(join(root, file), join(app, file));
+  for (const file of ["package.json", "CHANGELOG.md"]) copyEntry(join(root, file), join(app, file));
+  link(join(folder, places.licences, "wsmand", "LICENSE"), join(app, "LICENSE"));
   for (const part of ["dist", "proto"]) cpSync(join(root, part), join(app, part), { recursive: true, filter: (path) => path !== join(root, loadTool) && !/\.(?:d\.ts|map)$/.test(path) });
+  for (const file of filesBelow(join(app, "dist"))) shorten(join(app, "dist", file), file.startsWith("gen/") ? shortened : withoutComments);
   for (const file of files) copyEntry(join(root, file), join(app, file));
-  for (const file of [...files, "dist/gen/proto.js"].filter((name) => /\.[cm]?js$/.test(name))) writeFileSync(join(app, file), shortened(readFileSync(join(root, file), "utf8")));
+  for (const file of files.filter((name) => programs.test(name))) writeFileSync(join(app, file), programOf(root, file));
+  for (const file of files.filter((name) => name.endsWith(".json"))) writeFileSync(join(app, file), shortJson(root, file));
+  for (const [place, target] of links) link(join(app, target), join(app, place));
   makeProgram(folder, app);
   addLicences(root, production, folder);
   const license = textAt(parseObject(readFileSync(join(root, "package.json"))), "license");
   const licences = new Map(production.packages.map((found) => [found.path, licenceOf(root, found).expression]));
-  put(folder, places.sbom, `${JSON.stringify(sbomOf(production, base, license, epoch, ({ path }) => licences.get(path) ?? ""), undefined, 1)}\n`);
+  put(folder, places.sbom, `${JSON.stringify(sbomOf(production, base, license, epoch, ({ path }) => licences.get(path) ?? ""))}\n`);
+}
+
+const programs = /\.[cm]?js$/;
+
+function shorten(file: string, how: (text: string) => string): void {
+  writeFileSync(file, how(readFileSync(file, "utf8")));
+}
+
+/** A link that holds wherever the tree is. */
+function link(target: string, place: string): void {
+  mkdirSync(dirname(place), { recursive: true });
+  symlinkSync(relative(dirname(place), target), place);
 }
 
 /** The program by its name: the kernel starts Node.js for it, no shell and no env needed. */
@@ -118,13 +150,23 @@ function makeProgram(folder: string, app: string): void {
 
 function addLicences(root: string, production: Production, folder: string): void {
   const lines = ["package\tversion\tlicence\tfolder"];
+  // Most say the same as others, word by word: those are links to the first one.
+  const first = new Map<string, string>();
+  const add = (path: string, text: string): void => {
+    if (lstatSync(join(folder, path), { throwIfNoEntry: false })) return;
+    const digest = sha256Of(Buffer.from(text.replaceAll(/\s+/g, " ").trim()));
+    const same = first.get(digest);
+    if (same === undefined) put(folder, path, text);
+    else link(join(folder, same), join(folder, path));
+    first.set(digest, same ?? path);
+  };
+  add(join(places.licences, "wsmand", "LICENSE"), readFileSync(join(root, "LICENSE"), "utf8"));
   for (const found of production.packages) {
     const { expression, files } = licenceOf(root, found);
     const place = join(places.licences, "npm", `${found.name}@${found.version}`);
-    for (const { name, text } of files) put(folder, join(place, name), text);
+    for (const { name, text } of files) add(join(place, name), text);
     lines.push([found.name, found.version, expression, `/${place}`].join("\t"));
   }
-  put(folder, join(places.licences, "wsmand", "LICENSE"), readFileSync(join(root, "LICENSE")));
   put(folder, join(places.licences, "npm.tsv"), `${[...new Set(lines)].join("\n")}\n`);
 }
 
@@ -145,14 +187,37 @@ function copyEntry(from: string, to: string): void {
   chmodSync(to, (stat.mode & 0o100) === 0 ? 0o644 : 0o755);
 }
 
-/** How large a tree is: bytes of all files. Links and folders count nothing. */
-export function sizeOf({ base, app }: Tree): { readonly base: number; readonly app: number; readonly total: number } {
-  const [ofBase, ofApp] = [bytesIn(base), bytesIn(app)];
-  return { base: ofBase, app: ofApp, total: ofBase + ofApp };
+/** How large a tree is. */
+export interface TreeSize {
+  /** Bytes of the files of each part, and of both; links and folders count nothing. */
+  readonly base: number;
+  readonly app: number;
+  readonly total: number;
+  /** Bytes of both as layers, not packed: a block for each entry and whole blocks for its content. It is what engines tell as the size of the image. */
+  readonly layers: number;
 }
 
-function bytesIn(folder: string): number {
-  return filesOf(folder).reduce((sum, { size }) => sum + size, 0);
+/** How large a tree is. */
+export function sizeOf({ base, app }: Tree): TreeSize {
+  const [ofBase, ofApp] = [bytesIn(base), bytesIn(app)];
+  return { base: ofBase.files, app: ofApp.files, total: ofBase.files + ofApp.files, layers: ofBase.layer + ofApp.layer };
+}
+
+/** The same, of a tree that an image is made of. @throws Error if it is larger than it may be. */
+export function checkSize(tree: Tree): TreeSize {
+  const size = sizeOf(tree);
+  if (size.layers > sizeLimit) throw new Error(`the image has ${size.layers} bytes; it must have at most ${sizeLimit}`);
+  return size;
+}
+
+/** What tars are made of. */
+const block = 512;
+
+function bytesIn(folder: string): { readonly files: number; readonly layer: number } {
+  const files = filesOf(folder);
+  const blocks = files.reduce((sum, { size }) => sum + Math.ceil(size / block), entriesBelow(folder).length);
+  // Two empty blocks are its end.
+  return { files: files.reduce((sum, { size }) => sum + size, 0), layer: (blocks + 2) * block };
 }
 
 function filesOf(folder: string): readonly { readonly name: string; readonly size: number }[] {

@@ -21,6 +21,7 @@ export function versionProblems(root: string, told: string): readonly string[] {
     ["package-lock.json, packages", stringAt(objectAt(objectAt(lock, "packages"), ""), "version")],
     ["wsmand --version", /^wsmand (\S+)/.exec(told)?.[1]],
     ...chartVersions(root),
+    ...imageVersions(root),
   ];
   const differing = named.filter(([, found]) => found !== version).map(([where, found]) => `${where} says ${found ?? "nothing"}, package.json ${version}`);
   return [...differing, ...changelogProblems(readFileSync(join(root, "CHANGELOG.md"), "utf8"), version)];
@@ -31,6 +32,13 @@ function chartVersions(root: string): readonly [string, string | undefined][] {
   if (!existsSync(file)) return [];
   const chart = asObject(parse(readFileSync(file, "utf8")));
   return ["version", "appVersion"].map((key) => [`Chart.yaml, ${key}`, stringAt(chart, key)]);
+}
+
+/** Names of the image in its recipe. */
+function imageVersions(root: string): readonly [string, string | undefined][] {
+  const file = join(root, "deploy/image/Containerfile");
+  if (!existsSync(file)) return [];
+  return [...readFileSync(file, "utf8").matchAll(/\bwsmand:(\d[\w.-]*)/g)].map(([, version]) => ["deploy/image/Containerfile", version]);
 }
 
 /** The newest section is the version's own or, before it is released, one without a version; no released version is newer than that of package.json. */

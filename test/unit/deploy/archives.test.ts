@@ -36,7 +36,7 @@ test("the base of the build is an argument whose default is pinned", () => {
   assert.match(value, /^[\w./-]+:\d+\.\d+[\w.-]*(?:@sha256:[0-9a-f]{64})?$/, "a point release, or a digest");
   const stages = stagesOf(text);
   assert.equal(stages.length, 2);
-  assert.equal(stages[0]?.[0]?.value, "${BUILD_BASE} AS build");
+  assert.equal(stages[0]?.[0]?.value, "--platform=linux/amd64 ${BUILD_BASE} AS build", "whatever builds it");
 });
 
 test("arguments fill the labels, comments and continued lines are understood", () => {

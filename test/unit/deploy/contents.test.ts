@@ -2,18 +2,20 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { builtinModules } from "node:module";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test, type TestContext } from "node:test";
 import { asObject, objectAt, objectsAt, parseObject, stringAt, textAt } from "../../../src/domain/json.ts";
 import { contentsOf, filesBelow } from "../../../scripts/image/contents.ts";
 import { readBase } from "../../../scripts/image/base.ts";
+import { changedFiles } from "../../../scripts/image/instead.ts";
 import { licenceOf } from "../../../scripts/image/licences.ts";
 import { productionOf } from "../../../scripts/image/lock.ts";
 import { sbomOf, npmUrl } from "../../../scripts/image/sbom.ts";
-import { makeApp, places } from "../../../scripts/image/tree.ts";
+import { appLimit, makeApp, places, sizeOf } from "../../../scripts/image/tree.ts";
+import { featuresProgram } from "../../support/image-features.ts";
 
 const root = ".";
 const isInstalled = (path: string): boolean => existsSync(join(root, path, "package.json"));
@@ -65,10 +67,53 @@ test("all that the program imports is there, and loads", () => {
   assert.equal(stdout, "all", stderr);
 });
 
+function emptyFolder(t: TestContext): string {
+  const empty = mkdtempSync(join(tmpdir(), "wsmand-image-empty-"));
+  t.after(() => rmSync(empty, { recursive: true, force: true }));
+  return empty;
+}
+
 /** Whether a word that looks like an import is one: its package is installed here. */
 function isPackage(specifier: string): boolean {
   return existsSync(join("node_modules", ...specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1), "package.json"));
 }
+
+test("what is loaded only when it is needed works: storages, reflection, tracing, credential plugins", (t) => {
+  const place = mkdtempSync(join(tmpdir(), "wsmand-image-features-"));
+  t.after(() => rmSync(place, { recursive: true, force: true }));
+  writeFileSync(join(folder, "app/features.mjs"), featuresProgram);
+  const { stdout, stderr } = spawnSync(process.execPath, [join(folder, "app/features.mjs"), place], { encoding: "utf8", timeout: 60_000 });
+  rmSync(join(folder, "app/features.mjs"));
+  const found = asObject(JSON.parse(stdout || "{}"));
+  assert.deepEqual([found?.["s3"], found?.["s3Link"], found?.["gcloud"], found?.["gcloudLink"], found?.["undici"]], ["text/plain", true, "text/gcs", true, "body"], stderr);
+  assert.ok(Number(found?.["reflection"]) > 0, "methods of reflection");
+  assert.match(textAt(found, "plugin"), /made-up/);
+  const seen = found?.["seen"];
+  assert.ok(Array.isArray(seen) && seen.includes("POST /v1/traces") && seen.includes("HEAD /bucket/object"), String(seen));
+});
+
+test("libraries find in the shortened ones what they use of them", () => {
+  const telemetry = createRequire(join(folder, "app/load.mjs"));
+  const conventions: unknown = telemetry("@opentelemetry/semantic-conventions");
+  const used = filesBelow(join(folder, "app/node_modules/@opentelemetry")).filter((file) => file.endsWith(".js"))
+    .flatMap((file) => [...readFileSync(join(folder, "app/node_modules/@opentelemetry", file), "utf8").matchAll(/semantic_conventions_1\.(\w+)/g)].map(([, name = ""]) => name));
+  assert.ok(used.length > 5);
+  for (const name of used) assert.ok(asObject(conventions)?.[name] !== undefined, name);
+  for (const file of changedFiles()) assert.ok(contents.files.includes(file), `${file} is in the image, or needs no change`);
+});
+
+test("a package that is installed several times in one version is there once", () => {
+  assert.ok(contents.links.size > 0);
+  for (const [place, target] of contents.links) {
+    assert.equal(readFileSync(join(root, place, "package.json"), "utf8"), readFileSync(join(root, target, "package.json"), "utf8"));
+    assert.equal(realpathSync(join(folder, "app", place)), realpathSync(join(folder, "app", target)));
+  }
+});
+
+test("the program takes no more of the image than is left of it", (t) => {
+  const { layers, app } = sizeOf({ base: emptyFolder(t), app: folder });
+  assert.ok(layers <= appLimit, `${app} bytes of files, ${layers} as a layer; at most ${appLimit}`);
+});
 
 test("the program of the image runs, tells its version, and says what it does not have", () => {
   const entry = join(folder, "app/dist/main/index.js");

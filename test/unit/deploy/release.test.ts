@@ -39,12 +39,14 @@ test("each place that names another version is told", (t) => {
     "package-lock.json": '{"version": "1.2.3", "packages": {"": {"version": "1.2.3"}}}',
     "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n- x\n\n## 1.2.3 - 2030-01-01\n\n- y\n",
     [`${chartFolder}/Chart.yaml`]: 'version: 1.2.3\nappVersion: "1.2.3"\n',
+    "deploy/image/Containerfile": "# podman build -t wsmand:1.2.3 .\nFROM scratch\n",
   });
   assert.deepEqual(versionProblems(folder, "wsmand 1.2.3 (Node.js 24.0.0)\n"), []);
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ["package.json", '{"version": "1.2"}', /package\.json: "1\.2" is no version/],
     ["package-lock.json", '{"version": "1.2.3", "packages": {"": {"version": "1.2.2"}}}', /package-lock\.json, packages says 1\.2\.2, package\.json 1\.2\.3/],
     [`${chartFolder}/Chart.yaml`, "version: 1.2.3\n", /Chart\.yaml, appVersion says nothing/],
+    ["deploy/image/Containerfile", "# podman build -t wsmand:1.2.1 .\nFROM scratch\n", /deploy\/image\/Containerfile says 1\.2\.1, package\.json 1\.2\.3/],
     ["CHANGELOG.md", "# Changelog\n\n## 1.2.2\n\n- y\n", /CHANGELOG\.md begins with 1\.2\.2/],
     ["CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n## 1.10.0\n\n- y\n", /section 1\.10\.0, which is newer than 1\.2\.3/],
   ];
