@@ -59,7 +59,7 @@ async function getDebianPackage(wanted: DebianPackage, architecture: string, sou
       try {
         writeFileSync(file, await fetched(`${sources.archive}/file/${sha1}`, sources.archiveMs));
       } catch (other) {
-        throw new Error(`${name} ${version} can not be had, neither with ${sources.apt} download (${reasonOf(error)}) nor from Debian's archive (${messageOf(other)})`, { cause: error });
+        throw new Error(`${name} ${version} can not be had, neither with ${sources.apt} download (${reasonOf(error)}) nor from Debian's archive (${messageOf(other)})`, { cause: other });
       }
       return keep(file, keptAs(wanted, architecture, sources), "sha256", sha256);
     });
@@ -74,13 +74,17 @@ function reasonOf(error: unknown): string {
 
 async function fetched(url: string, ms: number): Promise<Buffer> {
   const response = await fetch(url, { signal: AbortSignal.timeout(ms) });
+  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > archivedBytes) throw new Error(`${url} has more than ${archivedBytes} bytes`);
-    chunks.push(chunk);
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader();
+  for (let next = await reader?.read(); next?.value; next = await reader?.read()) {
+    size += next.value.length;
+    if (size > archivedBytes) {
+      await reader?.cancel();
+      throw new Error(`${url} has more than ${archivedBytes} bytes`);
+    }
+    chunks.push(next.value);
   }
   return Buffer.concat(chunks);
 }
