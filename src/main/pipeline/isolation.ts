@@ -1,6 +1,6 @@
 /**
- * Does a batch again whose worker failed: line by line, nothing else running, so that the blame is certain. Each line meets workers that were proved to work,
- * so that none is blamed for the time that new ones take to start. One that fails twice is set aside; all others get their results, each once.
+ * Does a batch again whose worker failed: line by line, nothing else running, so that the blame is certain. Each line meets workers that were proved to work, and has more time than those took for nothing,
+ * so that none is blamed for the time that new ones take to start, or for workers that get no processor. One that fails twice is set aside; all others get their results, each once.
  */
 import { sleep, watchdog, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
@@ -13,6 +13,8 @@ import { emptyTask, workersStartMs, type WorkerPool } from "./pool.ts";
 const tries = 2;
 /** Between attempts while not even an empty batch succeeds. */
 const poolDownMs = 1000;
+/** A line may take so many times as long as an empty batch did just before; that one has half a minute at most. */
+const slowness = 2;
 
 /** Runs one suspect batch at a time. */
 export class Isolation {
@@ -57,11 +59,12 @@ export class Isolation {
     const parts: Uint8Array[] = [];
     let offset = 0;
     let busyMicros = 0;
-    await this.#untilPoolWorks();
+    let limitMs = await this.#untilPoolWorks();
     for (let index = 0; index < batch.lines.length; index++) {
-      const done = await this.#one(batch.only(index));
+      const done = await this.#one(batch.only(index), limitMs);
       if (!done) {
         results.push(this.#setAside(batch, index));
+        limitMs = await this.#untilPoolWorks();
         continue;
       }
       for (const result of done.results) results.push(shifted(result, offset));
@@ -72,32 +75,40 @@ export class Isolation {
     return { results, bytes: new Uint8Array(Buffer.concat(parts)), busyMicros };
   }
 
-  /** The result of a single line; undefined if it fails every time although the pool works. */
-  async #one(task: BatchTask): Promise<BatchResult | undefined> {
-    for (let failures = 0; failures < tries; ) {
+  /** The result of a single line; undefined if it fails every time although the pool works. @param limitMs after so long it has hung. */
+  async #one(task: BatchTask, limitMs: number): Promise<BatchResult | undefined> {
+    let patienceMs = limitMs;
+    for (let failures = 0; failures < tries; failures++) {
       try {
-        return await this.#attempt(task, this.#watchdogMs);
+        return await this.#attempt(task, patienceMs);
       } catch {
-        failures++;
-        await this.#untilPoolWorks();
+        this.#closed.throwIfAborted();
+        if (failures + 1 < tries) patienceMs = await this.#untilPoolWorks();
       }
     }
     return undefined;
   }
 
-  async #untilPoolWorks(): Promise<void> {
-    while (!(await this.#poolWorks())) await sleep(this.#clock, poolDownMs, this.#closed);
+  /** Gives how long a line may take of workers that are as fast as these are now, milliseconds. */
+  async #untilPoolWorks(): Promise<number> {
+    for (;;) {
+      const tookMs = await this.#poolWorks();
+      if (tookMs !== undefined) return Math.max(this.#watchdogMs, slowness * tookMs);
+      await sleep(this.#clock, poolDownMs, this.#closed);
+    }
   }
 
-  async #poolWorks(): Promise<boolean> {
+  /** How long the workers took for nothing, milliseconds; undefined if they fail. */
+  async #poolWorks(): Promise<number | undefined> {
     this.#closed.throwIfAborted();
+    const from = this.#clock.monotonic();
     try {
       await this.#attempt(emptyTask(), workersStartMs);
-      return true;
+      return this.#clock.monotonic() - from;
     } catch (error) {
       this.#closed.throwIfAborted();
       this.#log.error({ error: messageOf(error) }, "the worker pool does not work");
-      return false;
+      return undefined;
     }
   }
 

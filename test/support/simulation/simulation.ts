@@ -68,7 +68,7 @@ export class Simulation {
   /** Backups that users asked for, by workspace. */
   readonly backupsByHand = new Map<string, number>();
   readonly metrics = new MetricsCheck();
-  /** Lives whose start was answered, by number. */
+  /** Lives whose start was answered, by number; but for image builds, which any replica answers for whom another one has started them, and died before it counted. */
   readonly answered = new Set<number>();
   /** Names of the workspaces' pods that there are. */
   readonly #pods = new Set<string>();
@@ -239,7 +239,7 @@ export class Simulation {
     if (code !== 0) return;
     if (method === "StartWorkspace") {
       this.truth.started(id);
-      this.answered.add(this.lives.of(id).at(-1) ?? 0);
+      if (this.plan.lives.find((life) => life.id === id)?.type !== "IMAGEBUILD") this.answered.add(this.lives.of(id).at(-1) ?? 0);
     }
     if (method === "MarkActive") this.truth.told(id, sentAt, replica);
   }

@@ -142,6 +142,21 @@ test("new workers have half a minute to start, as at the daemon's start: no line
   assert.deepEqual(pool.sent.map(({ lines }) => lines.length), [0, 0, 1]);
 });
 
+test("of workers that get no processor a line has twice the time that these took for nothing", async () => {
+  const { isolation, clock, pool } = setup();
+  pool.hold();
+  const run = isolation.run(batchOf(testLine({ id: "a", rv: 1 })), alone);
+  await turns();
+  clock.advance(9000);
+  pool.held[0]?.go();
+  await turns();
+  clock.advance(17_999);
+  await turns();
+  assert.deepEqual(pool.sent.map(({ lines }) => lines.length), [0, 1]);
+  pool.release();
+  assert.deepEqual(told((await run).results), ["a"]);
+});
+
 test("one batch is done again at a time, each when nothing else runs any more", async () => {
   const { isolation, pool } = setup();
   pool.hold();
