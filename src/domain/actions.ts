@@ -5,7 +5,7 @@ export type Action =
   /** Delete the pod. A pod that is already being deleted is deleted again only to shorten its grace period. */
   | { readonly action: "deletePod"; readonly gracePeriodSeconds: number }
   | { readonly action: "addFinalizer" }
-  /** Put the finalizer on a pod that was used and is to be deleted: without one it would go before its content is saved. */
+  /** Put the finalizer on a pod that is to be deleted, and was used or has a claim: without one it would go before its content is saved, and leave the claim behind. */
   | { readonly action: "guardPod" }
   | { readonly action: "removeFinalizer" }
   | { readonly action: "setAnnotation"; readonly key: string; readonly value: string }

@@ -128,10 +128,13 @@ function deletion(pod: Pod, gracePeriodSeconds: number): Actions {
   return changesNothing ? noActions : [...guard(pod), { action: "deletePod", gracePeriodSeconds }];
 }
 
-/** Nothing can be added to a pod that is being deleted already. Told apart from the finalizer that a running pod gets, which the Go daemon puts there as well. */
+/**
+ * The finalizer keeps a pod until its work is saved, and its claim is dealt with. One that is being deleted already gets none any more. Told apart from the finalizer that a running pod gets, which
+ * the Go daemon puts there as well.
+ */
 function guard(pod: Pod): Actions {
-  const used = annotation(pod, annotations.neverReady) === undefined;
-  return used && !isBeingDeleted(pod) && !pod.finalizers.includes(finalizer) ? [{ action: "guardPod" }] : noActions;
+  const matters = annotation(pod, annotations.neverReady) === undefined || label(pod, labels.pvcFeature) === "true";
+  return matters && !isBeingDeleted(pod) && !pod.finalizers.includes(finalizer) ? [{ action: "guardPod" }] : noActions;
 }
 
 function mark(pod: Pod, key: string, value: string): Actions {

@@ -72,6 +72,11 @@ describe("a pod that was used and has no finalizer", () => {
     completed.status = { phase: "Succeeded" };
     assert.deepEqual(actions(completed), guarded());
   });
+  it("gets it also unused where it has a claim, which would stay behind", () => {
+    const claimed = bare(neverReady, ["gitpod/timedout", "x"]);
+    Object.assign(claimed.metadata.labels, { "gitpod.io/pvcFeature": "true" });
+    assert.deepEqual(actions(claimed), guarded());
+  });
   it("gets none where it is being deleted already, or was never used", () => {
     assert.deepEqual(actions(bare(neverReady, ["gitpod/timedout", "x"])), [{ action: "deletePod", gracePeriodSeconds: 30 }]);
     assert.deepEqual(actions(deletedPod((p) => { delete p.metadata["finalizers"]; with_(["gitpod.io/stoppedByRequest", "1s"])(p); })), []);
