@@ -121,8 +121,7 @@ export class PodRun {
   /** Ends the pod as a whole: refused, evicted. Nothing is started again. */
   end(outcome: Outcome): void {
     this.#outcome = outcome;
-    this.#stage = "over";
-    this.timeline.drop();
+    this.#over();
     this.write();
   }
 
@@ -243,6 +242,8 @@ export class PodRun {
   #over(): void {
     this.#stage = "over";
     this.timeline.drop();
+    // A deletion that is under way goes on.
+    if (this.#deadline !== undefined) this.timeline.later(0, () => this.#stopped(false));
   }
 
   #armStrikes(delayMs: number | undefined): void {

@@ -162,6 +162,18 @@ for (const { fault, phase, exit } of [
   });
 }
 
+test("a pod that is evicted while it is being deleted goes all the same", () => {
+  const life = clusterLife();
+  const name = life.add("a", { fault: "ignore-term" });
+  life.clock.advance(isReady);
+  withoutFinalizer(life, name);
+  life.store.delete("pods", "default", name, { gracePeriodSeconds: 600 });
+  life.clock.advance(1000);
+  life.kubelet.evict(name);
+  life.clock.advance(1000);
+  assert.equal(life.store.get("pods", "default", name), undefined);
+});
+
 test("interrupt: exit 255 while the pod stays Running, then a restart that becomes ready", () => {
   const life = clusterLife();
   const name = life.add("a", { fault: "interrupt:5s@10s" });
