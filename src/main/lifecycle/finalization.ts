@@ -8,7 +8,7 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, isMissing, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, type Note, type Permit } from "./acting.ts";
@@ -227,9 +227,15 @@ export class Finalization {
         } catch (error) {
           // The pod's annotations are full: that the content was saved matters more than the state of its repository.
           if (isInvalid(error)) status = disposalStatus({ ...outcome, gitStatus: undefined });
-          if (!isConflict(error)) throw error;
+          if (!isConflict(error) && !isMissing(error)) throw error;
         }
-        const pod = disposalFacts(await objects.get(podPath(record.facts.podName), permit.wish("finalization")));
+        const found = await objects.get(podPath(record.facts.podName), permit.wish("finalization")).catch(unlessMissing);
+        if (!found) {
+          // Its end was written, since it could go, and we tried: the answer was lost.
+          written = record.facts.backupComplete;
+          return;
+        }
+        const pod = disposalFacts(found);
         // By ourselves, where the answer was lost. Of another pod there is nothing to write.
         written = pod.uid === record.uid && pod.disposalStatus === status;
         if (pod.complete || pod.uid !== record.uid) return;

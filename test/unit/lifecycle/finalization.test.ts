@@ -28,7 +28,7 @@ interface Options {
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
   /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides. */
-  readonly seenFirst?: "answered" | "lost";
+  readonly seenFirst?: "answered" | "lost" | "gone";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
   /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
@@ -95,7 +95,12 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const overtaking = new AbortController();
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
-    objects: { get: async () => bytes() },
+    objects: {
+      get: async () => {
+        if (seenFirst === "gone" && record.facts.backupComplete) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
+        return bytes();
+      },
+    },
     writer: {
       change: async (_record, annotations, { signal }, change) => {
         if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
@@ -103,7 +108,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         if (seenFirst === undefined || !(ended in annotations)) return answer;
         record.facts = { ...record.facts, backupComplete: true };
         overtaking.abort();
-        if (seenFirst === "lost" || signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: signal.aborted ? "Aborted" : "ECONNRESET", retryable: !signal.aborted });
+        if (seenFirst !== "answered" || signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: signal.aborted ? "Aborted" : "ECONNRESET", retryable: !signal.aborted });
         return answer;
       },
       annotate: async (_record, annotations) => {
@@ -281,8 +286,8 @@ test("the end is not written over somebody else's where no version of the pod is
   assert.match(String(pod.metadata.annotations["gitpod.io/disposalStatus"]), /given up/);
 });
 
-test("an end that is seen before its write is answered, or whose answer is lost, is ours and is told", async () => {
-  for (const seenFirst of ["answered", "lost"] as const) {
+test("an end that is seen before its write is answered, or whose answer is lost, also if the pod has gone with it, is ours and is told", async () => {
+  for (const seenFirst of ["answered", "lost", "gone"] as const) {
     const { run, did, metrics } = setup({ seenFirst });
     await run();
     assert.deepEqual(did, [begun, "Dispose backup", ended]);
