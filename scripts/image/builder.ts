@@ -1,6 +1,6 @@
 /** The image by its Containerfile, with buildah or podman, and the base that it is built on from Debian's own packages where no registry is at hand. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
 /** Name of the base that is made here. */
@@ -25,7 +25,7 @@ export function makeBuildBase(suite: string, work: string): string {
   if (imageIs(name)) return name;
   mkdirSync(work, { recursive: true });
   const tar = join(work, `${suite}.tar`);
-  if (!existsSync(tar)) runLoud("mmdebstrap", ["--variant=minbase", suite, tar, ...sourcesOf(suite)]);
+  if (!existsSync(tar)) makeRootFileSystem(suite, tar);
   const container = execFileSync("buildah", ["from", "scratch"], { encoding: "utf8" }).trim();
   try {
     runLoud("buildah", ["add", "--quiet", container, tar, "/"]);
@@ -34,6 +34,13 @@ export function makeBuildBase(suite: string, work: string): string {
     runLoud("buildah", ["rm", container]);
   }
   return name;
+}
+
+/** Whole or not at all: what was cut off is made again the next time. */
+function makeRootFileSystem(suite: string, tar: string): void {
+  const begun = tar.replace(/\.tar$/, ".begun.tar");
+  runLoud("mmdebstrap", ["--variant=minbase", suite, begun, ...sourcesOf(suite)]);
+  renameSync(begun, tar);
 }
 
 /** As in Debian's own images: what base.json pins may be an update. */
