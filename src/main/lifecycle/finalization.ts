@@ -8,7 +8,7 @@ import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import type { contentservice } from "../../gen/proto.js";
 import type { LifecycleMetrics } from "../../metrics/lifecycle.ts";
 import { KubeError } from "../kube/errors.ts";
-import { isConflict, isMissing, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
+import { isConflict, isMissing, podPath, unlessMissing, type AnnotationChanges, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { unknownVersion, type WorkspaceRecord } from "../state/registry.ts";
 import type { NodeDaemonClient } from "../wsdaemon/client.ts";
 import { grpc, grpcCodeOf, insist, type Note, type Permit } from "./acting.ts";
@@ -210,7 +210,7 @@ export class Finalization {
 
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
   async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
-    const { writer, objects } = this.#options;
+    const { writer } = this.#options;
     let version = ["", unknownVersion].includes(record.resourceVersion) ? resourceVersion : record.resourceVersion;
     let status = disposalStatus(outcome);
     let tried = false;
@@ -229,19 +229,23 @@ export class Finalization {
           if (isInvalid(error)) status = disposalStatus({ ...outcome, gitStatus: undefined });
           if (!isConflict(error) && !isMissing(error)) throw error;
         }
-        const found = await objects.get(podPath(record.facts.podName), permit.wish("finalization")).catch(unlessMissing);
-        if (!found) {
-          // Its end was written, since it could go, and we tried: the answer was lost.
-          written = record.facts.backupComplete;
+        const now = await this.#standing(record, status, permit.wish("finalization"));
+        if (typeof now === "boolean") {
+          written = now;
           return;
         }
-        const pod = disposalFacts(found);
-        // By ourselves, where the answer was lost. Of another pod there is nothing to write.
-        written = pod.uid === record.uid && pod.disposalStatus === status;
-        if (pod.complete || pod.uid !== record.uid) return;
-        version = pod.resourceVersion;
+        version = now;
       }
     }, permit, this.#options);
     return written;
+  }
+
+  /** After a write without effect, or answer: whether the end stands there as we wrote it, if one does; if not, the version to write it on. */
+  async #standing(record: WorkspaceRecord, status: string, wish: Wish): Promise<boolean | string> {
+    const found = await this.#options.objects.get(podPath(record.facts.podName), wish).catch(unlessMissing);
+    const pod = found && disposalFacts(found);
+    // Gone, or another one: its end was written where it could go by that, and we tried.
+    if (pod?.uid !== record.uid) return record.facts.backupComplete;
+    return pod.complete ? pod.disposalStatus === status : pod.resourceVersion;
   }
 }
