@@ -107,7 +107,7 @@ export class Usage {
 
   /** Share of the machine's cores that was busy, whoever used them, 0 to 1; undefined without /proc. */
   machine(from: number, to: number): number | undefined {
-    const samples = within(this.#machine.samples, from, to);
+    const samples = apart(within(this.#machine.samples, from, to));
     const first = samples[0];
     const last = samples.at(-1);
     return first && last && last.at > first.at ? (last.busyMs - first.busyMs) / (last.at - first.at) / cpus().length : undefined;
@@ -139,8 +139,8 @@ export class Usage {
 }
 
 /** Without samples that were asked for just after another one: in so short a time a single tick of the CPU's clock looks like a peak, and none like rest. */
-function apart(samples: readonly Sample[]): readonly Sample[] {
-  const kept: Sample[] = [];
+function apart<T extends { readonly at: number }>(samples: readonly T[]): readonly T[] {
+  const kept: T[] = [];
   for (const sample of samples) if (sample.at - (kept.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= everyMs / 2) kept.push(sample);
   return kept;
 }

@@ -291,3 +291,24 @@ test("the first use of a workspace that another replica has noted stays the firs
   assert.deepEqual(change(new Map([["gitpod/firstUserActivity", before], ["gitpod.io/lastActivity", before]])), { "gitpod.io/lastActivity": now });
   assert.deepEqual(change(new Map()), { "gitpod/firstUserActivity": now, "gitpod.io/lastActivity": now });
 });
+
+test("activity told of a pod that was gone already counts for the pod that has its ID since, if that was there by then", () => {
+  const { activity, clock, writes } = setup();
+  const before = recordOf("before", { id: "one", everActive: true, lastActivity: clock.now() });
+  const [later, earlier] = [5000, 1000].map((ms) => recordOf(`created after ${ms}`, { id: "one", everActive: true, createdAt: clock.now() + ms, lastActivity: clock.now() + ms }));
+  assert.ok(later && earlier);
+  clock.advance(3000);
+  assert.equal(activity.mark(before, false), undefined);
+  activity.forget(before);
+  const at = clock.now();
+  activity.changed({ ...later });
+  assert.equal(lastActivityOf(later), later.facts.lastActivity);
+  void activity.mark(before, false);
+  activity.forget(before);
+  // Who is behind is told of what happened to it before.
+  activity.changed(before);
+  activity.changed(earlier);
+  assert.equal(lastActivityOf(earlier), at);
+  clock.advance(interval + 60_000);
+  assert.deepEqual(writes.map(([uid, changes]) => [uid, changes["gitpod.io/lastActivity"]]), [["created after 1000", rfc3339Nano(at)]]);
+});
