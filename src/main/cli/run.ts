@@ -122,7 +122,7 @@ export async function startCluster(options: EmbeddedClusterOptions, parts: Parts
 /** Words for what kept a part from starting. @param ports how other ports are chosen. */
 function startError(what: string, error: unknown, ports: string): CliError {
   const message = plainCause(messageOf(error));
-  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports} (behind npm: npm start -- FLAGS)` : undefined;
+  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports}${ports.startsWith("--") ? " (behind npm: npm start -- FLAGS)" : ""}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 

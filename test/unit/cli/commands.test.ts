@@ -301,6 +301,7 @@ test("the hint for a port that is taken fits how it was chosen", async () => {
     const { err } = await command(["run", ...args], {}, parts);
     assert.match(err, /^hint: .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
   }
+  assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
 });
 
 test("errors of libraries are told without what they wrap around them", () => {
