@@ -1,5 +1,4 @@
 /** Who uses which workspace: kept in memory, and coarsely on the pods, so that it outlives a restart (spec: api, MarkActive). */
-import { LRUCache } from "lru-cache";
 import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
@@ -9,7 +8,7 @@ import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
 import type { AnnotationChanges } from "../kube/objects.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
-import { wsman } from "../../gen/proto.js";
+import { Bequests } from "./bequests.ts";
 import { Lanes } from "./lanes.ts";
 import { Rounds } from "./rounds.ts";
 import type { WorkspaceWriter } from "./writer.ts";
@@ -32,8 +31,6 @@ interface Writing {
   promise: Promise<void>;
 }
 
-const { STOPPED } = wsman.WorkspacePhase;
-
 /** A call is not held up for longer than this, milliseconds. */
 const waitMs = 1_000;
 /** After a write that failed there is no other one of the same pod for so long, milliseconds. */
@@ -49,8 +46,6 @@ const pressingMs = 30_000;
 const writesAtOnce = 32;
 /** A write that is due may come so much later, milliseconds: those before it may each take as long as an answer of the API server may. */
 const lateMs = 60_000;
-/** IDs whose pods are gone, and of which activity was told that is not written: so many are kept, those of the latest. */
-const maxBequeathed = 10_000;
 /** Failures are logged one by one no more often than this, milliseconds. */
 const logEveryMs = 10_000;
 
@@ -64,8 +59,7 @@ export class Activity {
   readonly #options: ActivityOptions;
   /** Active since it was written last: for the end. As many as there are workspaces, at most. */
   readonly #unwritten = new Set<WorkspaceRecord>();
-  /** By ID: when activity was told last of a pod that is gone. Of an ID that was used again it may be meant for the later pod, if who was told is behind. */
-  readonly #bequeathed = new LRUCache<string, { readonly uid: string; readonly at: number }>({ max: maxBequeathed });
+  readonly #bequests = new Bequests();
   /** By uid. */
   readonly #writing = new Map<string, Writing>();
   readonly #lanes = new Lanes();
@@ -139,16 +133,10 @@ export class Activity {
     if (this.#due(record, this.#options.clock.now()) === "finalization") void this.#write(record, {}, "finalization", record.activeAt);
   }
 
-  /** Activity that was told when this pod was there already, but not known here, counts as its own. */
+  /** What was told of an earlier pod of the ID, and was meant for this one, counts as told of it. */
   #inherit(record: WorkspaceRecord): void {
-    const { facts } = record;
-    if (this.#bequeathed.size === 0 || facts.phase === STOPPED) return;
-    const left = this.#bequeathed.get(facts.id);
-    // Changes of the pod that is gone may still be to come.
-    if (!left || left.uid === record.uid) return;
-    const { at } = left;
-    this.#bequeathed.delete(facts.id);
-    if (at < facts.createdAt || at <= (record.activeAt ?? Number.NEGATIVE_INFINITY)) return;
+    const at = this.#bequests.take(record);
+    if (at === undefined) return;
     record.activeAt = at;
     this.#unwritten.add(record);
   }
@@ -208,7 +196,7 @@ export class Activity {
 
   /** The pod is gone. */
   forget(record: WorkspaceRecord): void {
-    if (this.#unwritten.has(record) && isUnwritten(record)) this.#bequeathed.set(record.facts.id, { uid: record.uid, at: record.activeAt });
+    if (this.#unwritten.has(record) && isUnwritten(record)) this.#bequests.leave(record, record.activeAt);
     this.#unwritten.delete(record);
     this.#writing.delete(record.uid);
     this.#rounds.remove(record);
