@@ -1,12 +1,13 @@
 /** Takes away what a failed start left, and nothing that anybody may use (spec: api, StartWorkspace; kubernetes, PVC). */
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
-import { objectAt, textAt, type JsonObject } from "../../domain/json.ts";
+import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations, labels } from "../../domain/names.ts";
 import { KubeError } from "../kube/errors.ts";
 import { claimPath, isMissing, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { takeClaim, type MadeClaim } from "./claim-maker.ts";
+import { mayPass } from "./errors.ts";
 
 /** What an attempt made, and may have to take away. */
 export interface Made extends MadeClaim {
@@ -76,13 +77,25 @@ export class CleanUp {
 
   /** Of a pod that has the name: ours goes, unless it was in use. Gives whether the claim stays. */
   async #dealWith(found: Uint8Array, name: string, ownerToken: string, made: Made, wish: Wish): Promise<boolean> {
+    const isOurs = tokenOf(found) === ownerToken;
+    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken) || (isOurs && !(await this.#endPod(found, name, wish)));
+    return made.claimStays;
+  }
+
+  /**
+   * Deletes a pod that was never ready, in the version that was looked at: it may be in use by now. Its finalizer is taken only after that, for a pod that is being deleted gets no node any more.
+   * One that has a node may have content there: it ends, with its claim, as that of any workspace does. Gives whether it does not.
+   * @throws KubeError, of status 409 if it is of another version.
+   */
+  async #endPod(found: Uint8Array, name: string, wish: Wish): Promise<boolean> {
     const { objects } = this.#options;
-    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken);
-    if (made.claimStays || tokenOf(found) !== ownerToken) return made.claimStays;
-    const uid = textAt(metadataIn(found), "uid");
+    const metadata = metadataIn(found);
+    const [uid, resourceVersion] = [textAt(metadata, "uid"), textAt(metadata, "resourceVersion")];
+    const isGoing = textAt(metadata, "deletionTimestamp") !== "";
+    const going = isGoing ? found : await objects.remove(podPath(name), uid, 0, wish, { resourceVersion });
+    if (going && hasNode(going)) return false;
     await objects.release(name, uid, wish);
-    await objects.remove(podPath(name), uid, 0, wish);
-    return false;
+    return true;
   }
 
   /**
@@ -116,7 +129,7 @@ export class CleanUp {
     } catch (error) {
       if (isMissing(error)) return undefined;
       if (wish.signal.aborted && !found) return "cut off";
-      if (!wish.signal.aborted && !mayPass(error)) throw error;
+      if (!wish.signal.aborted && !mayGoWell(error)) throw error;
       return { error };
     }
   }
@@ -134,7 +147,7 @@ export class CleanUp {
           await this.#tryRemoveClaim(name, ownerToken, made, { priority: "finalization", signal: limit.signal });
           return true;
         } catch (error) {
-          if (!mayPass(error)) throw error;
+          if (!mayGoWell(error)) throw error;
           await sleep(clock, lookEveryMs, limit.signal);
           if (limit.signal.aborted) throw error;
         }
@@ -169,11 +182,15 @@ export function tokenOf(pod: Uint8Array): string {
   return ownerTokenIn(metadataIn(pod));
 }
 
+function hasNode(pod: Uint8Array): boolean {
+  return textAt(objectAt(parseObject(pod), "spec"), "nodeName") !== "";
+}
+
 function ownerTokenIn(metadata: JsonObject | undefined): string {
   return textAt(objectAt(metadata, "annotations"), annotations.ownerToken);
 }
 
-/** Whether it may go well the next time: the API server is ill, the object is being changed, or the look before it was too long ago. */
-function mayPass(error: unknown): boolean {
-  return error instanceof KubeError && (error.retryable || error.status === 409 || error.reason === "Aborted");
+/** Whether it may go well the next time: that of any request, or the look before it was too long ago. */
+function mayGoWell(error: unknown): boolean {
+  return mayPass(error) || (error instanceof KubeError && error.reason === "Aborted");
 }

@@ -51,8 +51,27 @@ test("a claim's removal that has to be tried again later is not, if another repl
 
 test("the pod of a request that was not answered is looked for also where it was asked for again and refused", async (t) => {
   const world = await setup(t);
-  await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost, quota], "GET pods": [gone, pod("owner-token"), gone], "PATCH pods": [made], "DELETE pods": [made], "DELETE persistentvolumeclaims": [made] }, "RESOURCE_EXHAUSTED");
+  await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost, quota], "GET pods": [gone, pod("owner-token"), gone], "PATCH pods": [made], "DELETE pods": [pod("owner-token")], "DELETE persistentvolumeclaims": [made] }, "RESOURCE_EXHAUSTED");
   assert.deepEqual(removals(world), [`DELETE ${thePod}`, `DELETE ${theClaim}`]);
+});
+
+test("a pod that a node has by the time it is deleted keeps its finalizer and its claim: what is on the node ends as that of any workspace", async (t) => {
+  const deletion = { deletionTimestamp: "2024-01-01T00:00:00Z" };
+  const taken = pod("owner-token", deletion, { nodeName: "node-1" });
+  for (const looks of [[pod("owner-token")], [taken]]) {
+    const world = await setup(t);
+    await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost], "GET pods": looks, "DELETE pods": [taken], "DELETE persistentvolumeclaims": [made] }, "UNAVAILABLE");
+    assert.deepEqual(world.asked().filter((each) => each.startsWith("PATCH")), []);
+    assert.deepEqual(removals(world), looks[0] === taken ? [] : [`DELETE ${thePod}`]);
+  }
+});
+
+test("a pod that changes between the look and its removal is looked at again, for it may be in use by then", async (t) => {
+  const world = await setup(t);
+  const ready = pod("owner-token", { annotations: { "gitpod/ownerToken": "owner-token" } });
+  await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost], "GET pods": [pod("owner-token"), pod("owner-token"), ready], "DELETE pods": [status(409, "Conflict")], "PATCH pods": [made] }, "UNAVAILABLE");
+  assert.deepEqual(removals(world), [`DELETE ${thePod}`]);
+  assert.deepEqual(world.asked().filter((each) => each.startsWith("PATCH")), []);
 });
 
 test("so is the claim of one that a server was too ill to answer", async (t) => {

@@ -58,7 +58,7 @@ export function script(server: FakeApiServer, answers: Readonly<Record<string, r
 }
 
 /** A pod that was never ready, of a start with this token. */
-export const pod = (token: string) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", annotations: { "gitpod/ownerToken": token, "gitpod/never-ready": "true" } } });
+export const pod = (token: string, metadata: object = {}, spec: object = {}) => (answer: Answer): void => answer.json(200, { metadata: { uid: "u1", resourceVersion: "7", annotations: { "gitpod/ownerToken": token, "gitpod/never-ready": "true" }, ...metadata }, spec });
 /** No answer: the connection breaks. */
 export const lost = (answer: Answer): void => answer.reset();
 /** A Kubernetes Status. */

@@ -38,16 +38,16 @@ test("the end of somebody else's pod, or of another workspace, does not end the 
   assert.deepEqual(asked(), ["POST pods", "POST pods", "POST pods"]);
 });
 
-test("a pod that comes after its start was given up is taken away, finalizer first", async (t) => {
+test("a pod that comes after its start was given up is taken away, its finalizer last", async (t) => {
   const { server, creation, during, asked } = await setup(t);
   script(server, { "POST pods": [lost] });
   assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "UNAVAILABLE");
   const before = asked().length;
   script(server, { "GET pods": [status(404, "NotFound"), status(404, "NotFound"), pod("owner-token")], "PATCH pods": [pod("owner-token")], "DELETE pods": [pod("owner-token")] });
   await during(creation.clean(startOf(), tokens, never));
-  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1", "GET pods/ws-instance-1", "GET pods/ws-instance-1", "PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1"]);
-  assert.deepEqual(JSON.parse(server.requests.at(-2)?.body ?? ""), { metadata: { uid: "u1", finalizers: null } });
-  assert.match(server.requests.at(-1)?.body ?? "", /"preconditions":\{"uid":"u1"\}/);
+  assert.deepEqual(asked().slice(before), ["GET pods/ws-instance-1", "GET pods/ws-instance-1", "GET pods/ws-instance-1", "DELETE pods/ws-instance-1", "PATCH pods/ws-instance-1"]);
+  assert.match(server.requests.at(-2)?.body ?? "", /"preconditions":\{"uid":"u1","resourceVersion":"7"\}/);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ""), { metadata: { uid: "u1", finalizers: null } });
 });
 
 test("the same start again does not wait until the pod of the first can not come any more: it has its claim, and takes its pod, or its clean-up does", async (t) => {
@@ -66,7 +66,7 @@ test("the same start again does not wait until the pod of the first can not come
   script(server, { "POST persistentvolumeclaims": [status(409, "AlreadyExists")], "GET persistentvolumeclaims": [made], "POST pods": [status(403, "Forbidden")], "GET pods": [pod("owner-token")], "PATCH pods": [pod("owner-token")], "DELETE pods": [pod("owner-token")], "DELETE persistentvolumeclaims": [made] });
   assert.equal((await failureOf(during(creation.create(flags, tokens, never)))).code, "FAILED_PRECONDITION");
   await during(creation.clean(flags, tokens, never));
-  assert.deepEqual(asked().slice(-3), ["PATCH pods/ws-instance-1", "DELETE pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
+  assert.deepEqual(asked().slice(-3), ["DELETE pods/ws-instance-1", "PATCH pods/ws-instance-1", "DELETE persistentvolumeclaims/ws-instance-1"]);
 });
 
 test("a pod that is found for the clean-up just when the same start comes again is left to that one", async (t) => {
