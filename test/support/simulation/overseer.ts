@@ -112,7 +112,7 @@ export class Overseer {
     ledger.did("pods that were deleted");
     const noted = pod.metadata.annotations ?? {};
     const status = record(pod["status"]);
-    const isCleaned = body["gracePeriodSeconds"] === 0 && preconditions["resourceVersion"] === undefined && !truth.isStarted(idOf(pod));
+    const isCleaned = body["gracePeriodSeconds"] === 0 && preconditions["resourceVersion"] !== undefined && !truth.isStarted(idOf(pod));
     const why = [annotations.stoppedByRequest, annotations.timedOut, annotations.explicitFail, annotations.failedBeforeStopping].find((key) => noted[key] !== undefined);
     const ended = ["Succeeded", "Failed"].includes(text(status["phase"]));
     if (!isCleaned && why === undefined && !ended && pod.metadata.deletionTimestamp === undefined) ledger.breach("nothing is deleted that was not to be", `${replica.name} deletes ${pod.metadata.name}`);
@@ -161,11 +161,11 @@ export class Overseer {
   }
 }
 
-/** Whether only a leader may send it. What a failed start made is taken away by whoever made it, whatever version it is of. */
+/** Whether only a leader may send it. The pod that a failed start made is taken away by whoever made it, deleted in the version that was looked at, and then released. */
 function isLeaders({ method, path, body }: CarriedRequest): boolean {
   if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string") return false;
   if (!podPath.test(path)) return false;
-  if (method === "DELETE") return !(body.includes('"gracePeriodSeconds":0') && !body.includes("resourceVersion"));
+  if (method === "DELETE") return !(body.includes('"gracePeriodSeconds":0') && body.includes("resourceVersion"));
   return leadersWords.test(body) && !(body.includes('"finalizers":null') && !body.includes("resourceVersion"));
 }
 

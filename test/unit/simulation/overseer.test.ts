@@ -19,6 +19,8 @@ function object(kind: string, name: string, metadata: Partial<KubeObject["metada
 }
 
 interface Setup {
+  /** Whether a client was told that it was started; true unless said otherwise. */
+  readonly started?: boolean;
   readonly now?: number;
   readonly noted?: Readonly<Record<string, string>>;
   readonly mark?: string;
@@ -28,7 +30,7 @@ interface Setup {
 }
 
 /** A pod of a workspace that was started, with the claim that was made for it; the first replica leads. */
-function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
+function setup({ started = true, now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
   const objects = new Map([
     ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted } })],
     ["persistentvolumeclaims/ws-one", object("PersistentVolumeClaim", "ws-one", { uid: claimUid, annotations: { "gitpod.io/createdFor": mark } })],
@@ -36,7 +38,7 @@ function setup({ now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claim
     ["leases/ws-manager-leader.gitpod.io", object("Lease", "ws-manager-leader.gitpod.io", {}, { spec: { holderIdentity: leader?.identity } })],
   ]);
   const [ledger, truth, clocks] = [new Ledger(() => now, () => {}), new Truth(), new WrongClocks()];
-  truth.started("one");
+  if (started) truth.started("one");
   const overseer = new Overseer({ store: { get: (resource, _namespace, name) => objects.get(`${resource}/${name}`) }, ledger, truth, clocks, timeouts: { regularWorkspace: 30 * minute, afterClose: 2 * minute }, now: () => now });
   /** The request is sent, and arrives. */
   const does = (actor: Actor | undefined, method: CarriedRequest["method"], path: string, body: object): readonly string[] => {
@@ -119,4 +121,11 @@ test("what a failed start made may be taken away by whoever made it, and a reque
   const [uid, saved] = [{ preconditions: { uid: "c1" } }, { "gitpod.io/volumeSnapshotName": '{"volumeSnapshotName":"one"}' }];
   assert.deepEqual(setup({ noted: saved, mark: claimMarkOf("of another start") }).does(other, "DELETE", ofClaims, uid), []);
   assert.deepEqual(setup({ claimUid: "c2" }).does(other, "DELETE", ofClaims, uid), []);
+});
+
+test("who does not lead deletes no pod but one of a failed start, in the version that was looked at", () => {
+  const [byUid, byVersion] = [{ uid: "u" }, { uid: "u", resourceVersion: "1" }].map((preconditions) => ({ gracePeriodSeconds: 0, preconditions }));
+  assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byVersion ?? {}), []);
+  assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byUid ?? {}), ["only one acts", "nothing is deleted that was not to be"]);
+  assert.deepEqual(setup().does(other, "DELETE", ofPods, byVersion ?? {}), ["nothing is deleted that was not to be"]);
 });
