@@ -6,8 +6,8 @@ import { wsman } from "../../gen/proto.js";
 import { CallError, withClient, type WsmanClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { CliError, errorText, usageError } from "./errors.ts";
-import { readAll, type Io } from "./io.ts";
-import { maxInputBytes, readStartRequest } from "./start-request.ts";
+import { readInput, type Input, type Io } from "./io.ts";
+import { readStartRequest, startInput } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
 
 interface Flags extends ConnectionFlags {
@@ -20,7 +20,7 @@ interface WorkspaceFlags extends Flags {
 
 /** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, or the call fails. */
 export async function start(io: Io, flags: Flags & { readonly file?: string | undefined; readonly showSecrets?: boolean }): Promise<void> {
-  const request = readStartRequest(await input(io, flags.file), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
+  const request = readStartRequest(await textOf(io, flags.file, startInput("name a file: wsmand start FILE")), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
   const { url, ownerToken } = await withClient(io, flags, (client) => client.start(request));
   const token = flags.showSecrets === true ? { ownerToken } : {};
   tell(io, flags, [`workspace ${request.id} is starting at ${url}`, ...(flags.showSecrets === true ? [`owner token: ${ownerToken}`] : [])], { url, ...token });
@@ -88,11 +88,14 @@ export async function sshKeys(io: Io, flags: WorkspaceFlags & { readonly file?: 
   await order(io, flags, `${keys.length} ${keys.length === 1 ? "key opens" : "keys open"} workspace ${id}`, (client) => client.order("UpdateSSHKey", wsman.UpdateSSHKeyRequest.encode({ id, keys }).finish()));
 }
 
+/** A request that replaces keys may hold much less. */
+const keysInput: Input = { what: "SSH keys (lines of an authorized_keys file)", instead: "name a file: wsmand ssh-keys ID FILE", maxBytes: 32 * 1024 * 1024 };
+
 /** @throws CliError if there are none and that was not asked for: an input that is empty by mistake would lock everyone out. */
 async function keysOf(io: Io, { file, none = false }: { readonly file?: string | undefined; readonly none?: boolean }): Promise<string[]> {
   if (none && file !== undefined) throw usageError("--none and a file with keys exclude each other");
   if (none) return [];
-  const keys = (await input(io, file)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+  const keys = (await textOf(io, file, keysInput)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
   if (keys.length === 0) throw usageError("there are no keys in the input", "--none takes away all keys of the workspace");
   return keys;
 }
@@ -124,8 +127,9 @@ function tell(io: Io, flags: Flags, lines: readonly string[], json: object): voi
   io.stdout.write(`${text}\n`);
 }
 
-async function input(io: Io, file: string | undefined): Promise<string> {
-  if (file === undefined || file === "-") return readAll(io.stdin, maxInputBytes);
+/** The text of a file, or of the standard input. */
+async function textOf(io: Io, file: string | undefined, input: Input): Promise<string> {
+  if (file === undefined || file === "-") return readInput(io, input);
   try {
     return await readFile(file, "utf8");
   } catch (error) {

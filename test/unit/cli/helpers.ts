@@ -17,8 +17,8 @@ export interface TestIo {
   readonly err: () => string;
 }
 
-/** Makes one. With `terminal`, the standard output is a terminal of that size; with `openStdin`, the input ends only with the signal. */
-export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?: { columns: number; rows: number }; errorTerminal?: boolean; env?: Record<string, string> } = {}): TestIo {
+/** Makes one. With `terminal`, the standard output is a terminal of that size, with `inputTerminal` the input is one; with `openStdin`, the input ends only with the signal. */
+export function testIo(options: { stdin?: string; openStdin?: boolean; inputTerminal?: boolean; terminal?: { columns: number; rows: number }; errorTerminal?: boolean; env?: Record<string, string> } = {}): TestIo {
   const stop = new AbortController();
   let out = "";
   let err = "";
@@ -39,7 +39,7 @@ export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?
     isTTY: options.errorTerminal ?? false,
   };
   const stdin = options.openStdin === true ? addAbortSignal(stop.signal, new Readable({ read() {} })).on("error", () => {}) : Readable.from([options.stdin ?? ""]);
-  const io: Io = { stdin, stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
+  const io: Io = { stdin: Object.assign(stdin, { isTTY: options.inputTerminal ?? false }), stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
   return { io, stop, out: () => out, err: () => err };
 }
 
