@@ -152,6 +152,27 @@ test("watch asks for the current statuses, and prints a line per change when pip
   assert.equal(await watching.ended, 0);
 });
 
+test("watch prints no line for a change that a line does not show, whichever connection it comes over; as JSON, it does", async () => {
+  const own = await testServer();
+  own.listed = [status("one", 5)];
+  const shown = start(["watch", "--address", own.address]);
+  const json = start(["watch", "--json", "--address", own.address]);
+  await until("both streams, and the list", () => own.streams.length === 2 && [shown, json].every(({ out }) => lines(out()).length === 1));
+  for (const stream of own.streams) {
+    for (const [version, ports] of [[6, [3000]], [7, [3000, 4000]]] as const) stream.write(status("one", version, "RUNNING", { spec: { type: "REGULAR", class: "default", exposedPorts: ports.map((port) => ({ port })) } }));
+  }
+  await until("the ports", () => lines(json.out()).length === 3);
+  own.close();
+  await until("the notices", () => [shown, json].every(({ err }) => err().includes("connection lost")));
+  const again = await testServer(Number(own.address.split(":")[1]));
+  again.listed = [status("one", 900)];
+  await until("the second lists", () => lines(json.out()).length === 4 && again.streams.length === 2);
+  for (const stream of again.streams) stream.write(status("one", 901, "STOPPING"));
+  await until("the next change", () => shown.out().includes("STOPPING"));
+  assert.deepEqual(lines(shown.out()).map((line) => line.split("\t")[2]), ["RUNNING", "STOPPING"]);
+  again.close();
+});
+
 test("watch --json prints an object per change, without secrets", async () => {
   const watching = start(["watch", "--json", "--address", server.address]);
   await until("the stream", () => server.streams.length === 1);
