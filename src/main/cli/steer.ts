@@ -9,6 +9,7 @@ import { CliError, errorText, usageError } from "./errors.ts";
 import { readInput, type Input, type Io } from "./io.ts";
 import { readStartRequest, startInput } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
+import { phaseName } from "./view.ts";
 
 interface Flags extends ConnectionFlags {
   readonly json?: boolean;
@@ -18,12 +19,44 @@ interface WorkspaceFlags extends Flags {
   readonly id: string;
 }
 
-/** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, or the call fails. */
+/** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, the workspace exists already, or the call fails. */
 export async function start(io: Io, flags: Flags & { readonly file?: string | undefined; readonly showSecrets?: boolean }): Promise<void> {
   const request = readStartRequest(await textOf(io, flags.file, startInput("name a file: wsmand start FILE")), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
-  const { url, ownerToken } = await withClient(io, flags, (client) => client.start(request));
+  const { url, ownerToken } = await withClient(io, flags, (client) => startNew(client, request));
   const token = flags.showSecrets === true ? { ownerToken } : {};
   tell(io, flags, [`workspace ${request.id} is starting at ${url}`, ...(flags.showSecrets === true ? [`owner token: ${ownerToken}`] : [])], { url, ...token });
+}
+
+/**
+ * Starts a workspace that is not there yet. Whether the same request again is answered as the first one was, or with ALREADY_EXISTS, depends on how long ago and by which replica that was (spec: api,
+ * StartWorkspace), which is for clients that repeat calls; a person is told the same of any workspace that is there. @throws CallError
+ */
+async function startNew(client: WsmanClient, request: wsman.StartWorkspaceRequest): Promise<{ url: string; ownerToken: string }> {
+  const before = await statusOf(client, request.id);
+  if (before && before.phase !== wsman.WorkspacePhase.STOPPED) throw existsAlready(request.id, before);
+  try {
+    return await client.start(request);
+  } catch (error) {
+    if (!(error instanceof CallError) || codes[error.code] !== "ALREADY_EXISTS") throw error;
+    throw existsAlready(request.id, await statusOf(client, request.id).catch(() => undefined), error);
+  }
+}
+
+/** Undefined where there is no workspace of that ID, or the server does not tell. @throws CallError where nothing can be asked of it now. */
+async function statusOf(client: WsmanClient, id: string): Promise<wsman.WorkspaceStatus | undefined> {
+  try {
+    return (await client.describe(id)).status;
+  } catch (error) {
+    if (!(error instanceof CallError) || error.transient) throw error;
+    return undefined;
+  }
+}
+
+function existsAlready(id: string, status: wsman.WorkspaceStatus | undefined, cause?: unknown): CallError {
+  const lives = status !== undefined && status.phase !== wsman.WorkspacePhase.STOPPED;
+  const how = lives ? `, and is ${phaseName(status.phase)}${status.spec?.url ? ` at ${sanitize(status.spec.url)}` : ""}` : "";
+  const hint = lives ? `\`wsmand describe ${id}\` shows it, \`wsmand stop ${id}\` ends it` : "no status is told of it any more, but its pod is there still: try again in a moment";
+  return new CallError(codes.ALREADY_EXISTS, `ALREADY_EXISTS: workspace ${id} exists already${how}`, hint, cause);
 }
 
 /** Asks for the end of workspaces, one after the other. */
