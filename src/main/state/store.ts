@@ -177,12 +177,11 @@ export class StateStore {
   /** A pod takes the place of one that a node refused, or of a placeholder: the same workspace goes on, and only what is new about it is told. */
   #succeed(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
     const record = successorOf(other, result, this.#list.generationOf(origin));
-    if (record.placeholder?.uid === other.uid) this.registry.putAside(other);
-    else this.registry.remove(other);
+    this.registry.replace(other, record);
+    if (record.placeholder?.uid !== other.uid) this.registry.bury(other.uid);
     // It stands behind the successor, or is it.
     other.placeholder = undefined;
     this.#hooks.forgotten(other);
-    this.registry.add(record);
     const updated = this.#update(record, result, bytes);
     this.#settle(record, result, bytes);
     return updated;
