@@ -1,7 +1,10 @@
 // Fault tests of the lifecycle controller at full size: tells what was done and what was lost, and ends with exit code 1 if anything was. --help tells the flags.
 import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { reportText, runScenario, type Report, type Scenario } from "../test/support/chaos/run.ts";
+import { systemClock } from "../src/domain/clock.ts";
+import type { Lab } from "../test/support/chaos/lab.ts";
+import { progressOf, Teller } from "../test/support/chaos/progress.ts";
+import { reportText, runScenario, type Report, type Scenario, type Size } from "../test/support/chaos/run.ts";
 import { reasonToSkip, scenarios } from "../test/support/chaos/scenarios.ts";
 import { checkWritable, counted, runScript } from "./command.ts";
 
@@ -28,33 +31,52 @@ const program = new Command("chaos")
   .option("--json <file>", "write the reports there too, as JSON");
 
 const reports: Report[] = [];
+const teller = new Teller({ out: process.stderr, clock: systemClock });
 let underWay = "nothing";
+let lab: Lab | undefined;
+let leaving = false;
 
-await runScript(program, () => main(program.opts<Flags>()), () => {
-  const lost = reports.reduce((sum, report) => sum + report.lost.length, 0);
-  return `${counted(reports.length, "scenario")} done, ${lost === 0 ? "nothing lost" : `${lost} lost`}; ${underWay} was under way`;
+await runScript(program, () => main(program.opts<Flags>()), {
+  soFar() {
+    teller.end();
+    const lost = reports.reduce((sum, report) => sum + report.lost.length, 0);
+    return `${counted(reports.length, "scenario")} done, ${lost === 0 ? "nothing lost" : `${lost} lost`}; ${underWay} was under way`;
+  },
+  async leave() {
+    leaving = true;
+    // The built-in cluster goes with the process.
+    if (program.opts<Flags>().kubeconfig !== undefined) await lab?.abandon();
+  },
 });
 
-async function main({ only, workspaces, rounds, seed, small = false, list = false, json, kubeconfig }: Flags): Promise<void> {
+async function main({ only, seed, list = false, json, kubeconfig, ...flags }: Flags): Promise<void> {
   if (list) {
     for (const { name, what, full } of scenarios) process.stdout.write(`${name.padEnd(10)} ${full.workspaces} workspaces: ${what}\n`);
     return;
   }
   checkWritable("--json", json);
-  for (const scenario of only) {
+  for (const [i, scenario] of only.entries()) {
     const reason = reasonToSkip(scenario);
     if (reason !== undefined) {
       process.stdout.write(`skip ${scenario.name}: ${reason}\n`);
       continue;
     }
     underWay = scenario.name;
-    const size = small ? scenario.small : scenario.full;
-    const report = await runScenario(scenario, { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) }, { seed, kubeconfig, tell: (line) => process.stdout.write(`... ${scenario.name}: ${line}\n`) });
+    teller.begin(`${scenario.name} (${i + 1} of ${only.length})`, () => (lab ? progressOf(lab) : { step: "opening the cluster", counts: "" }));
+    const report = await runScenario(scenario, sizeOf(scenario, flags), { seed, kubeconfig, opened: (opened) => (lab = opened) }).finally(() => teller.end());
+    // What was lost then was taken away.
+    if (leaving) return;
+    lab = undefined;
     reports.push(report);
     process.stdout.write(`${reportText(report)}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(reports, undefined, 2)}\n`);
   }
   if (reports.some(({ lost }) => lost.length > 0)) process.exitCode = 1;
+}
+
+function sizeOf(scenario: Scenario, { small = false, workspaces, rounds }: Pick<Flags, "small" | "workspaces" | "rounds">): Size {
+  const size = small ? scenario.small : scenario.full;
+  return { ...size, ...(workspaces !== undefined && { workspaces }), ...(rounds !== undefined && { rounds }) };
 }
 
 function chosen(names: string): readonly Scenario[] {

@@ -1,33 +1,66 @@
-/** What the scripts that run for long have in common with wsmand's commands: exit code 2 for a wrong command line, a quiet end when nobody reads any more, and a word on Ctrl-C. */
+/** What the scripts that run for long have in common with wsmand's commands: exit code 2 for a wrong command line, a quiet end when nobody reads any more, and a word on Ctrl-C and where a supervisor ends them. */
 import { closeSync, openSync } from "node:fs";
 import { CommanderError, type Command } from "commander";
 import { messageOf } from "../src/domain/errors.ts";
 import { unwritable } from "../src/domain/file-reasons.ts";
 
 const usageCode = 2;
-const interruptedCode = 130;
+/** Signals that ask for an end, with the exit codes that shells give them. */
+const endings = [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const;
+/** Signals that follow the first one within this time, milliseconds, say nothing new: npm passes Ctrl-C on to a child that the terminal has told already. */
+const echoMs = 500;
+/** How long what is taken away before the end may take, milliseconds. */
+const leaveMs = 20_000;
+
+/** What happens when a signal ends a script. */
+export interface Interruption {
+  /** What was done until now, in words. */
+  readonly soFar: () => string;
+  /** Takes away what would stay behind and is not gone with the process, for twenty seconds at most; another signal ends that. */
+  readonly leave?: () => Promise<void>;
+}
 
 /**
  * Reads the command line and does the work; an error is told in a line, with exit code 1.
- * @param soFar what was done until now, in words, should Ctrl-C end it; undefined in a process that works for another one, and ends without a word.
+ * @param interruption should a signal end it; undefined in a process that works for another one, and ends without a word.
  */
-export async function runScript(program: Command, work: () => Promise<void>, soFar: (() => string) | undefined): Promise<void> {
+export async function runScript(program: Command, work: () => Promise<void>, interruption: Interruption | undefined): Promise<void> {
   process.stdout.on("error", (error: Error) => endWithoutOutput(error));
-  process.once("SIGINT", () => {
-    if (soFar) process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}interrupted: ${soFar()}\n`);
-    process.exit(interruptedCode);
-  });
+  const interrupted = endOnSignals(interruption);
   try {
     program.exitOverride().parse();
     await work();
   } catch (error) {
     // Commander has told what is wrong, or shown the help.
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : usageCode;
-    else {
+    // What fails because all is being taken away is no news.
+    else if (!interrupted()) {
       process.stderr.write(`error: ${messageOf(error)}\n`);
       process.exitCode = 1;
     }
   }
+}
+
+/** Gives whether one has come. */
+function endOnSignals(interruption: Interruption | undefined): () => boolean {
+  let firstAt: number | undefined;
+  for (const [signal, code] of endings) {
+    process.on(signal, () => {
+      const now = performance.now();
+      if (firstAt === undefined) {
+        firstAt = now;
+        end(code, interruption);
+      } else if (now - firstAt > echoMs) process.exit(code);
+    });
+  }
+  return () => firstAt !== undefined;
+}
+
+function end(code: number, interruption: Interruption | undefined): void {
+  if (interruption) process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}interrupted: ${interruption.soFar()}\n`);
+  if (!interruption?.leave) process.exit(code);
+  setTimeout(() => process.exit(code), leaveMs);
+  void interruption.leave().catch((error: unknown) => process.stderr.write(`not all could be taken away: ${messageOf(error)}\n`)).finally(() => process.exit(code));
 }
 
 /** A reader that went away has read enough; anything else, as a full disk, is an error. */

@@ -37,7 +37,7 @@ const program = new Command("image")
   .option("--engine <program>", "what runs the trial: podman or docker", "podman")
   .option("--engine-flag <flag>", "a further flag of its run; may be given several times", collect, []);
 
-await runScript(program, () => main(program.processedArgs.flat().map(String), program.opts<Flags>()), () => "what was made so far is there");
+await runScript(program, () => main(program.processedArgs.flat().map(String), program.opts<Flags>()), { soFar: () => "what was made so far is there" });
 
 async function main(steps: readonly string[], flags: Flags): Promise<void> {
   const out = resolve(flags.out);

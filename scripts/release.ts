@@ -36,7 +36,7 @@ const program = new Command("release")
   .addOption(new Option("--commit <hash>", "make it from the sources that this script is in, which are those of this commit").hideHelp())
   .addOption(new Option("--time <seconds>", "of the commit, since 1970").hideHelp());
 
-await runScript(program, () => main(String(program.processedArgs[0]), program.opts<Flags>()), () => `${underWay} was under way`);
+await runScript(program, () => main(String(program.processedArgs[0]), program.opts<Flags>()), { soFar: () => `${underWay} was under way` });
 
 function main(tag: string, { out, commit, time }: Flags): Promise<void> {
   if (commit === undefined) return prepare(tag, resolve(out));

@@ -55,8 +55,8 @@ const program = new Command("simulate")
 const done: Day[] = [];
 let shortening = false;
 
-await runScript(program, () => main(program.opts<Flags>()), process.send ? undefined : () => {
-  return `${counted(done.length, "day")} done, ${brokenOf(done)} broke a promise${shortening ? "; the plan of one was being shortened" : ""}`;
+await runScript(program, () => main(program.opts<Flags>()), process.send ? undefined : {
+  soFar: () => `${counted(done.length, "day")} done, ${brokenOf(done)} broke a promise${shortening ? "; the plan of one was being shortened" : ""}`,
 });
 
 async function main(flags: Flags): Promise<void> {

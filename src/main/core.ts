@@ -143,11 +143,12 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
       },
     },
     initial: {
-      records: () => store.registry.records(),
+      workspaces: () => store.registry.workspaces(),
+      workspace: (id) => store.registry.byId(id),
       get sequence() {
         return store.sequence;
       },
-      frame: (record) => rereader.frame(record),
+      frame: (record) => rereader.frameToTell(record),
     },
   });
   bindGauges(metrics, { store, hub, pipeline }, clock);

@@ -1,6 +1,7 @@
 /** Runs the daemon as a process of its own, as an installation does, and watches it from outside: log, metrics, memory, end. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -35,13 +36,13 @@ export class DaemonProcess {
   /** Lines of its log so far, as they came. */
   readonly lines: readonly string[];
   readonly #child: ChildProcess;
-  readonly #folder: string;
+  readonly #removeFolder: () => void;
   /** The process is gone, and all it wrote was read. */
   #closed = false;
 
-  private constructor(child: ChildProcess, folder: string, kubeconfigPath: string, lines: readonly string[]) {
+  private constructor(child: ChildProcess, removeFolder: () => void, kubeconfigPath: string, lines: readonly string[]) {
     this.#child = child;
-    this.#folder = folder;
+    this.#removeFolder = removeFolder;
     this.kubeconfigPath = kubeconfigPath;
     this.lines = lines;
     child.once("close", () => (this.#closed = true));
@@ -49,7 +50,7 @@ export class DaemonProcess {
 
   /** Starts it; resolves when it serves, which may be before its first list is complete. Rejects with its log if it does not start. */
   static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
-    const folder = await mkdtemp(join(tmpdir(), "wsmand-process-"));
+    const { folder, remove } = ownFolder();
     const kubeconfigPath = join(folder, "kubeconfig");
     await writeFile(kubeconfigPath, options.kubeconfig, { mode: 0o600 });
     const config = await localConfig();
@@ -62,7 +63,7 @@ export class DaemonProcess {
     child.once("exit", () => process.off("exit", kill));
     const lines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length <= maxLines && lines.push(line));
-    const daemon = new DaemonProcess(child, folder, kubeconfigPath, lines);
+    const daemon = new DaemonProcess(child, remove, kubeconfigPath, lines);
     try {
       await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0);
       if (daemon.ended) throw new Error(`the daemon ended: ${lines.slice(-20).join("\n")}`);
@@ -134,7 +135,7 @@ export class DaemonProcess {
       await until("the daemon ended", () => this.#closed);
     } finally {
       this.#child.kill("SIGKILL");
-      await rm(this.#folder, { recursive: true, force: true });
+      this.#removeFolder();
     }
     if (this.lines.length > maxLines) throw new Error(`the daemon wrote more than ${maxLines} lines`);
     assertNoSecrets("what the daemon wrote", this.lines);
@@ -149,6 +150,29 @@ export class DaemonProcess {
   #served(): Json {
     return this.logged("serving")[0] ?? {};
   }
+}
+
+/** Folders of daemons that were not closed. */
+const folders = new Set<string>();
+const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
+
+/** A folder that is gone with this process at the latest, unless that is killed. */
+function ownFolder(): { readonly folder: string; readonly remove: () => void } {
+  // One listener for all of them: fault tests have hundreds.
+  if (folders.size === 0) process.once("exit", removeAll);
+  const folder = mkdtempSync(join(tmpdir(), "wsmand-process-"));
+  folders.add(folder);
+  return {
+    folder,
+    remove() {
+      removeFolder(folder);
+      if (folders.delete(folder) && folders.size === 0) process.off("exit", removeAll);
+    },
+  };
+}
+
+function removeAll(): void {
+  for (const folder of folders) removeFolder(folder);
 }
 
 /** The example configuration without TLS, on ports that the system chooses, quick to end; tests play the lifecycle controller. */

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { until } from "../support/until.ts";
@@ -14,7 +17,11 @@ interface Run {
 }
 
 function run(script: "chaos" | "simulate", ...args: readonly string[]): Run {
-  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  return runWith({}, script, ...args);
+}
+
+function runWith(env: Readonly<Record<string, string>>, script: "chaos" | "simulate", ...args: readonly string[]): Run {
+  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk) => (out += String(chunk)));
@@ -56,4 +63,20 @@ test("Ctrl-C tells what was done so far, with code 130", async () => {
   child.kill("SIGINT");
   assert.equal(await code, 130);
   assert.match(err(), /^interrupted: \d+ days done, 0 broke a promise\n$/m);
+});
+
+test("fault tests tell what they are doing, and leave neither daemons nor folders when a signal ends them", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-scripts-"));
+  t.after(() => rm(folder, { recursive: true }));
+  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    const { child, code, err, out } = runWith({ TMPDIR: folder }, "chaos", "--only", "burst", "--small");
+    const inFolder = (): Promise<string[]> => readdir(folder);
+    await until("a daemon has its folder", async () => (await inFolder()).some((name) => name.startsWith("wsmand-process-")));
+    await until("it tells of workspaces", () => /^burst \(1 of 1\), \d+s: .*; [1-9]\d* there, \d+ ready, \d+ gone; daemons 1 \(killed 0\); wrong so far 0$/m.test(err()));
+    child.kill(signal);
+    assert.equal(await code, expected, err());
+    assert.match(err(), /^burst \(1 of 1\), 0s: opening the cluster$/m);
+    assert.match(err(), /^interrupted: 0 scenarios done, nothing lost; burst was under way$/m);
+    assert.deepEqual([await inFolder(), out()], [[], ""]);
+  }
 });

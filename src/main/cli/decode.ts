@@ -4,7 +4,7 @@ import { asObject, objectAt, objectsAt, type JsonObject } from "../../domain/jso
 import { contentservice, registryfacade } from "../../gen/proto.js";
 import { initializerJson, withoutCredentials } from "../content/initializer-json.ts";
 import { CliError } from "./errors.ts";
-import { readAll, type Io } from "./io.ts";
+import { readInput, type Io } from "./io.ts";
 import { toSafeJson } from "./text.ts";
 
 /** Flags of both. */
@@ -17,13 +17,13 @@ const maxInputBytes = 1024 * 1024;
 
 /** Prints a registryfacade.ImageSpec from the standard input. @throws CliError if it is none. */
 export async function decodeImageSpec(io: Io, { showSecrets = false }: DecodeFlags): Promise<void> {
-  const spec = decoded(registryfacade.ImageSpec, await input(io), "a registryfacade.ImageSpec (annotation gitpod/imageSpec)");
+  const spec = decoded(registryfacade.ImageSpec, await input(io, "gitpod/imageSpec"), "a registryfacade.ImageSpec (annotation gitpod/imageSpec)");
   io.stdout.write(`${toSafeJson(imageSpecJson(spec, showSecrets), 2)}\n`);
 }
 
 /** Prints a contentservice.WorkspaceInitializer from the standard input. @throws CliError if it is none. */
 export async function decodeInitializer(io: Io, { showSecrets = false }: DecodeFlags): Promise<void> {
-  const json = initializerJson(decoded(contentservice.WorkspaceInitializer, await input(io), "a contentservice.WorkspaceInitializer (annotation gitpod/contentInitializer)"));
+  const json = initializerJson(decoded(contentservice.WorkspaceInitializer, await input(io, "gitpod/contentInitializer"), "a contentservice.WorkspaceInitializer (annotation gitpod/contentInitializer)"));
   io.stdout.write(`${toSafeJson(showSecrets ? json : withoutCredentials(json), 2)}\n`);
 }
 
@@ -43,8 +43,9 @@ function without(parent: JsonObject, key: string): JsonObject {
   return Object.fromEntries(Object.entries(asObject(parent) ?? {}).filter(([name]) => name !== key));
 }
 
-async function input(io: Io): Promise<Buffer> {
-  const bytes = decodeBase64((await readAll(io.stdin, maxInputBytes)).trim());
+async function input(io: Io, annotation: string): Promise<Buffer> {
+  const text = await readInput(io, { what: `the value of a pod's annotation ${annotation} (base64)`, instead: "redirect a file: wsmand ... < FILE", maxBytes: maxInputBytes });
+  const bytes = decodeBase64(text.trim());
   if (bytes === undefined || bytes.length === 0) throw new CliError("the input is not base64: give the value of the annotation");
   return bytes;
 }

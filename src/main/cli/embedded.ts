@@ -16,12 +16,15 @@ export interface EmbeddedFlags extends Omit<EmbeddedClusterOptions, "wsdaemonTls
   readonly wsdaemonTlsKey?: string;
 }
 
+/** How they are chosen, and where that is typed behind npm. */
+const ports = "--port and --wsdaemon-port (behind npm: npm run --silent wsmand -- embedded FLAGS)";
+
 type Tls = EmbeddedClusterOptions["wsdaemonTls"];
 
 /** Runs until the signal aborts. @throws CliError if it can not start, Error if a file can not be written. */
 export async function embedded(io: Io, { configPath, wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey, ...options }: EmbeddedFlags, parts: Parts): Promise<void> {
   const tls = tlsOf(wsdaemonTlsCa, wsdaemonTlsCert, wsdaemonTlsKey);
-  const cluster = await startCluster({ ...options, ...(tls && { wsdaemonTls: tls }) }, parts);
+  const cluster = await startCluster({ ...options, ...(tls && { wsdaemonTls: tls }) }, parts, ports);
   try {
     if (configPath !== undefined) await writeConfig(configPath, cluster, tls, options);
     io.stdout.write(told(cluster, configPath));

@@ -5,7 +5,7 @@ import { toDeriveConfig, toTimeouts } from "../config/index.ts";
 import { loadConfig } from "./config-flags.ts";
 import { exitCodes, failWithJson, usageError } from "./errors.ts";
 import { explain } from "./explain.ts";
-import { readAll, type Io } from "./io.ts";
+import { readInput, type Input, type Io } from "./io.ts";
 import { toSafeJson } from "./text.ts";
 
 /** Flags of `explain`. */
@@ -23,8 +23,12 @@ export interface ExplainFlags {
   readonly showSecrets?: boolean | undefined;
 }
 
-/** No pod of Kubernetes, with its events, comes near this. */
-const maxInputBytes = 64 * 1024 * 1024;
+const input: Input = {
+  what: 'a Pod, or {"pod": Pod, "events": [Event...]} (JSON)',
+  instead: "give the ID of a workspace of the cluster",
+  // No pod of Kubernetes, with its events, comes near this.
+  maxBytes: 64 * 1024 * 1024,
+};
 
 /** Explains; what can not be done is told as failWithJson says, about a workspace of the cluster in words. Resolves with the exit code. @throws CliError for flags that are no times. */
 export async function explainCommand(io: Io, flags: ExplainFlags): Promise<number> {
@@ -34,8 +38,8 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
   try {
     // It makes no pod, so it needs no templates: they may be on the daemon's machine alone.
     const config = await loadConfig(io, flags.config, { elsewhere: true });
-    const input = await inputOf(io, flags, config.manager.namespace);
-    const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
+    const given = await inputOf(io, flags, config.manager.namespace);
+    const explained = explain(given, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.
     const shown = flags.id === undefined || flags.showSecrets === true ? explained : { ...explained, status: withoutSecrets(explained.status) };
     io.stdout.write(`${toSafeJson(shown, 2)}\n`);
@@ -53,7 +57,7 @@ function timeFlag(flag: string, text: string | undefined): number | undefined {
 }
 
 async function inputOf(io: Io, { id, kubeconfig }: ExplainFlags, namespace: string): Promise<unknown> {
-  if (id === undefined) return parseInput(await readAll(io.stdin, maxInputBytes));
+  if (id === undefined) return parseInput(await readInput(io, input));
   const { readWorkspace } = await import("./explain-cluster.ts");
   return readWorkspace(io, { id, kubeconfig, namespace });
 }

@@ -19,7 +19,8 @@ export interface Output {
 
 /** What a command works with. */
 export interface Io {
-  readonly stdin: Readable;
+  /** A terminal where nobody has given anything else: then somebody has to be told that they are waited for. */
+  readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Output;
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly env: Environment;
@@ -41,8 +42,23 @@ export function wantsColor(io: Io, output: { readonly isTTY?: boolean } = io.std
   return output.isTTY === true && !io.env.noColor;
 }
 
+/** What is read from the standard input, for who sits at a terminal and may not know. */
+export interface Input {
+  /** What it has to be, in words. */
+  readonly what: string;
+  /** How else it is given, or what can be done instead. */
+  readonly instead: string;
+  readonly maxBytes: number;
+}
+
+/** Reads all of the standard input as text; from a terminal, says first what is waited for, and how it is ended. Rejects as readAll does. */
+export function readInput({ stdin, stderr }: Pick<Io, "stdin" | "stderr">, { what, instead, maxBytes }: Input): Promise<string> {
+  if (stdin.isTTY === true) stderr.write(`reading ${what} from the standard input: end it with Ctrl-D on a line of its own, or ${instead}\n`);
+  return readAll(stdin, maxBytes);
+}
+
 /** Reads all of a stream as text. Rejects above maxBytes, and with an InterruptedError if a signal ended the stream. */
-export async function readAll(stream: Readable, maxBytes: number): Promise<string> {
+async function readAll(stream: Readable, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let total = 0;
   try {

@@ -1,5 +1,5 @@
 /** The built-in cluster as the commands start it: with scheduler, kubelets, node daemons, demo workspaces and a kubeconfig in a file. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unwritable } from "../../domain/file-reasons.ts";
@@ -22,26 +22,15 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
     nodeDaemons: await nodeDaemonsOf(options),
     demo: demo > 0 && { ...life, workspaces: demo },
   });
+  await using starting = new AsyncDisposableStack();
+  starting.defer(() => cluster.close());
   if (options.slowNodeDaemons) takeTime(cluster.nodeDaemons, speed);
-  try {
-    const file = await kubeconfigFile(kubeconfigPath);
-    await cluster.writeKubeconfig(file.path).catch((error: unknown) => {
-      throw unwritable(kubeconfigPath === undefined ? "kubeconfig" : "--kubeconfig-path", file.path, error);
-    });
-    return {
-      url: cluster.url,
-      kubeconfigPath: file.path,
-      nodeDaemonPort: cluster.nodeDaemons?.port,
-      strike: (id, fault) => strike(cluster, id, fault),
-      close: async () => {
-        await cluster.close();
-        await file.remove();
-      },
-    };
-  } catch (error) {
-    await cluster.close();
-    throw error;
-  }
+  const path = kubeconfigPath ?? ownFile(starting);
+  await cluster.writeKubeconfig(path).catch((error: unknown) => {
+    throw unwritable(kubeconfigPath === undefined ? "kubeconfig" : "--kubeconfig-path", path, error);
+  });
+  const started = starting.move();
+  return { url: cluster.url, kubeconfigPath: path, nodeDaemonPort: cluster.nodeDaemons?.port, strike: (id, fault) => strike(cluster, id, fault), close: () => started.disposeAsync() };
 }
 
 /** gRPC's INTERNAL. */
@@ -74,9 +63,14 @@ async function tlsOf({ ca, crt, key }: NonNullable<EmbeddedClusterOptions["wsdae
   return { ca: await read("--wsdaemon-tls-ca", ca), crt: await read("--wsdaemon-tls-cert", crt), key: await read("--wsdaemon-tls-key", key) };
 }
 
-/** A file of the user's choice stays; one of ours has a folder that no one else can write to, and goes. */
-async function kubeconfigFile(chosen: string | undefined): Promise<{ readonly path: string; remove(): Promise<void> }> {
-  if (chosen !== undefined) return { path: chosen, remove: () => Promise.resolve() };
-  const folder = await mkdtemp(join(tmpdir(), "wsmand-"));
-  return { path: join(folder, "kubeconfig"), remove: () => rm(folder, { recursive: true, force: true }) };
+/** The path of a kubeconfig in a folder that no one else can write to. It goes with the cluster, or with the process, which a second signal may end before the cluster is closed. */
+function ownFile(ends: AsyncDisposableStack): string {
+  const folder = mkdtempSync(join(tmpdir(), "wsmand-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
+  ends.defer(() => {
+    process.off("exit", remove);
+    remove();
+  });
+  return join(folder, "kubeconfig");
 }

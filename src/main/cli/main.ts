@@ -100,7 +100,7 @@ function processIo(stop: AbortController): Io {
 }
 
 /** Who reads the stream is told by an error when the signal aborts. */
-function endingWith(signal: AbortSignal, stream: Readable): Readable {
+function endingWith<T extends Readable>(signal: AbortSignal, stream: T): T {
   // Also when no one reads it.
   stream.on("error", () => {});
   return addAbortSignal(signal, stream);

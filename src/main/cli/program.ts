@@ -141,7 +141,7 @@ interface OutputOptions {
 
 function addClientCommands(program: Command, io: Io): void {
   const watch = withFilter(withConnection(program.command("watch").description("show workspaces and their changes as they happen: a live table in a terminal, else one line per change")));
-  watch.addHelpText("after", "\nFields of a line, separated by tabs: time (of the change; - for what was so at the beginning), ID, phase, type, owner/meta ID, node, message.");
+  watch.addHelpText("after", "\nFields of a line, separated by tabs: time (of the change; - for what was so at the beginning), ID, phase, type, owner/meta ID, node, message.\nA change that none of them shows has no line; with --json, every status has one.");
   watch.action(async () => (await import("./watch.ts")).watch(io, { ...watch.opts<ConnectionFlags>(), ...outputOf(watch), filter: filterOf(watch) }));
 
   const list = withFilter(withConnection(program.command("list").description("list the workspaces"))).option("--phase <name...>", "only these phases: PENDING, RUNNING, ...", collectPhases);

@@ -13,8 +13,8 @@ import { randomToken } from "../render/token.ts";
 import { invalidStart, startProblems, type FieldProblem } from "../render/validation.ts";
 import { loadConfig } from "./config-flags.ts";
 import { exitCodes, failWithJson } from "./errors.ts";
-import { readAll, type Io } from "./io.ts";
-import { maxInputBytes, readStartRequest } from "./start-request.ts";
+import { readInput, type Io } from "./io.ts";
+import { readStartRequest, startInput } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
 
 /** Flags of `render`. */
@@ -30,7 +30,7 @@ export async function renderCommand(io: Io, flags: RenderFlags): Promise<number>
   const warn = (text: string): void => void io.stderr.write(`warning: ${sanitize(text)}\n`);
   try {
     const config = await loadConfig(io, flags.config);
-    const request = readStartRequest(await readAll(io.stdin, maxInputBytes), warn);
+    const request = readStartRequest(await readInput(io, startInput("redirect a file: wsmand render ... < FILE")), warn);
     const problems = startProblems(request);
     const start = readable(request, problems);
     if (problems.length > 0) warn(`StartWorkspace would refuse this: ${invalidStart(problems).message}`);

@@ -32,6 +32,11 @@ export class Roster {
     return this.#beyond;
   }
 
+  /** The newest status of a workspace, if it is known. */
+  of(id: string): wsman.WorkspaceStatus | undefined {
+    return this.#seen.get(id)?.status;
+  }
+
   /** Takes a status in; false if it says nothing newer than what is known. */
   offer(status: wsman.WorkspaceStatus, at: number): boolean {
     const version = versionOf(status);

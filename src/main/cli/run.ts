@@ -105,24 +105,27 @@ async function startDaemon(parts: Parts, options: RunOptions, byFlags: boolean):
   try {
     return await start(options);
   } catch (error) {
-    throw startError("wsmand can not start", error, byFlags ? "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT" : "rpcServer.addr, prometheus.addr and pprof.addr in the configuration");
+    throw startError("wsmand can not start", error, byFlags ? flagsOfRun : "rpcServer.addr, prometheus.addr and pprof.addr in the configuration");
   }
 }
 
-/** Starts the built-in cluster. @throws CliError if it can not start. */
-export async function startCluster(options: EmbeddedClusterOptions, parts: Parts): Promise<EmbeddedCluster> {
+/** How other ports are chosen where flags do, and where they are typed behind npm. */
+const flagsOfRun = "--rpc-addr 127.0.0.1:PORT and --metrics-addr 127.0.0.1:PORT (behind npm: npm start -- FLAGS)";
+
+/** Starts the built-in cluster. @param ports how other ports are chosen, in words; undefined: they can not be. @throws CliError if it can not start. */
+export async function startCluster(options: EmbeddedClusterOptions, parts: Parts, ports?: string): Promise<EmbeddedCluster> {
   const start = await parts.embeddedCluster();
   try {
     return await start(options);
   } catch (error) {
-    throw startError("the built-in cluster can not start", error, "--port and --wsdaemon-port");
+    throw startError("the built-in cluster can not start", error, ports);
   }
 }
 
-/** Words for what kept a part from starting. @param ports how other ports are chosen. */
-function startError(what: string, error: unknown, ports: string): CliError {
+/** Words for what kept a part from starting. @param ports how other ports are chosen; undefined: they can not be. */
+function startError(what: string, error: unknown, ports: string | undefined): CliError {
   const message = plainCause(messageOf(error));
-  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it, or choose other ports with ${ports}${ports.startsWith("--") ? " (behind npm: npm start -- FLAGS)" : ""}` : undefined;
+  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it${ports === undefined ? "" : `, or choose other ports with ${ports}`}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 

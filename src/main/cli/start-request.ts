@@ -1,10 +1,16 @@
 /** A StartWorkspaceRequest as people write it: proto3 JSON. */
 import { wsman } from "../../gen/proto.js";
 import { CliError } from "./errors.ts";
+import type { Input } from "./io.ts";
 import { readProtoJson } from "./proto-json.ts";
 
 /** As much as a start request over gRPC may have, twice for what JSON adds. */
-export const maxInputBytes = 32 * 1024 * 1024;
+const maxInputBytes = 32 * 1024 * 1024;
+
+/** The standard input where a request is read from it. @param instead how else it is given. */
+export function startInput(instead: string): Input {
+  return { what: "a StartWorkspaceRequest (proto3 JSON)", instead, maxBytes: maxInputBytes };
+}
 
 /** Reads a request. @param warn is told of members that no request has. @throws CliError if the text is no JSON, Error if it is no such request. */
 export function readStartRequest(text: string, warn: (text: string) => void): wsman.StartWorkspaceRequest {

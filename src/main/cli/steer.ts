@@ -6,9 +6,10 @@ import { wsman } from "../../gen/proto.js";
 import { CallError, withClient, type WsmanClient } from "./client.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { CliError, errorText, usageError } from "./errors.ts";
-import { readAll, type Io } from "./io.ts";
-import { maxInputBytes, readStartRequest } from "./start-request.ts";
+import { readInput, type Input, type Io } from "./io.ts";
+import { readStartRequest, startInput } from "./start-request.ts";
 import { sanitize, toSafeJson } from "./text.ts";
+import { phaseName } from "./view.ts";
 
 interface Flags extends ConnectionFlags {
   readonly json?: boolean;
@@ -18,12 +19,44 @@ interface WorkspaceFlags extends Flags {
   readonly id: string;
 }
 
-/** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, or the call fails. */
+/** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, the workspace exists already, or the call fails. */
 export async function start(io: Io, flags: Flags & { readonly file?: string | undefined; readonly showSecrets?: boolean }): Promise<void> {
-  const request = readStartRequest(await input(io, flags.file), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
-  const { url, ownerToken } = await withClient(io, flags, (client) => client.start(request));
+  const request = readStartRequest(await textOf(io, flags.file, startInput("name a file: wsmand start FILE")), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
+  const { url, ownerToken } = await withClient(io, flags, (client) => startNew(client, request));
   const token = flags.showSecrets === true ? { ownerToken } : {};
   tell(io, flags, [`workspace ${request.id} is starting at ${url}`, ...(flags.showSecrets === true ? [`owner token: ${ownerToken}`] : [])], { url, ...token });
+}
+
+/**
+ * Starts a workspace that is not there yet. Whether the same request again is answered as the first one was, or with ALREADY_EXISTS, depends on how long ago and by which replica that was (spec: api,
+ * StartWorkspace), which is for clients that repeat calls; a person is told the same of any workspace that is there. @throws CallError
+ */
+async function startNew(client: WsmanClient, request: wsman.StartWorkspaceRequest): Promise<{ url: string; ownerToken: string }> {
+  const before = await statusOf(client, request.id);
+  if (before && before.phase !== wsman.WorkspacePhase.STOPPED) throw existsAlready(request.id, before);
+  try {
+    return await client.start(request);
+  } catch (error) {
+    if (!(error instanceof CallError) || codes[error.code] !== "ALREADY_EXISTS") throw error;
+    throw existsAlready(request.id, await statusOf(client, request.id).catch(() => undefined), error);
+  }
+}
+
+/** Undefined where there is no workspace of that ID, or the server does not tell. @throws CallError where nothing can be asked of it now. */
+async function statusOf(client: WsmanClient, id: string): Promise<wsman.WorkspaceStatus | undefined> {
+  try {
+    return (await client.describe(id)).status;
+  } catch (error) {
+    if (!(error instanceof CallError) || error.transient) throw error;
+    return undefined;
+  }
+}
+
+function existsAlready(id: string, status: wsman.WorkspaceStatus | undefined, cause?: unknown): CallError {
+  const lives = status !== undefined && status.phase !== wsman.WorkspacePhase.STOPPED;
+  const how = lives ? `, and is ${phaseName(status.phase)}${status.spec?.url ? ` at ${sanitize(status.spec.url)}` : ""}` : "";
+  const hint = lives ? `\`wsmand describe ${id}\` shows it, \`wsmand stop ${id}\` ends it` : "no status is told of it any more, but its pod is there still: try again in a moment";
+  return new CallError(codes.ALREADY_EXISTS, `ALREADY_EXISTS: workspace ${id} exists already${how}`, hint, cause);
 }
 
 /** Asks for the end of workspaces, one after the other. */
@@ -88,11 +121,14 @@ export async function sshKeys(io: Io, flags: WorkspaceFlags & { readonly file?: 
   await order(io, flags, `${keys.length} ${keys.length === 1 ? "key opens" : "keys open"} workspace ${id}`, (client) => client.order("UpdateSSHKey", wsman.UpdateSSHKeyRequest.encode({ id, keys }).finish()));
 }
 
+/** A request that replaces keys may hold much less. */
+const keysInput: Input = { what: "SSH keys (lines of an authorized_keys file)", instead: "name a file: wsmand ssh-keys ID FILE", maxBytes: 32 * 1024 * 1024 };
+
 /** @throws CliError if there are none and that was not asked for: an input that is empty by mistake would lock everyone out. */
 async function keysOf(io: Io, { file, none = false }: { readonly file?: string | undefined; readonly none?: boolean }): Promise<string[]> {
   if (none && file !== undefined) throw usageError("--none and a file with keys exclude each other");
   if (none) return [];
-  const keys = (await input(io, file)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+  const keys = (await textOf(io, file, keysInput)).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
   if (keys.length === 0) throw usageError("there are no keys in the input", "--none takes away all keys of the workspace");
   return keys;
 }
@@ -124,8 +160,9 @@ function tell(io: Io, flags: Flags, lines: readonly string[], json: object): voi
   io.stdout.write(`${text}\n`);
 }
 
-async function input(io: Io, file: string | undefined): Promise<string> {
-  if (file === undefined || file === "-") return readAll(io.stdin, maxInputBytes);
+/** The text of a file, or of the standard input. */
+async function textOf(io: Io, file: string | undefined, input: Input): Promise<string> {
+  if (file === undefined || file === "-") return readInput(io, input);
   try {
     return await readFile(file, "utf8");
   } catch (error) {

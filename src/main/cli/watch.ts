@@ -34,15 +34,19 @@ async function watchLive(io: Io, client: WsmanClient, flags: WatchFlags, address
   }
 }
 
-/** Prints a line for each status that is newer than the last of its workspace; reads no further while the output is full. */
+/** Prints a line for each status that is newer than the last of its workspace, and shows something else; as JSON, its version is something else. Reads no further while the output is full. */
 function lines(io: Io, flags: WatchFlags): FeedListener {
   const roster = new Roster();
   return {
     async status(status, isNews) {
       const now = io.clock.monotonic();
       roster.expire(now);
+      const before = roster.of(status.id);
       if (!roster.offer(status, now)) return;
-      if (!io.stdout.write(`${flags.json ? toSafeJson(jsonOf(status, flags.showSecrets)) : lineOf(status, isNews ? io.clock.now() : undefined)}\n`)) await drained(io.stdout, io.signal);
+      const text = flags.json ? toSafeJson(jsonOf(status, flags.showSecrets)) : shownOf(status);
+      if (!flags.json && before && shownOf(before) === text) return;
+      const time = flags.json ? "" : `${isNews ? new Date(io.clock.now()).toISOString() : "-"}\t`;
+      if (!io.stdout.write(`${time}${text}\n`)) await drained(io.stdout, io.signal);
     },
     listed(ids, since) {
       for (const id of roster.prune(ids, since)) io.stderr.write(`${sanitize(id)} is gone: it ended while there was no connection\n`);
@@ -53,10 +57,10 @@ function lines(io: Io, flags: WatchFlags): FeedListener {
   };
 }
 
-/** Fields of a change, separated by tabs: when it came (`-`: it was so when we asked), ID, phase, type, owner/meta ID, node, message. */
-function lineOf(status: wsman.WorkspaceStatus, now: number | undefined): string {
+/** What a line shows of a status behind its time (`-`: it was so when we asked), separated by tabs: ID, phase, type, owner/meta ID, node, message. */
+function shownOf(status: wsman.WorkspaceStatus): string {
   const view = viewOf(status);
-  return [now === undefined ? "-" : new Date(now).toISOString(), view.id, view.phase, view.type, `${view.owner}/${view.metaId}`, view.node || "-", view.note || "-"].join("\t");
+  return [view.id, view.phase, view.type, `${view.owner}/${view.metaId}`, view.node || "-", view.note || "-"].join("\t");
 }
 
 function drained(output: Output, signal: AbortSignal): Promise<void> {

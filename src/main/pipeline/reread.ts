@@ -58,6 +58,14 @@ export class Rereader {
   }
 
   /**
+   * As {@link frame}, for whoever is told which workspaces there are: one that waits for the pod that takes its refused one's place is there, and has no pod that could be read. Of that one as much as the
+   * facts hold: no owner token, for one.
+   */
+  frameToTell(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined> {
+    return record.vacant ? (this.#options.store.cache.get(record.facts.id) ?? frameFromFacts(record)) : this.frame(record);
+  }
+
+  /**
    * Reads a pod and has its status derived. Rejects with UNAVAILABLE if it lives and can not be read.
    * @param uid of the pod that is expected under that name: found to be gone, its end takes effect after a while. Empty: whichever is there.
    */

@@ -1,6 +1,7 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
 import { matches, matchesAll, type Filter } from "../state/filter.ts";
 import { framesOf, type Frames } from "../state/frame-list.ts";
+import { frameFromFacts } from "../state/last-status.ts";
 import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
@@ -44,12 +45,13 @@ export class Workspaces implements WorkspaceReader {
   }
 
   async #describeEvicted(record: WorkspaceRecord, signal: AbortSignal): Promise<Described | undefined> {
-    const frame = await abortable(() => this.#rereader.read(record.facts.podName, record.uid), signal);
+    // The cache was asked already.
+    const frame = record.vacant ? frameFromFacts(record) : await abortable(() => this.#rereader.read(record.facts.podName, record.uid), signal);
     return frame && { frame, lastActivity: lastActivityOf(record) };
   }
 
   async #withEvicted(frames: readonly Buffer[], evicted: readonly WorkspaceRecord[], signal: AbortSignal): Promise<Buffer[]> {
-    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frame(record))), signal);
+    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frameToTell(record))), signal);
     return [...frames, ...rebuilt.filter((frame) => frame !== undefined)];
   }
 }

@@ -106,6 +106,13 @@ export class Registry {
     return this.#byUid.values();
   }
 
+  /**
+   * One record of each workspace, live. A pod that takes the place of another one is met in that one's place: by who walks over them, one of the two, and never both. Workspaces that are added meanwhile are visited too, ones removed are not.
+   */
+  workspaces(): MapIterator<WorkspaceRecord> {
+    return this.#byId.values();
+  }
+
   add(record: WorkspaceRecord): void {
     this.#byUid.set(record.uid, record);
     this.#byId.set(record.facts.id, record);
@@ -114,14 +121,20 @@ export class Registry {
     this.setFrame(record, frame);
   }
 
+  /** Puts a pod's record in the place of another one's, whose workspace it goes on with. */
+  replace(other: WorkspaceRecord, record: WorkspaceRecord): void {
+    // In this order the ID keeps its place in the map.
+    this.add(record);
+    this.#takeOut(other);
+  }
+
   /** Takes a pod's record out, which is gone. */
   remove(record: WorkspaceRecord): void {
-    this.putAside(record);
+    this.#takeOut(record);
     this.bury(record.uid);
   }
 
-  /** Takes the record of a pod out that is there still, but stands for the workspace no more. */
-  putAside(record: WorkspaceRecord): void {
+  #takeOut(record: WorkspaceRecord): void {
     this.setFrame(record, undefined);
     this.#byUid.delete(record.uid);
     if (this.#byId.get(record.facts.id) === record) this.#byId.delete(record.facts.id);

@@ -12,9 +12,10 @@ import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { lastStatus } from "./last-status.ts";
 import { Listing } from "./listing.ts";
+import { Meetings } from "./meetings.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
-import { awaitsAnother, isLaterStart, isPlaceholder, isSameStart, needsContent, newRecord, placeholderAfter, succeeds, successorOf, takesOver } from "./records.ts";
+import { awaitsAnother, isPlaceholder, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
 import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -30,6 +31,7 @@ export class StateStore {
   readonly #publisher: Publisher;
   readonly #hooks: StateHooks;
   readonly #claimants: Claimants;
+  readonly #meetings: Meetings;
   readonly #list: Listing;
   #synced = false;
 
@@ -40,6 +42,12 @@ export class StateStore {
     this.#publisher = new Publisher({ registry, cache, versions, published: (update) => hooks.published(update) });
     this.#hooks = hooks;
     this.#claimants = new Claimants({ bury: (uid) => registry.bury(uid), conflict: (id, podName) => hooks.conflict(id, podName) });
+    this.#meetings = new Meetings({
+      registry, hooks, claimants: this.#claimants, list: this.#list,
+      succeed: (other, result, bytes, origin) => this.#succeed(other, result, bytes, origin),
+      introduce: (result, bytes, origin) => this.#introduce(result, bytes, origin),
+      finish: (record) => this.#finish(record),
+    });
     cache.whenEvicted((id, frame) => {
       const record = registry.byId(id);
       if (record?.frame === frame) registry.setFrame(record, undefined);
@@ -142,7 +150,7 @@ export class StateStore {
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
     const other = this.registry.byId(result.facts.id);
-    if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meet(other, result, bytes, origin);
+    if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meetings.meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
@@ -166,40 +174,14 @@ export class StateStore {
     return frame;
   }
 
-  /** A pod and its placeholder: the workspace is told of by the pod, and by the placeholder while there is none. */
-  #meet(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
-    if (result.removed) this.registry.bury(result.uid);
-    else if (!isSameStart(other.facts, result.facts)) return this.#meetStranger(other, result, bytes, origin);
-    else if (takesOver(other, result)) return this.#succeed(other, result, bytes, origin);
-    const { placeholder } = other;
-    other.placeholder = placeholderAfter(other, result);
-    if (other.placeholder?.uid !== placeholder?.uid) this.#hooks.changed(other);
-    return undefined;
-  }
-
-  /** A pod and a placeholder of two starts: neither goes on with the other. Where both are there, the pod's is the later one, for it has the name that the other's had. */
-  #meetStranger(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
-    if (isPlaceholder(result) && !isLaterStart(result, other)) {
-      this.registry.bury(result.uid);
-      this.#hooks.strayed(newRecord(result, this.#list.generationOf(origin)));
-    } else if (isPlaceholder(result) && !other.vacant) this.#claimants.wait(result);
-    else {
-      this.#finish(other);
-      if (isPlaceholder(other)) this.#hooks.strayed(other);
-      return this.#introduce(result, bytes, origin);
-    }
-    return undefined;
-  }
-
   /** A pod takes the place of one that a node refused, or of a placeholder: the same workspace goes on, and only what is new about it is told. */
   #succeed(other: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
     const record = successorOf(other, result, this.#list.generationOf(origin));
-    if (record.placeholder?.uid === other.uid) this.registry.putAside(other);
-    else this.registry.remove(other);
+    this.registry.replace(other, record);
+    if (record.placeholder?.uid !== other.uid) this.registry.bury(other.uid);
     // It stands behind the successor, or is it.
     other.placeholder = undefined;
     this.#hooks.forgotten(other);
-    this.registry.add(record);
     const updated = this.#update(record, result, bytes);
     this.#settle(record, result, bytes);
     return updated;

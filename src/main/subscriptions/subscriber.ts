@@ -6,12 +6,23 @@ import type { EndReason, SubscriberStream } from "./stream.ts";
 
 /** Where initial states come from. */
 export interface InitialState {
-  /** All records, live. */
-  records(): MapIterator<WorkspaceRecord>;
+  /** One record of each workspace, live: of two pods of which one takes the other's place, one of the two. */
+  workspaces(): MapIterator<WorkspaceRecord>;
+  /** The workspace's record now, maybe of another pod than before; undefined if it is gone. */
+  workspace(id: string): WorkspaceRecord | undefined;
   /** Publications so far: what is published later reaches the subscriber as a change. */
   readonly sequence: number;
   /** The record's frame, from memory if it is there. Undefined: the workspace is gone, a change tells so. */
   frame(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined>;
+}
+
+/** An initial state that is being sent. */
+interface Initial {
+  readonly source: InitialState;
+  /** Publications when it was begun. */
+  readonly since: number;
+  readonly cursor: MapIterator<WorkspaceRecord>;
+  readonly failed: () => void;
 }
 
 /** What waits for a workspace: frames that must be sent, and the newest one that may still be replaced. */
@@ -44,7 +55,7 @@ export class Subscriber {
   /** The workspace whose frames are being sent. */
   #current: [string, Pending] | undefined;
   #frames = 0;
-  #initial: { readonly source: InitialState; readonly since: number; readonly cursor: MapIterator<WorkspaceRecord>; readonly failed: () => void } | undefined;
+  #initial: Initial | undefined;
   /** The stream's buffer is full. */
   #full = false;
   /** The next frame of the initial state is still being rebuilt. */
@@ -68,7 +79,7 @@ export class Subscriber {
 
   /** Sends the current statuses of all matching workspaces first; what changes meanwhile comes as a change. `failed`: one of them can not be had. */
   startInitialState(source: InitialState, failed: () => void): void {
-    this.#initial = { source, since: source.sequence, cursor: source.records(), failed };
+    this.#initial = { source, since: source.sequence, cursor: source.workspaces(), failed };
     this.#pump();
   }
 
@@ -193,22 +204,22 @@ export class Subscriber {
 
   #pumpInitial(): void {
     while (this.#initial && !this.#blocked && this.#state === "open") {
-      const { source, since, cursor } = this.#initial;
-      const next = cursor.next();
+      const next = this.#initial.cursor.next();
       if (next.done === true) {
         this.#initial = undefined;
         this.#stream.initialSent?.();
         return;
       }
-      // One published since then came, or waits, as a change.
-      if (next.value.sequence > since || !matches(this.filter, next.value.facts)) continue;
-      const frame = source.frame(next.value);
-      if (!Buffer.isBuffer(frame)) {
-        this.#waitForInitial(next.value, frame);
-        return;
-      }
-      this.#write(frame);
+      this.#writeInitial(next.value, this.#initial);
     }
+  }
+
+  #writeInitial(record: WorkspaceRecord, { source, since }: Initial): void {
+    // One published since then came, or waits, as a change.
+    if (record.sequence > since || !matches(this.filter, record.facts)) return;
+    const frame = source.frame(record);
+    if (Buffer.isBuffer(frame)) this.#write(frame);
+    else this.#waitForInitial(record, frame);
   }
 
   /** An evicted frame is on its way: changes wait until it is here, so that nothing overtakes it. */
@@ -216,10 +227,7 @@ export class Subscriber {
     this.#waitsForFrame = true;
     const resume = (found: Buffer | undefined): void => {
       this.#waitsForFrame = false;
-      const initial = this.#initial;
-      // A change that waits says as much or more, be it of another pod that has taken this one's place.
-      const overtaken = this.#pending.has(record.facts.id);
-      if (found && initial && record.sequence <= initial.since && !overtaken) this.#write(found);
+      if (this.#initial) this.#writeRebuilt(record, found, this.#initial);
       this.#pump();
     };
     const failed = (): void => {
@@ -228,6 +236,18 @@ export class Subscriber {
       this.#initial?.failed();
     };
     frame.then(resume, failed);
+  }
+
+  #writeRebuilt(record: WorkspaceRecord, found: Buffer | undefined, initial: Initial): void {
+    // A change that waits says as much or more, be it of another pod that has taken this one's place.
+    if (record.sequence > initial.since || this.#pending.has(record.facts.id)) return;
+    if (found) {
+      this.#write(found);
+      return;
+    }
+    // The pod is gone. If another one goes on with its workspace, and had nothing new to say, it is told of in this place.
+    const heir = initial.source.workspace(record.facts.id);
+    if (heir && heir !== record) this.#writeInitial(heir, initial);
   }
 
   #write(frame: Buffer): void {

@@ -89,6 +89,7 @@ export const apiserver: Scenario = {
     for (const [name, weather] of Object.entries(weathers)) {
       const now = livesOf(name, size.workspaces);
       lives.push(...now);
+      lab.stage = `the API server is: ${name}`;
       const end = await weather(lab, size);
       try {
         await liveAll(lab, now, size.patienceMs);
@@ -117,6 +118,7 @@ export const nodes: Scenario = {
     await lab.addReplica();
     await startAll(lab, all, size.patienceMs);
     await allReady(lab, all, size.patienceMs);
+    lab.stage = "nodes and their daemons misbehave";
     const known = lab.cluster.kubelet.nodes;
     // At full size fifty workspaces are on two.
     const lost = known.slice(0, Math.max(1, Math.floor(known.length / 5)));
@@ -136,9 +138,11 @@ export const nodes: Scenario = {
     lab.did("node daemons restarted in mid-backup");
     const untouched = lives.filter((life) => ![...lost, restarting, hanging, away].includes(nodeOf(lab, life)));
     await allEndedBy(lab, untouched, limitOf(size) * 0.6);
+    lab.step = "waiting while a node's daemon is UNAVAILABLE";
     await pause(size.faultMs);
     removeAway();
     await allEndedBy(lab, [...on(restarting), ...on(away)], size.patienceMs);
+    lab.step = "waiting until backups on lost nodes are told to have failed";
     const told = (): boolean => on(...lost).every(({ id }) => lab.witness.of(id)?.disposal.includes("backupFailure") === true);
     await until("those on lost nodes are told to have failed", told, limitOf(size) * 2 + 20_000);
     for (const node of lost) lab.cluster.kubelet.returnNode(node);
@@ -152,6 +156,7 @@ function limitOf({ faultMs }: Size): number {
 }
 
 async function allEndedBy(lab: Lab, lives: readonly Life[], ms: number): Promise<void> {
+  lab.step = `waiting for ${lives.length} to end`;
   const end = performance.now() + ms;
   for (const { id } of lives) await until(`${id}, which nothing happened to, is gone in ${ms} ms`, () => lab.witness.of(id)?.gone === true, Math.max(0, end - performance.now()));
 }
@@ -230,6 +235,7 @@ export const byHand: Scenario = {
     await lab.addReplica();
     await startAll(lab, all, size.patienceMs);
     await allReady(lab, all, size.patienceMs);
+    lab.step = "doing things to pods by hand";
     const kinds = Object.entries(hands);
     const after = await Promise.all(all.map(async ({ id }, i): Promise<Life> => {
       const [name = "", hand] = kinds[i % kinds.length] ?? [];

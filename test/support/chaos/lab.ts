@@ -28,8 +28,6 @@ export interface LabOptions {
   readonly lease?: Readonly<Record<string, string>>;
   /** A kubeconfig file of a real API server; default: the built-in cluster. */
   readonly kubeconfig?: string | undefined;
-  /** Told how far it is, now and then. */
-  readonly tell?: (line: string) => void;
 }
 
 /** A daemon, and who listens to it. */
@@ -71,6 +69,9 @@ export class Lab {
   readonly standstills: Standstill[] = [];
   /** Ends of workspaces as daemons told them that were killed since. */
   readonly ends = new Map<string, ReadStatus>();
+  /** Which part of the test it is, and what is done or waited for, in words, for who waits. */
+  stage = "";
+  step = "starting daemons";
   readonly #options: LabOptions;
   /** Daemons that were begun; some may not serve yet. */
   #begun = 0;
@@ -94,11 +95,6 @@ export class Lab {
   /** Counts something that was done. */
   did(what: string, times = 1): void {
     this.done.set(what, (this.done.get(what) ?? 0) + times);
-  }
-
-  /** Tells how far it is. */
-  tell(line: string): void {
-    this.#options.tell?.(line);
   }
 
   /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */
@@ -183,6 +179,13 @@ export class Lab {
       await daemon.close().catch((error: unknown) => this.wrongs.push(`daemon ${number}: ${error instanceof Error ? error.message : String(error)}`));
       await proxy.close();
     }
+    this.witness.close();
+    await this.cluster.close();
+  }
+
+  /** Leaves off in the midst: ends daemons at once, and takes away what was made in another one's cluster. What else goes on here finds nothing any more. */
+  async abandon(): Promise<void> {
+    for (const { daemon, killed } of this.replicas) if (!killed && !daemon.ended) process.kill(daemon.pid, "SIGKILL");
     this.witness.close();
     await this.cluster.close();
   }

@@ -26,6 +26,7 @@ const [ok, alreadyThere, missing]: readonly number[] = [code.OK, code.ALREADY_EX
 
 /** Starts all of them; resolves once each start was answered. */
 export async function startAll(lab: Lab, lives: readonly Life[], patienceMs: number): Promise<void> {
+  lab.step = `starting ${lives.length} workspaces`;
   await each(lives, async ({ id }) => {
     const bytes = wsman.StartWorkspaceRequest.encode(request({ id, metadata: { owner: "jane", metaId: `meta-${id}` } })).finish();
     await ask(lab, "StartWorkspace", bytes, patienceMs, (got) => got === ok || got === alreadyThere);
@@ -35,6 +36,7 @@ export async function startAll(lab: Lab, lives: readonly Life[], patienceMs: num
 
 /** Waits until each can be used, or has failed to get there. */
 export async function allReady(lab: Lab, lives: readonly Life[], patienceMs: number): Promise<void> {
+  lab.step = `waiting for ${lives.length} to be ready`;
   for (const { id } of lives) {
     await until(`${id} can be used`, () => {
       const seen = lab.witness.of(id);
@@ -45,6 +47,7 @@ export async function allReady(lab: Lab, lives: readonly Life[], patienceMs: num
 
 /** Stops all of them; resolves once each stop was answered, or its workspace is going anyway. */
 export async function stopAll(lab: Lab, lives: readonly Life[], patienceMs: number, policy: wsman.StopWorkspacePolicy = wsman.StopWorkspacePolicy.NORMALLY): Promise<void> {
+  if (lives.length > 0) lab.step = `stopping ${lives.length} workspaces`;
   await each(lives, async ({ id }) => {
     const bytes = wsman.StopWorkspaceRequest.encode({ id, policy }).finish();
     const going = (): boolean => lab.witness.of(id)?.deleted === true || lab.witness.of(id)?.gone === true;
@@ -55,6 +58,7 @@ export async function stopAll(lab: Lab, lives: readonly Life[], patienceMs: numb
 
 /** Waits until all are gone, and those who still listen were told. */
 export async function allEnded(lab: Lab, lives: readonly Life[], patienceMs: number): Promise<void> {
+  lab.step = `waiting for ${lives.length} to end`;
   for (const { id } of lives) await until(`${id} is gone`, () => lab.witness.of(id)?.gone === true, patienceMs);
   const streams = lab.able().flatMap((replica) => replica.streams);
   await until("all subscribers know", () => streams.every((stream) => [...stream.lasts().values()].every(({ phase }) => phase === wsman.WorkspacePhase.STOPPED)), 20_000);

@@ -163,9 +163,9 @@ export const crashes: Scenario = {
     await lab.addReplica();
     const killer = new Killer(lab, rounds);
     for (let i = 0; killer.left > 0 && i < maxWaves; i++) {
+      lab.stage = `wave ${i + 1}, until ${rounds} kills`;
       await killer.during(workspaces * changesPerLife, wave(lab, livesOf(`crash${i}`, workspaces), lives, patienceMs));
       lab.did("waves");
-      lab.tell(`${i + 1} waves of ${workspaces} workspaces, ${rounds - killer.left} of ${rounds} kills`);
     }
     if (killer.left > 0) throw new Error(`${killer.left} of ${rounds} kills did not happen`);
   },

@@ -55,6 +55,7 @@ export const replicas: Scenario = {
     lives.push(...livesOf("replica", size.workspaces));
     await Promise.all([lab.addReplica(), lab.addReplica(), lab.addReplica()]);
     for (let round = 0; round < size.rounds; round++) {
+      lab.stage = `round ${round + 1} of ${size.rounds}`;
       const now = lives.filter((_, i) => i % size.rounds === round);
       const before = lives.filter((_, i) => round > 0 && i % size.rounds === round - 1);
       await until("somebody leads", () => lab.leader() !== undefined, 20_000);
@@ -66,6 +67,7 @@ export const replicas: Scenario = {
       await living;
       await allReady(lab, now, size.patienceMs);
     }
+    lab.stage = "";
     await stopAll(lab, lives, size.patienceMs);
     await allEnded(lab, lives, size.patienceMs);
     lab.did("changes of the leader", transitions(lab));

@@ -21,7 +21,7 @@ export interface Scenario {
   readonly what: string;
   readonly full: Size;
   readonly small: Size;
-  readonly lab: (size: Size) => Omit<LabOptions, "seed" | "tell" | "kubeconfig">;
+  readonly lab: (size: Size) => Omit<LabOptions, "seed" | "kubeconfig">;
   /** Does it, until all workspaces have ended. Gives those that there were. Rejects if something did not come about in time. */
   readonly play: (lab: Lab, size: Size, lives: Life[]) => Promise<void>;
 }
@@ -41,15 +41,16 @@ export interface RunOptions {
   readonly seed: number;
   /** A kubeconfig file of a real API server; default: the built-in cluster. */
   readonly kubeconfig?: string | undefined;
-  /** Told how far it is, where that takes long. */
-  readonly tell?: (line: string) => void;
+  /** Given the lab once it is open. */
+  readonly opened?: (lab: Lab) => void;
 }
 
 /** Plays it, and looks at everything. Never leaves anything running. */
 export async function runScenario(scenario: Scenario, size: Size, options: RunOptions): Promise<Report> {
   const began = performance.now();
-  const { seed } = options;
-  const lab = await Lab.open({ ...options, ...scenario.lab(size) });
+  const { seed, kubeconfig, opened } = options;
+  const lab = await Lab.open({ seed, kubeconfig, ...scenario.lab(size) });
+  opened?.(lab);
   const lives: Life[] = [];
   const lost: string[] = [];
   try {
@@ -57,9 +58,12 @@ export async function runScenario(scenario: Scenario, size: Size, options: RunOp
   } catch (error) {
     lost.push(error instanceof Error ? error.message : String(error));
   }
+  lab.stage = "";
   try {
+    lab.step = "looking at everything there is";
     lost.push(...(await verdict(lab, lives)));
   } finally {
+    lab.step = "ending what is left";
     const before = lab.wrongs.length;
     await lab.close();
     lost.push(...lab.wrongs.slice(before));

@@ -28,6 +28,7 @@ export const upgrade: Scenario = {
   small: { workspaces: 100, rounds: 1, faultMs: 0, patienceMs: 60_000 },
   lab: () => ({ nodes: 3 }),
   async play(lab, { workspaces, patienceMs }, lives) {
+    lab.step = "putting recorded pods into the cluster";
     const recorded = (await Promise.all(recordedCases().slice(0, workspaces).map(async (file, i) => put(lab, file, i)))).filter((one) => one !== undefined);
     lives.push(...recorded.map(({ life }) => life));
     await lab.addReplica();
@@ -36,6 +37,7 @@ export const upgrade: Scenario = {
     letGo(lab);
     const there = lives.filter(({ id }) => lab.witness.of(id)?.gone === false && lab.witness.of(id)?.deleted === false);
     await stopAll(lab, there, patienceMs);
+    lab.step = "waiting until all are gone";
     await until("all are gone", async () => (await lab.leftovers()).length === 0, patienceMs);
     await allEnded(lab, lives, patienceMs);
     check(lab, recorded);

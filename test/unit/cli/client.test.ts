@@ -128,6 +128,25 @@ test("a request that can not be read is told once, in words", async () => {
   assert.deepEqual([code, err], [1, 'error: can not read "/does/not/exist.json": there is no such file\n']);
 });
 
+test("start of a workspace that exists tells the same, whatever the server would answer, and calls it no start", async () => {
+  const stdin = JSON.stringify({ id: "one" });
+  const start = (): ReturnType<typeof command> => command(["start", "--address", server.address], { stdin });
+  assert.deepEqual(await start(), { code: 0, out: "workspace one is starting at https://one\n", err: "" });
+  server.listed = [status("one", 1, "CREATING", { spec: { url: "https://one\u001b[2J" } })];
+  const told = ["error: ALREADY_EXISTS: workspace one exists already, and is CREATING at https://one\ufffd[2J", "hint: `wsmand describe one` shows it, `wsmand stop one` ends it"];
+  for (const takes of [false, true]) {
+    if (takes) server.taken.add("one");
+    const { code, out, err } = await start();
+    assert.deepEqual([code, out, lines(err)], [1, "", told], `the server takes it: ${!takes}`);
+  }
+  assert.equal(server.requests.filter(({ method }) => method === "StartWorkspace").length, 1, "what exists is not started");
+  server.listed = [status("one", 2, "STOPPED")];
+  const going = await start();
+  assert.deepEqual([going.code, lines(going.err)], [1, ["error: ALREADY_EXISTS: workspace one exists already", "hint: no status is told of it any more, but its pod is there still: try again in a moment"]]);
+  server.taken.clear();
+  assert.equal((await start()).code, 0, "one that has stopped can be started anew");
+});
+
 test("classes are listed by ID and name", async () => {
   const { out } = await command(["classes", "--address", server.address]);
   assert.deepEqual(lines(out), ["ID       NAME", "default  Stan\ufffddard", "large"]);
@@ -150,6 +169,27 @@ test("watch asks for the current statuses, and prints a line per change when pip
   assert.deepEqual(printed[1]?.split("\t").slice(1), ["one", "STOPPING", "REGULAR", "jane/meta-one", "node-1", "bye now\ufffd]0;x\ufffd"]);
   watching.stop.abort();
   assert.equal(await watching.ended, 0);
+});
+
+test("watch prints no line for a change that a line does not show, whichever connection it comes over; as JSON, it does", async () => {
+  const own = await testServer();
+  own.listed = [status("one", 5)];
+  const shown = start(["watch", "--address", own.address]);
+  const json = start(["watch", "--json", "--address", own.address]);
+  await until("both streams, and the list", () => own.streams.length === 2 && [shown, json].every(({ out }) => lines(out()).length === 1));
+  for (const stream of own.streams) {
+    for (const [version, ports] of [[6, [3000]], [7, [3000, 4000]]] as const) stream.write(status("one", version, "RUNNING", { spec: { type: "REGULAR", class: "default", exposedPorts: ports.map((port) => ({ port })) } }));
+  }
+  await until("the ports", () => lines(json.out()).length === 3);
+  own.close();
+  await until("the notices", () => [shown, json].every(({ err }) => err().includes("connection lost")));
+  const again = await testServer(Number(own.address.split(":")[1]));
+  again.listed = [status("one", 900)];
+  await until("the second lists", () => lines(json.out()).length === 4 && again.streams.length === 2);
+  for (const stream of again.streams) stream.write(status("one", 901, "STOPPING"));
+  await until("the next change", () => shown.out().includes("STOPPING"));
+  assert.deepEqual(lines(shown.out()).map((line) => line.split("\t")[2]), ["RUNNING", "STOPPING"]);
+  again.close();
 });
 
 test("watch --json prints an object per change, without secrets", async () => {

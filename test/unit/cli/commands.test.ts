@@ -302,6 +302,9 @@ test("the hint for a port that is taken fits how it was chosen", async () => {
     assert.match(err, /^hint: .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
   }
   assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
+  const taken: Parts = { ...parts, embeddedCluster: async () => () => Promise.reject(new Error("listen EADDRINUSE")) };
+  assert.match((await command(["embedded", "--port", "1"], {}, taken)).err, /^hint: .* with --port and --wsdaemon-port \(behind npm: npm run --silent wsmand -- embedded FLAGS\)$/m);
+  assert.match((await command(["run", "--embedded"], {}, taken)).err, /^hint: another program listens on that port: stop it$/m, "run has no flags for the cluster's ports");
 });
 
 test("errors of libraries are told without what they wrap around them", () => {

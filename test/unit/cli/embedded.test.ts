@@ -1,5 +1,10 @@
 /** The command `embedded` on the built-in cluster itself: files that can not be used, and what its help tells. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { startLocalCluster } from "../../../src/main/cli/local-cluster.ts";
 import type { Parts } from "../../../src/main/cli/seams.ts";
@@ -26,4 +31,17 @@ test("the help tells what holds where a flag is not given", async () => {
   const { out } = await command(["embedded", "--help"]);
   for (const told of [/--nodes <count> +nodes \(default 2\)/, /--speed <factor> +how much faster than life \(default 1\)/, /--demo <count> +workspaces that come and go \(default 0\)/]) assert.match(out, told);
   assert.match((await command(["run", "--help"])).out, /--speed <factor> +with --embedded: how much faster than life\s+\(default 1\)/);
+});
+
+test("the folder of its kubeconfig goes with the process, also where that ends before the cluster is closed", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const module = new URL("../../../src/main/cli/local-cluster.ts", import.meta.url).href;
+  const script = `const { kubeconfigPath } = await (await import(${JSON.stringify(module)})).startLocalCluster({}); console.log(kubeconfigPath); process.exit(3);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { env: { ...process.env, TMPDIR: folder }, stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (chunk) => (out += String(chunk)));
+  assert.deepEqual(await once(child, "close"), [3, null]);
+  assert.ok(out.startsWith(join(folder, "wsmand-")), out);
+  assert.deepEqual(await readdir(folder), []);
 });

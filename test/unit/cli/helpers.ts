@@ -17,8 +17,8 @@ export interface TestIo {
   readonly err: () => string;
 }
 
-/** Makes one. With `terminal`, the standard output is a terminal of that size; with `openStdin`, the input ends only with the signal. */
-export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?: { columns: number; rows: number }; errorTerminal?: boolean; env?: Record<string, string> } = {}): TestIo {
+/** Makes one. With `terminal`, the standard output is a terminal of that size, with `inputTerminal` the input is one; with `openStdin`, the input ends only with the signal. */
+export function testIo(options: { stdin?: string; openStdin?: boolean; inputTerminal?: boolean; terminal?: { columns: number; rows: number }; errorTerminal?: boolean; env?: Record<string, string> } = {}): TestIo {
   const stop = new AbortController();
   let out = "";
   let err = "";
@@ -39,7 +39,7 @@ export function testIo(options: { stdin?: string; openStdin?: boolean; terminal?
     isTTY: options.errorTerminal ?? false,
   };
   const stdin = options.openStdin === true ? addAbortSignal(stop.signal, new Readable({ read() {} })).on("error", () => {}) : Readable.from([options.stdin ?? ""]);
-  const io: Io = { stdin, stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
+  const io: Io = { stdin: Object.assign(stdin, { isTTY: options.inputTerminal ?? false }), stdout, stderr, env: readEnvironment(options.env ?? {}), clock: systemClock, random: () => 0, signal: stop.signal, onExit: () => () => {} };
   return { io, stop, out: () => out, err: () => err };
 }
 
@@ -75,6 +75,8 @@ export interface TestServer {
   readonly address: string;
   /** Statuses that GetWorkspaces gives. */
   listed: wsman.WorkspaceStatus[];
+  /** IDs of pods that StartWorkspace finds to be there, whatever is listed. */
+  readonly taken: Set<string>;
   readonly streams: ServerWritableStream<wsman.SubscribeRequest, wsman.WorkspaceStatus>[];
   /** Requests as they came. */
   readonly requests: { method: string; message: object; metadata: Metadata }[];
@@ -88,12 +90,12 @@ export async function testServer(port = 0): Promise<TestServer> {
   const server = new Server();
   const streams: TestServer["streams"] = [];
   const requests: TestServer["requests"] = [];
-  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined, { of = "wsman.WorkspaceManager", missing = "workspace nope\u001b[2J does not exist" } = {}) => ({
+  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined, { of = "wsman.WorkspaceManager", missing = "workspace nope\u001b[2J does not exist", code = codes.NOT_FOUND } = {}) => ({
     definition: { path: `/${of}/${method}`, requestStream: false, responseStream: false, requestSerialize: encodeRequest, requestDeserialize: decode, responseSerialize: (message: A) => Buffer.from(encode(message)), responseDeserialize: (bytes: Buffer) => bytes },
     handler: (call: ServerUnaryCall<Q, A>, callback: sendUnaryData<A>): void => {
       requests.push({ method, message: call.request, metadata: call.metadata });
       const found = answer(call.request);
-      if (found === undefined) callback({ code: codes.NOT_FOUND, details: missing });
+      if (found === undefined) callback({ code, details: missing });
       else callback(null, found);
     },
   });
@@ -104,12 +106,14 @@ export async function testServer(port = 0): Promise<TestServer> {
   });
   const cluster = unary("DescribeCluster", (bytes) => wsman.DescribeClusterRequest.decode(bytes), (message: object) => wsman.DescribeClusterResponse.encode(message).finish(), () => ({ WorkspaceClasses: [{ Id: "default", DisplayName: "Stan\u001bdard" }, { Id: "large" }] }));
   const isLive = (id: string): boolean => state.listed.some((status) => status.id === id && status.phase !== wsman.WorkspacePhase.STOPPED);
+  const begin = unary("StartWorkspace", (bytes) => wsman.StartWorkspaceRequest.decode(bytes), (message: object) => wsman.StartWorkspaceResponse.encode(message).finish(), ({ id }) => (state.taken.has(id) ? undefined : { url: `https://${id}`, ownerToken: "owner-token-secret" }), { missing: "workspace instance already exists", code: codes.ALREADY_EXISTS });
   const stop = unary("StopWorkspace", (bytes) => wsman.StopWorkspaceRequest.decode(bytes), (message: object) => wsman.StopWorkspaceResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   const keys = unary("UpdateSSHKey", (bytes) => wsman.UpdateSSHKeyRequest.decode(bytes), (message: object) => wsman.UpdateSSHKeyResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   const spec = unary("GetImageSpec", (bytes) => registryfacade.GetImageSpecRequest.decode(bytes), (message: object) => registryfacade.GetImageSpecResponse.encode(message).finish(), ({ id }) => (isLive(id) ? { spec: { baseRef: "base" } } : undefined), { of: "registryfacade.SpecProvider", missing: "not found" });
   server.addService(
     {
       GetImageSpec: spec.definition,
+      StartWorkspace: begin.definition,
       StopWorkspace: stop.definition,
       UpdateSSHKey: keys.definition,
       GetWorkspaces: list.definition,
@@ -122,6 +126,7 @@ export async function testServer(port = 0): Promise<TestServer> {
     },
     {
       GetImageSpec: spec.handler,
+      StartWorkspace: begin.handler,
       StopWorkspace: stop.handler,
       UpdateSSHKey: keys.handler,
       GetWorkspaces: list.handler,
@@ -136,6 +141,6 @@ export async function testServer(port = 0): Promise<TestServer> {
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, found) => (error ? reject(error) : resolve(found)));
   });
-  const state: TestServer = { address: `127.0.0.1:${bound}`, listed: [], streams, requests, close: () => server.forceShutdown() };
+  const state: TestServer = { address: `127.0.0.1:${bound}`, listed: [], taken: new Set(), streams, requests, close: () => server.forceShutdown() };
   return state;
 }

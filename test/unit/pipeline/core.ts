@@ -70,11 +70,12 @@ export function startCore(options: CoreOptions = {}): Core {
   const fetchPod = options.fetchPod ?? (() => Promise.resolve(undefined));
   const rereader = new Rereader({ store, fetchPod, submit, clock, random, log: silentLog });
   const initial = {
-    records: () => store.registry.records(),
+    workspaces: () => store.registry.workspaces(),
+    workspace: (id: string) => store.registry.byId(id),
     get sequence() {
       return store.sequence;
     },
-    frame: rereader.frame.bind(rereader),
+    frame: rereader.frameToTell.bind(rereader),
   };
   const hub = new Hub({ clock, limits: { stallTimeoutMs: 300_000, maxBacklog: 100_000 }, hooks: { coalesced() {}, ended() {} }, initial });
   const told = (): Status[] => published.map(({ frame }) => decodeFrame(frame));

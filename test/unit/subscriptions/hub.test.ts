@@ -28,8 +28,11 @@ class FakeInitial implements InitialState {
   readonly map = new Map<string, WorkspaceRecord>();
   readonly frames = new Map<string, Buffer | Promise<Buffer | undefined>>();
   sequence = 0;
-  records() {
+  workspaces() {
     return this.map.values();
+  }
+  workspace(id: string) {
+    return this.map.get(id);
   }
   frame(record: WorkspaceRecord) {
     return this.frames.get(record.facts.id) ?? Promise.resolve(undefined);
