@@ -20,6 +20,8 @@ import type { Lived, RunLives } from "../load/life-results.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import { Pending } from "../load/pending.ts";
 import { startRequest } from "../load/start-requests.ts";
+import { Timeline } from "../load/timeline.ts";
+import type { PackedTimeline } from "../load/timeline.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
@@ -109,14 +111,22 @@ async function run(how: RunLives): Promise<Lived> {
   book = new LifeBook();
   ending = new AbortController();
   problems.length = 0;
+  const begunAt = machineNow();
   await letLive(opened, how, sums, late);
   await sleep(lastMs);
   const lives = [...book.all.values()];
   const ran = sums.ran.flatMap((id) => book.all.get(id) ?? []);
   return {
     asked: lives.length, ...sums, failed: ran.filter((life) => life.ending !== undefined && life.ending.failed !== "").length, unsaved: ran.filter((life) => life.ending?.backedUp === false).length,
-    twice: lives.filter(({ pods }) => pods > 1).length, ...book.ends, ...delays(lives, how), late: encodeIntoCompressedBase64(late), problems: [...problems], interrupted: watch.ended, share: share(),
+    twice: lives.filter(({ pods }) => pods > 1).length, ...book.ends, ...delays(lives, how), late: encodeIntoCompressedBase64(late),
+    begunAt, runningOverTime: overTime(lives, "running", begunAt), stoppedOverTime: overTime(lives, "stopped", begunAt), problems: [...problems], interrupted: watch.ended, share: share(),
   };
+}
+
+function overTime(lives: readonly BookedLife[], step: "running" | "stopped", begunAt: number): PackedTimeline {
+  const timeline = new Timeline("sum");
+  for (const { times: { [step]: at } } of lives) if (at !== undefined) timeline.add((at - begunAt) / 1000, 1);
+  return timeline.packed();
 }
 
 function delays(lives: readonly BookedLife[], how: RunLives): Readonly<Record<"start" | "startOverhead" | "stop" | "stopOverhead", string>> {

@@ -1,6 +1,7 @@
 /** Part: subscribers on raw gRPC streams, each delivery matched with its change; and, for the scenarios that need no more, mere counts. */
 import { z } from "zod";
 import { machineNow, sleepUntil } from "../load/clock.ts";
+import { Counter } from "../load/counted.ts";
 import { FrameReader } from "../load/frame.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
@@ -39,10 +40,14 @@ const shared = Buffer.alloc(256 * 1024);
 const reader = new FrameReader();
 let connections: GrpcConnection[] = [];
 let ledger: Ledger | undefined;
+/** So many of the subscribers, the first ones, are booked; of the others messages are counted. */
+let booked = 0;
 let share = loadShare();
 let messages = 0;
 let bytes = 0;
 let frames: Buffer[] = [];
+/** Looks at the messages that come, once that is asked for. */
+let counter: Counter | undefined;
 let wanted = 0;
 let ended = 0;
 let why = "";
@@ -66,9 +71,11 @@ serve({
     connections = [...reading, ...hanging];
     await Promise.all([...opening, ...hanging.map((connection) => stall(connection))]);
   },
+  /** Books what the first so many subscribers are told of. */
   begin: (params) => {
     const { plan, subscribers, detail } = z.object({ plan: planSchema, subscribers: z.number(), detail: z.enum(["each", "sums"]) }).parse(params);
     ledger = new Ledger(plan, subscribers, detail);
+    booked = subscribers;
     share = loadShare();
   },
   balance: (params) => {
@@ -91,6 +98,12 @@ serve({
     share = loadShare();
     return result;
   },
+  /** Messages over time, from `watch` to `watched`. */
+  watch: () => {
+    counter?.stop();
+    counter = new Counter(() => messages);
+  },
+  watched: () => counter?.stop() ?? [],
   arrive: async (params) => arrive(arriveSchema.parse(params)),
   /** Ends `arrive` with those who have come. */
   stop: () => hurry.abort(),
@@ -100,6 +113,8 @@ serve({
 function closeAll(): void {
   for (const connection of connections) connection.close();
   connections = [];
+  counter?.stop();
+  counter = undefined;
   ledger = undefined;
   ended = 0;
   why = "";
@@ -113,7 +128,7 @@ function subscribe(connection: GrpcConnection, index: number): Promise<void> {
       messages++;
       bytes += end - start;
       if (wanted > 0) keep(buffer, start, end);
-      if (!ledger) return;
+      if (!ledger || index >= booked) return;
       reader.read(buffer, start, end);
       if (reader.stamp >= 0) ledger.deliver(index, reader.stamp, reader.version, machineNow());
     },
@@ -146,6 +161,7 @@ async function arrive({ endpoint, subscribers, interval, startAt, ids, timeoutMs
   const { promise: all, resolve } = Promise.withResolvers<void>();
   const busy = loadShare();
   const before = messages;
+  const counter = new Counter(() => messages);
   const states = new InitialStates(ids);
   let came = 0;
   for (let i = 0; i < subscribers && !hurry.signal.aborted; i++) {
@@ -174,5 +190,5 @@ async function arrive({ endpoint, subscribers, interval, startAt, ids, timeoutMs
   hurry.signal.addEventListener("abort", () => setTimeout(resolve, complete.length === came ? 0 : hurryMs), { once: true });
   await all;
   clearTimeout(timer);
-  return { came, opened, complete, ended, why, messages: messages - before, share: busy() };
+  return { came, opened, complete, ended, why, messages: messages - before, counted: counter.stop(), share: busy() };
 }

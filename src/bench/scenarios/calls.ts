@@ -10,7 +10,7 @@ import { idOfPod, ownLabel } from "../load/kube.ts";
 import { steeringCalls } from "../load/steering.ts";
 import type { Steered, SteeringCall } from "../load/steering.ts";
 import { inRounds } from "../load/tasks.ts";
-import { addTurn, failureNotes, inTurn, makeCalls, noSides, overheadFigures, perSecond } from "../load/turns.ts";
+import { addTurn, callsPlot, failureNotes, inTurn, makeCalls, noSides, overheadFigures, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
@@ -85,6 +85,7 @@ export const calls: Scenario = {
       plots: [
         percentilePlot("Time to the answer, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.delays]))),
         percentilePlot("Time of the bare patches, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.bare.delays]))),
+        callsPlot(from, { ...Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.counted])), "bare patches": found.flatMap(({ sides }) => sides.bare.counted) }),
         ...usagePlots(lab, ["daemon", "API server", "callers"], from, to),
       ],
     };

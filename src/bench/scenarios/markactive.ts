@@ -8,7 +8,7 @@ import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { idOfPod } from "../load/kube.ts";
-import { addTurn, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
+import { addTurn, callsPlot, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
 import { apiRequests } from "../parts/daemon.ts";
 import type { Daemon } from "../parts/daemon.ts";
@@ -79,6 +79,7 @@ export const markactive: Scenario = {
       ],
       plots: [
         percentilePlot("Time to the answer, by percentile", { MarkActive: sides.daemon.delays, "MarkActive, bare": sides.bare.delays, [`every ${beatSeconds} s`]: steady.turns.delays }),
+        callsPlot(steady.from, { MarkActive: sides.daemon.counted, "MarkActive, bare": sides.bare.counted, [`every ${beatSeconds} s`]: steady.turns.counted }),
         ...usagePlots(lab, ["daemon", "bare server"], steady.from, to),
       ],
     };
