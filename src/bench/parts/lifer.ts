@@ -25,7 +25,7 @@ import type { PackedTimeline } from "../load/timeline.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
-/** How long a workspace may take until it runs, and until it has stopped, milliseconds; and when the user wants an end. */
+/** How long a call may take, and a workspace until it runs, and until it has stopped, milliseconds; and when the user wants an end. */
 const deadlineMs = 120_000;
 const hurryMs = 20_000;
 /** How long after the last end no second one may come, milliseconds. */
@@ -179,7 +179,8 @@ async function live({ owner, size, calls }: Opened, id: string, startDue: number
 
 /** Whether a call was answered. */
 async function called(connection: GrpcConnection, method: string, request: Uint8Array, sums: Sums): Promise<boolean> {
-  const { ok, why } = await callUnary(connection, `${service}${method}`, request, () => {});
+  const answered = callUnary(connection, `${service}${method}`, request, () => {});
+  const { ok, why } = (await within(answered.then(() => {}))) ? await answered : { ok: false, why: "there was no answer in time" };
   if (ok) return true;
   sums.failures++;
   problem(`${method} failed: ${why}`);

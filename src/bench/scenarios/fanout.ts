@@ -212,7 +212,8 @@ function plotsOf(lab: Lab, bareTurns: readonly Turn[], http2: Turn | undefined, 
   const turns = [...bareTurns, ...(http2 ? [http2] : []), ...(ours ? [ours] : [])];
   const [first, last] = [turns[0], turns.at(-1)];
   if (!first || !last) return [];
-  const { from } = first;
+  // The time before what counts is to be seen, too.
+  const from = first.counted[0]?.[0]?.at ?? first.from;
   const lines = { daemon: ours, ...Object.fromEntries(ways.map((way, i) => [`bare, ${way}`, bareTurns[i]])), "node:http2": http2 };
   return [
     percentilePlot("Delay by percentile, while more changes are due than can be delivered; to one subscriber of each process", { "daemon, from due to delivered": ours?.delays ?? delayHistogram() }),

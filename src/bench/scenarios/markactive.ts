@@ -1,8 +1,7 @@
 /** Scenario markactive: the most frequent call there is, as fast as callers go beside a bare grpc-js server, and as often as all workspaces together make it. */
-import { rfc3339Nano } from "../../domain/rfc3339.ts";
-import { annotations } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Lab } from "../lab.ts";
+import { noteActivity } from "../load/activity.ts";
 import { besideBare, capture, processNames } from "../load/beside-bare.ts";
 import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
@@ -90,12 +89,8 @@ export const markactive: Scenario = {
 async function spreadActivity(lab: Lab, names: readonly string[]): Promise<void> {
   lab.say(`noting activity on ${names.length} pods`);
   const now = Date.now();
-  await lab.cluster.each(names.length, async (i) => {
-    // Multiples of an irrational number are spread evenly, and have nothing to do with the order of the calls.
-    const at = now - writtenEveryMs * ((i * Math.SQRT2) % 1);
-    await lab.cluster.annotatePod(names[i] ?? "", { [annotations.firstUserActivity]: rfc3339Nano(now - writtenEveryMs), [annotations.lastActivity]: rfc3339Nano(at) });
-  }, lab.signal);
-  lab.signal.throwIfAborted();
+  // Multiples of an irrational number are spread evenly, and have nothing to do with the order of the calls.
+  await noteActivity(lab, names, now - writtenEveryMs, (i) => now - writtenEveryMs * ((i * Math.SQRT2) % 1));
 }
 
 /** Every workspace's calls, spread evenly: for a time that warms up, and then for those that are measured. @param warmup seconds. */
