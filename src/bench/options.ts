@@ -125,14 +125,21 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
   return program;
 }
 
-function conflict({ target, kubeconfig, pid, metrics, tls, tlsCa, tlsCert, tlsKey, json, html }: Given): string | undefined {
+function conflict(given: Given): string | undefined {
+  const { target, kubeconfig, tlsCert, tlsKey, json, html } = given;
   if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
-  if (pid !== undefined && !target) return "--pid needs --target: it is the process of a daemon that runs already";
-  if (metrics !== undefined && !target) return "--metrics needs --target: the tool knows where its own daemon's are";
-  if (!target && [tls, tlsCa, tlsCert, tlsKey].some((value) => value !== undefined)) return "the --tls flags need --target: the tool's own daemon serves without";
-  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) return "--json and --html name the same file";
+  const idle = target ? undefined : needsTarget(given);
+  if (idle !== undefined) return idle;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) return "--json and --html name the same file";
   return undefined;
+}
+
+/** Flags that tell of a daemon that runs already would do nothing without one. */
+function needsTarget({ pid, metrics, tls, tlsCa, tlsCert, tlsKey }: Given): string | undefined {
+  if (pid !== undefined) return "--pid needs --target: it is the process of a daemon that runs already";
+  if (metrics !== undefined) return "--metrics needs --target: the tool knows where its own daemon's are";
+  return [tls, tlsCa, tlsCert, tlsKey].some((value) => value !== undefined) ? "the --tls flags need --target: the tool's own daemon serves without" : undefined;
 }
 
 function complete(defaults: Defaults, given: Given): Options {

@@ -34,7 +34,7 @@ export function timePlot(title: string, unit: string, lines: Readonly<Record<str
 
 /** In place of a plot that would mean nothing. @param remark why. */
 export function absentPlot(title: string, remark: string): Plot {
-  return { title, kind: "time", unit: "", lines: [], remark };
+  return { title, kind: "percentiles", unit: "", lines: [], remark };
 }
 
 /** Most points of a curve: a plot shows no more. */

@@ -31,7 +31,7 @@ export const ready: Scenario = {
       }),
       notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), ...limits(lab.usage, daemon.startedAt, syncedAt, 0), ...shares(lab.usage, daemon.startedAt, syncedAt)],
       plots: [
-        absentPlot("Delays by percentile, and throughput", "A start is one event: ready_s, serving_s and list_s are all of it. Many starts are to be had with --runs."),
+        absentPlot("Delays by percentile, and throughput", "A start is one event: ready_s, serving_s and list_s are all of it. --runs makes several starts."),
         ...usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
       ],
     };
