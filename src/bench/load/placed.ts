@@ -8,9 +8,11 @@ import { workspaceId } from "../../embedded/demo/pods.ts";
 import { seededRandom } from "../../embedded/kubelet/random.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Lab } from "../lab.ts";
+import type { Options } from "../options.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import { machineNow } from "./clock.ts";
 import { GrpcClient } from "./grpc-client.ts";
+import type { Cluster } from "./kube.ts";
 import { allRunning } from "./probe.ts";
 import { startRequest } from "./start-requests.ts";
 import type { Steered } from "./steering.ts";
@@ -38,7 +40,7 @@ export async function placeWorkspaces(lab: Lab, daemon: Pick<Daemon, "endpoint">
   const [first = ""] = ids;
   let problem: string | undefined;
   try {
-    lab.say(`starting ${count} workspaces that run on nodes`);
+    lab.say(`starting ${count} workspaces that are to run on nodes, which may take ${runMs / 1000} s`);
     await lab.cluster.prepareStarts();
     using client = new GrpcClient(daemon.endpoint);
     for (const id of ids) await client.call("StartWorkspace", startRequest(id, lab.cluster.owner, lab.options.size));
@@ -53,8 +55,15 @@ export async function placeWorkspaces(lab: Lab, daemon: Pick<Daemon, "endpoint">
   return { workspaces: [], problem, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-/** What can be told before anything is started. */
-async function whatLacks({ ownsAll, options, cluster }: Lab): Promise<string | undefined> {
+/** What of a lab tells whether workspaces can run there. */
+export interface Place {
+  readonly ownsAll: boolean;
+  readonly options: Pick<Options, "target">;
+  readonly cluster: Pick<Cluster, "hasNodes">;
+}
+
+/** Why no workspaces can run, as far as that can be told before any is started; undefined if nothing is known to be missing. */
+export async function whatLacks({ ownsAll, options, cluster }: Place): Promise<string | undefined> {
   const need = "it needs a workspace that runs on a node with a node daemon";
   if (ownsAll) return undefined;
   if (options.target === undefined) return `${need}, and the daemon that the tool starts on a given cluster knows of no node daemons (--target HOST:PORT is for one that does)`;

@@ -18,6 +18,7 @@ import type { BookedLife, Ending } from "../load/life-book.ts";
 import { openLivesSchema, runLivesSchema } from "../load/life-results.ts";
 import type { Lived, RunLives } from "../load/life-results.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import { Pending } from "../load/pending.ts";
 import { startRequest } from "../load/start-requests.ts";
 import { Timeline } from "../load/timeline.ts";
@@ -33,7 +34,6 @@ const lastMs = 500;
 /** Most lives under way: at that bound those that are due are late. */
 const maxUnderWay = 4096;
 const maxProblems = 3;
-const service = "/wsman.WorkspaceManager/";
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
 
@@ -79,7 +79,7 @@ serve({
 
 function subscribe(endpoint: Endpoint): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  new GrpcConnection(endpoint, shared).call(`${service}Subscribe`, new Uint8Array(), {}, {
+  new GrpcConnection(endpoint, shared).call(pathOf("Subscribe"), new Uint8Array(), {}, {
     message: (bytes, from, to) => {
       reader.read(bytes, from, to);
       book.status(bytes.toString("latin1", reader.idFrom, reader.idTo), reader.phase, machineNow(), () => endingIn(bytes.subarray(from, to)));
@@ -179,7 +179,7 @@ async function live({ owner, size, calls }: Opened, id: string, startDue: number
 
 /** Whether a call was answered. */
 async function called(connection: GrpcConnection, method: string, request: Uint8Array, sums: Sums): Promise<boolean> {
-  const answered = callUnary(connection, `${service}${method}`, request, () => {});
+  const answered = callUnary(connection, pathOf(method), request, () => {});
   const { ok, why } = (await within(answered.then(() => {}))) ? await answered : { ok: false, why: "there was no answer in time" };
   if (ok) return true;
   sums.failures++;

@@ -7,6 +7,7 @@ import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
 import { InitialStates } from "../load/initial-state.ts";
 import { Ledger } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import { planSchema } from "../load/plan.ts";
 import type { arrivedSchema } from "../load/results.ts";
 import { endpointSchema } from "./endpoint.ts";
@@ -34,7 +35,7 @@ const arriveSchema = z.object({
 /** How long those who have come may still take when no one comes any more. */
 const hurryMs = 2000;
 
-const path = "/wsman.WorkspaceManager/Subscribe";
+const path = pathOf("Subscribe");
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
 const reader = new FrameReader();

@@ -127,8 +127,11 @@ export class Usage {
     clearInterval(this.#timer);
   }
 
+  /** Those of a process that had the name just before are left out, if another one had it in that time. */
   #within(name: string, from: number, to: number): readonly Sample[] {
-    return this.#processes.filter((process) => process.name === name).flatMap(({ series }) => within(series.samples, from, to));
+    const near = this.#processes.filter((process) => process.name === name).map(({ series }) => within(series.samples, from, to));
+    const there = near.filter((samples) => samples.some(({ at }) => at >= from && at <= to));
+    return (there.length > 0 ? there : near).flat();
   }
 
   /** Where samples take longer than the time between them, none pile up. */

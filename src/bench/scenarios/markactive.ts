@@ -7,6 +7,7 @@ import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { idOfPod } from "../load/kube.ts";
+import { pathOf } from "../load/paths.ts";
 import { addTurn, callsPlot, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
 import { apiRequests } from "../parts/daemon.ts";
@@ -55,7 +56,7 @@ export const markactive: Scenario = {
     await using callers = lab.part("callers", "callers");
     const requests = names.map((name) => wsman.MarkActiveRequest.encode({ id: idOfPod(name) }).finish());
     const [first] = (await capture(callers, daemon.endpoint, "MarkActive", requests.slice(0, 1))).tasks;
-    const method: Method = { path: "/wsman.WorkspaceManager/MarkActive", tasks: requests.map((request) => ({ request, answer: first?.answer ?? new Uint8Array() })) };
+    const method: Method = { path: pathOf("MarkActive"), tasks: requests.map((request) => ({ request, answer: first?.answer ?? new Uint8Array() })) };
     await using both = await besideBare(lab, callers, daemon, [method]);
     const setting: Setting = { lab, daemon, callers, endpoints: both.endpoints, method };
     const steady = await steadily(setting, "daemon", lab.options.warmup);
