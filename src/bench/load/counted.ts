@@ -9,6 +9,8 @@ const everyMs = 250;
 const maxLooks = 2000;
 /** Most points of a curve: a plot shows no more. */
 const maxPoints = 500;
+/** Width of an edge, as a share of the distance of points. */
+const edgeShare = 0.001;
 
 export const countedSchema = z.array(z.object({ at: z.number(), count: z.number() }));
 
@@ -47,8 +49,8 @@ export class Counter {
 export type Stretch = readonly Counted[];
 
 /**
- * What was counted per second, as seconds since `from`: over each stretch evenly spaced means of all its processes together, 0 at both its ends, and nothing between two of them.
- * @returns 500 points, and a few for each stretch.
+ * What was counted per second, as seconds since `from`: over each stretch evenly spaced means of all its processes together, up from 0 at its begin and down to it at its end, and nothing between two of them.
+ * @returns about 500 points at most, and a few for each stretch.
  */
 export function ratePoints(stretches: readonly Stretch[], from: number): Points {
   const timed = stretches.map((parts) => ({ parts, ...boundsOf(parts) })).filter(({ begin, end }) => end > begin).toSorted((a, b) => a.begin - b.begin);
@@ -59,7 +61,9 @@ export function ratePoints(stretches: readonly Stretch[], from: number): Points 
     const width = (end - begin) / count;
     const sums = Array.from({ length: count + 1 }, (_, i) => parts.reduce((sum, part) => sum + countAt(part, begin + i * width), 0));
     const rates = sums.slice(1).map((sum, i) => [second(begin + (i + 0.5) * width), ((sum - (sums[i] ?? 0)) * 1000) / width] as const);
-    return [[second(begin), 0] as const, ...rates, [second(end), 0] as const];
+    // Nearly upright edges: a short stretch is a block, and no spike.
+    const edge = (at: number, rate: number | undefined): readonly [number, number] => [second(at), rate ?? 0];
+    return [edge(begin, 0), edge(begin + width * edgeShare, rates[0]?.[1]), ...rates, edge(end - width * edgeShare, rates.at(-1)?.[1]), edge(end, 0)];
   });
 }
 

@@ -125,6 +125,8 @@ async function run(how: RunLives): Promise<Lived> {
 
 function overTime(lives: readonly BookedLife[], step: "running" | "stopped", begunAt: number): PackedTimeline {
   const timeline = new Timeline("sum");
+  // Both go on to the end.
+  timeline.add((machineNow() - begunAt) / 1000, 0);
   for (const { times: { [step]: at } } of lives) if (at !== undefined) timeline.add((at - begunAt) / 1000, 1);
   return timeline.packed();
 }
