@@ -1,4 +1,5 @@
 /** The load tool as a command, `wsmand bench SCENARIO [flags]`: reads the command line, runs the scenario as often as was asked for, reports. */
+import { resolve } from "node:path";
 import { messageOf } from "../domain/errors.ts";
 import { Lab } from "./lab.ts";
 import type { StartPart } from "./parts/part.ts";
@@ -50,10 +51,10 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<boole
   return outcomes.length > 0;
 }
 
-async function report(name: string, options: Options, outcomes: readonly Outcome[], { stdout }: BenchIo): Promise<void> {
+async function report(name: string, options: Options, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
   const { summary, json } = await reportOf(name, options, outcomes);
   stdout.write(`${table(summary, outcomes.length)}\n`);
-  await writeFiles(filesOf(options, json));
+  await writeFiles(filesOf(options, json), ({ flag, path }) => lineTo(stderr, `${flag}: written to ${resolve(path)}`));
 }
 
 /** @param json the report; without it the files are only named. */

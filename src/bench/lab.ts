@@ -23,9 +23,8 @@ const startTimeoutMs = 60_000;
 /** How long a daemon that was there already may take until it tells of what was made for it: so long, and as long again for each workspace. */
 const catchUpMs = 60_000;
 const catchUpMsEach = 50;
-/** Where workspaces live: most of them on a node, pods that come and go at a rate live so long (seconds), kubelets are so much faster than life, and workspaces are looked for in this namespace. */
+/** Where workspaces live: most of them on a node, kubelets are so much faster than life, and workspaces are looked for in this namespace. */
 const podsOfNode = 100;
-const lifeSeconds = 15;
 const kubeletSpeed = 4;
 const livesNamespace = "default";
 /** Seed of the first twin: beyond those of all workspaces. */
@@ -79,11 +78,11 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Opens it on the built-in cluster, or on the one of --kubeconfig; on none for a scenario that needs none of ours. */
-  static async open(options: Options, host: LabHost, { replays = false, lives = false }: { readonly replays?: boolean; readonly lives?: boolean }): Promise<Lab> {
+  static async open(options: Options, host: LabHost, { replays = false, lives }: { readonly replays?: boolean; readonly lives?: (options: Options) => number }): Promise<Lab> {
     const lab = new Lab(options, host);
     try {
       // Events have to be written somewhere.
-      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, lives && options.kubeconfig === undefined);
+      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, options.kubeconfig === undefined ? lives?.(options) : undefined);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -184,8 +183,9 @@ export class Lab implements AsyncDisposable {
   /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort });
-    this.usage.watch("daemon", daemon.pid);
+    const started = (pid: number | undefined): void => this.usage.watch("daemon", pid);
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, started });
+    if (options.target) started(daemon.pid);
     return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => daemon.end() };
   }
 
@@ -196,12 +196,13 @@ export class Lab implements AsyncDisposable {
     return part;
   }
 
-  async #open(withoutCluster: boolean, withNodes: boolean): Promise<void> {
-    const { kubeconfig, namespace = withNodes ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
+  /** @param living how many workspaces live at a time, on nodes; undefined: none, there are no nodes that run them. */
+  async #open(withoutCluster: boolean, living: number | undefined): Promise<void> {
+    const { kubeconfig, namespace = living !== undefined ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#namespace = namespace ?? "";
     if (withoutCluster) return;
-    this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry, withNodes));
+    this.#kubeconfig = kubeconfig ?? (await this.#startCluster(entry, living));
     const cluster = await Cluster.fromKubeconfig(this.#kubeconfig, namespace);
     this.#cluster = cluster;
     this.#namespace = cluster.namespace;
@@ -217,21 +218,17 @@ export class Lab implements AsyncDisposable {
     await cluster.clean().catch((error: unknown) => this.#tell(`not everything was removed from ${cluster.namespace} (label ${ownLabel}=${cluster.run}): ${messageOf(error)}`));
   }
 
-  /** @param withNodes that run the pods that are bound to them, with node daemons. */
-  async #startCluster(entry: string, withNodes: boolean): Promise<string> {
+  /** @param living see {@link Lab.#open}: nodes run the pods that are bound to them, and have node daemons. */
+  async #startCluster(entry: string, living: number | undefined): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
     this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
     const path = join(folder, "kubeconfig");
-    const program = startProgram(entry, ["embedded", "--port", "0", "--kubeconfig-path", path, ...(withNodes ? this.#nodes() : ["--nodes", "1", "--no-node-daemons"])], clusterFlags);
+    const program = startProgram(entry, ["embedded", "--port", "0", "--kubeconfig-path", path, ...(living === undefined ? ["--nodes", "1", "--no-node-daemons"] : ["--nodes", String(2 + Math.ceil(living / podsOfNode)), "--speed", String(kubeletSpeed)])], clusterFlags);
     this.#ending.defer(() => program.end());
     await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
-    if (withNodes) this.#nodeDaemonPort = await program.line(nodeDaemonPortIn, "the node daemons did not start", startTimeoutMs);
+    if (living !== undefined) this.#nodeDaemonPort = await program.line(nodeDaemonPortIn, "the node daemons did not start", startTimeoutMs);
     this.usage.watch("API server", program.pid);
     return path;
-  }
-
-  #nodes(): readonly string[] {
-    return ["--nodes", String(2 + Math.ceil((this.options.rate * lifeSeconds) / podsOfNode)), "--speed", String(kubeletSpeed)];
   }
 
   async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {

@@ -1,6 +1,6 @@
 /** The command line of the load tool. */
 import { accessSync, constants, statSync } from "node:fs";
-import { extname } from "node:path";
+import { extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { reasonOf } from "../domain/file-reasons.ts";
@@ -114,7 +114,7 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
     .option("--namespace <name>", "of the workspaces; with --target, where that daemon looks for them (default: the kubeconfig's); otherwise one that is made and removed")
     .option("--target <host:port>", "a daemon that runs already, on the cluster of --kubeconfig", hostAndPort)
     .option("--pid <n>", "its process, for CPU and memory", whole(1, 2 ** 22))
-    .option("--metrics <url>", "its /metrics")
+    .option("--metrics <url>", "its /metrics", httpUrl)
     .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
     .option("--tls-ca <file>", "authorities that its certificate must come from, PEM", readableFile)
     .option("--tls-cert <file>", "client certificate, PEM", readableFile)
@@ -125,11 +125,21 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
   return program;
 }
 
-function conflict({ target, kubeconfig, pid, tlsCert, tlsKey }: Given): string | undefined {
+function conflict(given: Given): string | undefined {
+  const { target, kubeconfig, tlsCert, tlsKey, json, html } = given;
   if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
-  if (pid !== undefined && !target) return "--pid needs --target: it is the process of a daemon that runs already";
+  const idle = target ? undefined : needsTarget(given);
+  if (idle !== undefined) return idle;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) return "--json and --html name the same file";
   return undefined;
+}
+
+/** Flags that tell of a daemon that runs already would do nothing without one. */
+function needsTarget({ pid, metrics, tls, tlsCa, tlsCert, tlsKey }: Given): string | undefined {
+  if (pid !== undefined) return "--pid needs --target: it is the process of a daemon that runs already";
+  if (metrics !== undefined) return "--metrics needs --target: the tool knows where its own daemon's are";
+  return [tls, tlsCa, tlsCert, tlsKey].some((value) => value !== undefined) ? "the --tls flags need --target: the tool's own daemon serves without" : undefined;
 }
 
 function complete(defaults: Defaults, given: Given): Options {
@@ -172,6 +182,13 @@ function whyUnreadable(path: string): string | undefined {
   } catch (error) {
     return reasonOf(error);
   }
+}
+
+function httpUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") throw new InvalidArgumentError("It must be an http or https URL.");
+  if (url.username !== "" || url.password !== "") throw new InvalidArgumentError("It must not hold credentials: they would stand in reports.");
+  return text;
 }
 
 function hostAndPort(text: string): { readonly host: string; readonly port: number } {

@@ -1,7 +1,7 @@
 /** The load tool's scenarios of calls and of whole lives at a small size: every call is answered, every workspace ends as it should. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { assert0, assertAbove0, assertThere, bench, brief, common, notesIn, openSite, severalMs, shareBench, small } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, benchBesideNodes, brief, common, notesIn, openSite, severalMs, shareBench, small } from "../support/bench.ts";
 import { onRealCluster } from "../support/cluster.ts";
 
 shareBench();
@@ -18,6 +18,19 @@ describe("the load tool's calls and lives", { concurrency: 3 }, () => {
     assertAbove0(report, "start_to_running_p50_ms", "start_to_running_p99_ms", "start_to_running_overhead_p99_ms", "stop_to_stopped_p50_ms", "stop_to_stopped_p99_ms", "stop_to_stopped_overhead_p99_ms", "rss_mb");
     // Events are written when there is time for them.
     assertThere(report, "daemon_cpu_percent", "rest_cpu_percent", "events_per_life");
+  });
+
+  test("calls: snapshots and backups are taken where nodes have node daemons, and nothing of that is left", { skip: onRealCluster }, async () => {
+    const report = await benchBesideNodes("calls", "--workspaces", "3", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "1");
+    assert0(report, "failed");
+    assertAbove0(report, "take_snapshot_p99_ms", "take_snapshot_per_s", "backup_workspace_p99_ms", "backup_workspace_per_s", "control_port_p99_ms");
+    assert.doesNotMatch(notesIn(report), /(TakeSnapshot|BackupWorkspace) is left out/);
+  });
+
+  test("calls: so they are on the built-in cluster", { skip: onRealCluster }, async () => {
+    const report = await bench("calls", "--workspaces", "2", "--seconds", "0.5", "--warmup", "0", "--size", "0", "--concurrency", "1");
+    assert0(report, "failed");
+    assertAbove0(report, "take_snapshot_p99_ms", "backup_workspace_p99_ms", "update_ssh_key_p99_ms");
   });
 
   test("calls of a daemon that is there already, and changes as a cluster takes them", { timeout: severalMs }, async (t) => {
@@ -52,7 +65,8 @@ describe("the load tool's calls and lives", { concurrency: 3 }, () => {
         assertAbove0(report, `bare_${name}_p99_ms`);
         assert.ok(`${name}_overhead_p99_ms` in report.figures, name);
       }
-      assert.match(notesIn(report), /TakeSnapshot is left out: /);
+      const notes = notesIn(report);
+      for (const method of ["TakeSnapshot", "BackupWorkspace"]) assert.match(notes, new RegExp(`^${method} is left out: it needs a workspace that runs on a node with a node daemon, and the cluster has no nodes$`, "m"));
     });
 
     await t.test("bursts there, too, as fast as it takes the changes", async () => {

@@ -135,6 +135,7 @@ describe("the load tool", { concurrency: 3 }, () => {
     child.kill("SIGINT");
     child.kill("SIGINT");
     assert.equal(await code, 0, output());
+    assert.ok(output().endsWith(`--json: written to ${file}\n`), output());
     const report = await reportIn(file);
     const notes = notesIn(report);
     assert.match(notes, /ended early/);

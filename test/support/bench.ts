@@ -29,7 +29,8 @@ import { kubeApi } from "./kube-api.ts";
 import { startHeldParts } from "./held-parts.ts";
 import type { HeldParts } from "./held-parts.ts";
 
-const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()) })) });
+const plotSchema = z.object({ title: z.string(), kind: z.enum(["time", "percentiles"]), lines: z.array(z.object({ name: z.string() })), remark: z.string().optional() });
+const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()), plots: z.array(plotSchema) })) });
 export type Report = z.infer<typeof reportSchema>;
 /** As little as shows that it works. Figures are asserted to be there, never how good they are: on a busy machine any of them may be anything. */
 export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
@@ -55,8 +56,20 @@ export function assert0({ figures, runs }: Report, ...names: readonly string[]):
 }
 
 /** What the report says beside the figures. */
-export function notesIn({ runs }: Pick<Report, "runs">): string {
+export function notesIn({ runs }: { readonly runs: readonly Pick<Report["runs"][number], "notes">[] }): string {
   return runs.flatMap(({ notes }) => notes).join("\n");
+}
+
+/** Asserts that each run has plots of delays by percentile, of throughput over time and of memory over time, or a remark that says why not. */
+function assertPlots({ runs }: Report): void {
+  for (const { plots } of runs) {
+    const told = JSON.stringify(plots);
+    const remarked = plots.some(({ remark }) => remark !== undefined);
+    assert.ok(remarked || plots.some(({ kind }) => kind === "percentiles"), told);
+    assert.ok(remarked || plots.some(({ title, lines }) => title === "Throughput" && lines.length > 0), told);
+    // Of so short a time memory may not be known.
+    assert.ok(plots.some(({ kind, title }) => kind === "time" && /memory/i.test(title)), told);
+  }
 }
 
 /** What the tests of a file share; it is there as long as they run. */
@@ -126,7 +139,9 @@ export async function bench(...args: readonly string[]): Promise<Report> {
   } catch (error) {
     assert.fail(`${messageOf(error)}\n${output}`);
   }
-  return reportIn(file);
+  const report = await reportIn(file);
+  assertPlots(report);
+  return report;
 }
 
 /** A daemon that is there already, in this process as well, for scenarios one after the other. */

@@ -4,6 +4,7 @@ import type { Lab } from "../lab.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
 import type { Endpoint } from "./grpc-stream.ts";
+import { pathOf } from "./paths.ts";
 import { addTurn, inTurn, makeCalls, noSides, noTurns } from "./turns.ts";
 import type { Side, Sides, Turns } from "./turns.ts";
 
@@ -31,11 +32,6 @@ export interface TurnOptions {
   readonly daemonTurn?: (turn: () => Promise<void>) => Promise<void>;
   /** Seconds for each side to get warm; default --warmup. */
   readonly warmup?: number;
-}
-
-/** Path of a method of the workspace manager. */
-export function pathOf(method: string): string {
-  return `/wsman.WorkspaceManager/${method}`;
 }
 
 /** The daemon's answers. Rejects if a call fails. */

@@ -1,6 +1,7 @@
 /** What is asked of the part that makes calls (parts/callers.ts), and what it tells. */
 import { z } from "zod";
 import { endpointSchema } from "../parts/endpoint.ts";
+import { countedSchema } from "./counted.ts";
 import { paceSchema } from "./pace.ts";
 
 const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
@@ -39,6 +40,8 @@ export const calledSchema = z.object({
   share: z.number(),
   /** With an ID each: 1 for those whose call was answered, in order; nothing otherwise. */
   answered: bytes,
+  /** How many were answered, over time. */
+  counted: countedSchema,
 });
 
 /** See {@link targetSchema}. */

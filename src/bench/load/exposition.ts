@@ -9,3 +9,9 @@ export function metricSum(text: string, name: string, label = ""): number | unde
   }
   return sum;
 }
+
+/** The value of a metric without labels; undefined if it is not there, or no number. */
+export function metricIn(text: string, name: string): number | undefined {
+  const value = Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1] ?? Number.NaN);
+  return Number.isNaN(value) ? undefined : value;
+}

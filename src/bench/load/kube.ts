@@ -110,13 +110,19 @@ export class Cluster {
     return code === 403 ? (await this.send("GET", `${this.#path("pods")}?limit=1`)).code === 200 : code === 200;
   }
 
-  /** Runs tasks a few at a time. */
+  /** Runs tasks a few at a time. Rejects if one does, without beginning others, once none is under way. */
   async each(count: number, task: (i: number) => Promise<void>, signal: AbortSignal): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < count && !signal.aborted) await task(next++);
+      while (next < count && !signal.aborted) await task(next++).catch((error: unknown) => {
+        next = count;
+        throw error;
+      });
     };
-    await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker));
+    const workers = Array.from({ length: Math.min(atOnce, count) }, worker);
+    // Nothing goes on behind the back of whoever takes away what was made.
+    await Promise.allSettled(workers);
+    await Promise.all(workers);
   }
 
   /**
@@ -180,6 +186,13 @@ export class Cluster {
     if (code !== 200) throw new Error(`GET the pod ${name}: ${code} ${reason(text)}`);
     const pod: unknown = JSON.parse(text);
     return asObject(pod) ?? {};
+  }
+
+  /** Whether there are nodes; undefined for one who may not know. */
+  async hasNodes(): Promise<boolean | undefined> {
+    const { code, text } = await this.send("GET", "/api/v1/nodes?limit=1");
+    const items = code === 200 ? parsed(text)?.["items"] : undefined;
+    return Array.isArray(items) ? items.length > 0 : undefined;
   }
 
   /** The API server's version: it grows by one with each write of anything (etcd's revision); a patch that changes nothing is no write. */

@@ -2,11 +2,9 @@
 import { asObject, objectAt, stringAt } from "../../domain/json.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { labels } from "../../domain/names.ts";
+import { runningPhase } from "./frame.ts";
 import { Lives } from "./lives.ts";
 import type { Life, LifeCounts } from "./lives.ts";
-
-/** wsman.WorkspacePhase.RUNNING. */
-export const runningPhase = 4;
 
 /** What the cluster did with a workspace's pod, one after the other. */
 export const podSteps = ["added", "admitted", "up", "deleted", "ended"] as const;

@@ -1,6 +1,7 @@
 /** What is asked of the part that lets workspaces live (parts/lifer.ts), and what it tells. */
 import { z } from "zod";
 import { endpointSchema } from "../parts/endpoint.ts";
+import { timelineSchema } from "./timeline.ts";
 
 export const openLivesSchema = z.object({
   kubeconfig: z.string(),
@@ -46,6 +47,10 @@ export const livedSchema = z.object({
   stop: z.string(),
   stopOverhead: z.string(),
   late: z.string(),
+  /** How many were told as RUNNING, and as STOPPED, over time since `begunAt`. */
+  begunAt: z.number(),
+  runningOverTime: timelineSchema,
+  stoppedOverTime: timelineSchema,
   /** What went wrong, the first few. */
   problems: z.array(z.string()),
   /** The bare watch was ended by the API server: what the cluster took is not known of all. */

@@ -5,9 +5,10 @@ import { machineNow } from "./clock.ts";
 import { FrameReader, runningPhase } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
 import type { Endpoint } from "./grpc-stream.ts";
+import { pathOf } from "./paths.ts";
 import type { Plan } from "./plan.ts";
 
-const path = "/wsman.WorkspaceManager/DescribeWorkspace";
+const path = pathOf("DescribeWorkspace");
 const callTimeoutMs = 10_000;
 /** Between two questions about a workspace. */
 const pauseMs = 20;

@@ -1,5 +1,6 @@
 /** What the parts of a measurement find (see parts/): the shape of their answers, without what they are made of. Histograms are packed. */
 import { z } from "zod";
+import { countedSchema } from "./counted.ts";
 
 /** Of the writer: what became of the changes. */
 export const writtenSchema = z.object({
@@ -41,6 +42,8 @@ export const arrivedSchema = z.object({
   ended: z.number(),
   why: z.string(),
   messages: z.number(),
+  /** How many messages came, over time. */
+  counted: countedSchema,
   share: z.number(),
 });
 

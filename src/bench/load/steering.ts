@@ -20,6 +20,8 @@ export interface SteeringCall {
   readonly optional?: boolean;
   /** What the API server must serve for it. */
   readonly needs?: string;
+  /** It needs a workspace that runs on a node with a node daemon. */
+  readonly onNode?: boolean;
 }
 
 const { ADMIT_EVERYONE, ADMIT_OWNER_ONLY } = wsman.AdmissionLevel;
@@ -60,6 +62,6 @@ export const steeringCalls: Readonly<Record<string, SteeringCall>> = {
     // Of one that is not there, which is left alone.
     method: "DeleteVolumeSnapshot", optional: true, needs: "/apis/snapshot.storage.k8s.io/v1", request: ({ id }) => wsman.DeleteVolumeSnapshotRequest.encode({ id, softDelete: true }).finish(),
   },
-  take_snapshot: { method: "TakeSnapshot", optional: true, request: ({ id }) => wsman.TakeSnapshotRequest.encode({ id }).finish() },
-  backup_workspace: { method: "BackupWorkspace", optional: true, request: ({ id }) => wsman.BackupWorkspaceRequest.encode({ id }).finish() },
+  take_snapshot: { method: "TakeSnapshot", optional: true, onNode: true, request: ({ id }) => wsman.TakeSnapshotRequest.encode({ id }).finish() },
+  backup_workspace: { method: "BackupWorkspace", optional: true, onNode: true, request: ({ id }) => wsman.BackupWorkspaceRequest.encode({ id }).finish() },
 };

@@ -6,8 +6,12 @@ import type { Lab } from "../lab.ts";
 import type { Part } from "../parts/part.ts";
 import { ms } from "../report/limits.ts";
 import type { Span } from "../report/limits.ts";
+import { timePlot } from "../report/plot.ts";
+import type { Plot } from "../report/plot.ts";
 import { calledSchema } from "./called.ts";
 import type { Called, CallRun } from "./called.ts";
+import { ratePoints } from "./counted.ts";
+import type { Counted } from "./counted.ts";
 import { delayHistogram } from "./ledger.ts";
 
 /** What a turn may take beyond its own time. */
@@ -37,6 +41,8 @@ export interface Turns {
   share: number;
   /** When each turn was, on the machine's clock. */
   readonly spans: Span[];
+  /** How many calls were answered in each turn, over time. */
+  readonly counted: Counted[];
 }
 
 /** Both sides of a measurement. */
@@ -44,7 +50,7 @@ export type Sides = Readonly<Record<Side, Turns>>;
 
 /** None yet. */
 export function noTurns(): Turns {
-  return { delays: delayHistogram(), late: delayHistogram(), calls: 0, timeMs: 0, mainMs: 0, failed: 0, different: 0, why: "", share: 0, spans: [] };
+  return { delays: delayHistogram(), late: delayHistogram(), calls: 0, timeMs: 0, mainMs: 0, failed: 0, different: 0, why: "", share: 0, spans: [], counted: [] };
 }
 
 /** None of either side yet. */
@@ -65,6 +71,7 @@ export function addTurn(sums: Turns, called: Called, mainShare = Number.NaN): vo
   sums.why ||= called.why;
   sums.share = Math.max(sums.share, called.share);
   sums.spans.push({ from: called.from, to: called.to });
+  sums.counted.push(called.counted);
 }
 
 /** Lets the callers make calls; the user may end that early, and has what there was. */
@@ -78,6 +85,11 @@ export async function makeCalls(lab: Lab, callers: Part, run: CallRun): Promise<
   } finally {
     lab.signal.removeEventListener("abort", stop);
   }
+}
+
+/** Calls that were answered over time. @param from when the plot begins, on the machine's clock. @param lines by name, what was counted in turns of one kind. */
+export function callsPlot(from: number, lines: Readonly<Record<string, readonly Counted[]>>): Plot {
+  return timePlot("Throughput", "calls/s", Object.fromEntries(Object.entries(lines).map(([name, turns]) => [name, ratePoints(turns.map((counted) => [counted]), from)])));
 }
 
 /** Calls per second. */

@@ -9,11 +9,14 @@ import { machineNow } from "./clock.ts";
 import { FrameReader } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
 import type { Cluster } from "./kube.ts";
+import { pathOf } from "./paths.ts";
 import { StartBook } from "./start-book.ts";
 
 const lineSchema = z.object({ type: z.string(), object: z.object({ metadata: z.object({ uid: z.string(), labels: z.record(z.string(), z.string()).optional() }) }) });
 const added = Buffer.from('{"type":"ADDED"');
 const pollMs = 20;
+/** How long the daemon may take until the subscriber is there, unless it is said otherwise, milliseconds. */
+const openMs = 30_000;
 
 /** A witness. Close it with `await using`. */
 export class Witness implements AsyncDisposable {
@@ -30,13 +33,13 @@ export class Witness implements AsyncDisposable {
     this.#pods = pods;
   }
 
-  /** Resolves once it sees everything that happens from then on. */
-  static async open(lab: { readonly kubeconfig: string; readonly cluster: Pick<Cluster, "namespace" | "ownerSelector"> }, daemon: Pick<Daemon, "endpoint">): Promise<Witness> {
+  /** Resolves once it sees everything that happens from then on. Rejects if the daemon does not answer before the deadline. */
+  static async open(lab: { readonly kubeconfig: string; readonly cluster: Pick<Cluster, "namespace" | "ownerSelector"> }, daemon: Pick<Daemon, "endpoint">, deadlineMs = openMs): Promise<Witness> {
     // Without those that no workspace manager looks at.
     const witness = new Witness({ kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, selector: `${lab.cluster.ownerSelector},${workspaceSelector}` });
     try {
       await witness.resume();
-      await witness.#subscribe(daemon);
+      await witness.#subscribe(daemon, deadlineMs);
       return witness;
     } catch (error) {
       await witness[Symbol.asyncDispose]();
@@ -76,12 +79,13 @@ export class Witness implements AsyncDisposable {
     this.book.pod(metadata.labels?.[labels.workspaceId] ?? "", metadata.uid);
   }
 
-  #subscribe({ endpoint }: Pick<Daemon, "endpoint">): Promise<void> {
+  #subscribe({ endpoint }: Pick<Daemon, "endpoint">, deadlineMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const reader = new FrameReader();
     const connection = new GrpcConnection(endpoint, Buffer.alloc(256 * 1024));
     this.#connection = connection;
-    connection.call("/wsman.WorkspaceManager/Subscribe", new Uint8Array(), {}, {
+    const timer = setTimeout(() => reject(new Error(`the daemon did not answer a subscriber within ${deadlineMs / 1000} s`)), deadlineMs);
+    connection.call(pathOf("Subscribe"), new Uint8Array(), {}, {
       message: (bytes, from, to) => {
         reader.read(bytes, from, to);
         this.book.status(bytes.toString("latin1", reader.idFrom, reader.idTo), reader.phase);
@@ -92,6 +96,6 @@ export class Witness implements AsyncDisposable {
         reject(new Error(`the subscriber was ended: ${why}`));
       },
     });
-    return promise;
+    return promise.finally(() => clearTimeout(timer));
   }
 }

@@ -8,6 +8,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { z } from "zod";
 import { asIs } from "../../domain/as-is.ts";
+import { pathOf } from "../load/paths.ts";
 import { serve } from "./serve.ts";
 
 type Call = ServerWritableStream<Buffer, Buffer>;
@@ -18,7 +19,7 @@ const calls = new Set<Call>();
 let sending = new AbortController();
 
 server.addService(
-  { subscribe: { path: "/wsman.WorkspaceManager/Subscribe", requestStream: false, responseStream: true, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } },
+  { subscribe: { path: pathOf("Subscribe"), requestStream: false, responseStream: true, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } },
   {
     subscribe: (call: Call) => {
       calls.add(call);

@@ -1,15 +1,13 @@
 /** Part: calls GetWorkspaces and DescribeWorkspace now and then and checks the answers, and reads the daemon's metrics. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
-import { asIs } from "../../domain/as-is.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { describeRequest } from "../load/answers.ts";
 import { AnswerCheck } from "../load/answer-check.ts";
 import { machineNow } from "../load/clock.ts";
 import { metricSum } from "../load/exposition.ts";
-import type { Endpoint } from "../load/grpc-stream.ts";
+import { GrpcClient } from "../load/grpc-client.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import type { Calls, Scrape } from "../load/soak-results.ts";
 import { Series } from "../report/series.ts";
@@ -28,9 +26,7 @@ const openSchema = z.object({
   scrapeMs: z.number(),
 });
 
-const service = "/wsman.WorkspaceManager/";
-const callTimeoutMs = 30_000;
-const maxAnswer = 64 * 1024 * 1024;
+const scrapeTimeoutMs = 30_000;
 const maxScrapes = 5000;
 const maxProblems = 3;
 const mebibyte = 2 ** 20;
@@ -72,14 +68,14 @@ function problem(text: string): void {
 
 /** One call after the other, so that each answer can be compared with those before it. */
 async function callAgainAndAgain({ endpoint, ids, intervalMs }: z.infer<typeof openSchema>): Promise<void> {
-  const client = new Client(addressOf(endpoint), credentialsFor(endpoint), { "grpc.max_receive_message_length": maxAnswer });
+  using client = new GrpcClient(endpoint);
   const answers = new AnswerCheck(ids);
   await paced(intervalMs, async (due, i) => {
     const isGet = i % 3 === 0;
     const id = ids[Math.floor(Math.random() * ids.length)] ?? "";
     const wrong = isGet
-      ? await call(client, "GetWorkspaces", Buffer.alloc(0)).then((bytes) => answers.get(bytes))
-      : await call(client, "DescribeWorkspace", Buffer.from(describeRequest(Buffer.from(id)))).then((bytes) => answers.describe(id, bytes));
+      ? await client.call("GetWorkspaces", Buffer.alloc(0)).then((bytes) => answers.get(bytes))
+      : await client.call("DescribeWorkspace", describeRequest(Buffer.from(id))).then((bytes) => answers.describe(id, bytes));
     recordDelay(isGet ? getDelays : describeDelays, machineNow() - due);
     sums[isGet ? "gets" : "describes"]++;
     if (wrong !== undefined) throw new Error(wrong);
@@ -87,7 +83,6 @@ async function callAgainAndAgain({ endpoint, ids, intervalMs }: z.infer<typeof o
     sums.failures++;
     problem(`a call: ${messageOf(error)}`);
   });
-  client.close();
 }
 
 async function scrapeAgainAndAgain({ metrics, scrapeMs }: z.infer<typeof openSchema>): Promise<void> {
@@ -96,7 +91,7 @@ async function scrapeAgainAndAgain({ metrics, scrapeMs }: z.infer<typeof openSch
 }
 
 async function scrape(metrics: string): Promise<void> {
-  const response = await fetch(metrics, { signal: AbortSignal.timeout(callTimeoutMs) });
+  const response = await fetch(metrics, { signal: AbortSignal.timeout(scrapeTimeoutMs) });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${text.slice(0, 100)}`);
   sums.scrapes++;
@@ -117,26 +112,6 @@ async function paced(intervalMs: number, turn: (due: number, i: number) => Promi
     due = Math.max(due + intervalMs, from + Math.floor((machineNow() - from) / intervalMs) * intervalMs);
     await sleep(Math.max(0, due - machineNow()), undefined, { signal: ending.signal }).catch(() => {});
   }
-}
-
-function call(client: Client, method: string, request: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(`${service}${method}`, asIs, asIs, request, new Metadata(), { deadline: Date.now() + callTimeoutMs }, (error, answer) => {
-      if (error) reject(error);
-      else if (answer) resolve(answer);
-      else reject(new Error(`${method} was answered with nothing`));
-    });
-  });
-}
-
-function addressOf({ host, port }: Endpoint): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function credentialsFor({ tls }: Endpoint): ReturnType<typeof credentials.createSsl> {
-  if (!tls) return credentials.createInsecure();
-  const bytes = (pem: string | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem));
-  return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert));
 }
 
 function scrapeOf(text: string): Scrape {

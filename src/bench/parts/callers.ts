@@ -5,6 +5,7 @@ import type { ApiPool } from "../load/api-pool.ts";
 import { runSchema } from "../load/called.ts";
 import type { Called, CallRun, Target, Work } from "../load/called.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
+import { Counter } from "../load/counted.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { callUnary } from "../load/grpc-unary.ts";
@@ -89,10 +90,13 @@ async function run({ target, work, pace }: CallRun): Promise<Called> {
   const taskOf = tasksOf(work);
   const order = orderOf(work);
   const share = loadShare();
+  let count = 0;
+  const counter = new Counter(() => count);
   const make = async (n: number, slot: number): Promise<CallEnd> => {
     await order.before(n);
     try {
       const end = await sender.send(taskOf(n), slot, sums);
+      if (end.ok) count++;
       if (end.ok && n < answered.length) answered[n] = 1;
       return end;
     } finally {
@@ -102,12 +106,14 @@ async function run({ target, work, pace }: CallRun): Promise<Called> {
   const duration = pace.kind === "once" ? 0 : pace.seconds * 1000;
   const until = (pace.kind === "rate" ? Math.max(0, pace.startAt - machineNow()) : 0) + duration + graceMs;
   const timer = setTimeout(() => sender.giveUp(), until);
+  let counted: Called["counted"] = [];
   const driven = await drive({ pace, total: work.kind === "each" ? work.ids.length : Number.POSITIVE_INFINITY, make, stopped: () => stops !== stopsBefore, clock: { now: machineNow, sleepUntil } }).finally(() => {
     clearTimeout(timer);
+    counted = counter.stop();
     // Also after a failure: other runs wait for this one's calls.
     order.end();
   });
-  return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered };
+  return { ...driven, ...sums, delays: encodeIntoCompressedBase64(driven.delays), late: encodeIntoCompressedBase64(driven.late), share: share(), answered, counted };
 }
 
 /** Which calls come before which of another run. */

@@ -11,6 +11,7 @@ import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { Cluster } from "../load/kube.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import type { Churn } from "../load/soak-results.ts";
 import { Lives } from "../load/lives.ts";
 import type { Life } from "../load/lives.ts";
@@ -80,7 +81,7 @@ serve({
 function subscribe(endpoint: Endpoint): Promise<GrpcConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<GrpcConnection>();
   const connection = new GrpcConnection(endpoint, Buffer.alloc(256 * 1024));
-  connection.call("/wsman.WorkspaceManager/Subscribe", new Uint8Array(), {}, {
+  connection.call(pathOf("Subscribe"), new Uint8Array(), {}, {
     message: (bytes, from, to) => {
       reader.read(bytes, from, to);
       lives.take(bytes.toString("latin1", reader.idFrom, reader.idTo), reader.phase);

@@ -18,12 +18,15 @@ import type { BookedLife, Ending } from "../load/life-book.ts";
 import { openLivesSchema, runLivesSchema } from "../load/life-results.ts";
 import type { Lived, RunLives } from "../load/life-results.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import { Pending } from "../load/pending.ts";
 import { startRequest } from "../load/start-requests.ts";
+import { Timeline } from "../load/timeline.ts";
+import type { PackedTimeline } from "../load/timeline.ts";
 import { loadShare } from "./share.ts";
 import { serve } from "./serve.ts";
 
-/** How long a workspace may take until it runs, and until it has stopped, milliseconds; and when the user wants an end. */
+/** How long a call may take, and a workspace until it runs, and until it has stopped, milliseconds; and when the user wants an end. */
 const deadlineMs = 120_000;
 const hurryMs = 20_000;
 /** How long after the last end no second one may come, milliseconds. */
@@ -31,7 +34,6 @@ const lastMs = 500;
 /** Most lives under way: at that bound those that are due are late. */
 const maxUnderWay = 4096;
 const maxProblems = 3;
-const service = "/wsman.WorkspaceManager/";
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
 
@@ -77,7 +79,7 @@ serve({
 
 function subscribe(endpoint: Endpoint): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  new GrpcConnection(endpoint, shared).call(`${service}Subscribe`, new Uint8Array(), {}, {
+  new GrpcConnection(endpoint, shared).call(pathOf("Subscribe"), new Uint8Array(), {}, {
     message: (bytes, from, to) => {
       reader.read(bytes, from, to);
       book.status(bytes.toString("latin1", reader.idFrom, reader.idTo), reader.phase, machineNow(), () => endingIn(bytes.subarray(from, to)));
@@ -109,14 +111,24 @@ async function run(how: RunLives): Promise<Lived> {
   book = new LifeBook();
   ending = new AbortController();
   problems.length = 0;
+  const begunAt = machineNow();
   await letLive(opened, how, sums, late);
   await sleep(lastMs);
   const lives = [...book.all.values()];
   const ran = sums.ran.flatMap((id) => book.all.get(id) ?? []);
   return {
     asked: lives.length, ...sums, failed: ran.filter((life) => life.ending !== undefined && life.ending.failed !== "").length, unsaved: ran.filter((life) => life.ending?.backedUp === false).length,
-    twice: lives.filter(({ pods }) => pods > 1).length, ...book.ends, ...delays(lives, how), late: encodeIntoCompressedBase64(late), problems: [...problems], interrupted: watch.ended, share: share(),
+    twice: lives.filter(({ pods }) => pods > 1).length, ...book.ends, ...delays(lives, how), late: encodeIntoCompressedBase64(late),
+    begunAt, runningOverTime: overTime(lives, "running", begunAt), stoppedOverTime: overTime(lives, "stopped", begunAt), problems: [...problems], interrupted: watch.ended, share: share(),
   };
+}
+
+function overTime(lives: readonly BookedLife[], step: "running" | "stopped", begunAt: number): PackedTimeline {
+  const timeline = new Timeline("sum");
+  // Both go on to the end.
+  timeline.add((machineNow() - begunAt) / 1000, 0);
+  for (const { times: { [step]: at } } of lives) if (at !== undefined) timeline.add((at - begunAt) / 1000, 1);
+  return timeline.packed();
 }
 
 function delays(lives: readonly BookedLife[], how: RunLives): Readonly<Record<"start" | "startOverhead" | "stop" | "stopOverhead", string>> {
@@ -169,7 +181,8 @@ async function live({ owner, size, calls }: Opened, id: string, startDue: number
 
 /** Whether a call was answered. */
 async function called(connection: GrpcConnection, method: string, request: Uint8Array, sums: Sums): Promise<boolean> {
-  const { ok, why } = await callUnary(connection, `${service}${method}`, request, () => {});
+  const answered = callUnary(connection, pathOf(method), request, () => {});
+  const { ok, why } = (await within(answered.then(() => {}))) ? await answered : { ok: false, why: "there was no answer in time" };
   if (ok) return true;
   sums.failures++;
   problem(`${method} failed: ${why}`);

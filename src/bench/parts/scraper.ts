@@ -3,7 +3,7 @@ import autocannon from "autocannon";
 import type { Instance } from "autocannon";
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { z } from "zod";
-import { metricIn } from "../load/metrics-text.ts";
+import { metricIn } from "../load/exposition.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import type { scrapedSchema } from "../load/results.ts";

@@ -1,11 +1,13 @@
 /** Part: subscribers on raw gRPC streams, each delivery matched with its change; and, for the scenarios that need no more, mere counts. */
 import { z } from "zod";
 import { machineNow, sleepUntil } from "../load/clock.ts";
+import { Counter } from "../load/counted.ts";
 import { FrameReader } from "../load/frame.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { StreamSink } from "../load/grpc-stream.ts";
 import { InitialStates } from "../load/initial-state.ts";
 import { Ledger } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import { planSchema } from "../load/plan.ts";
 import type { arrivedSchema } from "../load/results.ts";
 import { endpointSchema } from "./endpoint.ts";
@@ -33,16 +35,20 @@ const arriveSchema = z.object({
 /** How long those who have come may still take when no one comes any more. */
 const hurryMs = 2000;
 
-const path = "/wsman.WorkspaceManager/Subscribe";
+const path = pathOf("Subscribe");
 /** All connections are read into this: each chunk is worked off before the next one is read. */
 const shared = Buffer.alloc(256 * 1024);
 const reader = new FrameReader();
 let connections: GrpcConnection[] = [];
 let ledger: Ledger | undefined;
+/** So many of the subscribers, the first ones, are booked; of the others messages are counted. */
+let booked = 0;
 let share = loadShare();
 let messages = 0;
 let bytes = 0;
 let frames: Buffer[] = [];
+/** Looks at the messages that come, once that is asked for. */
+let counter: Counter | undefined;
 let wanted = 0;
 let ended = 0;
 let why = "";
@@ -66,9 +72,11 @@ serve({
     connections = [...reading, ...hanging];
     await Promise.all([...opening, ...hanging.map((connection) => stall(connection))]);
   },
+  /** Books what the first so many subscribers are told of. */
   begin: (params) => {
     const { plan, subscribers, detail } = z.object({ plan: planSchema, subscribers: z.number(), detail: z.enum(["each", "sums"]) }).parse(params);
     ledger = new Ledger(plan, subscribers, detail);
+    booked = subscribers;
     share = loadShare();
   },
   balance: (params) => {
@@ -91,6 +99,12 @@ serve({
     share = loadShare();
     return result;
   },
+  /** Messages over time, from `watch` to `watched`. */
+  watch: () => {
+    counter?.stop();
+    counter = new Counter(() => messages);
+  },
+  watched: () => counter?.stop() ?? [],
   arrive: async (params) => arrive(arriveSchema.parse(params)),
   /** Ends `arrive` with those who have come. */
   stop: () => hurry.abort(),
@@ -100,6 +114,8 @@ serve({
 function closeAll(): void {
   for (const connection of connections) connection.close();
   connections = [];
+  counter?.stop();
+  counter = undefined;
   ledger = undefined;
   ended = 0;
   why = "";
@@ -113,7 +129,7 @@ function subscribe(connection: GrpcConnection, index: number): Promise<void> {
       messages++;
       bytes += end - start;
       if (wanted > 0) keep(buffer, start, end);
-      if (!ledger) return;
+      if (!ledger || index >= booked) return;
       reader.read(buffer, start, end);
       if (reader.stamp >= 0) ledger.deliver(index, reader.stamp, reader.version, machineNow());
     },
@@ -146,6 +162,7 @@ async function arrive({ endpoint, subscribers, interval, startAt, ids, timeoutMs
   const { promise: all, resolve } = Promise.withResolvers<void>();
   const busy = loadShare();
   const before = messages;
+  const counter = new Counter(() => messages);
   const states = new InitialStates(ids);
   let came = 0;
   for (let i = 0; i < subscribers && !hurry.signal.aborted; i++) {
@@ -174,5 +191,5 @@ async function arrive({ endpoint, subscribers, interval, startAt, ids, timeoutMs
   hurry.signal.addEventListener("abort", () => setTimeout(resolve, complete.length === came ? 0 : hurryMs), { once: true });
   await all;
   clearTimeout(timer);
-  return { came, opened, complete, ended, why, messages: messages - before, share: busy() };
+  return { came, opened, complete, ended, why, messages: messages - before, counted: counter.stop(), share: busy() };
 }

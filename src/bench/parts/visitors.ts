@@ -6,6 +6,7 @@ import { FrameReader, stoppedPhase } from "../load/frame.ts";
 import { GrpcConnection } from "../load/grpc-stream.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
+import { pathOf } from "../load/paths.ts";
 import type { Visits } from "../load/soak-results.ts";
 import { Timeline } from "../load/timeline.ts";
 import { Knowledge, Visit } from "../load/visits.ts";
@@ -22,7 +23,7 @@ const openSchema = z.object({
   stalled: z.number(),
 });
 
-const path = "/wsman.WorkspaceManager/Subscribe";
+const path = pathOf("Subscribe");
 const initialState = { "wsman-initial-state": "true" };
 /** How much longer a visitor waits for what it is owed. */
 const patienceMs = 30_000;

@@ -50,10 +50,13 @@ export function draw(browser: Browser, { plots, chosen: first }: PageData): void
     readonly run: number;
     readonly points: OverlaidLine["runs"][number]["points"];
     readonly colour: string;
+    readonly dashes: readonly number[];
   }
 
   const height = 300;
   const colours = 6;
+  /** Lines beyond as many look different by these. */
+  const dashes: readonly (readonly number[])[] = [[], [8, 5], [2, 4]];
   /** Width from which a percentile axis has room for the lesser marks. */
   const roomy = 640;
   const marks = [0, 50, 90, 99, 99.9, 99.99, 99.999];
@@ -77,14 +80,17 @@ export function draw(browser: Browser, { plots, chosen: first }: PageData): void
 
   /** The curves of a plot; the chosen run's last, so that they lie above the others. */
   const curvesOf = (plot: OverlaidPlot): readonly Curve[] => {
-    const curves = plot.lines.flatMap(({ name, runs }, i) => runs.map(({ run, points }): Curve => ({ name, run, points, colour: style(`--line-${(i % colours) + 1}`) })));
+    const curves = plot.lines.flatMap(({ name, runs }, i) => runs.map(({ run, points }): Curve => ({ name, run, points, colour: style(`--line-${(i % colours) + 1}`), dashes: dashes[Math.floor(i / colours) % dashes.length] ?? [] })));
     return [...curves.filter(({ run }) => run !== chosen), ...curves.filter(({ run }) => run === chosen)];
   };
 
-  const seriesOf = ({ name, run, colour }: Curve): uPlot.Series =>
-    run === chosen
-      ? { label: name, stroke: colour, width: 2, value: (_plot, value) => shown(value) }
-      : { label: name, stroke: colour, width: 1, alpha: 0.55, points: { show: false }, class: "other", value: (_plot, value) => shown(value) };
+  const seriesOf = ({ name, run, colour, dashes }: Curve): uPlot.Series => ({
+    label: name, stroke: colour, dash: [...dashes], value: (_plot, value) => shown(value),
+    ...(run === chosen ? { width: 2 } : { width: 1, alpha: 0.55, points: { show: false }, class: "other" }),
+  });
+
+  /** Style of the border of a mark in the legend. */
+  const markerOf = (dashes: readonly number[] = []): string => (dashes.length === 0 ? "solid" : (dashes[0] ?? 0) > 2 ? "dashed" : "dotted");
 
   const shown = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : text(value));
 
@@ -153,6 +159,7 @@ export function draw(browser: Browser, { plots, chosen: first }: PageData): void
       scales: { x: { time: false }, y: { range: (_plot, min, max) => [Math.min(0, min * 1.05), max > 0 ? max * 1.05 : 1] } },
       axes: [x.axis, yAxis(plot.unit)],
       series: [{ label: x.label, value: (_plot, value: number | null) => (value === null ? "–" : x.value(value)) }, ...curves.map(seriesOf)],
+      legend: { markers: { dash: (_plot: uPlot, series: number) => markerOf(curves[series - 1]?.dashes) } },
       cursor: { dataIdx: nearest },
       hooks: { setSeries: [together] },
     };

@@ -16,9 +16,11 @@ export async function checkFiles(files: readonly Pick<ReportFile, "flag" | "path
   throwAll(await Promise.all(files.map(async (file) => problemOf(file, () => tryFile(file.path)))));
 }
 
-/** Writes all that can be written. @throws Error that names flag, file and reason of each of the others. */
-export async function writeFiles(files: readonly ReportFile[]): Promise<void> {
-  throwAll(await Promise.all(files.map(async (file) => problemOf(file, async () => writeFile(file.path, await file.content())))));
+/** Writes all that can be written. @param written is told of each that was, in their order. @throws Error that names flag, file and reason of each of the others. */
+export async function writeFiles(files: readonly ReportFile[], written: (file: ReportFile) => void): Promise<void> {
+  const problems = await Promise.all(files.map(async (file) => problemOf(file, async () => writeFile(file.path, await file.content()))));
+  for (const [i, file] of files.entries()) if (problems[i] === undefined) written(file);
+  throwAll(problems);
 }
 
 /** Makes the file and takes it away again; opens one that is there. */

@@ -89,7 +89,7 @@ function plotsOf(plots: readonly OverlaidPlot[], runs: number, chosen: number): 
 ${runs > 1 ? choices(runs, chosen) : []}
 <p class="faint">Point at a line for its values, drag to look closer, double-click to go back; a click on a name hides its lines.</p>
 <div class="plots">
-${plots.map(({ title, kind, lines }, i) => html`<figure class="${kind}"><figcaption>${title}</figcaption>${lines.length > 0 ? html`<div class="plot" id="plot-${i}"></div>` : html`<p class="faint">no data</p>`}</figure>\n`)}
+${plots.map(({ title, kind, lines, remark = "no data" }, i) => html`<figure class="${kind}"><figcaption>${title}</figcaption>${lines.length > 0 ? html`<div class="plot" id="plot-${i}"></div>` : html`<p class="faint">${remark}</p>`}</figure>\n`)}
 </div>
 <noscript><p>Plots need JavaScript.</p></noscript>`;
 }

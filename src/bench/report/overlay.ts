@@ -30,7 +30,7 @@ export function overlay(runs: readonly Pick<Outcome, "plots">[]): readonly Overl
       }
     }
   }
-  return [...plots.values()].map(({ plot: { title, kind, unit }, lines }) => ({ title, kind, unit, lines: [...lines].map(([name, runs]) => ({ name, runs })) }));
+  return [...plots.values()].map(({ plot: { lines: _own, ...plot }, lines }) => ({ ...plot, lines: [...lines].map(([name, runs]) => ({ name, runs })) }));
 }
 
 /** The run (from 0) whose figures are nearest to the medians, each measured by its range; the first of those that are as near; 0 if there are none. */

@@ -14,6 +14,8 @@ export interface Plot {
   /** Of the y axis. */
   readonly unit: string;
   readonly lines: readonly Line[];
+  /** Why there are no lines, if there never are. */
+  readonly remark?: string;
 }
 
 const percentiles = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99, 100];
@@ -28,6 +30,11 @@ export function percentilePlot(title: string, histograms: Readonly<Record<string
 /** Values over time. Lines without points are left out. */
 export function timePlot(title: string, unit: string, lines: Readonly<Record<string, Line["points"]>>): Plot {
   return { title, kind: "time", unit, lines: Object.entries(lines).filter(([, points]) => points.length > 0).map(([name, points]) => ({ name, points })) };
+}
+
+/** In place of a plot that would mean nothing. @param remark why. */
+export function absentPlot(title: string, remark: string): Plot {
+  return { title, kind: "percentiles", unit: "", lines: [], remark };
 }
 
 /** Most points of a curve: a plot shows no more. */

@@ -56,22 +56,27 @@ export class Usage {
   readonly #machine = new Series<{ readonly at: number; readonly busyMs: number }>(maxSamples, (_older, newer) => newer);
   readonly #timer: NodeJS.Timeout;
   #sampling: Promise<void> = Promise.resolve();
+  /** Samples that were asked for and are not taken yet. */
+  #waiting = 0;
 
   constructor() {
-    this.#timer = setInterval(() => void this.sample(), everyMs);
+    this.#timer = setInterval(() => void this.#unlessBusy(), everyMs);
   }
 
-  /** Watches a process under a name, until it ends. Another one may have had the name before it. */
+  /** Watches a process under a name, from now until it ends. Another one may have had the name before it. */
   watch(name: string, pid: number | undefined): void {
     if (pid === undefined || pid === 0 || this.#processes.some((process) => process.name === name && process.pid === pid && !process.gone)) return;
     // Of those that have ended the oldest goes.
     if (this.#processes.length >= maxProcesses) this.#processes.splice(Math.max(0, this.#processes.findIndex(({ gone }) => gone)), 1);
     this.#processes.push({ name, pid, series: new Series<Sample>(maxSamples, folded), gone: false });
+    // What its start costs is seen, too.
+    void this.sample();
   }
 
-  /** Takes a sample now; those that overlap share one. */
+  /** Takes a sample, after those that were asked for before. */
   sample(): Promise<void> {
-    this.#sampling = this.#sampling.then(() => this.#take());
+    this.#waiting++;
+    this.#sampling = this.#sampling.then(() => this.#take()).finally(() => this.#waiting--);
     return this.#sampling;
   }
 
@@ -122,8 +127,16 @@ export class Usage {
     clearInterval(this.#timer);
   }
 
+  /** Those of a process that had the name just before are left out, if another one had it in that time. */
   #within(name: string, from: number, to: number): readonly Sample[] {
-    return this.#processes.filter((process) => process.name === name).flatMap(({ series }) => within(series.samples, from, to));
+    const near = this.#processes.filter((process) => process.name === name).map(({ series }) => within(series.samples, from, to));
+    const there = near.filter((samples) => samples.some(({ at }) => at >= from && at <= to));
+    return (there.length > 0 ? there : near).flat();
+  }
+
+  /** Where samples take longer than the time between them, none pile up. */
+  async #unlessBusy(): Promise<void> {
+    if (this.#waiting === 0) await this.sample();
   }
 
   async #take(): Promise<void> {

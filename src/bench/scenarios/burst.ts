@@ -15,7 +15,7 @@ import { parserSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { lateness, limits, shares } from "../report/limits.ts";
-import { timePlot } from "../report/plot.ts";
+import { percentilePlot, timePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -58,6 +58,8 @@ export const burst: Scenario = {
       }),
       notes: [...notes(lab, read), ...(alone ? shares(lab.usage, alone.from, alone.to, "without subscribers") : [])],
       plots: [
+        // All of them are due when it begins.
+        percentilePlot("Time from the burst's begin until a change, or a newer one, was delivered, by percentile", { "to each subscriber": read.latency }),
         timePlot("Throughput", "statuses/s", { "delivered to all subscribers": read.deliveredPerSecond.map((value, second) => [second + 0.5, value]) }),
         ...usagePlots(lab, ["daemon", "replayer", "subscribers"], read.plan.startAt, alone?.to ?? read.to),
       ],

@@ -3,15 +3,20 @@ import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
 import { labels } from "../../domain/names.ts";
 import type { Lab } from "../lab.ts";
-import { capture, pathOf } from "../load/beside-bare.ts";
+import { noteActivity } from "../load/activity.ts";
 import type { Called, CallRun, Target, Work } from "../load/called.ts";
 import { machineNow } from "../load/clock.ts";
+import { GrpcClient } from "../load/grpc-client.ts";
 import { idOfPod, ownLabel } from "../load/kube.ts";
+import { pathOf } from "../load/paths.ts";
+import { placeWorkspaces } from "../load/placed.ts";
+import type { Placed } from "../load/placed.ts";
 import { steeringCalls } from "../load/steering.ts";
 import type { Steered, SteeringCall } from "../load/steering.ts";
 import { inRounds } from "../load/tasks.ts";
-import { addTurn, failureNotes, inTurn, makeCalls, noSides, overheadFigures, perSecond } from "../load/turns.ts";
+import { addTurn, callsPlot, failureNotes, inTurn, makeCalls, noSides, overheadFigures, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
+import type { Options } from "../options.ts";
 import type { Daemon } from "../parts/daemon.ts";
 import type { Part } from "../parts/part.ts";
 import { measured } from "../report/figures.ts";
@@ -21,6 +26,8 @@ import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
 import { budgetNote } from "./start-report.ts";
 
+/** Most workspaces that run on nodes, for the calls that need that. */
+const maxPlaced = 8;
 const nothing = z.undefined();
 
 type Tasks = Extract<Work, { kind: "tasks" }>["tasks"];
@@ -41,6 +48,8 @@ interface Setting {
   readonly callers: Part;
   readonly workspaces: readonly Pod[];
   readonly twins: readonly Pod[];
+  /** Those that run on nodes. */
+  readonly placed: Placed;
   /** See {@link madeIn}. */
   readonly made: Map<string, number>;
 }
@@ -57,14 +66,18 @@ interface Found {
 export const calls: Scenario = {
   summary: "every call with one answer in turn (start has starts and stops), by --concurrency callers; those that write beside a bare patch of the same size",
   defaults: { workspaces: 100, subscribers: 1, seconds: 30, warmup: 3, qps: 100_000 },
+  lives: placedOf,
   run: async (lab) => {
-    await lab.workspaces(lab.options.workspaces);
+    const names = await lab.workspaces(lab.options.workspaces);
+    // Beside nodes the daemon acts: it would end those that nobody uses.
+    if (lab.ownsAll) await noteActivity(lab, names, Date.now(), Date.now);
     await lab.twins(lab.options.workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();
     await using callers = lab.part("callers", "callers");
     await callers.call("openApi", { kubeconfig: lab.kubeconfig, connections: lab.options.concurrency }, nothing);
-    const setting: Setting = { lab, daemon, callers, ...(await podsOf(lab)), made: madeIn.get(lab) ?? new Map<string, number>() };
+    await using placed = await placeWorkspaces(lab, daemon, placedOf(lab.options));
+    const setting: Setting = { lab, daemon, callers, placed, ...(await podsOf(lab)), made: madeIn.get(lab) ?? new Map<string, number>() };
     madeIn.set(lab, setting.made);
     const { possible, left } = await possibleCalls(setting);
     const turnCount = possible.reduce((sum, [, call]) => sum + orderOf(call).length, 0);
@@ -85,11 +98,17 @@ export const calls: Scenario = {
       plots: [
         percentilePlot("Time to the answer, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.delays]))),
         percentilePlot("Time of the bare patches, by percentile", Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.bare.delays]))),
+        callsPlot(from, { ...Object.fromEntries(found.map(({ call, sides }) => [call.method, sides.daemon.counted])), "bare patches": found.flatMap(({ sides }) => sides.bare.counted) }),
         ...usagePlots(lab, ["daemon", "API server", "callers"], from, to),
       ],
     };
   },
 };
+
+/** How many workspaces run on nodes. */
+function placedOf({ workspaces }: Pick<Options, "workspaces">): number {
+  return Math.min(workspaces, maxPlaced);
+}
 
 /** The pods that were made, as the API server has them. */
 async function podsOf(lab: Lab): Promise<Pick<Setting, "workspaces" | "twins">> {
@@ -114,11 +133,13 @@ async function possibleCalls(setting: Setting): Promise<{ readonly possible: rea
   return { possible, left };
 }
 
-async function problemWith({ lab, daemon, callers, workspaces: [first] }: Setting, { method, needs, request }: SteeringCall): Promise<string | undefined> {
-  if (!first) return "there is no workspace";
+async function problemWith({ lab, daemon, placed, workspaces }: Setting, { method, needs, onNode = false, request }: SteeringCall): Promise<string | undefined> {
+  const [first] = onNode ? placed.workspaces : workspaces;
+  if (!first) return placed.problem ?? "there is no workspace";
   if (needs !== undefined && (await lab.cluster.send("GET", needs)).code !== 200) return `the API server does not serve ${needs}`;
   try {
-    await capture(callers, daemon.endpoint, method, [request(first, 0)]);
+    using client = new GrpcClient(daemon.endpoint);
+    await client.call(method, request(first, 0));
     return undefined;
   } catch (error) {
     return messageOf(error);
@@ -163,8 +184,8 @@ async function turn(setting: Setting, call: SteeringCall, side: Side, seconds: n
   return called;
 }
 
-function requests({ workspaces }: Setting, { method, request }: SteeringCall): Tasks {
-  return inRounds(workspaces, (workspace, round) => ({ path: pathOf(method), request: request(workspace, round) }));
+function requests({ workspaces, placed }: Setting, { method, onNode = false, request }: SteeringCall): Tasks {
+  return inRounds<Steered>(onNode ? placed.workspaces : workspaces, (workspace, round) => ({ path: pathOf(method), request: request(workspace, round) }));
 }
 
 /** What the daemon's patches say, of pods that no one looks at. */

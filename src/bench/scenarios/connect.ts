@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { machineNow } from "../load/clock.ts";
+import { ratePoints } from "../load/counted.ts";
 import { idOfPod } from "../load/kube.ts";
 import { arrivedSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
-import { percentilePlot } from "../report/plot.ts";
+import { percentilePlot, timePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import type { Histogram } from "hdr-histogram-js";
@@ -55,7 +56,11 @@ export const connect: Scenario = {
         ...(lab.signal.aborted ? [`ended early by the user: ${arrived.came} of ${subscribers} came`] : []),
         ...limits(lab.usage, from, to, arrived.share), ...shares(lab.usage, from, to),
       ],
-      plots: [percentilePlot("Time until the initial state is complete, by percentile", { connect: histogramOf(arrived.complete) }), ...usagePlots(lab, ["daemon"], from, machineNow())],
+      plots: [
+        percentilePlot("Time until a subscriber has something, by percentile", { "the initial state is complete": histogramOf(arrived.complete), "response headers": histogramOf(arrived.opened) }),
+        timePlot("Throughput", "statuses/s", { "to all subscribers": ratePoints([[arrived.counted]], from) }),
+        ...usagePlots(lab, ["daemon"], from, machineNow()),
+      ],
     };
   },
 };

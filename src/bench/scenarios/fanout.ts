@@ -1,17 +1,26 @@
 /** Scenario fanout: messages per second to many subscribers, beside a bare grpc-js server that sends the same bytes, in turn. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { decodeFromCompressedBase64 } from "hdr-histogram-js";
+import type { Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import { machineNow } from "../load/clock.ts";
+import { countedSchema, ratePoints } from "../load/counted.ts";
+import type { Stretch } from "../load/counted.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
+import { delayHistogram } from "../load/ledger.ts";
+import type { Plan } from "../load/plan.ts";
+import { balanceSchema, countsSchema } from "../load/results.ts";
 import { openSubscribers, startSubscribers } from "../load/run.ts";
-import { countsSchema } from "../load/results.ts";
+import type { Crowd } from "../load/run.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, shares } from "../report/limits.ts";
+import { percentilePlot, timePlot } from "../report/plot.ts";
+import type { Plot } from "../report/plot.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Different frames that the bare server sends in turn. */
@@ -40,6 +49,20 @@ interface Turn {
   readonly from: number;
   readonly to: number;
   readonly share: number;
+  /** Messages over time, the time before what is counted included. */
+  readonly counted: Stretch;
+  /** From when a change was due to its delivery, where that is known; of those after the first ones alone. */
+  readonly delays: Histogram;
+}
+
+/** Who sends in a turn. */
+interface Sender {
+  readonly endpoint: Endpoint;
+  /** @param plan what changes when, of one that has a plan. */
+  begin(plan: Plan | undefined): Promise<void>;
+  finish(): Promise<void>;
+  /** Made once everyone is there. */
+  readonly plan?: () => Plan;
 }
 
 export const fanout: Scenario = {
@@ -55,19 +78,24 @@ export const fanout: Scenario = {
     const bareTurns: Turn[] = [];
     for (const way of ways) {
       lab.say(`bare grpc-js, ${way}`);
-      bareTurns.push(...(await turn(lab, endpoint, () => bare.call("begin", { frames, way }, nothing), () => bare.call("finish", {}, nothing))));
+      bareTurns.push(...(await turn(lab, { endpoint, begin: () => bare.call("begin", { frames, way }, nothing), finish: () => bare.call("finish", {}, nothing) })));
     }
     await using plain = lab.part("node:http2", "bare-http2");
     const plainEndpoint: Endpoint = { host: "127.0.0.1", port: await plain.call("listen", {}, z.number()) };
     lab.say("node:http2 without gRPC");
-    const [http2] = await turn(lab, plainEndpoint, () => plain.call("begin", { frames }, nothing), () => plain.call("finish", {}, nothing));
+    const [http2] = await turn(lab, { endpoint: plainEndpoint, begin: () => plain.call("begin", { frames }, nothing), finish: () => plain.call("finish", {}, nothing) });
     if (bareTurns.length > 0) lab.measures();
     const best = Math.max(...bareTurns.map(({ perSecond }) => perSecond));
     lab.say("the daemon");
     const rate = Math.min(maxRate, Math.ceil((offered * best) / lab.options.subscribers));
     let sourceShare = 0;
-    const [ours] = await turn(lab, flood.daemon.endpoint, () => flood.begin(flood.plan(rate)), async () => {
-      sourceShare = (await flood.finish(true)).share;
+    const plan = (): Plan => flood.plan(rate, undefined, Math.ceil((rate * rampOf(lab)) / 1000));
+    const [ours] = await turn(lab, {
+      endpoint: flood.daemon.endpoint, plan,
+      begin: (planned = plan()) => flood.begin(planned),
+      finish: async () => {
+        sourceShare = (await flood.finish(true)).share;
+      },
     });
     return {
       figures: measured({
@@ -76,7 +104,7 @@ export const fanout: Scenario = {
         offered_per_s: ours && rate * lab.options.subscribers,
       }),
       notes: notesOf(lab, [...bareTurns, ...(http2 ? [http2] : [])], bareTurns, ours, sourceShare),
-      plots: ours ? usagePlots(lab, ["daemon", "bare server"], bareTurns[0]?.from ?? ours.from, ours.to) : [],
+      plots: plotsOf(lab, bareTurns, http2, ours),
     };
   },
 };
@@ -136,25 +164,60 @@ async function firstMessage({ signal }: Lab, counts: () => Promise<readonly z.in
   while ((await counts()).every(({ messages }) => messages === 0) && machineNow() < deadline && !signal.aborted) await sleep(lookMs);
 }
 
+/** Milliseconds from the first message to the beginning of what is counted. */
+function rampOf({ options }: Lab): number {
+  return Math.min(rampMs, options.seconds * 300);
+}
+
 /** Connects all subscribers, lets the server send, and counts what comes. None if the user ends it before something could be counted. */
-async function turn(lab: Lab, endpoint: Endpoint, begin: () => Promise<void>, finish: () => Promise<void>): Promise<readonly Turn[]> {
+async function turn(lab: Lab, sender: Sender): Promise<readonly Turn[]> {
   if (lab.signal.aborted) return [];
   await using subscribers = startSubscribers(lab);
   const { parts } = subscribers;
-  await openSubscribers(lab, parts, { endpoint }, 0);
+  await openSubscribers(lab, parts, sender, 0);
   const counts = (): Promise<readonly z.infer<typeof countsSchema>[]> => Promise.all(parts.map(({ part }) => part.call("counts", {}, countsSchema)));
-  await begin();
+  await Promise.all(parts.map(({ part }) => part.call("watch", {}, nothing)));
+  const plan = sender.plan?.();
+  // Of one subscriber of each process: to read all that comes would take the CPU that the server needs.
+  if (plan) await Promise.all(parts.map(({ part }) => part.call("begin", { plan, subscribers: 1, detail: "sums" }, nothing)));
+  await sender.begin(plan);
   await firstMessage(lab, counts);
-  await sleep(Math.min(rampMs, lab.options.seconds * 300), undefined, { signal: lab.signal }).catch(() => {});
+  await sleep(rampOf(lab), undefined, { signal: lab.signal }).catch(() => {});
   await lab.usage.sample();
   const before = await counts();
   await sleep(lab.options.seconds * 1000, undefined, { signal: lab.signal }).catch(() => {});
   const after = await counts();
   await lab.usage.sample();
-  await finish();
+  const counted = await Promise.all(parts.map(({ part }) => part.call("watched", {}, countedSchema)));
+  const delays = await delaysOf(parts, plan);
+  await sender.finish();
   const from = before[0]?.at ?? 0;
   const to = after[0]?.at ?? 0;
   if (lab.signal.aborted && to - from < leastMs) return [];
   const perSecond = after.reduce((sum, { messages, at }, i) => sum + ((messages - (before[i]?.messages ?? 0)) * 1000) / (at - (before[i]?.at ?? 0)), 0);
-  return [{ perSecond, from, to, share: Math.max(...after.map(({ share }) => share)) }];
+  return [{ perSecond, from, to, share: Math.max(...after.map(({ share }) => share)), counted, delays }];
+}
+
+/** What the booked subscribers found; nothing without a plan. */
+async function delaysOf(parts: Crowd, plan: Plan | undefined): Promise<Histogram> {
+  const all = delayHistogram();
+  if (!plan) return all;
+  const none = new Float64Array(plan.workspaces).fill(-1);
+  const balances = await Promise.all(parts.map(({ part }) => part.call("finish", { written: none }, balanceSchema)));
+  for (const { delays } of balances) all.add(decodeFromCompressedBase64(delays));
+  return all;
+}
+
+function plotsOf(lab: Lab, bareTurns: readonly Turn[], http2: Turn | undefined, ours: Turn | undefined): readonly Plot[] {
+  const turns = [...bareTurns, ...(http2 ? [http2] : []), ...(ours ? [ours] : [])];
+  const [first, last] = [turns[0], turns.at(-1)];
+  if (!first || !last) return [];
+  // The time before what counts is to be seen, too.
+  const from = first.counted[0]?.[0]?.at ?? first.from;
+  const lines = { daemon: ours, ...Object.fromEntries(ways.map((way, i) => [`bare, ${way}`, bareTurns[i]])), "node:http2": http2 };
+  return [
+    percentilePlot("Delay by percentile, while more changes are due than can be delivered; to one subscriber of each process", { "daemon, from due to delivered": ours?.delays ?? delayHistogram() }),
+    timePlot("Throughput", "messages/s", Object.fromEntries(Object.entries(lines).flatMap(([name, turn]) => (turn ? [[name, ratePoints([turn.counted], from)]] : [])))),
+    ...usagePlots(lab, ["daemon", "bare server", "node:http2"], from, last.to),
+  ];
 }

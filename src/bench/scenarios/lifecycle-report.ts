@@ -2,10 +2,12 @@
 import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
 import type { Lived } from "../load/life-results.ts";
+import { mergedPoints } from "../load/timeline.ts";
+import type { PackedTimeline, Points } from "../load/timeline.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { limits, ms, othersNote, shares } from "../report/limits.ts";
-import { percentilePlot } from "../report/plot.ts";
+import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Outcome } from "./scenario.ts";
@@ -79,9 +81,13 @@ function notesOf(lab: Lab, { lived, requests, load: [from, to], busy }: LivesFou
 
 function plotsOf(lab: Lab, { lived, rest, load }: LivesFound): readonly Plot[] {
   const delays = decodeFromCompressedBase64;
+  // Nothing happens before.
+  const begin = (lived.begunAt - rest[0]) / 1000;
+  const overTime = (timeline: PackedTimeline): Points => mergedPoints([timeline], Number.POSITIVE_INFINITY).map(([x, y]) => [begin + x, y] as const);
   return [
     percentilePlot("From StartWorkspace to RUNNING, and from StopWorkspace to STOPPED, by percentile", { start: delays(lived.start), stop: delays(lived.stop) }),
     percentilePlot("The same above what cluster and node daemon take", { start: delays(lived.startOverhead), stop: delays(lived.stopOverhead) }),
+    timePlot("Throughput", "workspaces/s", { "told as RUNNING": overTime(lived.runningOverTime), "told as STOPPED": overTime(lived.stoppedOverTime) }),
     ...usagePlots(lab, ["daemon", "API server", "lifer"], rest[0], load[1]),
   ];
 }

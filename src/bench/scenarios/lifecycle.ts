@@ -1,9 +1,8 @@
 /** Scenario lifecycle: workspaces come and go at a rate, each with its whole life, beside others that live on. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { rfc3339Nano } from "../../domain/rfc3339.ts";
-import { annotations } from "../../domain/names.ts";
 import type { Lab } from "../lab.ts";
+import { noteActivity } from "../load/activity.ts";
 import { machineNow } from "../load/clock.ts";
 import { livedSchema } from "../load/life-results.ts";
 import type { Lived, RunLives } from "../load/life-results.ts";
@@ -15,6 +14,8 @@ import { lifecycleOutcome } from "./lifecycle-report.ts";
 import type { LivesFound } from "./lifecycle-report.ts";
 import type { Scenario } from "./scenario.ts";
 
+/** How long a pod is there, seconds, about. */
+const lifeSeconds = 15;
 /** From RUNNING to the stop, and what node daemons take for contents, milliseconds. */
 const stayMs = 2000;
 const initMs = 800;
@@ -38,7 +39,7 @@ const nodesSchema = z.object({ daemons: z.array(z.object({ workspaces: z.array(z
 export const lifecycle: Scenario = {
   summary: "whole lives at --rate: started, initialized, stopped, backed up, gone, on kubelets and node daemons, beside --workspaces that live on",
   defaults: { workspaces: 1000, subscribers: 1, size: 10_000, rate: 10, seconds: 40, warmup: 5, qps: 100_000 },
-  lives: true,
+  lives: ({ rate }) => rate * lifeSeconds,
   run: async (lab) => {
     if (!lab.ownsAll && !lab.options.target) throw new Error("lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target");
     await liveOn(lab);
@@ -73,9 +74,8 @@ export const lifecycle: Scenario = {
 async function liveOn(lab: Lab): Promise<void> {
   if (!lab.ownsAll) return;
   const names = await lab.workspaces(lab.options.workspaces);
-  const now = rfc3339Nano(Date.now());
-  await lab.cluster.each(names.length, (i) => lab.cluster.annotatePod(names[i] ?? "", { [annotations.firstUserActivity]: now, [annotations.lastActivity]: now }), lab.signal);
-  lab.signal.throwIfAborted();
+  const now = Date.now();
+  await noteActivity(lab, names, now, () => now);
 }
 
 /** Contents take a time that is known. */

@@ -3,7 +3,7 @@ import { describeRequest, idsIn } from "../load/answers.ts";
 import { besideBare, capture } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
 import { startFlood } from "../load/flood.ts";
-import { failureNotes, perCpu, perSecond } from "../load/turns.ts";
+import { callsPlot, failureNotes, perCpu, perSecond } from "../load/turns.ts";
 import type { Sides, Turns } from "../load/turns.ts";
 import { loopDelayMs } from "../parts/daemon.ts";
 import { measured } from "../report/figures.ts";
@@ -54,6 +54,7 @@ export const list: Scenario = {
       ],
       plots: [
         percentilePlot("Time to the whole answer, by percentile", { GetWorkspaces: gets.daemon.delays, "GetWorkspaces, bare": gets.bare.delays, DescribeWorkspace: describes.daemon.delays, "DescribeWorkspace, bare": describes.bare.delays }),
+        callsPlot(from, { GetWorkspaces: gets.daemon.counted, "GetWorkspaces, bare": gets.bare.counted, DescribeWorkspace: describes.daemon.counted, "DescribeWorkspace, bare": describes.bare.counted }),
         ...usagePlots(lab, ["daemon", "bare server"], from, to),
       ],
     };

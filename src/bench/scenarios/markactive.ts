@@ -1,14 +1,14 @@
 /** Scenario markactive: the most frequent call there is, as fast as callers go beside a bare grpc-js server, and as often as all workspaces together make it. */
-import { rfc3339Nano } from "../../domain/rfc3339.ts";
-import { annotations } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Lab } from "../lab.ts";
+import { noteActivity } from "../load/activity.ts";
 import { besideBare, capture, processNames } from "../load/beside-bare.ts";
 import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
 import { idOfPod } from "../load/kube.ts";
-import { addTurn, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
+import { pathOf } from "../load/paths.ts";
+import { addTurn, callsPlot, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";
 import { apiRequests } from "../parts/daemon.ts";
 import type { Daemon } from "../parts/daemon.ts";
@@ -56,7 +56,7 @@ export const markactive: Scenario = {
     await using callers = lab.part("callers", "callers");
     const requests = names.map((name) => wsman.MarkActiveRequest.encode({ id: idOfPod(name) }).finish());
     const [first] = (await capture(callers, daemon.endpoint, "MarkActive", requests.slice(0, 1))).tasks;
-    const method: Method = { path: "/wsman.WorkspaceManager/MarkActive", tasks: requests.map((request) => ({ request, answer: first?.answer ?? new Uint8Array() })) };
+    const method: Method = { path: pathOf("MarkActive"), tasks: requests.map((request) => ({ request, answer: first?.answer ?? new Uint8Array() })) };
     await using both = await besideBare(lab, callers, daemon, [method]);
     const setting: Setting = { lab, daemon, callers, endpoints: both.endpoints, method };
     const steady = await steadily(setting, "daemon", lab.options.warmup);
@@ -79,6 +79,7 @@ export const markactive: Scenario = {
       ],
       plots: [
         percentilePlot("Time to the answer, by percentile", { MarkActive: sides.daemon.delays, "MarkActive, bare": sides.bare.delays, [`every ${beatSeconds} s`]: steady.turns.delays }),
+        callsPlot(steady.from, { MarkActive: sides.daemon.counted, "MarkActive, bare": sides.bare.counted, [`every ${beatSeconds} s`]: steady.turns.counted }),
         ...usagePlots(lab, ["daemon", "bare server"], steady.from, to),
       ],
     };
@@ -89,12 +90,8 @@ export const markactive: Scenario = {
 async function spreadActivity(lab: Lab, names: readonly string[]): Promise<void> {
   lab.say(`noting activity on ${names.length} pods`);
   const now = Date.now();
-  await lab.cluster.each(names.length, async (i) => {
-    // Multiples of an irrational number are spread evenly, and have nothing to do with the order of the calls.
-    const at = now - writtenEveryMs * ((i * Math.SQRT2) % 1);
-    await lab.cluster.annotatePod(names[i] ?? "", { [annotations.firstUserActivity]: rfc3339Nano(now - writtenEveryMs), [annotations.lastActivity]: rfc3339Nano(at) });
-  }, lab.signal);
-  lab.signal.throwIfAborted();
+  // Multiples of an irrational number are spread evenly, and have nothing to do with the order of the calls.
+  await noteActivity(lab, names, now - writtenEveryMs, (i) => now - writtenEveryMs * ((i * Math.SQRT2) % 1));
 }
 
 /** Every workspace's calls, spread evenly: for a time that warms up, and then for those that are measured. @param warmup seconds. */

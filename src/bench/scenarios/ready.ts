@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loopDelayMs } from "../parts/daemon.ts";
 import { machineNow } from "../load/clock.ts";
 import { measured } from "../report/figures.ts";
+import { absentPlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
@@ -29,7 +30,10 @@ export const ready: Scenario = {
         rss_mb: cost?.rssMb, rss_max_mb: cost?.rssMaxMb, cpu_s: cost && cost.cpuMs / 1000,
       }),
       notes: [...(lab.signal.aborted ? ["ended early by the user"] : []), ...limits(lab.usage, daemon.startedAt, syncedAt, 0), ...shares(lab.usage, daemon.startedAt, syncedAt)],
-      plots: usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
+      plots: [
+        absentPlot("Delays by percentile, and throughput", "A start is one event: ready_s, serving_s and list_s are all of it. --runs makes several starts."),
+        ...usagePlots(lab, ["daemon"], daemon.startedAt, machineNow()),
+      ],
     };
   },
 };

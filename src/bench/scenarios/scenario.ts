@@ -1,6 +1,6 @@
 /** What a scenario is. */
 import type { Lab } from "../lab.ts";
-import type { Defaults } from "../options.ts";
+import type { Defaults, Options } from "../options.ts";
 import type { Figures } from "../report/figures.ts";
 import type { Plot } from "../report/plot.ts";
 
@@ -18,8 +18,8 @@ export interface Scenario {
   readonly defaults: Defaults;
   /** Where cluster and daemon are the tool's own, the changes come from a replayer: no other API server is needed. */
   readonly replays?: boolean;
-  /** Where cluster and daemon are the tool's own, workspaces live: on nodes with kubelets and node daemons, and the daemon acts on them. */
-  readonly lives?: boolean;
+  /** Where cluster and daemon are the tool's own, so many workspaces live at a time: on nodes with kubelets and node daemons, and the daemon acts on them. */
+  readonly lives?: (options: Options) => number;
   /** One run. What it starts, it ends; the cluster and its workspaces are shared with the runs after it. */
   run(lab: Lab): Promise<Outcome>;
 }

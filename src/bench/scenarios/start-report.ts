@@ -2,11 +2,12 @@
 import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
 import type { Called } from "../load/called.ts";
+import type { Counted } from "../load/counted.ts";
 import { delayHistogram } from "../load/ledger.ts";
 import type { StartBook } from "../load/start-book.ts";
 import type { Starts } from "../load/starts.ts";
-import { failureNotes, overheadFigures, perSecond } from "../load/turns.ts";
-import type { Sides } from "../load/turns.ts";
+import { callsPlot, failureNotes, overheadFigures, perSecond } from "../load/turns.ts";
+import type { Side, Sides } from "../load/turns.ts";
 import type { Witness } from "../load/witness.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
@@ -101,7 +102,14 @@ export function budgetNote({ options: { target, qps } }: Lab): string {
   return qps === 0 ? "the daemon had its own budget of requests to the API server" : `the daemon was allowed ${qps} requests to the API server a second`;
 }
 
-function plotsOf(lab: Lab, { paced, loop, storm, bareStorm, from, to }: Started): readonly Plot[] {
+/** How many calls were answered, over the time of all loads. */
+function countedIn(side: Side, what: "start" | "stop", { paced, loop, storm, bareStorm }: Started): readonly Counted[] {
+  const once = side === "daemon" ? storm : bareStorm;
+  return [...paced[what][side].counted, ...loop[what][side].counted, ...(once ? [(what === "start" ? once.started : once.stopped).counted] : [])];
+}
+
+function plotsOf(lab: Lab, found: Started): readonly Plot[] {
+  const { paced, loop, storm, bareStorm, from, to } = found;
   const delays = (one: Called): ReturnType<typeof delayHistogram> => decodeFromCompressedBase64(one.delays);
   return [
     percentilePlot("Time to the answer, so many at once, by percentile", { StartWorkspace: loop.start.daemon.delays, "bare create": loop.start.bare.delays, StopWorkspace: loop.stop.daemon.delays, "bare patch": loop.stop.bare.delays }),
@@ -109,6 +117,10 @@ function plotsOf(lab: Lab, { paced, loop, storm, bareStorm, from, to }: Started)
     percentilePlot("Time to the answer, all at the same moment, by percentile", {
       ...(storm && { StartWorkspace: delays(storm.started), StopWorkspace: delays(storm.stopped) }),
       ...(bareStorm && { "bare create": delays(bareStorm.started), "bare patch": delays(bareStorm.stopped) }),
+    }),
+    callsPlot(from, {
+      StartWorkspace: countedIn("daemon", "start", found), "bare create": countedIn("bare", "start", found),
+      StopWorkspace: countedIn("daemon", "stop", found), "bare patch": countedIn("bare", "stop", found),
     }),
     ...usagePlots(lab, ["daemon", "API server", "callers"], from, to),
   ];

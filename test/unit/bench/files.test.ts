@@ -41,8 +41,25 @@ test("a program or a certificate that can not be read is a wrong command line, a
   assert.match(err, /The file can not be read: it is a directory\./);
 });
 
+test("flags that contradict each other, or would do nothing, are a wrong command line", async () => {
+  const file = join(folder, "both");
+  for (const [flags, message] of [
+    [["--json", file, "--html", join(folder, ".", "both")], "--json and --html name the same file"],
+    [["--metrics", "http://127.0.0.1:1/metrics"], "--metrics needs --target"],
+    [["--tls"], "the --tls flags need --target"],
+    [["--metrics", "nonsense"], "It must be an http or https URL."],
+    [["--metrics", "http://me:hunter2@127.0.0.1/metrics"], "It must not hold credentials"],
+  ] as const) {
+    const { code, err } = await command(["bench", "stream", ...flags]);
+    assert.equal(code, 2, err);
+    assert.ok(err.includes(message), err);
+  }
+});
+
 test("a file that can not be written keeps no other from being written", async () => {
   const html = join(folder, "page.html");
-  await assert.rejects(writeFiles([{ flag: "--json", path: folder, content: () => "{}" }, { flag: "--html", path: html, content: () => Promise.resolve("page") }]), /^Error: --json: the file ".*" can not be written: it is a directory$/);
+  const written: string[] = [];
+  await assert.rejects(writeFiles([{ flag: "--json", path: folder, content: () => "{}" }, { flag: "--html", path: html, content: () => Promise.resolve("page") }], ({ flag }) => written.push(flag)), /^Error: --json: the file ".*" can not be written: it is a directory$/);
   assert.equal(await readFile(html, "utf8"), "page");
+  assert.deepEqual(written, ["--html"]);
 });

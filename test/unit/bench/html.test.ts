@@ -7,6 +7,7 @@ import type uPlot from "uplot";
 import type { Browser } from "../../../src/bench/report/draw.ts";
 import { htmlReport, jsonForScript } from "../../../src/bench/report/html.ts";
 import { likeMedian, overlay } from "../../../src/bench/report/overlay.ts";
+import { absentPlot } from "../../../src/bench/report/plot.ts";
 import type { Plot } from "../../../src/bench/report/plot.ts";
 import type { ReportJson } from "../../../src/bench/report/report.ts";
 
@@ -202,3 +203,26 @@ test("another run can be made to stand out, and another colour scheme draws anew
   assert.ok(memory.gone);
   assert.equal(drawing.plots.length, 2);
 });
+
+test("where a plot would mean nothing, it is said why", async () => {
+  const page = await htmlReport(reportOf([{ figures: { a: 1 }, notes: [], plots: [absentPlot("Delays", "there is <one> event"), memory] }]));
+  assert.ok(page.includes("<figcaption>Delays</figcaption><p class=\"faint\">there is &#60;one&#62; event</p>"), withoutScripts(page));
+  assert.deepEqual(new Drawing(page).plots.map(({ place }) => place), ["plot-1"]);
+});
+
+test("more lines than there are colours can still be told apart, in the plot and in its legend", async () => {
+  const many: Plot = { ...memory, lines: Array.from({ length: 14 }, (_, i) => ({ name: `line ${i}`, points: [[0, i]] })) };
+  const [plot] = new Drawing(await htmlReport(reportOf([{ figures: {}, notes: [], plots: [many] }]))).plots;
+  assert.ok(plot);
+  const { series, legend } = plot.options;
+  const looks = Array.from(series).slice(1).map(({ stroke, dash }, i) => JSON.stringify([stroke, dash, legendDash(legend?.markers?.dash, i + 1)]));
+  assert.equal(new Set(looks).size, 14);
+  assert.deepEqual([1, 7, 13].map((i) => legendDash(legend?.markers?.dash, i)), ["solid", "dashed", "dotted"]);
+});
+
+/** Border of a line's mark in the legend. */
+function legendDash(dash: unknown, series: number): unknown {
+  if (typeof dash !== "function") return dash;
+  const border: unknown = Reflect.apply(dash, undefined, [undefined, series]);
+  return border;
+}

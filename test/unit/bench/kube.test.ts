@@ -155,3 +155,32 @@ test("a service account whose creation was not answered is removed, by this run'
     assert.equal(writes.includes(`DELETE ${accounts}`), code === undefined || code === 201, `${code}: ${writes.join()}`);
   }
 });
+
+test("a task that fails is the last one that is begun, and those under way are waited for", async (t) => {
+  const { cluster } = await served(t, () => ({ code: 200, body: {} }));
+  const slow = Promise.withResolvers<void>();
+  const begun: number[] = [];
+  let over = 0;
+  const all = cluster.each(1000, async (i) => {
+    begun.push(i);
+    if (i === 3) throw new Error("the fourth failed");
+    await slow.promise;
+    over++;
+  }, new AbortController().signal);
+  const settled = all.then(() => "done", (error: unknown) => `${over} were over: ${String(error)}`);
+  await new Promise((resolve) => setImmediate(resolve));
+  const underWay = begun.length - 1;
+  slow.resolve();
+  assert.equal(await settled, `${underWay} were over: Error: the fourth failed`);
+  assert.equal(begun.length, underWay + 1);
+});
+
+test("whether there are nodes is known to those who may know", async (t) => {
+  let answer: { readonly code: number; readonly body: object } = { code: 200, body: { items: [] } };
+  const { cluster } = await served(t, () => answer);
+  assert.equal(await cluster.hasNodes(), false);
+  answer = { code: 200, body: { items: [{}] } };
+  assert.equal(await cluster.hasNodes(), true);
+  answer = { code: 403, body: { message: "no" } };
+  assert.equal(await cluster.hasNodes(), undefined);
+});

@@ -1,7 +1,8 @@
 /** Tests of the bookkeeping of whole lives: whose time it was, and ends that are told twice, too early or not at all. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { delaysOf, LifeBook, runningPhase, seenPod } from "../../../src/bench/load/life-book.ts";
+import { runningPhase } from "../../../src/bench/load/frame.ts";
+import { delaysOf, LifeBook, seenPod } from "../../../src/bench/load/life-book.ts";
 import { stoppedPhase } from "../../../src/bench/load/frame.ts";
 import { makeWorkspacePod } from "../../../src/embedded/demo/pods.ts";
 import type { PodState } from "../../../src/embedded/demo/pods.ts";

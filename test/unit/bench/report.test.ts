@@ -1,4 +1,6 @@
 /** Tests of the load tool's arithmetic and of its look at processes. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { machineNow } from "../../../src/bench/load/clock.ts";
@@ -61,6 +63,23 @@ test("what a process cost in a time in which nobody could look is told from the 
   usage.stop();
   const cost = usage.cost("me", seen + 400, seen + 450);
   assert.ok(cost && cost.cpuMs > 0, JSON.stringify(cost));
+});
+
+test("the curve of a process has nothing of the one that had its name just before", { skip: process.platform !== "linux" }, async () => {
+  const usage = new Usage();
+  const before = spawn("sleep", ["60"]);
+  usage.watch("daemon", before.pid);
+  await usage.sample();
+  const ended = once(before, "exit");
+  before.kill("SIGKILL");
+  await ended;
+  const from = machineNow();
+  usage.watch("daemon", process.pid);
+  await usage.sample();
+  const { rss } = usage.curves("daemon", from, machineNow());
+  usage.stop();
+  // A process that sleeps takes next to nothing.
+  assert.ok(rss.length > 0 && rss.every(([x, y]) => x >= 0 && y > 10), JSON.stringify(rss));
 });
 
 test("a look just after another one makes no peak in the curve", { skip: process.platform !== "linux" }, async () => {

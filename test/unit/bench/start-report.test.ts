@@ -12,7 +12,7 @@ import { figuresOf } from "../../../src/bench/scenarios/start-report.ts";
 /** Ten calls, some of which failed. */
 function called(failed: number): Called {
   const none = encodeIntoCompressedBase64(delayHistogram());
-  return { sent: 10, failed, why: "no", different: 0, bytes: 0, delays: none, late: none, from: 1000, to: 2000, share: 0, answered: new Uint8Array() };
+  return { sent: 10, failed, why: "no", different: 0, bytes: 0, delays: none, late: none, from: 1000, to: 2000, share: 0, answered: new Uint8Array(), counted: [] };
 }
 
 /** Of the daemon; bare calls fail, too. */

@@ -11,7 +11,7 @@ function called(delays: readonly number[], rest: Partial<Called> = {}): Called {
   const histogram = delayHistogram();
   for (const delay of delays) recordDelay(histogram, delay);
   const none = encodeIntoCompressedBase64(delayHistogram());
-  return { sent: delays.length, failed: 0, why: "", different: 0, bytes: 0, delays: encodeIntoCompressedBase64(histogram), late: none, from: 1000, to: 2000, share: 0.5, answered: new Uint8Array(), ...rest };
+  return { sent: delays.length, failed: 0, why: "", different: 0, bytes: 0, delays: encodeIntoCompressedBase64(histogram), late: none, from: 1000, to: 2000, share: 0.5, answered: new Uint8Array(), counted: [], ...rest };
 }
 
 test("turns add up, without those that failed", () => {

@@ -1,7 +1,7 @@
 /** Values read out of metrics. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { metricIn } from "../../../src/bench/load/metrics-text.ts";
+import { metricIn } from "../../../src/bench/load/exposition.ts";
 
 test("a metric without labels is found by its whole name, wherever it stands", () => {
   const text = "first 1\n# HELP lag Lag.\n# TYPE lag gauge\nlag_max 3\nlag{a=\"b\"} 4\nlag 0.0125\nnone Nan\nlast 1.5e+3\n";
