@@ -15,6 +15,8 @@ export interface Made extends MadeClaim {
   podUnclear?: boolean;
   /** A pod uses the claim: ours, which has been in use before it was found, or one that another replica has made meanwhile. What is in it ends as that of any workspace does. */
   claimStays?: boolean;
+  /** Our pod has a node: it is deleted, and ends as that of any workspace. */
+  podEnds?: boolean;
 }
 
 /** What cleaning up takes. */
@@ -78,7 +80,10 @@ export class CleanUp {
   /** Of a pod that has the name: ours goes, unless it was in use. Gives whether the claim stays. */
   async #dealWith(found: Uint8Array, name: string, ownerToken: string, made: Made, wish: Wish): Promise<boolean> {
     const isOurs = tokenOf(found) === ownerToken;
-    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken) || (isOurs && !(await this.#endPod(found, name, wish)));
+    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken);
+    if (!isOurs || made.claimStays) return made.claimStays;
+    made.podEnds = !(await this.#endPod(found, name, wish));
+    made.claimStays = made.podEnds;
     return made.claimStays;
   }
 
@@ -91,8 +96,7 @@ export class CleanUp {
     const { objects } = this.#options;
     const metadata = metadataIn(found);
     const [uid, resourceVersion] = [textAt(metadata, "uid"), textAt(metadata, "resourceVersion")];
-    const isGoing = textAt(metadata, "deletionTimestamp") !== "";
-    const going = isGoing ? found : await objects.remove(podPath(name), uid, 0, wish, { resourceVersion });
+    const going = isGoing(found) ? found : await objects.remove(podPath(name), uid, 0, wish, { resourceVersion });
     if (going && hasNode(going)) return false;
     await objects.release(name, uid, wish);
     return true;
@@ -180,6 +184,11 @@ export function usesClaim(pod: Uint8Array, ownerToken: string): boolean {
 /** The owner token of a pod; secret. */
 export function tokenOf(pod: Uint8Array): string {
   return ownerTokenIn(metadataIn(pod));
+}
+
+/** Whether a pod is being deleted. */
+export function isGoing(pod: Uint8Array): boolean {
+  return textAt(metadataIn(pod), "deletionTimestamp") !== "";
 }
 
 function hasNode(pod: Uint8Array): boolean {

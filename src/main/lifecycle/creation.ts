@@ -13,7 +13,7 @@ import { renderPvc } from "../render/pvc.ts";
 import type { WorkspaceStart } from "../render/start.ts";
 import { untilBegun } from "./beginning.ts";
 import { ClaimMaker } from "./claim-maker.ts";
-import { CleanUp, tokenOf, usesClaim, type Made } from "./creation-cleanup.ts";
+import { CleanUp, isGoing, tokenOf, usesClaim, type Made } from "./creation-cleanup.ts";
 import { alreadyExists, toClientError } from "./errors.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -133,12 +133,14 @@ export class Creation {
   }
 
   /**
-   * Takes away what a failed `create` made; within two minutes. Never rejects; what can not be removed is logged.
+   * Takes away what a failed `create` made; within two minutes. Never rejects; what can not be removed is logged. Gives whether its pod had a node, and ends as that of any workspace: until then it is there, and no later `create` may
+   * take it for its own.
    * @param again aborts when a `create` with these tokens is to follow: a pod that may still come is not waited for then, for it would be that one's.
    */
-  async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<void> {
+  async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<boolean> {
     const made = this.#take(tokens);
     if (made && !(await this.#cleanUp.run(podNameOf(start), tokens.owner, made, again))) this.#made.set(tokens.owner, made);
+    return made?.podEnds === true;
   }
 
   #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
@@ -168,7 +170,12 @@ export class Creation {
         made.podUnclear = true;
         throw failed;
       });
-      if (found && tokenOf(found) === ownerToken) return found;
+      if (found && tokenOf(found) === ownerToken) {
+        if (!isGoing(found)) return found;
+        // One that an earlier attempt's clean-up could not take away to the end.
+        made.podUnclear = true;
+        throw alreadyExists();
+      }
       // Another replica's pod has the claim that was made here, and may be gone when that is to be taken away.
       made.claimStays = found !== undefined && usesClaim(found, ownerToken);
       throw alreadyExists();

@@ -75,6 +75,8 @@ export class Starter {
   readonly #running = new Set<Promise<void>>();
   /** By owner token: clean-ups after failed starts, which the same request again need not wait for. */
   readonly #cleaning = new Map<string, AbortController>();
+  /** Of failed starts whose pod is there until it has ended by itself: who starts the same again gets new ones. */
+  readonly #spent = new WeakSet<Tokens>();
   #begun = 0;
 
   constructor(options: StarterOptions) {
@@ -96,7 +98,7 @@ export class Starter {
     const running = this.#resultOf(start, before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
-    const tokens = before?.digest === digest && !before.result ? before.tokens : undefined;
+    const tokens = before?.digest === digest && !before.result && !this.#spent.has(before.tokens) ? before.tokens : undefined;
     // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
     const known = tokens ? undefined : this.#options.registry.byId(start.id);
     if (known) return this.#sameBuild(start, known, before);
@@ -127,10 +129,13 @@ export class Starter {
   /** What an image build of this very ID was started with, if it runs and is for the same, whoever has asked for it. @throws WsmanError ALREADY_EXISTS for all else. */
   async #sameBuild(start: WorkspaceStart, record: WorkspaceRecord, before: Attempt | undefined): Promise<Started> {
     const started = start.type === "IMAGEBUILD" && isBuildFor(filterOf(start), record) ? await this.#startedAs(record) : undefined;
-    // What a failed start has left is about to go.
-    const isLeft = before && !before.result && before.tokens.owner === started?.ownerToken;
-    if (!started || isLeft || this.#cleaning.has(started.ownerToken)) throw alreadyExists();
+    if (!started || this.#isLeft(started, before)) throw alreadyExists();
     return started;
+  }
+
+  /** Whether a workspace is what a failed start has left, which is about to go. @param last the last attempt at its ID. */
+  #isLeft({ ownerToken }: Started, last: Attempt | undefined): boolean {
+    return this.#cleaning.has(ownerToken) || (last !== undefined && !last.result && last.tokens.owner === ownerToken);
   }
 
   /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
@@ -208,7 +213,7 @@ export class Starter {
   async #clean(start: WorkspaceStart, tokens: Tokens): Promise<void> {
     const again = new AbortController();
     this.#cleaning.set(tokens.owner, again);
-    await this.#options.creation.clean(start, tokens, again.signal);
+    if (await this.#options.creation.clean(start, tokens, again.signal)) this.#spent.add(tokens);
     this.#cleaning.delete(tokens.owner);
   }
 
@@ -218,6 +223,8 @@ export class Starter {
       attempt.uid = joined.uid;
       return joined.started;
     }
+    // It has waited for the clean-up of the attempt before.
+    if (this.#spent.has(attempt.tokens)) throw alreadyExists();
     const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
@@ -229,8 +236,7 @@ export class Starter {
       // The pod of an earlier attempt of the same request is known by its token.
       if (record.facts.id === id || !isBuildFor(filter, record)) continue;
       const started = await this.#startedAs(record);
-      // What is cleaned up is about to go.
-      if (started && !this.#cleaning.has(started.ownerToken)) return { uid: record.uid, started };
+      if (started && !this.#isLeft(started, this.#attempts.peek(record.facts.id))) return { uid: record.uid, started };
     }
     return this.#buildAskedFor(filter, number);
   }

@@ -66,6 +66,26 @@ test("a pod that a node has by the time it is deleted keeps its finalizer and it
   }
 });
 
+test("the same start again is not told of the pod that the clean-up has deleted and that ends on its node", async (t) => {
+  const { server, creation, during } = await setup(t);
+  const going = pod("owner-token", { deletionTimestamp: "2024-01-01T00:00:00Z" }, { nodeName: "node-1" });
+  script(server, { "POST pods": [lost] });
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "UNAVAILABLE");
+  script(server, { "GET pods": [pod("owner-token", {}, { nodeName: "node-1" })], "DELETE pods": [going] });
+  assert.equal(await during(creation.clean(startOf(), tokens, never)), true);
+  script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [going] });
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "ALREADY_EXISTS");
+});
+
+test("one without a node that could only be deleted loses its finalizer when the same start comes again", async (t) => {
+  const { server, creation, during, asked } = await setup(t);
+  const going = pod("owner-token", { deletionTimestamp: "2024-01-01T00:00:00Z" });
+  script(server, { "POST pods": [status(409, "AlreadyExists")], "GET pods": [going], "PATCH pods": [going] });
+  assert.equal((await failureOf(during(creation.create(startOf(), tokens, never)))).code, "ALREADY_EXISTS");
+  assert.equal(await during(creation.clean(startOf(), tokens, never)), false);
+  assert.equal(asked().at(-1), `PATCH ${thePod}`);
+});
+
 test("a pod that changes between the look and its removal is looked at again, for it may be in use by then", async (t) => {
   const world = await setup(t);
   const ready = pod("owner-token", { annotations: { "gitpod/ownerToken": "owner-token" } });

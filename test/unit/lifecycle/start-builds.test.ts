@@ -20,6 +20,21 @@ test("an image build whose pod is being taken away is not joined", async () => {
   assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
 });
 
+test("nor is one whose pod ends by itself after its start has failed", async () => {
+  const { creating, start, ending, know } = setup();
+  ending.on = true;
+  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+  const first = start(build("a"));
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  await settle();
+  know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPING);
+  void start(build("b"));
+  await settle();
+  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
+});
+
 test("an image build that joins another one cleans up what its own earlier attempt may have made", async () => {
   const { creating, cleaned, start, lingering, know } = setup();
   lingering.on = true;

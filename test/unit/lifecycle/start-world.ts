@@ -26,6 +26,8 @@ export interface Setup {
   readonly cleaned: string[];
   readonly gone: Set<string>;
   readonly lingering: { on: boolean };
+  /** Clean-ups find that the pod ends by itself. */
+  readonly ending: { on: boolean };
   /** A workspace is known from now on, of the type that was asked for. */
   readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType, phase?: wsman.WorkspacePhase) => void;
   readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
@@ -44,10 +46,11 @@ export function setup(): Setup {
     clean: async ({ id }: WorkspaceStart, _tokens: object, again: AbortSignal) => {
       cleaned.push(id);
       if (lingering.on) await once(again, "abort");
+      return ending.on;
     },
     gone: () => {},
   };
-  const lingering = { on: false };
+  const [lingering, ending] = [{ on: false }, { on: false }];
   const records = new Map<string, WorkspaceRecord>();
   const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR, phase = wsman.WorkspacePhase.RUNNING): void => {
     const frame = buildFrame(encodeStatus({ id, spec: { url: `https://${id}` }, auth: { ownerToken } }), { seconds: 1, logical: 0 });
@@ -60,7 +63,7 @@ export function setup(): Setup {
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
   const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, known: (id) => ({ uid: records.get(id)?.uid, ownerToken: tokenOf(id) }), registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
-  return { starter, clock, creating, cleaned, gone, lingering, know, start: async (from) => starter.start(from, new AbortController().signal) };
+  return { starter, clock, creating, cleaned, gone, lingering, ending, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
 /** Lets everything go on that can. */

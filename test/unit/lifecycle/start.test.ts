@@ -101,6 +101,27 @@ test("a pod that was taken away after its start had failed, and is known still, 
   assert.equal(await codeOf(start(request({}, { workspaceImage: "other" }))), "ALREADY_EXISTS");
 });
 
+test("while the pod of a failed start ends by itself the same request is told that it exists, and after that it is another start, with tokens of its own", async () => {
+  const { creating, start, lingering, ending } = setup();
+  lingering.on = ending.on = true;
+  const first = start(request());
+  await settle();
+  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+  assert.equal(await codeOf(first), "UNAVAILABLE");
+  await settle();
+  lingering.on = false;
+  // It ends the clean-up's wait, and takes its turn behind that.
+  assert.equal(await codeOf(start(request())), "ALREADY_EXISTS");
+  assert.equal(creating.length, 1);
+  ending.on = false;
+  const third = start(request());
+  await settle();
+  assert.equal(creating.length, 2);
+  assert.notEqual(creating[1]?.token, creating[0]?.token);
+  creating[1]?.done.resolve({ uid: "uid-new", url: "https://new" });
+  assert.equal((await third).ownerToken, creating[1]?.token);
+});
+
 test("a workspace that is known and was not asked for here is one that exists", async () => {
   const { creating, start, know } = setup();
   know("instance-1", "somebody else's");
