@@ -46,7 +46,7 @@ export class Overseer {
   /** A replica writes a request. */
   sent(replica: Actor, request: CarriedRequest): void {
     this.#options.ledger.did("requests to the API server");
-    if (isLeaders(request) || this.#endsClaim(request)) this.#mustLead(replica, `${request.method} ${request.path}`);
+    if (this.#isLeaders(request) || this.#endsClaim(request)) this.#mustLead(replica, `${request.method} ${request.path}`);
   }
 
   /** It has come to the API server, and is about to take effect. */
@@ -100,6 +100,15 @@ export class Overseer {
     return claim !== undefined && pod !== undefined && this.#options.truth.isStarted(idOf(pod)) && claim.metadata.annotations?.[claimMark] === claimMarkOf(pod.metadata.annotations?.[annotations.ownerToken] ?? "");
   }
 
+  /** Whether only a leader may send it. The pod that a failed start made is taken away by whoever made it: deleted in the version that was looked at, and then released. */
+  #isLeaders({ method, path, body }: CarriedRequest): boolean {
+    if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string" || !podPath.test(path)) return false;
+    const pod = this.#podOf(podPath, path);
+    const isStarted = pod === undefined || this.#options.truth.isStarted(idOf(pod));
+    if (method === "DELETE") return isStarted || !(body.includes('"gracePeriodSeconds":0') && body.includes("resourceVersion"));
+    return leadersWords.test(body) && !isRelease(body);
+  }
+
   #podOf(pattern: RegExp, path: string): KubeObject | undefined {
     const name = pattern.exec(path)?.[1];
     return name === undefined ? undefined : this.#options.store.get("pods", "default", name);
@@ -138,6 +147,7 @@ export class Overseer {
     const version = text(metadata["resourceVersion"]);
     if (version !== "" && version !== pod.metadata.resourceVersion) return;
     if (takesFinalizer(metadata)) this.#mayLetGo(replica, pod);
+    if (isRelease(JSON.stringify(body))) this.#mayRelease(replica, pod);
     const timedOut = text(record(metadata["annotations"])[annotations.timedOut]);
     if (timedOut !== "") this.#mayTimeOut(replica, pod, timedOut);
   }
@@ -148,6 +158,12 @@ export class Overseer {
     if (!(pod.metadata.finalizers ?? []).includes(finalizer)) return;
     const kept = noted[annotations.neverReady] === undefined && pod.metadata.labels?.[labels.headless] !== "true" && !(noted[annotations.disposalStatus] ?? "").includes('"backupComplete":true');
     if (kept) this.#options.ledger.breach("nothing is let go that is not saved", `${replica.name} takes the finalizer of ${pod.metadata.name}`);
+  }
+
+  /** One that may still come to a node, or has one, may have content there. */
+  #mayRelease(replica: Actor, pod: KubeObject): void {
+    const isHarmless = pod.metadata.deletionTimestamp !== undefined && text(record(pod["spec"])["nodeName"]) === "";
+    if (!isHarmless) this.#options.ledger.breach("nothing is let go that is not saved", `${replica.name} releases ${pod.metadata.name}, which may have content on a node`);
   }
 
   #mayTimeOut(replica: Actor, pod: KubeObject, reason: string): void {
@@ -161,12 +177,9 @@ export class Overseer {
   }
 }
 
-/** Whether only a leader may send it. The pod that a failed start made is taken away by whoever made it, deleted in the version that was looked at, and then released. */
-function isLeaders({ method, path, body }: CarriedRequest): boolean {
-  if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string") return false;
-  if (!podPath.test(path)) return false;
-  if (method === "DELETE") return !(body.includes('"gracePeriodSeconds":0') && body.includes("resourceVersion"));
-  return leadersWords.test(body) && !(body.includes('"finalizers":null') && !body.includes("resourceVersion"));
+/** What the clean-up of a failed start sends: it takes all finalizers, whatever version the pod is of. */
+function isRelease(body: string): boolean {
+  return body.includes('"finalizers":null') && !body.includes("resourceVersion");
 }
 
 function bodyOf({ body }: Pick<CarriedRequest, "body">): Readonly<Record<string, unknown>> {

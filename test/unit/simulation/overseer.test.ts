@@ -23,6 +23,7 @@ interface Setup {
   readonly started?: boolean;
   readonly now?: number;
   readonly noted?: Readonly<Record<string, string>>;
+  readonly pod?: Pick<KubeObject["metadata"], "deletionTimestamp" | "finalizers"> & { readonly nodeName?: string };
   readonly mark?: string;
   readonly claimUid?: string;
   /** What is otherwise about the volume snapshot of the claim, which was made after the pod and is ready. */
@@ -30,9 +31,9 @@ interface Setup {
 }
 
 /** A pod of a workspace that was started, with the claim that was made for it; the first replica leads. */
-function setup({ started = true, now = 10 * hour, noted = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
+function setup({ started = true, now = 10 * hour, noted = {}, pod: { nodeName, ...pod } = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
   const objects = new Map([
-    ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted } })],
+    ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted }, ...pod }, { spec: { nodeName } })],
     ["persistentvolumeclaims/ws-one", object("PersistentVolumeClaim", "ws-one", { uid: claimUid, annotations: { "gitpod.io/createdFor": mark } })],
     [`volumesnapshots/${snapshot.name ?? "one"}`, object("VolumeSnapshot", "one", { creationTimestamp: snapshot.created ?? "2026-01-01T01:00:00Z" }, { spec: { source: { persistentVolumeClaimName: snapshot.of ?? "ws-one" } }, status: { readyToUse: snapshot.ready ?? true } })],
     ["leases/ws-manager-leader.gitpod.io", object("Lease", "ws-manager-leader.gitpod.io", {}, { spec: { holderIdentity: leader?.identity } })],
@@ -127,5 +128,14 @@ test("who does not lead deletes no pod but one of a failed start, in the version
   const [byUid, byVersion] = [{ uid: "u" }, { uid: "u", resourceVersion: "1" }].map((preconditions) => ({ gracePeriodSeconds: 0, preconditions }));
   assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byVersion ?? {}), []);
   assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byUid ?? {}), ["only one acts", "nothing is deleted that was not to be"]);
-  assert.deepEqual(setup().does(other, "DELETE", ofPods, byVersion ?? {}), ["nothing is deleted that was not to be"]);
+  assert.deepEqual(setup().does(other, "DELETE", ofPods, byVersion ?? {}), ["only one acts", "nothing is deleted that was not to be"]);
+});
+
+test("the pod of a failed start is released only where nothing can be on a node: while it is being deleted, and has none", () => {
+  const release = { metadata: { uid: "u", finalizers: null } };
+  const deletionTimestamp = "2026-01-01T01:00:00Z";
+  const asks = (pod: Setup["pod"]): readonly string[] => setup({ started: false, pod: { finalizers: ["gitpod.io/finalizer"], ...pod }, noted: { "gitpod/never-ready": "true" } }).does(other, "PATCH", ofPods, release);
+  assert.deepEqual(asks({ deletionTimestamp }), []);
+  assert.deepEqual(asks({}), ["nothing is let go that is not saved"]);
+  assert.deepEqual(asks({ deletionTimestamp, nodeName: "node-1" }), ["nothing is let go that is not saved"]);
 });
