@@ -16,6 +16,7 @@ has kubectl || lacks "kubectl (Debian: kubernetes-client)" "the commands of docs
 if [ -z "${WSMAND_TEST_VERSITYGW:-}" ] && [ ! -e ../shared/kube/unpack.sh ]; then
   lacks "versitygw (WSMAND_TEST_VERSITYGW)" "backups are not read from a real S3 server"
 fi
+[ -n "${WSMAND_TEST_CRDS:-}" ] || lacks "definitions of others' kinds (WSMAND_TEST_CRDS)" "the chart's ServiceMonitor, PrometheusRule and Certificates are not validated by an API server"
 if [ -z "${WSMAND_TEST_CASES:-}" ] && [ ! -d ../shared/conformance/cases ]; then
   lacks "recorded pods of the Go daemon (WSMAND_TEST_CASES)" "they are not taken over, looked at or compared"
 fi

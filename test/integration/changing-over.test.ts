@@ -76,14 +76,24 @@ class Typist {
   }
 }
 
+/** Where the files are that the configuration names. */
+const folders = { files: "/mnt/secrets", profiling: "/certs", templates: "/examples" };
+const filesOf = {
+  extraVolumes: Object.keys(folders).map((name) => ({ name, secret: { secretName: name } })),
+  extraVolumeMounts: Object.entries(folders).map(([name, mountPath]) => ({ name, mountPath, readOnly: true })),
+};
+
 async function typist(t: TestContext, kubeconfig: string, api: KubeApi): Promise<Typist> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-changing-over-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const file = record(JSON.parse(await readFile(join(repository, "examples/config.json"), "utf8")));
   await writeFile(join(folder, "config.yaml"), `config: ${JSON.stringify({ ...file, manager: { ...record(file["manager"]), namespace: api.namespace } })}`);
   // The Prometheus operator's kinds are not there.
-  await writeFile(join(folder, "values.yaml"), yamlIn(sectionOf(installation, "The configuration")).replace(/^serviceMonitor:.*\n/m, "").replace("workspaceNamespace: gitpod", `workspaceNamespace: ${api.namespace}`));
-  await writeFile(join(folder, "shadow.yaml"), yamlIn(sectionOf(page, "2. Shadow")));
+  const values = yamlIn(sectionOf(installation, "The configuration")).replace(/^serviceMonitor:.*\n/m, "").replace("workspaceNamespace: gitpod", `workspaceNamespace: ${api.namespace}`);
+  await writeFile(join(folder, "values.yaml"), `${values}\n${Object.entries(filesOf).map(([key, list]) => `${key}: ${JSON.stringify(list)}\n`).join("")}`);
+  const shadow = record(parse(yamlIn(sectionOf(page, "2. Shadow"))));
+  const both = Object.entries(filesOf).map(([key, list]) => [key, [...list, ...records(shadow[key])]]);
+  await writeFile(join(folder, "shadow.yaml"), JSON.stringify({ ...shadow, ...Object.fromEntries(both) }));
   return new Typist(folder, kubeconfig, api.namespace);
 }
 

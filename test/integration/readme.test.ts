@@ -1,11 +1,11 @@
-/** What README.md says is to be typed, typed: on files alone, and on a daemon with the built-in cluster. */
+/** What README.md, and `npm start` itself, say is to be typed, typed: on files alone, and on a daemon with the built-in cluster. */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
-import { objectIn } from "../../src/domain/json.ts";
+import { test, type TestContext } from "node:test";
+import { objectIn, objectsAt, textAt } from "../../src/domain/json.ts";
 import { isPlaceholder } from "../support/docs/command-line.ts";
 import { readMarkdown } from "../support/docs/markdown.ts";
 import { shellCommands } from "../support/docs/shell.ts";
@@ -48,6 +48,17 @@ function start(args: readonly string[], { input, env }: { readonly input?: strin
   return { child, out: () => out, err: () => err, code: once(child, "close").then(([code]: unknown[]) => code) };
 }
 
+/** `npm start` on ports that are free, with one workspace; resolves when it has told what there is to try. */
+async function startDaemon(t: TestContext, ...flags: readonly string[]): Promise<Started> {
+  const daemon = start(["run", "--embedded", "--rpc-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--demo", "1", ...flags]);
+  t.after(async () => {
+    daemon.child.kill("SIGTERM");
+    await daemon.code;
+  });
+  await until("it has told what there is to try", () => daemon.out().includes("Ctrl-C ends it."), 60_000);
+  return daemon;
+}
+
 test("the README's commands on files do what it says", { skip: onRealCluster && "needs no cluster" }, async () => {
   const chosen = lines.filter(({ args }) => offline.has(args[0] ?? ""));
   assert.ok(chosen.length >= 2, "there are some");
@@ -61,12 +72,7 @@ test("the README's commands on files do what it says", { skip: onRealCluster && 
 test("the README's commands on a daemon do what it says, one after the other", { skip: onRealCluster && "has a cluster of its own" }, async (t) => {
   const chosen = lines.filter(({ args }) => !offline.has(args[0] ?? ""));
   assert.deepEqual(chosen.map(({ args }) => args[0]), ["watch", "list", "start", "describe", "stop"]);
-  const daemon = start(["run", "--embedded", "--rpc-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--demo", "1", "--speed", "20"]);
-  t.after(async () => {
-    daemon.child.kill("SIGTERM");
-    await daemon.code;
-  });
-  await until("it has told what there is to try", () => daemon.out().includes("Ctrl-C ends it."), 60_000);
+  const daemon = await startDaemon(t, "--speed", "20");
   const served = daemon.err().split("\n").map(objectIn).find((entry) => entry?.["msg"] === "serving");
   const env = { WSMAN_ADDRESS: `127.0.0.1:${Number(served?.["rpcPort"])}` };
   for (const { args, input } of chosen) {
@@ -77,4 +83,20 @@ test("the README's commands on a daemon do what it says, one after the other", {
       await command.code;
     } else assert.equal(await command.code, 0, `${args.join(" ")}: ${command.err()}`);
   }
+});
+
+test("the preflight that npm start tells of finds that all is well, and the daemon's Lease", { skip: onRealCluster && "has a cluster of its own" }, async (t) => {
+  const daemon = await startDaemon(t);
+  const [, typed = ""] = /-- (preflight --config \S+ --kubeconfig \S+) /.exec(daemon.out()) ?? [];
+  let out = "";
+  await until("its node daemons are ready", async () => {
+    const { code, out: told } = start([...typed.split(" "), "--json"]);
+    await code;
+    out = told();
+    return !out.includes("no node daemon that is ready");
+  }, 60_000);
+  const report = objectIn(out);
+  assert.deepEqual([report?.["ok"], report?.["problems"], report?.["warnings"]], [true, 0, 0], out);
+  const leader = objectsAt(report, "checks").find(({ name }) => name === "leader");
+  assert.match(textAt(leader, "summary"), /renewed \d+ s ago$/);
 });

@@ -55,7 +55,7 @@ function told({ url, kubeconfigPath, nodeDaemonPort }: EmbeddedCluster, configPa
 
 /** The certificates that the node daemons have are the ones that the written configuration names for their client. */
 async function writeConfig(path: string, { nodeDaemonPort }: EmbeddedCluster, tls: Tls, { schedulerName, demo = 0 }: Pick<EmbeddedClusterOptions, "schedulerName" | "demo">): Promise<void> {
-  const document = embeddedDocument({ schedulerName, lifecycle: demo === 0, ...(nodeDaemonPort === undefined ? {} : { wsdaemon: { port: nodeDaemonPort, tls } }) });
+  const document = embeddedDocument({ schedulerName, lifecycle: demo === 0, leaderElection: true, ...(nodeDaemonPort === undefined ? {} : { wsdaemon: { port: nodeDaemonPort, tls } }) });
   try {
     await writeFile(path, `${JSON.stringify(document, undefined, 2)}\n`);
   } catch (error) {

@@ -1,5 +1,6 @@
-/** The built-in cluster as the commands start it: with scheduler, kubelets, node daemons, demo workspaces and a kubeconfig in a file. */
+/** The built-in cluster as the commands start it: with scheduler, kubelets, node daemons, what workspaces name, demo workspaces, and in files a kubeconfig and, where it is wanted, a configuration. */
 import { mkdtempSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unwritable } from "../../domain/file-reasons.ts";
@@ -11,9 +12,9 @@ import type { NodeFault } from "../../embedded/wsdaemon/faults.ts";
 import { readNamed } from "./io.ts";
 import type { EmbeddedCluster, EmbeddedClusterOptions } from "./seams.ts";
 
-/** Starts it. Rejects if it can not listen, its kubeconfig can not be written, or a certificate can not be read. */
+/** Starts it. Rejects if it can not listen, a file of it can not be written, or a certificate can not be read. */
 export async function startLocalCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
-  const { port, namespace, nodes, speed, demo = 0, kubeconfigPath, schedulerName } = options;
+  const { port, namespace, nodes, speed, demo = 0, schedulerName } = options;
   const life = speed === undefined ? {} : { speed };
   const cluster = await startEmbeddedCluster({
     port, namespace,
@@ -25,12 +26,17 @@ export async function startLocalCluster(options: EmbeddedClusterOptions): Promis
   await using starting = new AsyncDisposableStack();
   starting.defer(() => cluster.close());
   if (options.slowNodeDaemons) takeTime(cluster.nodeDaemons, speed);
-  const path = kubeconfigPath ?? ownFile(starting);
-  await cluster.writeKubeconfig(path).catch((error: unknown) => {
-    throw unwritable(kubeconfigPath === undefined ? "kubeconfig" : "--kubeconfig-path", path, error);
-  });
+  addNamed(cluster);
+  const files = await writeFiles(cluster, options, ownFiles(starting));
   const started = starting.move();
-  return { url: cluster.url, kubeconfigPath: path, nodeDaemonPort: cluster.nodeDaemons?.port, strike: (id, fault) => strike(cluster, id, fault), close: () => started.disposeAsync() };
+  return { url: cluster.url, ...files, nodeDaemonPort: cluster.nodeDaemons?.port, strike: (id, fault) => strike(cluster, id, fault), close: () => started.disposeAsync() };
+}
+
+/** What pods of workspaces name, and so every installation has: their service account, and for image builds the registry facade's authority. */
+function addNamed({ store, namespace }: Cluster): void {
+  store.create("serviceaccounts", { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "workspace" } }, namespace);
+  const nobody = Buffer.from("No registry facade is here, and so no certificate: containers of the built-in cluster do not run.\n").toString("base64");
+  store.create("secrets", { apiVersion: "v1", kind: "Secret", metadata: { name: "builtin-registry-facade-cert" }, type: "Opaque", data: { "ca.crt": nobody } }, namespace);
 }
 
 /** gRPC's INTERNAL. */
@@ -63,8 +69,26 @@ async function tlsOf({ ca, crt, key }: NonNullable<EmbeddedClusterOptions["wsdae
   return { ca: await read("--wsdaemon-tls-ca", ca), crt: await read("--wsdaemon-tls-cert", crt), key: await read("--wsdaemon-tls-key", key) };
 }
 
-/** The path of a kubeconfig in a folder that no one else can write to. It goes with the cluster, or with the process, which a second signal may end before the cluster is closed. */
-function ownFile(ends: AsyncDisposableStack): string {
+/** Writes a kubeconfig and, where it is wanted, a configuration. A file of the user's choice stays. @param own paths of those of ours. */
+async function writeFiles(cluster: Cluster, { kubeconfigPath: chosen, configFor }: EmbeddedClusterOptions, own: (name: string) => string): Promise<Pick<EmbeddedCluster, "kubeconfigPath" | "configPath">> {
+  const kubeconfigPath = chosen ?? own("kubeconfig");
+  await cluster.writeKubeconfig(kubeconfigPath).catch((error: unknown) => {
+    throw unwritable(chosen === undefined ? "kubeconfig" : "--kubeconfig-path", kubeconfigPath, error);
+  });
+  if (!configFor) return { kubeconfigPath };
+  const configPath = own("config.json");
+  await writeFile(configPath, `${JSON.stringify(configFor(cluster.nodeDaemons?.port), undefined, 2)}\n`);
+  return { kubeconfigPath, configPath };
+}
+
+/** Paths of files of ours. Their folder is made for the first: a read-only file system need not have a place for it. */
+function ownFiles(ends: AsyncDisposableStack): (name: string) => string {
+  let folder: string | undefined;
+  return (name) => join((folder ??= ownFolder(ends)), name);
+}
+
+/** A folder that no one else can look into or write to. It goes with the cluster, or with the process, which a second signal may end before the cluster is closed. */
+function ownFolder(ends: AsyncDisposableStack): string {
   const folder = mkdtempSync(join(tmpdir(), "wsmand-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", remove);
@@ -72,5 +96,5 @@ function ownFile(ends: AsyncDisposableStack): string {
     process.off("exit", remove);
     remove();
   });
-  return join(folder, "kubeconfig");
+  return folder;
 }

@@ -2,7 +2,7 @@
 import { messageOf } from "../../domain/errors.ts";
 import { parseListenAddress } from "../../domain/listen-address.ts";
 import type { Log } from "../../domain/log.ts";
-import { embeddedConfig } from "../config/embedded.ts";
+import { embeddedConfig, embeddedDocument, type EmbeddedOptions } from "../config/embedded.ts";
 import { defaultAddress } from "../config/env.ts";
 import { load, type Config, type LoadedConfig } from "../config/index.ts";
 import type { RunOptions } from "../app.ts";
@@ -56,7 +56,7 @@ export async function run(io: Io, flags: RunFlags, parts: Parts): Promise<void> 
   let serving = false;
   ending.defer(() => void (serving && log.info({}, "stopped")));
   const workspaces = workspacesOf(given, flags);
-  const cluster = flags.embedded ? await startCluster(clusterFor(given, flags, workspaces), parts) : undefined;
+  const cluster = flags.embedded ? await startCluster(clusterFor(io, given, flags, workspaces), parts) : undefined;
   if (cluster) ending.defer(() => cluster.close());
   const config = withNodeDaemons(given, cluster?.nodeDaemonPort);
   const kubeconfig = cluster?.kubeconfigPath ?? flags.kubeconfig;
@@ -85,9 +85,11 @@ function workspacesOf({ wsmand }: Config, { demo = defaultDemo, shadow = false }
   return wsmand.lifecycle.enabled && !shadow ? { started: demo, played: 0 } : { started: 0, played: demo };
 }
 
-/** The built-in cluster for a configuration. */
-function clusterFor({ manager: { namespace, schedulerName } }: Config, { speed }: RunFlags, { started, played }: DemoWorkspaces): EmbeddedClusterOptions {
-  return { namespace, demo: played, slowNodeDaemons: started > 0, ...(speed === undefined ? {} : { speed }), ...(schedulerName === undefined ? {} : { schedulerName }) };
+/** The built-in cluster for a configuration. Where there is no file of it, other commands get one. */
+function clusterFor(io: Io, { manager: { namespace, schedulerName } }: Config, flags: RunFlags, { started, played }: DemoWorkspaces): EmbeddedClusterOptions {
+  const { speed, config } = flags;
+  const configFor = (port: number | undefined): object => embeddedDocument({ ...embeddedOptions(io, flags), ...(port === undefined ? {} : { wsdaemon: { port } }) });
+  return { namespace, demo: played, slowNodeDaemons: started > 0, ...(speed === undefined ? {} : { speed }), ...(schedulerName === undefined ? {} : { schedulerName }), ...(config === undefined ? { configFor } : {}) };
 }
 
 /** Node daemons of the built-in cluster have a port of their own and no TLS: what the configuration says is for another cluster's, its port may be taken here, and its files be missing. */
@@ -163,8 +165,12 @@ async function configOf(io: Io, flags: RunFlags): Promise<LoadedConfig> {
   if (flags.config !== undefined) {
     return told(io, load(flags.config));
   }
-  const logFormat = io.stderr.isTTY === true ? "text" : undefined;
-  return told(io, embeddedConfig({ rpcAddr: flags.rpcAddr, metricsAddr: flags.metricsAddr, logFormat }));
+  return told(io, embeddedConfig(embeddedOptions(io, flags)));
+}
+
+/** What the built-in configuration is made with. */
+function embeddedOptions({ stderr }: Io, { rpcAddr, metricsAddr }: RunFlags): EmbeddedOptions {
+  return { rpcAddr, metricsAddr, logFormat: stderr.isTTY === true ? "text" : undefined, leaderElection: true };
 }
 
 /** Lets people work in workspaces, through the API, until the signal aborts. Never rejects. */
@@ -177,9 +183,9 @@ async function runDemo(io: Io, { config, daemon, cluster, log }: { readonly conf
 }
 
 /** Tells what there is to try, once there is something to be seen. */
-async function invite(io: Io, config: Config, daemon: Daemon, { url, kubeconfigPath }: EmbeddedCluster): Promise<void> {
+async function invite(io: Io, config: Config, daemon: Daemon, { url, kubeconfigPath, configPath }: EmbeddedCluster): Promise<void> {
   await Promise.race([daemon.synced, aborted(io.signal)]);
-  if (!io.signal.aborted) io.stdout.write(banner({ ...servedOf(config, daemon), api: url }, kubeconfigPath));
+  if (!io.signal.aborted) io.stdout.write(banner({ ...servedOf(config, daemon), api: url, configPath }, kubeconfigPath));
 }
 
 /** Where people find what is served. */
@@ -190,9 +196,11 @@ interface Served {
   readonly api: string;
   /** Authorities of the gRPC server's certificate; undefined: plaintext. */
   readonly tlsCa: string | undefined;
+  /** A file with the configuration, for commands that want one. */
+  readonly configPath?: string | undefined;
 }
 
-function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Omit<Served, "api"> {
+function servedOf({ rpcServer, prometheus }: Config, daemon: Daemon): Omit<Served, "api" | "configPath"> {
   return { rpc: reachable(rpcServer.addr, daemon.rpcPort), metrics: daemon.metricsPort === undefined ? undefined : reachable(prometheus.addr, daemon.metricsPort), tlsCa: rpcServer.tls?.ca };
 }
 
@@ -214,6 +222,7 @@ export function banner(served: Served, kubeconfigPath: string): string {
     `  npm run --silent wsmand -- watch${address}${tls}`,
     `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,
     `  npm run --silent wsmand -- start examples/start-request.json${address}${tls}         then, with its ID: active, timeout, snapshot, backup, stop`,
+    ...(served.configPath === undefined ? [] : [`  npm run --silent wsmand -- preflight --config ${served.configPath} --kubeconfig ${kubeconfigPath}         and, with the same flags: explain ID`]),
     `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch         if kubectl is installed`,
     "Ctrl-C ends it.",
     "",

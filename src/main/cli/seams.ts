@@ -28,6 +28,8 @@ export interface EmbeddedClusterOptions {
   readonly wsdaemonTls?: { readonly ca: string; readonly crt: string; readonly key: string };
   /** A scheduler that pods may ask for, beside default-scheduler. */
   readonly schedulerName?: string;
+  /** Makes the configuration of the daemon that runs on it, which is written to a temporary file for other commands and goes when the cluster ends; missing: none is. */
+  readonly configFor?: (wsdaemonPort: number | undefined) => object;
 }
 
 /** The running cluster. */
@@ -37,6 +39,8 @@ export interface EmbeddedCluster {
   readonly kubeconfigPath: string;
   /** Port of the node daemons, if there are any. */
   readonly nodeDaemonPort?: number | undefined;
+  /** Where the configuration is that `configFor` made. */
+  readonly configPath?: string | undefined;
   /** Has a fault (docs/built-in-cluster.md) strike the pod of a workspace, if there is one. */
   strike(id: string, fault: string): void;
   close(): Promise<void>;

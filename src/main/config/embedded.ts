@@ -9,6 +9,8 @@ export interface EmbeddedOptions {
   readonly logFormat?: "json" | "text" | undefined;
   /** Act on workspaces; default true. Not beside the cluster's own demo, which brings up and ends its workspaces itself. */
   readonly lifecycle?: boolean | undefined;
+  /** Act only as the one who is elected by the Lease, as in an installation; default false. */
+  readonly leaderElection?: boolean | undefined;
   /** The scheduler that workspaces ask for. */
   readonly schedulerName?: string | undefined;
   /** How node daemons are reached. */
@@ -39,7 +41,7 @@ export function embeddedDocument(options: EmbeddedOptions = {}): object {
     },
     rpcServer: { addr: options.rpcAddr ?? "127.0.0.1:8080" },
     prometheus: { addr: options.metricsAddr ?? "127.0.0.1:9500" },
-    wsmand: { lifecycle: { enabled: options.lifecycle }, leaderElection: { enabled: false }, log: { level: "info", format: options.logFormat } },
+    wsmand: { lifecycle: { enabled: options.lifecycle }, leaderElection: { enabled: options.leaderElection ?? false }, log: { level: "info", format: options.logFormat } },
   };
 }
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -44,4 +45,29 @@ test("the folder of its kubeconfig goes with the process, also where that ends b
   assert.deepEqual(await once(child, "close"), [3, null]);
   assert.ok(out.startsWith(join(folder, "wsmand-")), out);
   assert.deepEqual(await readdir(folder), []);
+});
+
+test("a daemon's configuration is a file while its cluster runs, and names the cluster's node daemons; what workspaces name is there", async (t) => {
+  const cluster = await startLocalCluster({ namespace: "works", configFor: (port) => ({ port }) });
+  t.after(() => cluster.close());
+  const { configPath = "", kubeconfigPath, nodeDaemonPort, url } = cluster;
+  assert.deepEqual(JSON.parse(await readFile(configPath, "utf8")), { port: nodeDaemonPort });
+  for (const named of ["serviceaccounts/workspace", "secrets/builtin-registry-facade-cert"]) assert.equal((await fetch(`${url}/api/v1/namespaces/works/${named}`)).status, 200, named);
+  await cluster.close();
+  assert.deepEqual([existsSync(configPath), existsSync(kubeconfigPath)], [false, false]);
+});
+
+test("where the kubeconfig has a place of the user's choice, no temporary folder is needed; else its absence is told", async (t) => {
+  const { TMPDIR } = process.env;
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
+  process.env["TMPDIR"] = "/nope";
+  t.after(async () => {
+    if (TMPDIR === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = TMPDIR;
+    await rm(folder, { recursive: true });
+  });
+  const cluster = await startLocalCluster({ kubeconfigPath: join(folder, "kubeconfig") });
+  await cluster.close();
+  assert.ok(existsSync(join(folder, "kubeconfig")), "it stays");
+  await assert.rejects(startLocalCluster({}), /ENOENT.*\/nope\/wsmand-/);
 });

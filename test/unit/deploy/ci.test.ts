@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { findTool } from "../../support/tools.ts";
 
 const programs = ["helm", "promtool", "prometheus", "kubectl"] as const;
-const settings = ["KUBEBUILDER_ASSETS", "WSMAND_TEST_VERSITYGW", "WSMAND_TEST_CASES"] as const;
+const settings = ["KUBEBUILDER_ASSETS", "WSMAND_TEST_VERSITYGW", "WSMAND_TEST_CASES", "WSMAND_TEST_CRDS"] as const;
 
 test("each program that is missing is told with what it is for, and nothing is said of those that are there", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "wsmand-ci-"));

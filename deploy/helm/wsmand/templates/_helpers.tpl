@@ -104,6 +104,79 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- end }}
 {{- end }}
 
+{{/* Files that the configuration names, as a YAML map of "key: path", but for certificates whose place the chart decides. Those that nobody reads are left out. */}}
+{{- define "wsmand.namedFiles" -}}
+{{- $config := .Values.config }}
+{{- $named := dict }}
+{{- $tls := dict }}
+{{- if not (include "wsmand.rpcSecret" .) }}
+{{- $_ := set $tls "rpcServer.tls" (get $config.rpcServer "tls") }}
+{{- end }}
+{{- if not (include "wsmand.wsdaemonSecret" .) }}
+{{- $_ := set $tls "manager.wsdaemon.tls" (get ($config.manager.wsdaemon | default dict) "tls") }}
+{{- end }}
+{{- if get ($config.pprof | default dict) "addr" }}
+{{- $_ := set $tls "wsmand.profiling.tls" (get (get ($config.wsmand | default dict) "profiling" | default dict) "tls") }}
+{{- end }}
+{{- range $section, $files := $tls }}
+{{- range $name, $file := $files | default dict }}
+{{- $_ := set $named (printf "%s.%s" $section $name) $file }}
+{{- end }}
+{{- end }}
+{{- range $id, $class := $config.manager.workspaceClass }}
+{{- range $name, $file := $class.templates | default dict }}
+{{- $_ := set $named (printf "manager.workspaceClass.%s.templates.%s" $id $name) $file }}
+{{- end }}
+{{- end }}
+{{- $storage := get ($config.content | default dict) "storage" | default dict }}
+{{- range $kind, $names := dict "gcloud" (list "credentialsFile") "minio" (list "accessKeyFile" "secretKeyFile") }}
+{{- range $name := ternary $names list (eq (get $storage "kind" | toString) $kind) }}
+{{- $_ := set $named (printf "content.storage.%s.%s" $kind $name) (get (get $storage $kind | default dict) $name) }}
+{{- end }}
+{{- end }}
+{{- if ne (get $config.manager "eventTraceLog" | toString) "-" }}
+{{- $_ := set $named "manager.eventTraceLog" (get $config.manager "eventTraceLog") }}
+{{- end }}
+{{- range $key, $file := $named }}
+{{- if $file }}
+{{ $key | quote }}: {{ $file | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Fails where the configuration names files that will not be in the pod: it would not start, or not do what it is for. The file of existingConfig is not known here. */}}
+{{- define "wsmand.checkFiles" -}}
+{{- if not (or .Values.existingConfig.configMap .Values.existingConfig.secret) }}
+{{- /* What the image, the kubelet and the chart bring, and what the values mount. Of podTemplates each file is known. */}}
+{{- $places := list "/etc/ssl/certs" "/var/run/secrets/kubernetes.io/serviceaccount" }}
+{{- range $secret, $place := dict "rpcSecret" "/etc/wsmand/tls/rpc" "wsdaemonSecret" "/etc/wsmand/tls/wsdaemon" }}
+{{- if include (printf "wsmand.%s" $secret) $ }}
+{{- $places = append $places $place }}
+{{- end }}
+{{- end }}
+{{- range $name, $_ := .Values.podTemplates }}
+{{- $places = append $places (printf "/etc/wsmand/templates/%s" $name) }}
+{{- end }}
+{{- range .Values.extraVolumeMounts }}
+{{- $places = append $places (trimSuffix "/" .mountPath) }}
+{{- end }}
+{{- $missing := list }}
+{{- range $key, $file := include "wsmand.namedFiles" . | fromYaml }}
+{{- $path := printf "/%s" (trimPrefix "/" $file) }}
+{{- $found := false }}
+{{- range $places }}
+{{- $found = or $found (eq $path .) (hasPrefix (printf "%s/" .) $path) }}
+{{- end }}
+{{- if not $found }}
+{{- $missing = append $missing (printf "config.%s is %q" $key $file) }}
+{{- end }}
+{{- end }}
+{{- if $missing }}
+{{- fail (printf "%s: nothing is mounted there. Mount what is missing with extraVolumes and extraVolumeMounts; pod templates can stand in podTemplates, as files in /etc/wsmand/templates, and tls.rpc and tls.wsdaemon name Secrets with certificates" (join "; " $missing)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The port of workspaces' URLs. A template that renders {{ .Host }} has that of manager.hostURL, which is put there as it is. */}}
 {{- define "wsmand.workspacePort" -}}
 {{- $url := .Values.config.manager.urlTemplate | toString }}

@@ -114,13 +114,13 @@ async function eventsByPod({ config: { manager }, cluster, signal }: Context): P
 
 /** In the order in which they are told. */
 const fateWords: readonly (readonly [Fate, string])[] = [
-  ["back up", "would be backed up"],
-  ["dispose", "would be disposed of without a backup, as they have none"],
-  ["delete", "would have their pod deleted"],
-  ["let go", "have ended, and would be let go"],
-  ["make anew", "would have their pod made anew"],
-  ["initialize", "would have their content put in place"],
-  ["wait until ready", "would be waited for until they are ready"],
+  ["back up", "would be backed up at once"],
+  ["dispose", "would be disposed of at once, without a backup, as they have none"],
+  ["delete", "would have their pod deleted at once"],
+  ["let go", "have ended, and would be let go at once"],
+  ["make anew", "would have their pod made anew at once"],
+  ["initialize", "would have their content put in place at once"],
+  ["wait until ready", "would be waited for, as they are not ready yet"],
 ];
 
 function findingsOf(census: Census): Finding[] {
@@ -134,7 +134,7 @@ function findingsOf(census: Census): Finding[] {
   beyond(findings, oddities, "annotations and labels can not be read", warning);
   for (const [fate, words] of fateWords) {
     const kept = fates.get(fate);
-    if (kept) findings.push(note(`${kept.total} ${words} at once: ${some(kept.first)}`));
+    if (kept) findings.push(note(`${kept.total} ${words}: ${some(kept.first)}`));
   }
   if (unprotected.total > 0) findings.push(note(`${unprotected.total} run without the finalizer, which wsmand puts there at once: ${some(unprotected.first)}`));
   if (unknown.size > 0) findings.push(note(`annotations and labels that mean nothing to wsmand, and stay as they are: ${some([...unknown.keys()], 20)}`));
