@@ -3,8 +3,8 @@ import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
-import { frameFromFacts } from "../state/last-status.ts";
-import type { WorkspaceRecord } from "../state/registry.ts";
+import { mayBeSucceeded } from "../state/records.ts";
+import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
 import { peekUid } from "./peek.ts";
 
@@ -16,6 +16,8 @@ const concurrency = 8;
 const timeoutMs = 30_000;
 /** Reads of a pod that can not be understood any more, or that the watch overtakes every time; then what is known has to do. */
 const maxOvertaken = 5;
+/** Pods of one workspace that are read one after the other because each was gone; then the caller has to ask again. */
+const maxPods = 5;
 /** A pod that is not there any more may have left changes that the watch is still bringing: they are waited for so long. */
 const graceMs = 5_000;
 /** Attempts at a read that nobody waits for: about five minutes. */
@@ -52,17 +54,25 @@ export class Rereader {
     this.#options = options;
   }
 
-  /** A record's frame, from memory if it is there; undefined if the workspace is gone meanwhile. Rejects with UNAVAILABLE if the API server can not give the pod. */
+  /** A record's frame, from memory if it is there; undefined if its pod is gone meanwhile. Rejects with UNAVAILABLE if the API server can not give the pod. */
   frame(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined> {
     return this.#options.store.cache.get(record.facts.id) ?? this.read(record.facts.podName, record.uid);
   }
 
   /**
-   * As {@link frame}, for whoever is told which workspaces there are: one that waits for the pod that takes its refused one's place is there, and has no pod that could be read. Of that one as much as the
-   * facts hold: no owner token, for one.
+   * The frame of a record's workspace, from memory if it is there, for whoever is told which workspaces there are: whichever pod goes on with it. One that waits for such a pod is there, although its own is
+   * gone: it is told from its placeholder, and where none can be read, as far as the facts go: without URL and owner token, for two. Undefined: it has ended, or a change is going to say so.
+   * Rejects as {@link frame} does.
    */
-  frameToTell(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined> {
-    return record.vacant ? (this.#options.store.cache.get(record.facts.id) ?? frameFromFacts(record)) : this.frame(record);
+  frameToTell({ facts: { id } }: WorkspaceRecord): Buffer | Promise<Buffer | undefined> {
+    return this.#options.store.cache.get(id) ?? this.rebuild(id);
+  }
+
+  /** As {@link frameToTell}, of a workspace whose frame is not in memory. */
+  async rebuild(id: string): Promise<Buffer | undefined> {
+    const found = await this.#seek(id);
+    if (!found || Buffer.isBuffer(found)) return found;
+    return mayBeSucceeded(found) ? this.#options.store.tellKnown(found) : undefined;
   }
 
   /**
@@ -70,7 +80,7 @@ export class Rereader {
    * @param uid of the pod that is expected under that name: found to be gone, its end takes effect after a while. Empty: whichever is there.
    */
   read(podName: string, uid: string): Promise<Buffer | undefined> {
-    const key = `${podName}/${uid}`;
+    const key = keyOf({ podName, uid });
     const flying = this.#flights.get(key);
     if (flying) return flying;
     const flight = this.#slot(() => this.#read(podName, uid)).finally(() => this.#flights.delete(key));
@@ -80,7 +90,7 @@ export class Rereader {
 
   /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */
   readLater(podName: string, uid: string): void {
-    const key = `${podName}/${uid}`;
+    const key = keyOf({ podName, uid });
     const known = this.#efforts.get(key);
     if (known) {
       known.due = true;
@@ -96,9 +106,24 @@ export class Rereader {
     this.#closed.abort();
   }
 
+  /** Reads the pod that stands for the workspace, or the one that has taken its place when it turns out to be gone, and so on. Gives the record if there is none to read, undefined if there is no workspace. */
+  async #seek(id: string): Promise<Buffer | WorkspaceRecord | undefined> {
+    let last: string | undefined;
+    for (let i = 0; i < maxPods; i++) {
+      const record = this.#options.store.registry.byId(id);
+      if (!record || record.frame) return record?.frame;
+      const pod = readable(record);
+      if (!pod || keyOf(pod) === last) return record;
+      last = keyOf(pod);
+      const frame = await this.read(pod.podName, pod.uid);
+      if (frame) return frame;
+    }
+    throw new WsmanError("UNAVAILABLE", `the pods of workspace ${id} change too fast to be read`);
+  }
+
   async #persist(podName: string, uid: string, effort: Effort): Promise<void> {
     const { clock, random, log, store } = this.#options;
-    const key = `${podName}/${uid}`;
+    const key = keyOf({ podName, uid });
     const delays = new Backoff({ ...backoff, random });
     try {
       while (effort.due && !this.#closed.signal.aborted) {
@@ -139,7 +164,7 @@ export class Rereader {
       if (frame || !lives) return frame;
     }
     const record = store.registry.byUid(uid);
-    return record && frameFromFacts(record);
+    return record && store.tellKnown(record);
   }
 
   async #fetch(podName: string): Promise<Uint8Array | undefined> {
@@ -175,6 +200,16 @@ export class Rereader {
       else this.#running--;
     }
   }
+}
+
+/** The pod that can tell of the workspace: where that is gone, a placeholder, whichever is there under the name; the commit rereads it the same way. */
+function readable({ vacant, placeholder, uid, facts: { podName } }: WorkspaceRecord): Placeholder | undefined {
+  if (!vacant) return { podName, uid };
+  return placeholder && { podName: placeholder.podName, uid: "" };
+}
+
+function keyOf({ podName, uid }: Placeholder): string {
+  return `${podName}/${uid}`;
 }
 
 function isOther(bytes: Uint8Array, uid: string): boolean {

@@ -1,7 +1,6 @@
 /** The read side: workspaces as frames, from memory, evicted ones rebuilt on the way. */
 import { matches, matchesAll, type Filter } from "../state/filter.ts";
 import { framesOf, type Frames } from "../state/frame-list.ts";
-import { frameFromFacts } from "../state/last-status.ts";
 import type { Caller, Described, WorkspaceReader } from "../state/reader.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
@@ -34,25 +33,33 @@ export class Workspaces implements WorkspaceReader {
       if (record.frame) frames.push(record.frame);
       else evicted.push(record);
     }
-    return framesOf(evicted.length === 0 ? frames : await this.#withEvicted(frames, evicted, signal));
+    return framesOf(evicted.length === 0 ? frames : await this.#withEvicted(frames, evicted, { filter, signal }));
   }
 
   describe(id: string, caller: Caller): Described | undefined | Promise<Described | undefined> {
     const record = this.#store.registry.byId(id);
     const frame = this.#store.cache.get(id);
     if (frame || !record) return frame && { frame, lastActivity: record && lastActivityOf(record) };
-    return this.#describeEvicted(record, caller.signal);
+    return this.#describeEvicted(id, caller.signal);
   }
 
-  async #describeEvicted(record: WorkspaceRecord, signal: AbortSignal): Promise<Described | undefined> {
+  async #describeEvicted(id: string, signal: AbortSignal): Promise<Described | undefined> {
     // The cache was asked already.
-    const frame = record.vacant ? frameFromFacts(record) : await abortable(() => this.#rereader.read(record.facts.podName, record.uid), signal);
-    return frame && { frame, lastActivity: lastActivityOf(record) };
+    const frame = await abortable(() => this.#rereader.rebuild(id), signal);
+    const record = this.#store.registry.byId(id);
+    return frame && { frame, lastActivity: record && lastActivityOf(record) };
   }
 
-  async #withEvicted(frames: readonly Buffer[], evicted: readonly WorkspaceRecord[], signal: AbortSignal): Promise<Buffer[]> {
-    const rebuilt = await abortable(() => Promise.all(evicted.map(async (record) => this.#rereader.frameToTell(record))), signal);
+  async #withEvicted(frames: readonly Buffer[], evicted: readonly WorkspaceRecord[], { filter, signal }: { readonly filter: Filter; readonly signal: AbortSignal }): Promise<Buffer[]> {
+    const rebuilt = await abortable(() => Promise.all(evicted.map((record) => this.#rebuiltIf(filter, record))), signal);
     return [...frames, ...rebuilt.filter((frame) => frame !== undefined)];
+  }
+
+  /** The ID may have been used for another workspace meanwhile. */
+  async #rebuiltIf(filter: Filter, record: WorkspaceRecord): Promise<Buffer | undefined> {
+    const frame = await this.#rereader.frameToTell(record);
+    const now = this.#store.registry.byId(record.facts.id);
+    return now && !matches(filter, now.facts) ? undefined : frame;
   }
 }
 

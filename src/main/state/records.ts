@@ -47,7 +47,16 @@ export function isLaterStart({ facts, resourceVersion }: WorkspaceResult, other:
 /** Whether a pod goes on with the workspace of an older one of the same start: that was refused, or nothing is known of it but that it waited. */
 export function succeeds(other: WorkspaceRecord, { facts, removed }: WorkspaceResult): boolean {
   if (other.stopped || removed || !isSameStart(facts, other.facts)) return false;
-  return other.vacant || awaitsAnother(other) || isPlaceholder(other) || (other.facts.phase === PENDING && facts.phase === PENDING);
+  return givesWay(other) || (other.facts.phase === PENDING && facts.phase === PENDING);
+}
+
+/** Whether another pod may go on with the workspace, and have nothing new to say of it. Where this is false the end of the pod is told, if it was not yet. */
+export function mayBeSucceeded(record: WorkspaceRecord): boolean {
+  return !record.stopped && (givesWay(record) || record.facts.phase === PENDING);
+}
+
+function givesWay(record: WorkspaceRecord): boolean {
+  return record.vacant || awaitsAnother(record) || isPlaceholder(record);
 }
 
 /** The record of a pod that takes the place of another one: the same workspace, of which the same was told so far. */

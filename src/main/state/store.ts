@@ -10,7 +10,7 @@ import { sharing } from "./facts.ts";
 import { encodeStatus } from "./frame.ts";
 import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
-import { lastStatus } from "./last-status.ts";
+import { frameFromFacts, lastStatus } from "./last-status.ts";
 import { Listing } from "./listing.ts";
 import { Meetings } from "./meetings.ts";
 import { Publisher } from "./publisher.ts";
@@ -123,6 +123,12 @@ export class StateStore {
     if (!record?.vacant) return;
     record.vacant = false;
     this.#finish(record);
+  }
+
+  /** What is known of a workspace whose pod can not be read, with the version that all of it was published with. Whoever gets this gets the next whole status, new or not. */
+  tellKnown(record: WorkspaceRecord): Buffer {
+    record.digest = "";
+    return frameFromFacts(record);
   }
 
   /** The placeholder behind this pod is gone. */

@@ -12,7 +12,7 @@ export interface InitialState {
   workspace(id: string): WorkspaceRecord | undefined;
   /** Publications so far: what is published later reaches the subscriber as a change. */
   readonly sequence: number;
-  /** The record's frame, from memory if it is there. Undefined: the workspace is gone, a change tells so. */
+  /** The frame of the record's workspace, from memory if it is there. Undefined: it has ended, or is about to, and a change tells so. */
   frame(record: WorkspaceRecord): Buffer | Promise<Buffer | undefined>;
 }
 
@@ -219,15 +219,15 @@ export class Subscriber {
     if (record.sequence > since || !matches(this.filter, record.facts)) return;
     const frame = source.frame(record);
     if (Buffer.isBuffer(frame)) this.#write(frame);
-    else this.#waitForInitial(record, frame);
+    else this.#waitForInitial(record.facts.id, frame);
   }
 
   /** An evicted frame is on its way: changes wait until it is here, so that nothing overtakes it. */
-  #waitForInitial(record: WorkspaceRecord, frame: Promise<Buffer | undefined>): void {
+  #waitForInitial(id: string, frame: Promise<Buffer | undefined>): void {
     this.#waitsForFrame = true;
     const resume = (found: Buffer | undefined): void => {
       this.#waitsForFrame = false;
-      if (this.#initial) this.#writeRebuilt(record, found, this.#initial);
+      if (this.#initial) this.#writeRebuilt(id, found, this.#initial);
       this.#pump();
     };
     const failed = (): void => {
@@ -238,16 +238,11 @@ export class Subscriber {
     frame.then(resume, failed);
   }
 
-  #writeRebuilt(record: WorkspaceRecord, found: Buffer | undefined, initial: Initial): void {
-    // A change that waits says as much or more, be it of another pod that has taken this one's place.
-    if (record.sequence > initial.since || this.#pending.has(record.facts.id)) return;
-    if (found) {
-      this.#write(found);
-      return;
-    }
-    // The pod is gone. If another one goes on with its workspace, and had nothing new to say, it is told of in this place.
-    const heir = initial.source.workspace(record.facts.id);
-    if (heir && heir !== record) this.#writeInitial(heir, initial);
+  #writeRebuilt(id: string, found: Buffer | undefined, { source, since }: Initial): void {
+    const record = source.workspace(id);
+    // A change that waits, or was for others, says as much or more, be it of another pod that has taken the first one's place.
+    if (!found || !record || record.sequence > since || this.#pending.has(id)) return;
+    this.#write(found);
   }
 
   #write(frame: Buffer): void {

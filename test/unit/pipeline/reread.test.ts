@@ -160,8 +160,8 @@ test("an answer that the watch has overtaken is asked for again", async () => {
   assert.equal(submitted.length, 3);
 });
 
-test("of a pod that can not be understood any more, what is known is given after five reads, with the version that was published", async () => {
-  const { rereader, tell, next, sent, store } = setup({ submit: () => undefined });
+test("of a pod that can not be understood any more, what is known is given after five reads, with the version that was published, and the whole when it can be", async () => {
+  const { rereader, tell, next, sent, store, phases } = setup({ submit: () => undefined });
   tell("a", 1);
   const told = store.cache.peek("a");
   assert.ok(told);
@@ -175,6 +175,10 @@ test("of a pod that can not be understood any more, what is known is given after
   const [was, is] = [decodeFrame(told), decodeFrame(frame)];
   assert.deepEqual([is.id, is.phase, is.metadata?.owner, is.statusVersion?.toString()], ["a", RUNNING, "alice", was.statusVersion?.toString()]);
   assert.equal(sent(), 5);
+  tell("a", 2);
+  assert.deepEqual(phases, [RUNNING, RUNNING], "told anew, although it says the same");
+  tell("a", 3);
+  assert.equal(phases.length, 2);
 });
 
 test("a pod that has no status, and of which nothing is known, is read once", async () => {
