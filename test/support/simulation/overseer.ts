@@ -8,6 +8,7 @@ import type { CarriedRequest } from "../../../src/main/kube/client.ts";
 import type { NodeMethod } from "../../../src/main/wsdaemon/client.ts";
 import { claimMarkOf } from "../../../src/main/lifecycle/claim-maker.ts";
 import type { Ledger } from "./laws.ts";
+import { lifeOfPod } from "./lives.ts";
 import type { Replica } from "./replica.ts";
 import type { Truth } from "./truth.ts";
 import type { WrongClocks } from "./wrong-clocks.ts";
@@ -97,14 +98,14 @@ export class Overseer {
   /** Only a leader ends the claim of a workspace that was started; what a failed start made is taken away by whoever made it. */
   #endsClaim(request: CarriedRequest): boolean {
     const [claim, pod] = [this.#claimMeant(request), this.#podOf(claimPath, request.path)];
-    return claim !== undefined && pod !== undefined && this.#options.truth.isStarted(idOf(pod)) && claim.metadata.annotations?.[claimMark] === claimMarkOf(pod.metadata.annotations?.[annotations.ownerToken] ?? "");
+    return claim !== undefined && pod !== undefined && this.#options.truth.isStarted(lifeOfPod(pod.metadata)) && claim.metadata.annotations?.[claimMark] === claimMarkOf(pod.metadata.annotations?.[annotations.ownerToken] ?? "");
   }
 
   /** Whether only a leader may send it. The pod that a failed start made is taken away by whoever made it: deleted in the version that was looked at, and then released. */
   #isLeaders({ method, path, body }: CarriedRequest): boolean {
     if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string" || !podPath.test(path)) return false;
     const pod = this.#podOf(podPath, path);
-    const isStarted = pod === undefined || this.#options.truth.isStarted(idOf(pod));
+    const isStarted = pod === undefined || this.#options.truth.isStarted(lifeOfPod(pod.metadata));
     if (method === "DELETE") return isStarted || !(body.includes('"gracePeriodSeconds":0') && body.includes("resourceVersion"));
     return leadersWords.test(body) && !isRelease(body);
   }
@@ -121,7 +122,7 @@ export class Overseer {
     ledger.did("pods that were deleted");
     const noted = pod.metadata.annotations ?? {};
     const status = record(pod["status"]);
-    const isCleaned = body["gracePeriodSeconds"] === 0 && preconditions["resourceVersion"] !== undefined && !truth.isStarted(idOf(pod));
+    const isCleaned = body["gracePeriodSeconds"] === 0 && preconditions["resourceVersion"] !== undefined && !truth.isStarted(lifeOfPod(pod.metadata));
     const why = [annotations.stoppedByRequest, annotations.timedOut, annotations.explicitFail, annotations.failedBeforeStopping].find((key) => noted[key] !== undefined);
     const ended = ["Succeeded", "Failed"].includes(text(status["phase"]));
     if (!isCleaned && why === undefined && !ended && pod.metadata.deletionTimestamp === undefined) ledger.breach("nothing is deleted that was not to be", `${replica.name} deletes ${pod.metadata.name}`);

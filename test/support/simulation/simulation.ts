@@ -238,8 +238,9 @@ export class Simulation {
     this.journal.note(`${replica.name} answers ${method} ${id}: ${code} ${details}`);
     if (code !== 0) return;
     if (method === "StartWorkspace") {
-      this.truth.started(id);
-      if (this.plan.lives.find((life) => life.id === id)?.type !== "IMAGEBUILD") this.answered.add(this.lives.of(id).at(-1) ?? 0);
+      const life = this.lives.of(id).at(-1) ?? 0;
+      this.truth.started(life);
+      if (this.plan.lives.find((each) => each.id === id)?.type !== "IMAGEBUILD") this.answered.add(life);
     }
     if (method === "MarkActive") this.truth.told(id, sentAt, replica);
   }

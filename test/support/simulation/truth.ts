@@ -22,16 +22,17 @@ const writtenMs = 300_000 + 30_000 + 60_000;
 
 /** The truth. Times are virtual milliseconds. */
 export class Truth {
-  readonly #started = new Set<string>();
+  readonly #started = new Set<number>();
   readonly #told = new Map<string, Told[]>();
   readonly #troubles: Trouble[] = [];
 
-  started(id: string): void {
-    this.#started.add(id);
+  /** The start of a life was answered. @param life its number (lives.ts). */
+  started(life: number): void {
+    this.#started.add(life);
   }
 
-  isStarted(id: string): boolean {
-    return this.#started.has(id);
+  isStarted(life: number): boolean {
+    return this.#started.has(life);
   }
 
   told(id: string, at: number, replica: Listener): void {

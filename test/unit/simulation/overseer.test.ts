@@ -19,7 +19,7 @@ function object(kind: string, name: string, metadata: Partial<KubeObject["metada
 }
 
 interface Setup {
-  /** Whether a client was told that it was started; true unless said otherwise. */
+  /** Whether a client was told that it was started, and not only an earlier life of its ID; true unless said otherwise. */
   readonly started?: boolean;
   readonly now?: number;
   readonly noted?: Readonly<Record<string, string>>;
@@ -33,13 +33,13 @@ interface Setup {
 /** A pod of a workspace that was started, with the claim that was made for it; the first replica leads. */
 function setup({ started = true, now = 10 * hour, noted = {}, pod: { nodeName, ...pod } = {}, mark = claimMarkOf("token"), claimUid = "c1", snapshot = {} }: Setup = {}) {
   const objects = new Map([
-    ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", ...noted }, ...pod }, { spec: { nodeName } })],
+    ["pods/ws-one", object("Pod", "ws-one", { labels: { workspaceID: "one" }, annotations: { "gitpod/ownerToken": "token", "gitpod.io/annotation.life": "2", ...noted }, ...pod }, { spec: { nodeName } })],
     ["persistentvolumeclaims/ws-one", object("PersistentVolumeClaim", "ws-one", { uid: claimUid, annotations: { "gitpod.io/createdFor": mark } })],
     [`volumesnapshots/${snapshot.name ?? "one"}`, object("VolumeSnapshot", "one", { creationTimestamp: snapshot.created ?? "2026-01-01T01:00:00Z" }, { spec: { source: { persistentVolumeClaimName: snapshot.of ?? "ws-one" } }, status: { readyToUse: snapshot.ready ?? true } })],
     ["leases/ws-manager-leader.gitpod.io", object("Lease", "ws-manager-leader.gitpod.io", {}, { spec: { holderIdentity: leader?.identity } })],
   ]);
   const [ledger, truth, clocks] = [new Ledger(() => now, () => {}), new Truth(), new WrongClocks()];
-  if (started) truth.started("one");
+  truth.started(started ? 2 : 1);
   const overseer = new Overseer({ store: { get: (resource, _namespace, name) => objects.get(`${resource}/${name}`) }, ledger, truth, clocks, timeouts: { regularWorkspace: 30 * minute, afterClose: 2 * minute }, now: () => now });
   /** The request is sent, and arrives. */
   const does = (actor: Actor | undefined, method: CarriedRequest["method"], path: string, body: object): readonly string[] => {
