@@ -15,8 +15,8 @@ export interface Made extends MadeClaim {
   podUnclear?: boolean;
   /** A pod uses the claim: ours, which has been in use before it was found, or one that another replica has made meanwhile. What is in it ends as that of any workspace does. */
   claimStays?: boolean;
-  /** Our pod has a node: it is deleted, and ends as that of any workspace. */
-  podEnds?: boolean;
+  /** Uid of our pod, which has a node: it is deleted, and ends as that of any workspace. */
+  endingPod?: string;
 }
 
 /** What cleaning up takes. */
@@ -82,8 +82,8 @@ export class CleanUp {
     const isOurs = tokenOf(found) === ownerToken;
     made.claimStays = made.claimStays === true || usesClaim(found, ownerToken);
     if (!isOurs || made.claimStays) return made.claimStays;
-    made.podEnds = !(await this.#endPod(found, name, wish));
-    made.claimStays = made.podEnds;
+    made.claimStays = !(await this.#endPod(found, name, wish));
+    if (made.claimStays) made.endingPod = textAt(metadataIn(found), "uid");
     return made.claimStays;
   }
 

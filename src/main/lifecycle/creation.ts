@@ -133,14 +133,14 @@ export class Creation {
   }
 
   /**
-   * Takes away what a failed `create` made; within two minutes. Never rejects; what can not be removed is logged. Gives whether its pod had a node, and ends as that of any workspace: until then it is there, and no later `create` may
-   * take it for its own.
+   * Takes away what a failed `create` made; within two minutes. Never rejects; what can not be removed is logged. Gives the uid of its pod if that had a node, and ends as that of any workspace: until then it is there,
+   * and no later `create` may take it for its own.
    * @param again aborts when a `create` with these tokens is to follow: a pod that may still come is not waited for then, for it would be that one's.
    */
-  async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<boolean> {
+  async clean(start: WorkspaceStart, tokens: Tokens, again: AbortSignal): Promise<string | undefined> {
     const made = this.#take(tokens);
     if (made && !(await this.#cleanUp.run(podNameOf(start), tokens.owner, made, again))) this.#made.set(tokens.owner, made);
-    return made?.podEnds === true;
+    return made?.endingPod;
   }
 
   #context(start: WorkspaceStart, tokens: Tokens): Promise<RenderContext> {
@@ -172,7 +172,7 @@ export class Creation {
       });
       if (found && tokenOf(found) === ownerToken) {
         if (!isGoing(found)) return found;
-        // One that an earlier attempt's clean-up could not take away to the end.
+        // An earlier attempt's clean-up could not take it away to the end, or somebody has stopped it already.
         made.podUnclear = true;
         throw alreadyExists();
       }

@@ -59,6 +59,8 @@ interface Build {
 /** Our own successful start is remembered so long for retries, milliseconds. */
 const rememberMs = 60_000;
 const maxRemembered = 10_000;
+/** Pods of failed starts that end by themselves. */
+const maxEnding = 1_000;
 /** How long a call waits for a workspace that is being started, milliseconds: what a start may take, and what its answer waits to be seen. */
 const arrivalMs = 32_000;
 /** Characters of the annotations of builds among them. */
@@ -77,6 +79,8 @@ export class Starter {
   readonly #cleaning = new Map<string, AbortController>();
   /** Of failed starts whose pod is there until it has ended by itself: who starts the same again gets new ones. */
   readonly #spent = new WeakSet<Tokens>();
+  /** Their pods, by uid: no build joins them. The one noted first is forgotten. */
+  readonly #ending = new LRUCache<string, true>({ max: maxEnding });
   #begun = 0;
 
   constructor(options: StarterOptions) {
@@ -129,13 +133,13 @@ export class Starter {
   /** What an image build of this very ID was started with, if it runs and is for the same, whoever has asked for it. @throws WsmanError ALREADY_EXISTS for all else. */
   async #sameBuild(start: WorkspaceStart, record: WorkspaceRecord, before: Attempt | undefined): Promise<Started> {
     const started = start.type === "IMAGEBUILD" && isBuildFor(filterOf(start), record) ? await this.#startedAs(record) : undefined;
-    if (!started || this.#isLeft(started, before)) throw alreadyExists();
+    if (!started || this.#isLeft(record, started, before)) throw alreadyExists();
     return started;
   }
 
   /** Whether a workspace is what a failed start has left, which is about to go. @param last the last attempt at its ID. */
-  #isLeft({ ownerToken }: Started, last: Attempt | undefined): boolean {
-    return this.#cleaning.has(ownerToken) || (last !== undefined && !last.result && last.tokens.owner === ownerToken);
+  #isLeft({ uid }: WorkspaceRecord, { ownerToken }: Started, last: Attempt | undefined): boolean {
+    return this.#ending.has(uid) || this.#cleaning.has(ownerToken) || (last !== undefined && !last.result && last.tokens.owner === ownerToken);
   }
 
   /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
@@ -167,6 +171,7 @@ export class Starter {
 
   /** A workspace's pod is gone for good. */
   forgotten({ uid, facts: { id } }: WorkspaceRecord): void {
+    this.#ending.delete(uid);
     this.#options.creation.gone(id, uid);
   }
 
@@ -213,7 +218,11 @@ export class Starter {
   async #clean(start: WorkspaceStart, tokens: Tokens): Promise<void> {
     const again = new AbortController();
     this.#cleaning.set(tokens.owner, again);
-    if (await this.#options.creation.clean(start, tokens, again.signal)) this.#spent.add(tokens);
+    const uid = await this.#options.creation.clean(start, tokens, again.signal);
+    if (uid !== undefined) {
+      this.#spent.add(tokens);
+      this.#ending.set(uid, true);
+    }
     this.#cleaning.delete(tokens.owner);
   }
 
@@ -236,7 +245,7 @@ export class Starter {
       // The pod of an earlier attempt of the same request is known by its token.
       if (record.facts.id === id || !isBuildFor(filter, record)) continue;
       const started = await this.#startedAs(record);
-      if (started && !this.#isLeft(started, this.#attempts.peek(record.facts.id))) return { uid: record.uid, started };
+      if (started && !this.#isLeft(record, started, this.#attempts.peek(record.facts.id))) return { uid: record.uid, started };
     }
     return this.#buildAskedFor(filter, number);
   }

@@ -104,10 +104,17 @@ export class Overseer {
   /** Whether only a leader may send it. The pod that a failed start made is taken away by whoever made it: deleted in the version that was looked at, and then released. */
   #isLeaders({ method, path, body }: CarriedRequest): boolean {
     if ((method !== "PATCH" && method !== "DELETE") || typeof body !== "string" || !podPath.test(path)) return false;
-    const pod = this.#podOf(podPath, path);
-    const isStarted = pod === undefined || this.#options.truth.isStarted(lifeOfPod(pod.metadata));
-    if (method === "DELETE") return isStarted || !(body.includes('"gracePeriodSeconds":0') && body.includes("resourceVersion"));
+    if (method === "DELETE") return !this.#mayBeCleanUp(path, body);
     return leadersWords.test(body) && !isRelease(body);
+  }
+
+  /** Whether a deletion is of what a failed start made, or of nothing any more. */
+  #mayBeCleanUp(path: string, body: string): boolean {
+    const { gracePeriodSeconds, preconditions } = bodyOf({ body });
+    const { uid, resourceVersion } = record(preconditions);
+    if (gracePeriodSeconds !== 0 || resourceVersion === undefined) return false;
+    const pod = this.#podOf(podPath, path);
+    return pod === undefined || pod.metadata.uid !== uid || !this.#options.truth.isStarted(lifeOfPod(pod.metadata));
   }
 
   #podOf(pattern: RegExp, path: string): KubeObject | undefined {

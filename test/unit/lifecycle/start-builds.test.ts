@@ -20,19 +20,33 @@ test("an image build whose pod is being taken away is not joined", async () => {
   assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
 });
 
-test("nor is one whose pod ends by itself after its start has failed", async () => {
-  const { creating, start, ending, know } = setup();
-  ending.on = true;
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
-  const first = start(build("a"));
-  await settle();
-  creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
-  assert.equal(await codeOf(first), "UNAVAILABLE");
-  await settle();
-  know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPING);
-  void start(build("b"));
-  await settle();
-  assert.deepEqual(creating.map(({ id }) => id), ["a", "b"]);
+test("nor is one whose pod ends by itself after its start has failed, for as long as that takes, and whatever is asked for meanwhile", async () => {
+  for (const isAskedAgain of [false, true]) {
+    const { creating, clock, start, ending, know } = setup();
+    // Attempts of the clock's first moment would never be forgotten.
+    clock.advance(1_000);
+    ending.on = true;
+    const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+    const first = start(build("a"));
+    await settle();
+    creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
+    assert.equal(await codeOf(first), "UNAVAILABLE");
+    await settle();
+    ending.on = false;
+    if (isAskedAgain) {
+      const again = start(build("a"));
+      await settle();
+      creating[1]?.done.reject(new WsmanError("ALREADY_EXISTS", "it is there still"));
+      assert.equal(await codeOf(again), "ALREADY_EXISTS");
+      await settle();
+    }
+    know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD, wsman.WorkspacePhase.STOPPING);
+    clock.advance(61_000);
+    assert.equal(await codeOf(start(build("a"))), "ALREADY_EXISTS");
+    void start(build("b"));
+    await settle();
+    assert.deepEqual(creating.map(({ id }) => id), isAskedAgain ? ["a", "a", "b"] : ["a", "b"]);
+  }
 });
 
 test("an image build that joins another one cleans up what its own earlier attempt may have made", async () => {

@@ -46,7 +46,7 @@ export function setup(): Setup {
     clean: async ({ id }: WorkspaceStart, _tokens: object, again: AbortSignal) => {
       cleaned.push(id);
       if (lingering.on) await once(again, "abort");
-      return ending.on;
+      return ending.on ? `uid-${id}` : undefined;
     },
     gone: () => {},
   };

@@ -128,6 +128,8 @@ test("who does not lead deletes no pod but one of a failed start, in the version
   const [byUid, byVersion] = [{ uid: "u" }, { uid: "u", resourceVersion: "1" }].map((preconditions) => ({ gracePeriodSeconds: 0, preconditions }));
   assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byVersion ?? {}), []);
   assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods, byUid ?? {}), ["only one acts", "nothing is deleted that was not to be"]);
+  // Asked again after an answer that was lost: it does nothing.
+  assert.deepEqual(setup({ started: false }).does(other, "DELETE", ofPods.replace("ws-one", "ws-gone"), byVersion ?? {}), []);
   assert.deepEqual(setup().does(other, "DELETE", ofPods, byVersion ?? {}), ["only one acts", "nothing is deleted that was not to be"]);
 });
 
