@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../src/domain/clock.ts";
+import { Belongings } from "../test/support/chaos/belongings.ts";
 import type { Lab } from "../test/support/chaos/lab.ts";
 import { progressOf, Teller } from "../test/support/chaos/progress.ts";
 import { reportText, runScenario, type Report, type Scenario, type Size } from "../test/support/chaos/run.ts";
@@ -34,7 +35,11 @@ const reports: Report[] = [];
 const teller = new Teller({ out: process.stderr, clock: systemClock });
 let underWay = "nothing";
 let lab: Lab | undefined;
-let leaving = false;
+/** It, or what it is going to be. */
+let opened: Promise<Lab | undefined> = Promise.resolve(undefined);
+/** What was made in another one's cluster: the built-in one goes with the process. */
+let belongings = new Belongings();
+const leaving = new AbortController();
 
 await runScript(program, () => main(program.opts<Flags>()), {
   soFar() {
@@ -42,10 +47,12 @@ await runScript(program, () => main(program.opts<Flags>()), {
     const lost = reports.reduce((sum, report) => sum + report.lost.length, 0);
     return `${counted(reports.length, "scenario")} done, ${lost === 0 ? "nothing lost" : `${lost} lost`}; ${underWay} was under way`;
   },
-  async leave() {
-    leaving = true;
-    // The built-in cluster goes with the process.
-    if (program.opts<Flags>().kubeconfig !== undefined) await lab?.abandon();
+  behind: {
+    async leave() {
+      leaving.abort();
+      if (program.opts<Flags>().kubeconfig !== undefined) await (await opened)?.abandon();
+    },
+    left: () => belongings.words(),
   },
 });
 
@@ -62,16 +69,22 @@ async function main({ only, seed, list = false, json, kubeconfig, ...flags }: Fl
       continue;
     }
     underWay = scenario.name;
+    belongings = new Belongings();
     teller.begin(`${scenario.name} (${i + 1} of ${only.length})`, () => (lab ? progressOf(lab) : { step: "opening the cluster", counts: "" }));
-    const report = await runScenario(scenario, sizeOf(scenario, flags), { seed, kubeconfig, opened: (opened) => (lab = opened) }).finally(() => teller.end());
+    const report = await runScenario(scenario, sizeOf(scenario, flags), { seed, kubeconfig, belongings, signal: leaving.signal, opening }).finally(() => teller.end());
     // What was lost then was taken away.
-    if (leaving) return;
+    if (leaving.signal.aborted) return;
     lab = undefined;
     reports.push(report);
     process.stdout.write(`${reportText(report)}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(reports, undefined, 2)}\n`);
   }
   if (reports.some(({ lost }) => lost.length > 0)) process.exitCode = 1;
+}
+
+/** One that can not be opened has taken away itself what it made until then. */
+function opening(coming: Promise<Lab>): void {
+  opened = coming.then((made) => (lab = made), () => undefined);
 }
 
 function sizeOf(scenario: Scenario, { small = false, workspaces, rounds }: Pick<Flags, "small" | "workspaces" | "rounds">): Size {

@@ -9,15 +9,25 @@ const usageCode = 2;
 const endings = [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const;
 /** Signals that follow the first one within this time, milliseconds, say nothing new: npm passes Ctrl-C on to a child that the terminal has told already. */
 const echoMs = 500;
-/** How long what is taken away before the end may take, milliseconds. */
+/** How long what is taken away before the end may take by default, milliseconds. */
 const leaveMs = 20_000;
 
 /** What happens when a signal ends a script. */
 export interface Interruption {
   /** What was done until now, in words. */
   readonly soFar: () => string;
-  /** Takes away what would stay behind and is not gone with the process, for twenty seconds at most; another signal ends that. */
-  readonly leave?: () => Promise<void>;
+  /** What would stay behind, if anything would that is not gone with the process. */
+  readonly behind?: Behind;
+}
+
+/** What a script takes away before it ends. */
+export interface Behind {
+  /** Takes it away, for so long at most as {@link Behind.withinMs}; another signal ends that. */
+  readonly leave: () => Promise<void>;
+  /** What is there still, in words; "" for nothing. It is told when the script ends. */
+  readonly left: () => string;
+  /** Milliseconds; default twenty seconds. */
+  readonly withinMs?: number;
 }
 
 /**
@@ -50,7 +60,7 @@ function endOnSignals(interruption: Interruption | undefined): () => boolean {
       if (firstAt === undefined) {
         firstAt = now;
         end(code, interruption);
-      } else if (now - firstAt > echoMs) process.exit(code);
+      } else if (now - firstAt > echoMs) endTelling(code, "interrupted again", interruption?.behind);
     });
   }
   return () => firstAt !== undefined;
@@ -58,9 +68,19 @@ function endOnSignals(interruption: Interruption | undefined): () => boolean {
 
 function end(code: number, interruption: Interruption | undefined): void {
   if (interruption) process.stderr.write(`${process.stderr.isTTY ? "\n" : ""}interrupted: ${interruption.soFar()}\n`);
-  if (!interruption?.leave) process.exit(code);
-  setTimeout(() => process.exit(code), leaveMs);
-  void interruption.leave().catch((error: unknown) => process.stderr.write(`not all could be taken away: ${messageOf(error)}\n`)).finally(() => process.exit(code));
+  const behind = interruption?.behind;
+  if (!behind) process.exit(code);
+  const { withinMs = leaveMs } = behind;
+  setTimeout(() => endTelling(code, `not all could be taken away within ${withinMs / 1000} s`, behind), withinMs);
+  const failed = (error: unknown): unknown => process.stderr.write(`error: ${messageOf(error)}\n`);
+  void behind.leave().catch(failed).then(() => endTelling(code, "not all could be taken away", behind));
+}
+
+/** Ends the process; a word tells what stays behind, if anything does. */
+function endTelling(code: number, why: string, behind: Behind | undefined): never {
+  const left = behind?.left() ?? "";
+  if (left !== "") process.stderr.write(`${why}: ${left}\n`);
+  process.exit(code);
 }
 
 /** A reader that went away has read enough; anything else, as a full disk, is an error. */

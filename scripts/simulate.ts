@@ -115,7 +115,8 @@ async function spread(flags: Flags): Promise<void> {
   let next = flags.seed;
   const end = flags.seed + flags.days;
   const children: ChildProcess[] = [];
-  process.once("exit", () => children.forEach((child) => child.kill()));
+  // A day is lived through in one turn of seconds, in which a child would hear nothing else; there is nothing that it could leave behind.
+  process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
   const some = (): Promise<void> => new Promise((resolve, reject) => {
     let left = daysEach;
     const child = fork(fileURLToPath(import.meta.url), ["--workspaces", String(flags.workspaces), "--faults", String(flags.faults)]);

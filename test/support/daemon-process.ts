@@ -27,6 +27,8 @@ export interface DaemonProcessOptions {
   readonly nodeFlags?: readonly string[];
   /** Further flags of `wsmand run`. */
   readonly runFlags?: readonly string[];
+  /** Kills it at once, also while it starts. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A daemon that serves. */
@@ -36,13 +38,13 @@ export class DaemonProcess {
   /** Lines of its log so far, as they came. */
   readonly lines: readonly string[];
   readonly #child: ChildProcess;
-  readonly #removeFolder: () => void;
+  readonly #remains: Remains;
   /** The process is gone, and all it wrote was read. */
   #closed = false;
 
-  private constructor(child: ChildProcess, removeFolder: () => void, kubeconfigPath: string, lines: readonly string[]) {
+  private constructor(child: ChildProcess, own: Remains, kubeconfigPath: string, lines: readonly string[]) {
     this.#child = child;
-    this.#removeFolder = removeFolder;
+    this.#remains = own;
     this.kubeconfigPath = kubeconfigPath;
     this.lines = lines;
     child.once("close", () => (this.#closed = true));
@@ -50,20 +52,24 @@ export class DaemonProcess {
 
   /** Starts it; resolves when it serves, which may be before its first list is complete. Rejects with its log if it does not start. */
   static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
-    const { folder, remove } = ownFolder();
+    options.signal?.throwIfAborted();
+    const own = begin();
+    const { folder } = own;
     const kubeconfigPath = join(folder, "kubeconfig");
     await writeFile(kubeconfigPath, options.kubeconfig, { mode: 0o600 });
     const config = await localConfig();
     await writeFile(join(folder, "config.json"), JSON.stringify(options.configure?.(config) ?? config));
     const flags = [...(options.nodeFlags ?? []), entry, "run", "--config", join(folder, "config.json"), "--kubeconfig", kubeconfigPath, ...(options.runFlags ?? [])];
     const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
-    // A test process that ends before its tests do leaves no daemon behind.
+    own.child = child;
     const kill = (): void => void child.kill("SIGKILL");
-    process.once("exit", kill);
-    child.once("exit", () => process.off("exit", kill));
+    options.signal?.addEventListener("abort", kill, { once: true });
+    child.once("exit", () => options.signal?.removeEventListener("abort", kill));
+    // What aborted while files were written was not heard.
+    if (options.signal?.aborted === true) kill();
     const lines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => lines.length <= maxLines && lines.push(line));
-    const daemon = new DaemonProcess(child, remove, kubeconfigPath, lines);
+    const daemon = new DaemonProcess(child, own, kubeconfigPath, lines);
     try {
       await until("the daemon serves", () => daemon.ended || daemon.logged("serving").length > 0);
       if (daemon.ended) throw new Error(`the daemon ended: ${lines.slice(-20).join("\n")}`);
@@ -135,7 +141,7 @@ export class DaemonProcess {
       await until("the daemon ended", () => this.#closed);
     } finally {
       this.#child.kill("SIGKILL");
-      this.#removeFolder();
+      end(this.#remains);
     }
     if (this.lines.length > maxLines) throw new Error(`the daemon wrote more than ${maxLines} lines`);
     assertNoSecrets("what the daemon wrote", this.lines);
@@ -152,27 +158,33 @@ export class DaemonProcess {
   }
 }
 
-/** Folders of daemons that were not closed. */
-const folders = new Set<string>();
-const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
-
-/** A folder that is gone with this process at the latest, unless that is killed. */
-function ownFolder(): { readonly folder: string; readonly remove: () => void } {
-  // One listener for all of them: fault tests have hundreds.
-  if (folders.size === 0) process.once("exit", removeAll);
-  const folder = mkdtempSync(join(tmpdir(), "wsmand-process-"));
-  folders.add(folder);
-  return {
-    folder,
-    remove() {
-      removeFolder(folder);
-      if (folders.delete(folder) && folders.size === 0) process.off("exit", removeAll);
-    },
-  };
+/** What a daemon that was not closed leaves, unless it is taken away. */
+interface Remains {
+  readonly folder: string;
+  child?: ChildProcess;
 }
 
-function removeAll(): void {
-  for (const folder of folders) removeFolder(folder);
+const remains = new Set<Remains>();
+const removeFolder = ({ folder }: Remains): void => rmSync(folder, { recursive: true, force: true });
+
+/** A folder, and soon a daemon, that are gone with this process at the latest, unless that is killed. */
+function begin(): Remains {
+  const own: Remains = { folder: mkdtempSync(join(tmpdir(), "wsmand-process-")) };
+  // One listener for all of them: fault tests have hundreds.
+  if (remains.size === 0) process.once("exit", endAll);
+  remains.add(own);
+  return own;
+}
+
+function end(own: Remains): void {
+  removeFolder(own);
+  if (remains.delete(own) && remains.size === 0) process.off("exit", endAll);
+}
+
+/** Daemons first: they could write into their folders. */
+function endAll(): void {
+  for (const { child } of remains) child?.kill("SIGKILL");
+  for (const own of remains) removeFolder(own);
 }
 
 /** The example configuration without TLS, on ports that the system chooses, quick to end; tests play the lifecycle controller. */

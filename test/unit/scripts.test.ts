@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
+import { childrenOf, isRunning } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 
 interface Run {
@@ -21,7 +22,11 @@ function run(script: "chaos" | "simulate", ...args: readonly string[]): Run {
 }
 
 function runWith(env: Readonly<Record<string, string>>, script: "chaos" | "simulate", ...args: readonly string[]): Run {
-  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  return started([`scripts/${script}.ts`, ...args], env);
+}
+
+function started(args: readonly string[], env: Readonly<Record<string, string>> = {}): Run {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk) => (out += String(chunk)));
@@ -57,26 +62,61 @@ test("a reader that goes away ends them without a word", async () => {
   assert.equal(err(), "");
 });
 
-test("Ctrl-C tells what was done so far, with code 130", async () => {
+test("Ctrl-C tells what was done so far, with code 130, and ends the processes that work", async () => {
   const { child, code, err } = run("simulate", "--days", "1000000", "--workspaces", "1", "--faults", "0", "--jobs", "1");
   await until("fifty days", () => err().includes("50 of 1000000 days"));
+  const working = await childrenOf(child.pid ?? 0);
   child.kill("SIGINT");
   assert.equal(await code, 130);
   assert.match(err(), /^interrupted: \d+ days done, 0 broke a promise\n$/m);
+  await untilGone(working);
 });
+
+async function untilGone(processes: readonly number[]): Promise<void> {
+  assert.notEqual(processes.length, 0);
+  await until("the processes are gone", async () => !(await Promise.all(processes.map(isRunning))).includes(true));
+}
 
 test("fault tests tell what they are doing, and leave neither daemons nor folders when a signal ends them", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-scripts-"));
   t.after(() => rm(folder, { recursive: true }));
-  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-    const { child, code, err, out } = runWith({ TMPDIR: folder }, "chaos", "--only", "burst", "--small");
-    const inFolder = (): Promise<string[]> => readdir(folder);
-    await until("a daemon has its folder", async () => (await inFolder()).some((name) => name.startsWith("wsmand-process-")));
-    await until("it tells of workspaces", () => /^burst \(1 of 1\), \d+s: .*; [1-9]\d* there, \d+ ready, \d+ gone; daemons 1 \(killed 0\); wrong so far 0$/m.test(err()));
+  // Kills without end: it is under way whenever the signal comes.
+  const args = ["--only", "crashes", "--small", "--rounds", "1000"];
+  for (const [signal, expected, seen] of [
+    ["SIGTERM", 143, /opening the cluster/],
+    ["SIGINT", 130, /^crashes \(1 of 1\), \d+s: wave \d+, until 1000 kills: .*; [1-9]\d* there, \d+ ready, \d+ gone; daemons \d+ \(killed \d+\); wrong so far 0$/m],
+  ] as const) {
+    const { child, code, err, out } = runWith({ TMPDIR: folder }, "chaos", ...args);
+    let daemons: readonly number[] = [];
+    await until("it tells how far it is", () => seen.test(err()));
+    await until("there are daemons", async () => (daemons = await childrenOf(child.pid ?? 0)).length > 0);
+    assert.ok((await readdir(folder)).some((name) => name.startsWith("wsmand-process-")));
     child.kill(signal);
     assert.equal(await code, expected, err());
-    assert.match(err(), /^burst \(1 of 1\), 0s: opening the cluster$/m);
-    assert.match(err(), /^interrupted: 0 scenarios done, nothing lost; burst was under way$/m);
-    assert.deepEqual([await inFolder(), out()], [[], ""]);
+    assert.match(err(), /^crashes \(1 of 1\), 0s: opening the cluster$/m);
+    assert.match(err(), /^interrupted: 0 scenarios done, nothing lost; crashes was under way$/m);
+    assert.deepEqual([await readdir(folder), out()], [[], ""]);
+    await untilGone(daemons);
+  }
+});
+
+test("what a script could not take away before its end is told, whatever kept it", async () => {
+  for (const [leave, told] of [
+    ["() => new Promise(() => {})", "not all could be taken away within 0.05 s: the namespace x\n"],
+    ["async () => {}", "not all could be taken away: the namespace x\n"],
+    ["() => Promise.reject(new Error('no way'))", "error: no way\nnot all could be taken away: the namespace x\n"],
+    ["async () => (left = '')", ""],
+  ] as const) {
+    const script = `
+      import { Command } from "commander";
+      import { runScript } from "./scripts/command.ts";
+      let left = "the namespace x";
+      const work = () => new Promise(() => { setInterval(() => {}, 1_000); process.stdout.write("working"); });
+      await runScript(new Command("x"), work, { soFar: () => "nothing", behind: { leave: ${leave}, left: () => left, withinMs: 50 } });`;
+    const { child, code, out, err } = started(["--input-type=module", "--eval", script]);
+    await until("it works", () => out() === "working");
+    child.kill("SIGINT");
+    assert.equal(await code, 130);
+    assert.equal(err(), `interrupted: nothing\n${told}`);
   }
 });

@@ -12,6 +12,7 @@ import { seededRandom } from "../../embedded/kubelet/random.ts";
 import type { Access, AccessSource } from "../../main/kube/credentials.ts";
 import { connectOptions, openAccess, pathOn } from "./access.ts";
 import { parsed, reason, unanswered } from "./api-answers.ts";
+import { podsIn, type FoundPod } from "./found-pods.ts";
 import { removePods } from "./removal.ts";
 
 /** Label on everything that the tool makes; its value tells runs apart that share a namespace. */
@@ -27,28 +28,10 @@ const cleanTimeoutMs = 300_000;
 /** Answer of /embedded/v1/requests. */
 const countsSchema = z.object({ requests: z.array(z.object({ verb: z.string().default(""), resource: z.string().default(""), subresource: z.string().default(""), count: z.number() })) });
 
-const podsSchema = z.object({
-  metadata: z.object({ continue: z.string().optional() }),
-  items: z.array(z.object({ metadata: z.object({ name: z.string(), uid: z.string(), deletionTimestamp: z.string().optional(), labels: z.record(z.string(), z.string()).optional(), annotations: z.record(z.string(), z.string()).optional() }) })),
-});
-/** ID of the workspace whose pod has this name. */
-export function idOfPod(name: string): string {
-  return name.slice(name.indexOf("-") + 1);
-}
-
 const pageItems = 500;
 const mergePatch = "application/merge-patch+json";
 /** How long workspaces may live without anyone using them: longer than any measurement takes. What a daemon's own limit of all lives is stays. */
 const customTimeout = "720h";
-
-/** What is known of a pod. */
-export interface FoundPod {
-  readonly name: string;
-  readonly uid: string;
-  readonly deletionTimestamp?: string | undefined;
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
-}
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -209,9 +192,9 @@ export class Cluster {
     while (next !== undefined) {
       const { code, text } = await this.send("GET", `${this.#path("pods")}?labelSelector=${encodeURIComponent(selector)}&limit=${pageItems}${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`);
       if (code !== 200) throw new Error(`GET pods: ${code} ${reason(text)}`);
-      const { metadata, items } = podsSchema.parse(JSON.parse(text));
-      found.push(...items.map((item) => item.metadata));
-      next = metadata.continue || undefined;
+      const page = podsIn(text);
+      found.push(...page.pods);
+      next = page.next;
     }
     return found;
   }

@@ -10,7 +10,7 @@ import type { Part } from "../parts/part.ts";
 import { idPlaceholder } from "./called.ts";
 import type { Called, Target, Work } from "./called.ts";
 import type { Pace } from "./pace.ts";
-import { idOfPod } from "./kube.ts";
+import { idOfPod } from "./found-pods.ts";
 import { pathOf } from "./paths.ts";
 import { podTemplate, startRequest, startTemplate, stopPatch, stopTemplate } from "./start-requests.ts";
 import { makeCalls } from "./turns.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { machineNow } from "../load/clock.ts";
 import { ratePoints } from "../load/counted.ts";
-import { idOfPod } from "../load/kube.ts";
+import { idOfPod } from "../load/found-pods.ts";
 import { arrivedSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";

@@ -6,7 +6,7 @@ import { besideBare, capture, processNames } from "../load/beside-bare.ts";
 import type { Method } from "../load/beside-bare.ts";
 import { machineNow } from "../load/clock.ts";
 import type { Endpoint } from "../load/grpc-stream.ts";
-import { idOfPod } from "../load/kube.ts";
+import { idOfPod } from "../load/found-pods.ts";
 import { pathOf } from "../load/paths.ts";
 import { addTurn, callsPlot, failureNotes, makeCalls, noTurns, perCpu, perSecond } from "../load/turns.ts";
 import type { Side, Sides, Turns } from "../load/turns.ts";

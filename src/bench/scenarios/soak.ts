@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
-import { idOfPod } from "../load/kube.ts";
+import { idOfPod } from "../load/found-pods.ts";
 import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import { callsSchema, churnSchema, visitsSchema } from "../load/soak-results.ts";

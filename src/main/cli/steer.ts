@@ -22,41 +22,48 @@ interface WorkspaceFlags extends Flags {
 /** Starts a workspace; JSON is a StartWorkspaceResponse, its token only if secrets are shown. @throws CliError if the input is none, the workspace exists already, or the call fails. */
 export async function start(io: Io, flags: Flags & { readonly file?: string | undefined; readonly showSecrets?: boolean }): Promise<void> {
   const request = readStartRequest(await textOf(io, flags.file, startInput("name a file: wsmand start FILE")), (text) => void io.stderr.write(`warning: ${sanitize(text)}\n`));
-  const { url, ownerToken } = await withClient(io, flags, (client) => startNew(client, request));
+  const { url, ownerToken } = await withClient(io, flags, (client) => startNew(client, request, flags.showSecrets === true));
   const token = flags.showSecrets === true ? { ownerToken } : {};
   tell(io, flags, [`workspace ${request.id} is starting at ${url}`, ...(flags.showSecrets === true ? [`owner token: ${ownerToken}`] : [])], { url, ...token });
 }
 
 /**
  * Starts a workspace that is not there yet. Whether the same request again is answered as the first one was, or with ALREADY_EXISTS, depends on how long ago and by which replica that was (spec: api,
- * StartWorkspace), which is for clients that repeat calls; a person is told the same of any workspace that is there. @throws CallError
+ * StartWorkspace), which is for clients that repeat calls; a person is told the same of any workspace that is there. Where its status can not be had the server decides. @throws CallError
  */
-async function startNew(client: WsmanClient, request: wsman.StartWorkspaceRequest): Promise<{ url: string; ownerToken: string }> {
+async function startNew(client: WsmanClient, request: wsman.StartWorkspaceRequest, showSecrets: boolean): Promise<{ url: string; ownerToken: string }> {
   const before = await statusOf(client, request.id);
-  if (before && before.phase !== wsman.WorkspacePhase.STOPPED) throw existsAlready(request.id, before);
+  if (before && before.phase !== wsman.WorkspacePhase.STOPPED) throw existsAlready(request.id, before, showSecrets);
   try {
     return await client.start(request);
   } catch (error) {
     if (!(error instanceof CallError) || codes[error.code] !== "ALREADY_EXISTS") throw error;
-    throw existsAlready(request.id, await statusOf(client, request.id).catch(() => undefined), error);
+    throw existsAlready(request.id, await statusOf(client, request.id), showSecrets, error);
   }
 }
 
-/** Undefined where there is no workspace of that ID, or the server does not tell. @throws CallError where nothing can be asked of it now. */
+/** Undefined where it can not be had, for whatever reason: there is no such workspace, it is not told yet, or the server does not tell, now or at all. */
 async function statusOf(client: WsmanClient, id: string): Promise<wsman.WorkspaceStatus | undefined> {
   try {
     return (await client.describe(id)).status;
   } catch (error) {
-    if (!(error instanceof CallError) || error.transient) throw error;
+    if (!(error instanceof CallError)) throw error;
     return undefined;
   }
 }
 
-function existsAlready(id: string, status: wsman.WorkspaceStatus | undefined, cause?: unknown): CallError {
-  const lives = status !== undefined && status.phase !== wsman.WorkspacePhase.STOPPED;
-  const how = lives ? `, and is ${phaseName(status.phase)}${status.spec?.url ? ` at ${sanitize(status.spec.url)}` : ""}` : "";
-  const hint = lives ? `\`wsmand describe ${id}\` shows it, \`wsmand stop ${id}\` ends it` : "no status is told of it any more, but its pod is there still: try again in a moment";
+function existsAlready(id: string, status: wsman.WorkspaceStatus | undefined, showSecrets: boolean, cause?: unknown): CallError {
+  const { how, hint } = existing(id, status, showSecrets);
   return new CallError(codes.ALREADY_EXISTS, `ALREADY_EXISTS: workspace ${id} exists already${how}`, hint, cause);
+}
+
+/** What is known of a workspace that exists, and what can be done. */
+function existing(id: string, status: wsman.WorkspaceStatus | undefined, showSecrets: boolean): { readonly how: string; readonly hint: string } {
+  // Who lost the answer to a start gets the token there.
+  const hint = `\`wsmand describe ${id}${showSecrets ? " --show-secrets` shows it with its token" : "` shows it"}, \`wsmand stop ${id}\` ends it`;
+  if (!status) return { how: "; its status could not be had", hint };
+  if (status.phase === wsman.WorkspacePhase.STOPPED) return { how: ", and has stopped", hint: "its pod is there still: try again in a moment" };
+  return { how: `, and is ${phaseName(status.phase)}${status.spec?.url ? ` at ${status.spec.url}` : ""}`, hint };
 }
 
 /** Asks for the end of workspaces, one after the other. */

@@ -12,22 +12,18 @@ import { StatusStream, type ReadStatus } from "../status-stream.ts";
 import { assertOrder } from "../story.ts";
 import { until } from "../until.ts";
 import type { Standstill } from "./overlaps.ts";
-import { kubeconfigAt, leaseName, openPlace, type Place } from "./place.ts";
+import { kubeconfigAt, leaseName, openPlace, type Place, type PlaceOptions } from "./place.ts";
 import { Proxy, type Act } from "./proxy.ts";
 import { Witness } from "./witness.ts";
 
 /** What can be set about one. */
-export interface LabOptions {
-  readonly seed: number;
-  readonly nodes: number;
+export interface LabOptions extends Pick<PlaceOptions, "seed" | "nodes" | "kubeconfig" | "belongings" | "signal"> {
   /** How much faster than life kubelets and node daemons are. Default 20. */
   readonly speed?: number;
   /** Parts of the configuration's `manager.timeouts`. */
   readonly timeouts?: Readonly<Record<string, string>>;
   /** Parts of the configuration's `wsmand.leaderElection`. Default: a short Lease, so that a take-over takes no longer than it must. */
   readonly lease?: Readonly<Record<string, string>>;
-  /** A kubeconfig file of a real API server; default: the built-in cluster. */
-  readonly kubeconfig?: string | undefined;
 }
 
 /** A daemon, and who listens to it. */
@@ -77,6 +73,7 @@ export class Lab {
   #begun = 0;
   /** Looks at the Lease that go on. */
   readonly #looks = new Set<Promise<void>>();
+  readonly #abandoned = new AbortController();
 
   private constructor(cluster: Place, options: LabOptions) {
     this.cluster = cluster;
@@ -88,8 +85,8 @@ export class Lab {
 
   /** Starts the cluster, without any daemon. */
   static async open(options: LabOptions): Promise<Lab> {
-    const { seed, nodes, speed = 20, kubeconfig } = options;
-    return new Lab(await openPlace({ seed, nodes, speed, kubeconfig }), options);
+    const { seed, nodes, speed = 20, kubeconfig, belongings, signal } = options;
+    return new Lab(await openPlace({ seed, nodes, speed, kubeconfig, belongings, signal }), options);
   }
 
   /** Counts something that was done. */
@@ -97,8 +94,10 @@ export class Lab {
     this.done.set(what, (this.done.get(what) ?? 0) + times);
   }
 
-  /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. */
+  /** Starts a daemon; resolves once it knows all workspaces and has its subscribers. Rejects once the lab was abandoned. */
   async addReplica(): Promise<Replica> {
+    const { signal } = this.#abandoned;
+    signal.throwIfAborted();
     const number = this.#begun++;
     // Filled in when there is one: it may be named before.
     const made: { replica?: Replica } = {};
@@ -113,7 +112,10 @@ export class Lab {
       strike: ways && ((target) => ways.strike(target)),
     });
     ways?.take(proxy);
-    const daemon = await DaemonProcess.start({ kubeconfig: kubeconfigAt(this.cluster, proxy.url), configure: () => this.#config() });
+    const daemon = await DaemonProcess.start({ kubeconfig: kubeconfigAt(this.cluster, proxy.url), configure: () => this.#config(), signal }).catch(async (error: unknown) => {
+      await proxy.close();
+      throw error;
+    });
     const client = new TestClient(daemon.rpcPort);
     const streams = Array.from({ length: subscribers }, (_, i) => new StatusStream(client.subscribe(new Uint8Array(), i % 2 === 0 ? { "wsman-initial-state": "true" } : {})));
     for (const { stream } of streams) stream.call.on("error", () => {});
@@ -172,20 +174,24 @@ export class Lab {
     await Promise.all(this.#looks);
   }
 
-  /** Ends everything. What daemons say at their end that they should not goes into `wrongs`. */
+  /** Ends everything, unless it was abandoned. What daemons say at their end that they should not, and what stays in another one's cluster, goes into `wrongs`. */
   async close(): Promise<void> {
+    if (this.#abandoned.signal.aborted) return;
     for (const { client, killed } of this.replicas) if (!killed) client.close();
     for (const { daemon, proxy, number } of this.replicas) {
       await daemon.close().catch((error: unknown) => this.wrongs.push(`daemon ${number}: ${error instanceof Error ? error.message : String(error)}`));
       await proxy.close();
     }
     this.witness.close();
-    await this.cluster.close();
+    const stays = await this.cluster.close();
+    if (stays !== "") this.wrongs.push(`could not be taken away: ${stays}`);
   }
 
-  /** Leaves off in the midst: ends daemons at once, and takes away what was made in another one's cluster. What else goes on here finds nothing any more. */
+  /** Leaves off in the midst: ends daemons at once, also those that are starting, and takes away what was made in another one's cluster. What else goes on here finds nothing any more, and starts none. */
   async abandon(): Promise<void> {
-    for (const { daemon, killed } of this.replicas) if (!killed && !daemon.ended) process.kill(daemon.pid, "SIGKILL");
+    this.#abandoned.abort();
+    for (const { client, killed } of this.replicas) if (!killed) client.close();
+    await Promise.all(this.replicas.map(({ proxy }) => proxy.close()));
     this.witness.close();
     await this.cluster.close();
   }

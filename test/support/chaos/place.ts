@@ -11,6 +11,7 @@ import { NodeDaemons } from "../../../src/embedded/wsdaemon/fleet.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
 import { readKubeconfig, type KubeConnection } from "../kubeconfig.ts";
 import { ApiFailure, Player } from "../player.ts";
+import { Belongings } from "./belongings.ts";
 import { daemonKubeconfig } from "../rights.ts";
 import { objectOf, pathOf } from "../remote/objects.ts";
 import { RemoteStore } from "../remote/store.ts";
@@ -24,6 +25,10 @@ export interface PlaceOptions {
   readonly speed: number;
   /** A kubeconfig file of a real API server; default: the built-in cluster. */
   readonly kubeconfig?: string | undefined;
+  /** Filled with what is made on a real API server, and emptied as that is taken away. */
+  readonly belongings?: Belongings | undefined;
+  /** Ends the opening: what was made until then is taken away. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A cluster that a fault test happens in. */
@@ -49,8 +54,8 @@ export interface Place {
   lease(): Promise<KubeObject | undefined>;
   /** Workspaces' pods and all claims that the API server has. */
   left(): Promise<readonly KubeObject[]>;
-  /** Ends everything; on a real API server what was made there is taken away. */
-  close(): Promise<void>;
+  /** Ends everything; on a real API server what was made there is taken away. Gives what stays there, in words; "" if nothing does. Idempotent. */
+  close(): Promise<string>;
 }
 
 /** In which replicas elect their leader. */
@@ -59,7 +64,10 @@ export const leaseName = "ws-manager-leader.gitpod.io";
 const mark = "wsmand.dev/chaos";
 const workspaces = "gpwsman=true";
 
-/** Opens it. Rejects if a real API server can not be reached, or if its cluster has nodes. */
+/** Pods that are taken away at once: as many as there are connections. */
+const atOnce = 64;
+
+/** Opens it. Rejects if a real API server can not be reached, if its cluster has nodes, or if the signal aborts. */
 export function openPlace(options: PlaceOptions): Promise<Place> {
   return options.kubeconfig === undefined ? builtIn(options) : real(options, options.kubeconfig);
 }
@@ -73,27 +81,37 @@ async function builtIn({ seed, nodes, speed }: PlaceOptions): Promise<Place> {
     create: async (pod) => void store.create("pods", pod, namespace),
     lease: async () => store.get("leases", namespace, leaseName),
     left: async () => [...store.list("pods", namespace).filter((pod) => pod.metadata.labels?.["gpwsman"] === "true"), ...store.list("persistentvolumeclaims", namespace)],
-    close: () => cluster.close(),
+    close: () => cluster.close().then(() => ""),
   };
 }
 
-async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): Promise<Place> {
+async function real({ seed, nodes, speed, belongings = new Belongings(), signal }: PlaceOptions, kubeconfig: string): Promise<Place> {
   const namespace = `chaos-${randomBytes(5).toString("hex")}`;
   const connection = { ...(await readKubeconfig(kubeconfig)), namespace };
-  const player = new Player(connection, { connections: 64, timeoutMs: 30_000 });
+  const player = new Player(connection, { connections: atOnce, timeoutMs: 30_000 });
   const troubles: string[] = [];
   const names = Array.from({ length: nodes }, (_, i) => `node-${i + 1}`);
   const ends: (() => unknown)[] = [() => player.close()];
-  const close = async (): Promise<void> => {
-    for (const end of ends.toReversed()) await end();
+  const end = async (): Promise<string> => {
+    // One that fails keeps none of the others from ending, and nothing here may be in the way of a report.
+    for (const each of ends.toReversed()) await Promise.resolve().then(each).catch((error: unknown) => belongings.failed(error));
+    return belongings.words();
   };
+  let ended: Promise<string> | undefined;
+  const close = (): Promise<string> => (ended ??= end());
   try {
     await refuseForeign(player);
+    signal?.throwIfAborted();
     // Not before: nodes of others must stay.
-    ends.push(() => leave(player, names));
+    ends.push(() => leave(player, belongings));
+    belongings.namespace = namespace;
     await player.ensureNamespace();
     const { token: daemonToken } = await readKubeconfig(await daemonKubeconfig(kubeconfig, namespace));
-    for (const name of names) await player.ensureNode(name, { [mark]: "true" });
+    for (const name of names) {
+      signal?.throwIfAborted();
+      belongings.nodes.add(name);
+      await player.ensureNode(name, { [mark]: "true" });
+    }
     // Who writes on a pod that is just gone is too late, as anywhere.
     const onError = (error: unknown): void => void (isMissing(error) || troubles.push(`the cluster could not be played: ${messageOf(error)}`));
     const store = await RemoteStore.open(player, onError);
@@ -102,6 +120,7 @@ async function real({ seed, nodes, speed }: PlaceOptions, kubeconfig: string): P
     ends.push(() => kubelet.close());
     const daemons = await NodeDaemons.start({ store, clock: systemClock, namespace, nodes: names, random: seededRandom(seed + 1), onError });
     ends.push(() => daemons.close());
+    signal?.throwIfAborted();
     const ways = new Ways(seededRandom(seed + 2), () => newestVersion(player));
     return {
       connection, namespace, daemonToken, store, kubelet, nodes: daemons, weather: ways, ways, troubles, close,
@@ -121,10 +140,31 @@ async function refuseForeign(player: Player): Promise<void> {
   if (others.length > 0) throw new Error(`the cluster has nodes (${others.slice(0, 3).map(({ metadata }) => metadata.name).join(", ")}): fault tests play scheduler and kubelets, so they need an API server that has none`);
 }
 
-/** Takes everything away again. Nothing here may be in the way of a report. */
-async function leave(player: Player, names: readonly string[]): Promise<void> {
-  await player.removeAll().catch(() => {});
-  for (const path of [...names.map((name) => pathOf(player, "nodes", name)), `/api/v1/namespaces/${player.namespace}`]) await player.request("DELETE", path).catch(() => {});
+/** Takes everything away again, as far as that can be done. The namespace goes before its pods: from then on no others are made. */
+async function leave(player: Player, belongings: Belongings): Promise<void> {
+  const { namespace } = belongings;
+  for (const name of belongings.nodes) if (await isGone(player, pathOf(player, "nodes", name), belongings)) belongings.nodes.delete(name);
+  if (namespace === undefined) return;
+  if (await isGone(player, `/api/v1/namespaces/${namespace}`, belongings)) belongings.namespace = undefined;
+  belongings.pods = { namespace, left: undefined };
+  const names = (await listed(player, "pods", "")).map(({ metadata }) => metadata.name);
+  const pods = (belongings.pods = { namespace, left: names.length });
+  const remove = async (): Promise<void> => {
+    for (let name = names.pop(); name !== undefined; name = names.pop()) await player.remove(name).then(() => pods.left--, (error: unknown) => belongings.failed(error));
+  };
+  await Promise.all(Array.from({ length: atOnce }, remove));
+}
+
+/** Deletes something that may be there. */
+async function isGone(player: Player, path: string, belongings: Belongings): Promise<boolean> {
+  try {
+    await player.request("DELETE", path);
+  } catch (error) {
+    if (isMissing(error)) return true;
+    belongings.failed(error);
+    return false;
+  }
+  return true;
 }
 
 async function listed(player: Player, resource: "pods" | "nodes" | "persistentvolumeclaims", query: string): Promise<readonly KubeObject[]> {

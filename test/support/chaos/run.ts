@@ -21,7 +21,7 @@ export interface Scenario {
   readonly what: string;
   readonly full: Size;
   readonly small: Size;
-  readonly lab: (size: Size) => Omit<LabOptions, "seed" | "kubeconfig">;
+  readonly lab: (size: Size) => Omit<LabOptions, keyof RunOptions>;
   /** Does it, until all workspaces have ended. Gives those that there were. Rejects if something did not come about in time. */
   readonly play: (lab: Lab, size: Size, lives: Life[]) => Promise<void>;
 }
@@ -37,20 +37,18 @@ export interface Report {
 }
 
 /** Where and how it is played. */
-export interface RunOptions {
-  readonly seed: number;
-  /** A kubeconfig file of a real API server; default: the built-in cluster. */
-  readonly kubeconfig?: string | undefined;
-  /** Given the lab once it is open. */
-  readonly opened?: (lab: Lab) => void;
+export interface RunOptions extends Pick<LabOptions, "seed" | "kubeconfig" | "belongings" | "signal"> {
+  /** Given the lab that is being opened. */
+  readonly opening?: (lab: Promise<Lab>) => void;
 }
 
 /** Plays it, and looks at everything. Never leaves anything running. */
 export async function runScenario(scenario: Scenario, size: Size, options: RunOptions): Promise<Report> {
   const began = performance.now();
-  const { seed, kubeconfig, opened } = options;
-  const lab = await Lab.open({ seed, kubeconfig, ...scenario.lab(size) });
-  opened?.(lab);
+  const { seed, kubeconfig, belongings, signal, opening } = options;
+  const opened = Lab.open({ seed, kubeconfig, belongings, signal, ...scenario.lab(size) });
+  opening?.(opened);
+  const lab = await opened;
   const lives: Life[] = [];
   const lost: string[] = [];
   try {

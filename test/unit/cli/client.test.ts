@@ -128,25 +128,6 @@ test("a request that can not be read is told once, in words", async () => {
   assert.deepEqual([code, err], [1, 'error: can not read "/does/not/exist.json": there is no such file\n']);
 });
 
-test("start of a workspace that exists tells the same, whatever the server would answer, and calls it no start", async () => {
-  const stdin = JSON.stringify({ id: "one" });
-  const start = (): ReturnType<typeof command> => command(["start", "--address", server.address], { stdin });
-  assert.deepEqual(await start(), { code: 0, out: "workspace one is starting at https://one\n", err: "" });
-  server.listed = [status("one", 1, "CREATING", { spec: { url: "https://one\u001b[2J" } })];
-  const told = ["error: ALREADY_EXISTS: workspace one exists already, and is CREATING at https://one\ufffd[2J", "hint: `wsmand describe one` shows it, `wsmand stop one` ends it"];
-  for (const takes of [false, true]) {
-    if (takes) server.taken.add("one");
-    const { code, out, err } = await start();
-    assert.deepEqual([code, out, lines(err)], [1, "", told], `the server takes it: ${!takes}`);
-  }
-  assert.equal(server.requests.filter(({ method }) => method === "StartWorkspace").length, 1, "what exists is not started");
-  server.listed = [status("one", 2, "STOPPED")];
-  const going = await start();
-  assert.deepEqual([going.code, lines(going.err)], [1, ["error: ALREADY_EXISTS: workspace one exists already", "hint: no status is told of it any more, but its pod is there still: try again in a moment"]]);
-  server.taken.clear();
-  assert.equal((await start()).code, 0, "one that has stopped can be started anew");
-});
-
 test("classes are listed by ID and name", async () => {
   const { out } = await command(["classes", "--address", server.address]);
   assert.deepEqual(lines(out), ["ID       NAME", "default  Stan\ufffddard", "large"]);

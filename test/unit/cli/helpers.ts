@@ -77,6 +77,8 @@ export interface TestServer {
   listed: wsman.WorkspaceStatus[];
   /** IDs of pods that StartWorkspace finds to be there, whatever is listed. */
   readonly taken: Set<string>;
+  /** With what DescribeWorkspace fails, whatever is listed. */
+  describeFails: codes | undefined;
   readonly streams: ServerWritableStream<wsman.SubscribeRequest, wsman.WorkspaceStatus>[];
   /** Requests as they came. */
   readonly requests: { method: string; message: object; metadata: Metadata }[];
@@ -90,23 +92,23 @@ export async function testServer(port = 0): Promise<TestServer> {
   const server = new Server();
   const streams: TestServer["streams"] = [];
   const requests: TestServer["requests"] = [];
-  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined, { of = "wsman.WorkspaceManager", missing = "workspace nope\u001b[2J does not exist", code = codes.NOT_FOUND } = {}) => ({
+  const unary = <Q extends object, A>(method: string, decode: (bytes: Buffer) => Q, encode: (answer: A) => Uint8Array, answer: (request: Q) => A | undefined, { of = "wsman.WorkspaceManager", missing = "workspace nope\u001b[2J does not exist", code = (): codes => codes.NOT_FOUND } = {}) => ({
     definition: { path: `/${of}/${method}`, requestStream: false, responseStream: false, requestSerialize: encodeRequest, requestDeserialize: decode, responseSerialize: (message: A) => Buffer.from(encode(message)), responseDeserialize: (bytes: Buffer) => bytes },
     handler: (call: ServerUnaryCall<Q, A>, callback: sendUnaryData<A>): void => {
       requests.push({ method, message: call.request, metadata: call.metadata });
       const found = answer(call.request);
-      if (found === undefined) callback({ code, details: missing });
+      if (found === undefined) callback({ code: code(), details: missing });
       else callback(null, found);
     },
   });
   const list = unary("GetWorkspaces", (bytes) => wsman.GetWorkspacesRequest.decode(bytes), (message: object) => wsman.GetWorkspacesResponse.encode(message).finish(), () => ({ status: state.listed }));
   const describe = unary("DescribeWorkspace", (bytes) => wsman.DescribeWorkspaceRequest.decode(bytes), (message: object) => wsman.DescribeWorkspaceResponse.encode(message).finish(), ({ id }) => {
-    const found = state.listed.find((status) => status.id === id);
+    const found = state.describeFails === undefined ? state.listed.find((status) => status.id === id) : undefined;
     return found && { status: found, lastActivity: "2026-01-02T03:04:05.000000006Z" };
-  });
+  }, { code: () => state.describeFails ?? codes.NOT_FOUND });
   const cluster = unary("DescribeCluster", (bytes) => wsman.DescribeClusterRequest.decode(bytes), (message: object) => wsman.DescribeClusterResponse.encode(message).finish(), () => ({ WorkspaceClasses: [{ Id: "default", DisplayName: "Stan\u001bdard" }, { Id: "large" }] }));
   const isLive = (id: string): boolean => state.listed.some((status) => status.id === id && status.phase !== wsman.WorkspacePhase.STOPPED);
-  const begin = unary("StartWorkspace", (bytes) => wsman.StartWorkspaceRequest.decode(bytes), (message: object) => wsman.StartWorkspaceResponse.encode(message).finish(), ({ id }) => (state.taken.has(id) ? undefined : { url: `https://${id}`, ownerToken: "owner-token-secret" }), { missing: "workspace instance already exists", code: codes.ALREADY_EXISTS });
+  const begin = unary("StartWorkspace", (bytes) => wsman.StartWorkspaceRequest.decode(bytes), (message: object) => wsman.StartWorkspaceResponse.encode(message).finish(), ({ id }) => (state.taken.has(id) ? undefined : { url: `https://${id}`, ownerToken: "owner-token-secret" }), { missing: "workspace instance already exists", code: () => codes.ALREADY_EXISTS });
   const stop = unary("StopWorkspace", (bytes) => wsman.StopWorkspaceRequest.decode(bytes), (message: object) => wsman.StopWorkspaceResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   const keys = unary("UpdateSSHKey", (bytes) => wsman.UpdateSSHKeyRequest.decode(bytes), (message: object) => wsman.UpdateSSHKeyResponse.encode(message).finish(), ({ id }) => (isLive(id) ? {} : undefined));
   const spec = unary("GetImageSpec", (bytes) => registryfacade.GetImageSpecRequest.decode(bytes), (message: object) => registryfacade.GetImageSpecResponse.encode(message).finish(), ({ id }) => (isLive(id) ? { spec: { baseRef: "base" } } : undefined), { of: "registryfacade.SpecProvider", missing: "not found" });
@@ -141,6 +143,6 @@ export async function testServer(port = 0): Promise<TestServer> {
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, found) => (error ? reject(error) : resolve(found)));
   });
-  const state: TestServer = { address: `127.0.0.1:${bound}`, listed: [], taken: new Set(), streams, requests, close: () => server.forceShutdown() };
+  const state: TestServer = { address: `127.0.0.1:${bound}`, listed: [], taken: new Set(), describeFails: undefined, streams, requests, close: () => server.forceShutdown() };
   return state;
 }
