@@ -91,8 +91,8 @@ function useLimits(facts: WorkspaceFacts, lastActivity: number | undefined, time
   const custom = parseGoDuration(facts.customTimeout);
   if (facts.headless) return sinceStart(facts, "running the headless workspace", custom ?? timeouts.headlessWorkspace);
   if (lastActivity === undefined) return sinceStart(facts, "period of inactivity", timeouts.startup);
-  if (facts.closed) return [{ activity: "after being closed", since: lastActivity, limitMs: timeouts.afterClose }];
-  return [{ activity: "period of inactivity", since: lastActivity, limitMs: custom ?? timeouts.regularWorkspace }];
+  if (facts.closed) return sinceActivity(facts, lastActivity, "after being closed", timeouts.afterClose);
+  return sinceActivity(facts, lastActivity, "period of inactivity", custom ?? timeouts.regularWorkspace);
 }
 
 function stoppingLimits(facts: WorkspaceFacts, timeouts: Timeouts): readonly Limit[] {
@@ -101,8 +101,9 @@ function stoppingLimits(facts: WorkspaceFacts, timeouts: Timeouts): readonly Lim
   return [{ activity: "backup", since: facts.deletedAt, limitMs: timeouts.contentFinalization }];
 }
 
+/** Nobody has used a workspace before it was made: what says so was written by a clock that is behind. */
 function sinceActivity(facts: WorkspaceFacts, lastActivity: number | undefined, activity: string, limitMs: number): readonly Limit[] {
-  return lastActivity === undefined ? sinceStart(facts, activity, limitMs) : [{ activity, since: lastActivity, limitMs }];
+  return lastActivity === undefined ? sinceStart(facts, activity, limitMs) : [{ activity, since: Math.max(lastActivity, facts.createdAt), limitMs }];
 }
 
 /** A pod without a readable creation time has no start to count from: it must not be stopped for being as old as 1970. */

@@ -42,6 +42,11 @@ describe("a workspace times out", () => {
   });
   it("running and never active", () => expectDue({}, undefined, start, 45 * minute, "period of inactivity", "00h45m"));
   it("running and not active any more", () => expectDue({}, active, active, hour, "period of inactivity", "01h00m"));
+  it("not for activity from before it was made, as a clock that is behind writes it: it counts from the beginning", () => {
+    expectDue({}, start - 2 * hour, start, hour, "period of inactivity", "01h00m");
+    expectDue({ closed: true }, start - 2 * hour, start, 2 * minute, "after being closed", "00h02m");
+    expectDue({ phase: INTERRUPTED }, start - 2 * hour, start, 5 * minute, "workspace interruption", "00h05m");
+  });
   it("running with a custom timeout, if that is a duration", () => {
     expectDue({ customTimeout: "3h" }, active, active, 3 * hour, "period of inactivity", "03h00m");
     expectDue({ customTimeout: "long" }, active, active, hour, "period of inactivity", "01h00m");
