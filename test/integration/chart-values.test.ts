@@ -62,6 +62,7 @@ const namedFiles: readonly (readonly [what: string, flags: readonly string[], ke
   ["a pod template by a path out of what is mounted", ["--set", templateAt("/mnt/../etc/none.yaml"), ...mountOf("/mnt")], [template], mountOf("/etc/none.yaml")],
   ["a pod template that is not among those of the values", ["--set", templateAt("/etc/wsmand/templates/../templates/one.yaml"), ...templatesOf("two.yaml")], [template], templatesOf("one.yaml")],
   ["a pod template in one of those of the values", ["--set", templateAt("/etc/wsmand/templates/x/y.yaml"), ...templatesOf("x")], [template], mountOf("/etc/wsmand/templates/x")],
+  ["a pod template that has the name of one of those of the values in another folder", ["--set", templateAt("/etc/wsmand/templates/sub/one.yaml"), ...templatesOf("one.yaml")], [template], ["--set", templateAt("/etc/wsmand/templates/one.yaml")]],
   ["a pod template behind those of the values", ["--set", templateAt("/etc/wsmand/templates/one.yaml"), ...templatesOf("two.yaml"), ...elsewhere("/etc/wsmand")], [template], elsewhere("/etc/wsmand/templates")],
   ["certificates of gRPC", ["--set", "config.rpcServer.tls.ca=/certs/ca.crt"], ["rpcServer.tls.ca"], ["--set", "tls.rpc.secretName=certificates"], elsewhere("/certs")],
   ["certificates for node daemons", ["--set", "config.manager.wsdaemon.tls.ca=/certs/ca.crt"], ["manager.wsdaemon.tls.ca"], ["--set", "tls.wsdaemon.secretName=certificates"]],
