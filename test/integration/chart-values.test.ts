@@ -1,7 +1,11 @@
 /** Values that the chart refuses, with the reason, before anything is installed: what makes no sense, and files that no pod would have. */
 import assert from "node:assert/strict";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { noHelm, rendered } from "../support/chart.ts";
+import { text } from "../../src/embedded/kubelet/json.ts";
+import { chartFolder, noHelm, objectOf, objectsIn, rendered, runHelm } from "../support/chart.ts";
 
 const skip = (await noHelm()) ?? false;
 
@@ -12,6 +16,10 @@ const refusedValues: readonly (readonly [what: string, flags: readonly string[],
   ["a secret in the configuration", ["--set", "config.content.storage.minio.secretKey=k"], /secretKeyFile/],
   ...([["2m", 130], ["1m30s", 100], ["1h", 3610], ["90.5s", 101], ["120000ms", 130], ["50.001s", 61]] as const).map(([drain, least]) =>
     [`an end of ${drain} that is cut off`, ["--set", `config.wsmand.drainTimeout=${drain}`], new RegExp(`terminationGracePeriodSeconds is 60: it must be at least ${least}, which is preStopSleepSeconds, config.wsmand.drainTimeout and 5 s together`)] as const),
+  ...["manager.workspaceClass.default.templates", "rpcServer.tls", "manager.wsdaemon.tls", "wsmand.profiling", "wsmand.profiling.tls", "content.storage", "content.storage.gcloud", "content.storage.minio"].map((key) =>
+    [`a text for ${key}`, ["--set", `config.${key}=foo`], new RegExp(`at '/config/${key.replaceAll(".", "/")}': got string, want null or object`)] as const),
+  ["a mount without a place", ["--set-json", 'extraVolumeMounts=[{"name":"more"}]'], /at '\/extraVolumeMounts\/0': missing property 'mountPath'/],
+  ["a place elsewhere that is no whole path", ["--set-json", 'filesElsewhere=["secrets"]'], /at '\/filesElsewhere\/0'/],
   ["two files in place of the configuration", ["--set", "existingConfig.configMap=a,existingConfig.secret=b"], /existingConfig/],
   ["a certificate that nobody issues", ["--set", "tls.rpc.certManager.enabled=true"], /issuerRef\.name is required/],
   ["a service account that is not named", ["--set", "serviceAccount.create=false"], /serviceAccount\.name is required/],
@@ -23,45 +31,85 @@ for (const [what, flags, said] of refusedValues) {
   });
 }
 
+test("parts of the configuration that are null are none", { skip }, async () => {
+  for (const key of ["manager.workspaceClass.default.templates", "rpcServer.tls", "manager.wsdaemon.tls", "wsmand.profiling", "content.storage"]) await rendered("default", "gitpod", "--set-json", `config.${key}=null`);
+  for (const kind of ["gcloud", "minio"]) await rendered("default", "gitpod", "--set-json", `config.content.storage={"kind":"${kind}","gcloud":null,"minio":null}`);
+});
+
 test("an end that has its time is taken", { skip }, async () => {
   for (const drain of ["50s", "50000ms", "0h0m49.5s"]) await rendered("default", "gitpod", "--set", `config.wsmand.drainTimeout=${drain}`);
   await rendered("default", "gitpod", "--set", "config.wsmand.drainTimeout=1h30m,terminationGracePeriodSeconds=5410,preStopSleepSeconds=5");
 });
 
 const profiling = ["ca", "crt", "key"].map((name) => `config.wsmand.profiling.tls.${name}=/mnt/profiling/${name}`).join(",");
-const mountOf = (mountPath: string): readonly string[] => ["--set-json", `extraVolumeMounts=[{"name":"more","mountPath":"${mountPath}","readOnly":true}]`];
-const templateAt = (path: string): string => `config.manager.workspaceClass.default.templates.defaultPath=${path}`;
+const mountsOf = (...mounts: readonly { readonly mountPath: string; readonly readOnly?: boolean }[]): readonly string[] => ["--set-json", `extraVolumeMounts=${JSON.stringify(mounts.map((mount) => ({ name: "more", ...mount })))}`];
+const mountOf = (mountPath: string, readOnly = true): readonly string[] => mountsOf({ mountPath, readOnly });
+const elsewhere = (...places: readonly string[]): readonly string[] => ["--set-json", `filesElsewhere=${JSON.stringify(places)}`];
+const template = "manager.workspaceClass.default.templates.defaultPath";
+const templateAt = (path: string): string => `config.${template}=${path}`;
+const traceAt = (path: string): readonly string[] => ["--set", `config.manager.eventTraceLog=${path}`];
+const writableRoot = ["--set", "securityContext.readOnlyRootFilesystem=false"];
+/** Pod templates of that name, and no others. */
+const templatesOf = (name: string): readonly string[] => ["--set-json", `podTemplates={"${name}":{}}`];
+const minioKeys = "config.content.storage.kind=minio,config.content.storage.minio.endpoint=minio:9000,config.content.storage.minio.accessKeyFile=/minio/a,config.content.storage.minio.secretKeyFile=/minio/s";
 
 /** Flags with which nothing holds a file of the configuration, the keys that are told, and flags that mend it. */
-const namedFiles: readonly (readonly [what: string, flags: readonly string[], keys: readonly string[], mended: readonly string[]])[] = [
+const namedFiles: readonly (readonly [what: string, flags: readonly string[], keys: readonly string[], ...mended: readonly (readonly string[])[]])[] = [
   ["certificates of profiles", ["--set", `config.pprof.addr=:6060,${profiling}`], ["wsmand.profiling.tls.ca", "wsmand.profiling.tls.crt", "wsmand.profiling.tls.key"], mountOf("/mnt/profiling/")],
-  ["a pod template", ["--set", templateAt("/mnt/default.yaml")], ["manager.workspaceClass.default.templates.defaultPath"], mountOf("/mnt")],
-  ["a pod template in a folder whose name begins alike", ["--set", templateAt("/mnt-two/default.yaml"), ...mountOf("/mnt")], ["manager.workspaceClass.default.templates.defaultPath"], mountOf("/mnt-two/default.yaml")],
-  ["a pod template that is not among those of the values", ["--set", templateAt("/etc/wsmand/templates/one.yaml"), "--set-json", 'podTemplates={"two.yaml":{}}'], ["manager.workspaceClass.default.templates.defaultPath"], ["--set-json", 'podTemplates={"one.yaml":{}}']],
-  ["certificates of gRPC", ["--set", "config.rpcServer.tls.ca=/certs/ca.crt"], ["rpcServer.tls.ca"], ["--set", "tls.rpc.secretName=certificates"]],
+  ["a pod template", ["--set", templateAt("/mnt/default.yaml")], [template], mountOf("/mnt"), mountOf("/mnt//"), mountOf("//mnt/./x/.."), elsewhere("/mnt/"), elsewhere("/mnt/default.yaml"), elsewhere("/")],
+  ["a pod template by a path with too much", ["--set", templateAt("//mnt//a.yaml")], [template], mountOf("/mnt/a.yaml"), mountOf("/mnt")],
+  ["a pod template in a folder whose name begins alike", ["--set", templateAt("/mnt-two/default.yaml"), ...mountOf("/mnt")], [template], mountOf("/mnt-two/default.yaml")],
+  ["a pod template by a path out of what is mounted", ["--set", templateAt("/mnt/../etc/none.yaml"), ...mountOf("/mnt")], [template], mountOf("/etc/none.yaml")],
+  ["a pod template that is not among those of the values", ["--set", templateAt("/etc/wsmand/templates/../templates/one.yaml"), ...templatesOf("two.yaml")], [template], templatesOf("one.yaml")],
+  ["a pod template in one of those of the values", ["--set", templateAt("/etc/wsmand/templates/x/y.yaml"), ...templatesOf("x")], [template], mountOf("/etc/wsmand/templates/x")],
+  ["a pod template that has the name of one of those of the values in another folder", ["--set", templateAt("/etc/wsmand/templates/sub/one.yaml"), ...templatesOf("one.yaml")], [template], ["--set", templateAt("/etc/wsmand/templates/one.yaml")]],
+  ["a pod template behind those of the values", ["--set", templateAt("/etc/wsmand/templates/one.yaml"), ...templatesOf("two.yaml"), ...elsewhere("/etc/wsmand")], [template], elsewhere("/etc/wsmand/templates")],
+  ["certificates of gRPC", ["--set", "config.rpcServer.tls.ca=/certs/ca.crt"], ["rpcServer.tls.ca"], ["--set", "tls.rpc.secretName=certificates"], elsewhere("/certs")],
   ["certificates for node daemons", ["--set", "config.manager.wsdaemon.tls.ca=/certs/ca.crt"], ["manager.wsdaemon.tls.ca"], ["--set", "tls.wsdaemon.secretName=certificates"]],
-  ["keys of the storage", ["--set", "config.content.storage.kind=minio,config.content.storage.minio.accessKeyFile=/minio/a,config.content.storage.minio.secretKeyFile=/minio/s"], ["content.storage.minio.accessKeyFile", "content.storage.minio.secretKeyFile"], mountOf("/minio")],
-  ["a service account's key", ["--set", "config.content.storage.kind=gcloud,config.content.storage.gcloud.credentialsFile=/mnt/key.json"], ["content.storage.gcloud.credentialsFile"], mountOf("/mnt")],
-  ["a trace's file", ["--set", "config.manager.eventTraceLog=/trace/log"], ["manager.eventTraceLog"], mountOf("/trace")],
+  ["a trace's file", traceAt("/trace/log"), ["manager.eventTraceLog"], mountOf("/trace", false), mountsOf({ mountPath: "/trace" }), elsewhere("/trace"), writableRoot],
+  ["a trace's file that can not be written", [...traceAt("/trace/log"), ...writableRoot, ...mountOf("/trace")], ["manager.eventTraceLog"], mountOf("/trace", false), mountsOf({ mountPath: "/trace", readOnly: true }, { mountPath: "/trace/log" })],
+  ["a trace's file in a mount that can not be written in one that can", [...traceAt("/trace/in/log"), ...mountsOf({ mountPath: "/trace/in", readOnly: true }, { mountPath: "/trace" })], ["manager.eventTraceLog"], mountsOf({ mountPath: "/trace/in" })],
+  ["a trace's file among pod templates", [...traceAt("/etc/wsmand/templates/log"), ...writableRoot, ...templatesOf("log.yaml")], ["manager.eventTraceLog"], traceAt("/log")],
+  ["a pod template that a writable root file system does not have", ["--set", templateAt("/mnt/default.yaml"), ...writableRoot], [template], mountOf("/mnt")],
+  ["a pod template and a trace's file", ["--set", templateAt("/mnt/default.yaml"), ...traceAt("/trace/log")], [template, "manager.eventTraceLog"], elsewhere("/mnt", "/trace")],
 ];
 
-for (const [what, flags, keys, mended] of namedFiles) {
+for (const [what, flags, keys, ...mended] of namedFiles) {
   test(`refused unless something is mounted there: ${what}`, { skip }, async () => {
     await assert.rejects(rendered("default", "gitpod", ...flags), (error: Error) => {
       assert.deepEqual(Array.from(error.message.matchAll(/config\.([\w.]+) is "/g), ([, key = ""]) => key), keys);
-      assert.match(error.message, /: nothing is mounted there\. Mount /);
+      assert.match(error.message, /: nothing (?:that can be written to )?is mounted there\. Mount .* is named in filesElsewhere/);
       return true;
     });
-    await rendered("default", "gitpod", ...flags, ...mended);
+    for (const more of mended) await rendered("default", "gitpod", ...flags, ...more);
   });
 }
 
 test("files that nobody reads, that every pod has, or that another configuration names need no mount", { skip }, async () => {
   for (const flags of [
     ["--set", profiling],
-    ["--set", "config.content.storage.kind=gcloud,config.content.storage.minio.accessKeyFile=/minio/a"],
-    ["--set", "config.manager.eventTraceLog=-"],
+    ["--set", minioKeys],
+    ["--set", "config.content.storage.kind=gcloud,config.content.storage.gcloud.credentialsFile=/mnt/key.json"],
+    ["--set", "config.rpcServer.tls.comment=none,config.manager.workspaceClass.default.templates.comment=none"],
+    ...["-", "/dev/stdout", "/proc/self/fd/1"].map(traceAt),
     ["--set", "config.rpcServer.tls.ca=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"],
     ["--set", "existingConfig.secret=mine", "--set", templateAt("/mnt/default.yaml")],
   ]) await rendered("default", "gitpod", ...flags);
+});
+
+test("credentials of the storage that nothing mounts are warned of, as they may come later", { skip }, async (t) => {
+  // Helm shows the notes of what it installs in a cluster, and no others: a copy of the chart has them in an object.
+  const chart = await mkdtemp(join(tmpdir(), "wsmand-chart-"));
+  t.after(() => rm(chart, { recursive: true }));
+  await cp(chartFolder, chart, { recursive: true });
+  await writeFile(join(chart, "templates/notes.yaml"), 'kind: Notes\ntext: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}\n');
+  const warned = async (...flags: readonly string[]): Promise<readonly string[]> => {
+    const notes = text(objectOf(objectsIn(await runHelm("template", "wsmand", chart, "--kube-version", "1.34.3", ...flags)), "Notes")["text"]);
+    return Array.from(notes.matchAll(/^WARNING: (config\.content\..*?): nothing is mounted there/gm), ([, warning = ""]) => warning);
+  };
+  assert.deepEqual(await warned("--set", minioKeys), ['config.content.storage.minio.accessKeyFile is "/minio/a"; config.content.storage.minio.secretKeyFile is "/minio/s"']);
+  assert.deepEqual(await warned("--set", minioKeys, ...mountOf("/minio/s")), ['config.content.storage.minio.accessKeyFile is "/minio/a"']);
+  assert.deepEqual(await warned("--set", "config.content.storage.kind=gcloud,config.content.storage.gcloud.credentialsFile=/mnt/key.json"), ['config.content.storage.gcloud.credentialsFile is "/mnt/key.json"']);
+  assert.deepEqual(await warned(), []);
+  for (const flags of [mountOf("/minio"), elsewhere("/minio"), ["--set", "existingConfig.secret=mine"], ["--set", "config.content.storage.kind="]]) assert.deepEqual(await warned("--set", minioKeys, ...flags), []);
 });

@@ -77,7 +77,9 @@ async function writeFiles(cluster: Cluster, { kubeconfigPath: chosen, configFor 
   });
   if (!configFor) return { kubeconfigPath };
   const configPath = own("config.json");
-  await writeFile(configPath, `${JSON.stringify(configFor(cluster.nodeDaemons?.port), undefined, 2)}\n`);
+  await writeFile(configPath, `${JSON.stringify(configFor(cluster.nodeDaemons?.port), undefined, 2)}\n`).catch((error: unknown) => {
+    throw unwritable("configuration", configPath, error);
+  });
   return { kubeconfigPath, configPath };
 }
 

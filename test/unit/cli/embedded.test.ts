@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { startLocalCluster } from "../../../src/main/cli/local-cluster.ts";
 import type { Parts } from "../../../src/main/cli/seams.ts";
 import { command, noParts } from "./helpers.ts";
@@ -57,15 +57,32 @@ test("a daemon's configuration is a file while its cluster runs, and names the c
   assert.deepEqual([existsSync(configPath), existsSync(kubeconfigPath)], [false, false]);
 });
 
-test("where the kubeconfig has a place of the user's choice, no temporary folder is needed; else its absence is told", async (t) => {
+/** Has temporary files made in a folder of the test's, or in one that is not there. */
+function keepTemporaryIn(t: TestContext, folder: string): void {
   const { TMPDIR } = process.env;
-  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
-  process.env["TMPDIR"] = "/nope";
-  t.after(async () => {
+  process.env["TMPDIR"] = folder;
+  t.after(() => {
     if (TMPDIR === undefined) delete process.env["TMPDIR"];
     else process.env["TMPDIR"] = TMPDIR;
-    await rm(folder, { recursive: true });
   });
+}
+
+test("a daemon's configuration that can not be written is told in words", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  keepTemporaryIn(t, folder);
+  // Whoever cleans up is between the making of the folder and the writing.
+  const configFor = (): object => {
+    for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+    return {};
+  };
+  await assert.rejects(startLocalCluster({ configFor }), /^Error: configuration: the file "[^"]*\/wsmand-[^"]*\/config\.json" can not be written: its folder is not there$/);
+});
+
+test("where the kubeconfig has a place of the user's choice, no temporary folder is needed; else its absence is told", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-embedded-"));
+  t.after(() => rm(folder, { recursive: true }));
+  keepTemporaryIn(t, "/nope");
   const cluster = await startLocalCluster({ kubeconfigPath: join(folder, "kubeconfig") });
   await cluster.close();
   assert.ok(existsSync(join(folder, "kubeconfig")), "it stays");

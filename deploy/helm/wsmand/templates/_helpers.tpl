@@ -66,10 +66,15 @@ crt: /etc/wsmand/tls/{{ . }}/tls.crt
 key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- end }}
 
+{{/* Section content.storage of the configuration, whose parts may be null. */}}
+{{- define "wsmand.storage" -}}
+{{- get (.Values.config.content | default dict) "storage" | default dict | toYaml }}
+{{- end }}
+
 {{/* The configuration file. Secrets do not belong into a ConfigMap. */}}
 {{- define "wsmand.config" -}}
 {{- $config := deepCopy .Values.config }}
-{{- $minio := dig "content" "storage" "minio" dict $config }}
+{{- $minio := get (include "wsmand.storage" . | fromYaml) "minio" | default dict }}
 {{- range list "accessKey" "secretKey" }}
 {{- if get $minio . }}
 {{- fail (printf "config.content.storage.minio.%s is a secret, and the configuration becomes a ConfigMap: name a file with %sFile and mount it from a Secret with extraVolumes, or put the whole file into a Secret and name that with existingConfig.secret" . .) }}
@@ -104,7 +109,7 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- end }}
 {{- end }}
 
-{{/* Files that the configuration names, as a YAML map of "key: path", but for certificates whose place the chart decides. Those that nobody reads are left out. */}}
+{{/* Files that the daemon needs at its start, as a YAML map of "key: path", but for certificates whose place the chart decides. Those that nobody reads are left out. */}}
 {{- define "wsmand.namedFiles" -}}
 {{- $config := .Values.config }}
 {{- $named := dict }}
@@ -119,60 +124,110 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- $_ := set $tls "wsmand.profiling.tls" (get (get ($config.wsmand | default dict) "profiling" | default dict) "tls") }}
 {{- end }}
 {{- range $section, $files := $tls }}
-{{- range $name, $file := $files | default dict }}
-{{- $_ := set $named (printf "%s.%s" $section $name) $file }}
+{{- range $name := list "ca" "crt" "key" }}
+{{- $_ := set $named (printf "%s.%s" $section $name) (get ($files | default dict) $name) }}
 {{- end }}
 {{- end }}
 {{- range $id, $class := $config.manager.workspaceClass }}
-{{- range $name, $file := $class.templates | default dict }}
-{{- $_ := set $named (printf "manager.workspaceClass.%s.templates.%s" $id $name) $file }}
+{{- range $name := list "defaultPath" "regularPath" "prebuildPath" "probePath" "imagebuildPath" }}
+{{- $_ := set $named (printf "manager.workspaceClass.%s.templates.%s" $id $name) (get ($class.templates | default dict) $name) }}
 {{- end }}
 {{- end }}
-{{- $storage := get ($config.content | default dict) "storage" | default dict }}
-{{- range $kind, $names := dict "gcloud" (list "credentialsFile") "minio" (list "accessKeyFile" "secretKeyFile") }}
-{{- range $name := ternary $names list (eq (get $storage "kind" | toString) $kind) }}
-{{- $_ := set $named (printf "content.storage.%s.%s" $kind $name) (get (get $storage $kind | default dict) $name) }}
+{{- include "wsmand.paths" $named }}
 {{- end }}
+
+{{/* The same of the storage's credentials, which may come later. */}}
+{{- define "wsmand.storageFiles" -}}
+{{- $storage := include "wsmand.storage" . | fromYaml }}
+{{- $kind := get $storage "kind" | toString }}
+{{- $named := dict }}
+{{- range get (dict "gcloud" (list "credentialsFile") "minio" (list "accessKeyFile" "secretKeyFile")) $kind | default list }}
+{{- $_ := set $named (printf "content.storage.%s.%s" $kind .) (get (get $storage $kind | default dict) .) }}
 {{- end }}
-{{- if ne (get $config.manager "eventTraceLog" | toString) "-" }}
-{{- $_ := set $named "manager.eventTraceLog" (get $config.manager "eventTraceLog") }}
+{{- include "wsmand.paths" $named }}
 {{- end }}
-{{- range $key, $file := $named }}
+
+{{/* The same of the trace's file, which is written. */}}
+{{- define "wsmand.writtenFiles" -}}
+{{- $trace := get .Values.config.manager "eventTraceLog" }}
+{{- include "wsmand.paths" (dict "manager.eventTraceLog" (ternary "" $trace (eq ($trace | toString) "-"))) }}
+{{- end }}
+
+{{/* Of a map, the members that are not empty, in YAML, as text. */}}
+{{- define "wsmand.paths" -}}
+{{- $paths := dict }}
+{{- range $key, $file := . }}
 {{- if $file }}
-{{ $key | quote }}: {{ $file | toString | quote }}
+{{- $_ := set $paths $key ($file | toString) }}
 {{- end }}
 {{- end }}
+{{- toYaml $paths }}
+{{- end }}
+
+{{/* A path in the pod without what means nothing, so that two can be compared: "/" is "". */}}
+{{- define "wsmand.path" -}}
+{{- printf "/%s" . | clean | trimSuffix "/" }}
+{{- end }}
+
+{{/* What is known of folders (and files) in the pod, as a YAML map of the path: "ro" and "rw", files that are not known here are in it; "known", no others than are known here are; "root", nothing is, but it can be written to. */}}
+{{- define "wsmand.places" -}}
+{{- $root := ternary "known" "root" (eq (get (.Values.securityContext | default dict) "readOnlyRootFilesystem" | toString) "true") }}
+{{- /* What the image, the container's engine, the kubelet and the chart bring, what the values mount, and what they say is there. */}}
+{{- $places := dict "" $root "/dev" "rw" "/proc" "rw" "/etc/ssl/certs" "ro" "/var/run/secrets/kubernetes.io/serviceaccount" "ro" "/etc/wsmand/config" "known" }}
+{{- if .Values.podTemplates }}
+{{- $_ := set $places "/etc/wsmand/templates" "known" }}
+{{- end }}
+{{- range $secret, $place := dict "rpcSecret" "/etc/wsmand/tls/rpc" "wsdaemonSecret" "/etc/wsmand/tls/wsdaemon" }}
+{{- if include (printf "wsmand.%s" $secret) $ }}
+{{- $_ := set $places $place "ro" }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraVolumeMounts }}
+{{- $_ := set $places (include "wsmand.path" .mountPath) (ternary "ro" "rw" (eq (.readOnly | toString) "true")) }}
+{{- end }}
+{{- range .Values.filesElsewhere }}
+{{- $_ := set $places (include "wsmand.path" .) "rw" }}
+{{- end }}
+{{- toYaml $places }}
+{{- end }}
+
+{{/* Of the files that template FILES names, those that nothing in the pod holds, each as "config.KEY is PATH", joined; empty: none. From (list . FILES KINDS), where KINDS are kinds of places that can hold them. */}}
+{{- define "wsmand.unmounted" -}}
+{{- $templates := (index . 0).Values.podTemplates | default dict }}
+{{- $kinds := index . 2 }}
+{{- $places := include "wsmand.places" (index . 0) | fromYaml }}
+{{- $missing := list }}
+{{- range $key, $file := include (index . 1) (index . 0) | fromYaml }}
+{{- $path := include "wsmand.path" $file }}
+{{- $kind := "" }}
+{{- /* Keys are in order, and so the deepest of the folders that it is in is the last. */}}
+{{- range $folder, $is := $places }}
+{{- if hasPrefix (printf "%s/" $folder) (printf "%s/" $path) }}
+{{- $kind = $is }}
+{{- end }}
+{{- end }}
+{{- if and (eq $kind "known") (eq (dir $path) "/etc/wsmand/templates") (hasKey $templates (base $path)) }}
+{{- $kind = "ro" }}
+{{- end }}
+{{- if not (has $kind $kinds) }}
+{{- $missing = append $missing (printf "config.%s is %q" $key $file) }}
+{{- end }}
+{{- end }}
+{{- join "; " $missing }}
 {{- end }}
 
 {{/* Fails where the configuration names files that will not be in the pod: it would not start, or not do what it is for. The file of existingConfig is not known here. */}}
 {{- define "wsmand.checkFiles" -}}
 {{- if not (or .Values.existingConfig.configMap .Values.existingConfig.secret) }}
-{{- /* What the image, the kubelet and the chart bring, and what the values mount. Of podTemplates each file is known. */}}
-{{- $places := list "/etc/ssl/certs" "/var/run/secrets/kubernetes.io/serviceaccount" }}
-{{- range $secret, $place := dict "rpcSecret" "/etc/wsmand/tls/rpc" "wsdaemonSecret" "/etc/wsmand/tls/wsdaemon" }}
-{{- if include (printf "wsmand.%s" $secret) $ }}
-{{- $places = append $places $place }}
+{{- $wrong := list }}
+{{- with include "wsmand.unmounted" (list . "wsmand.namedFiles" (list "ro" "rw")) }}
+{{- $wrong = append $wrong (printf "%s: nothing is mounted there. Mount what is missing with extraVolumes and extraVolumeMounts; pod templates can stand in podTemplates, as files in /etc/wsmand/templates, and tls.rpc and tls.wsdaemon name Secrets with certificates" .) }}
 {{- end }}
+{{- with include "wsmand.unmounted" (list . "wsmand.writtenFiles" (list "rw" "root")) }}
+{{- $wrong = append $wrong (printf "%s: nothing that can be written to is mounted there. Mount a volume with extraVolumes and extraVolumeMounts, without readOnly" .) }}
 {{- end }}
-{{- range $name, $_ := .Values.podTemplates }}
-{{- $places = append $places (printf "/etc/wsmand/templates/%s" $name) }}
-{{- end }}
-{{- range .Values.extraVolumeMounts }}
-{{- $places = append $places (trimSuffix "/" .mountPath) }}
-{{- end }}
-{{- $missing := list }}
-{{- range $key, $file := include "wsmand.namedFiles" . | fromYaml }}
-{{- $path := printf "/%s" (trimPrefix "/" $file) }}
-{{- $found := false }}
-{{- range $places }}
-{{- $found = or $found (eq $path .) (hasPrefix (printf "%s/" .) $path) }}
-{{- end }}
-{{- if not $found }}
-{{- $missing = append $missing (printf "config.%s is %q" $key $file) }}
-{{- end }}
-{{- end }}
-{{- if $missing }}
-{{- fail (printf "%s: nothing is mounted there. Mount what is missing with extraVolumes and extraVolumeMounts; pod templates can stand in podTemplates, as files in /etc/wsmand/templates, and tls.rpc and tls.wsdaemon name Secrets with certificates" (join "; " $missing)) }}
+{{- if $wrong }}
+{{- fail (printf "%s. What comes into the pod another way, with the image or by an admission webhook, is named in filesElsewhere" (join ". " $wrong)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -187,8 +242,8 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 
 {{/* "true" where the storage is asked by the identity that the machine has. */}}
 {{- define "wsmand.machineIdentity" -}}
-{{- $storage := dig "content" "storage" dict .Values.config }}
-{{- if and (eq (get $storage "kind" | toString) "gcloud") (not (dig "gcloud" "credentialsFile" "" $storage)) }}true{{ end }}
+{{- $storage := include "wsmand.storage" . | fromYaml }}
+{{- if and (eq (get $storage "kind" | toString) "gcloud") (not (get (get $storage "gcloud" | default dict) "credentialsFile")) }}true{{ end }}
 {{- end }}
 
 {{/* TCP ports that the daemon connects to, one a line, each once. */}}
@@ -198,8 +253,9 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- range .Values.networkPolicy.egress.ports }}
 {{- $ports = append $ports (int .) }}
 {{- end }}
-{{- $minio := dig "content" "storage" "minio" dict $config }}
-{{- if eq (dig "content" "storage" "kind" "" $config | toString) "minio" }}
+{{- $storage := include "wsmand.storage" . | fromYaml }}
+{{- $minio := get $storage "minio" | default dict }}
+{{- if eq (get $storage "kind" | toString) "minio" }}
 {{- $port := regexFind ":[0-9]+$" (get $minio "endpoint" | toString) | trimPrefix ":" }}
 {{- $ports = append $ports (default (ternary "443" "80" (eq (get $minio "secure" | toString) "true")) $port | int) }}
 {{- end }}
