@@ -43,7 +43,7 @@ export async function placeWorkspaces(lab: Lab, daemon: Pick<Daemon, "endpoint">
     lab.say(`starting ${count} workspaces that are to run on nodes, which may take ${runMs / 1000} s`);
     await lab.cluster.prepareStarts();
     using client = new GrpcClient(daemon.endpoint);
-    for (const id of ids) await client.call("StartWorkspace", startRequest(id, lab.cluster.owner, lab.options.size));
+    for (const id of ids) await client.call("StartWorkspace", startRequest(id, lab.cluster.owner, lab.options.size, lab.options));
     if (!(await allRunning(daemon.endpoint, ids, lab.signal.aborted ? 0 : runMs, lab.signal))) problem = `a workspace that was started for it was not told as RUNNING within ${runMs / 1000} s: ${whyNotRunning(await lab.cluster.pod(`${podPrefix}${first}`))}`;
   } catch (error) {
     problem = `a workspace for it can not be started: ${messageOf(error)}`;
