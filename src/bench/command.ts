@@ -79,10 +79,9 @@ async function runAll(scenario: Scenario, options: Options, { signal, stderr, st
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     const run = `run ${i + 1} of ${options.runs}`;
     say(run);
-    const outcome = await scenario.run(lab).then(({ notes, ...rest }) => ({ ...rest, notes: [...lab.takeNotes(), ...notes] }), failed(signal));
+    const outcome = await runOnce(scenario, lab, stderr);
     if (outcome instanceof Error) return { outcomes, failure: new Error(`${run}: ${outcome.message}`, { cause: outcome }) };
-    // What a run gives that was ended in its warm-up looks like figures, and is none: nothing lost, of nothing.
-    if (!outcome || (!lab.takeMeasured() && signal.aborted)) {
+    if (!outcome) {
       if (outcomes.length > 0) lineTo(stderr, `${run} was ended early, and is left out`);
       break;
     }
@@ -91,6 +90,18 @@ async function runAll(scenario: Scenario, options: Options, { signal, stderr, st
     for (const note of outcome.notes) stderr.write(`  ${note}\n`);
   }
   return { outcomes, failure: undefined };
+}
+
+/** Gives what a run found, or the error that it ended with; undefined: it was ended before there was anything. */
+async function runOnce(scenario: Scenario, lab: Lab, stderr: BenchIo["stderr"]): Promise<Outcome | Error | undefined> {
+  const { signal } = lab;
+  const found = await scenario.run(lab).catch(failed(signal));
+  const noted = lab.takeNotes();
+  // What a run gives that was ended in its warm-up looks like figures, and is none: nothing lost, of nothing.
+  if (found && !(found instanceof Error) && (lab.takeMeasured() || !signal.aborted)) return { ...found, notes: [...noted, ...found.notes] };
+  // Something may be left that has to be cleaned up by hand.
+  for (const note of noted) lineTo(stderr, note);
+  return found instanceof Error ? found : undefined;
 }
 
 /** A line of its own, in place of what a terminal shows of the progress. */

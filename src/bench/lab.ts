@@ -7,7 +7,7 @@ import { messageOf } from "../domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
 import { idOfPod } from "./load/found-pods.ts";
 import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
-import { allRunning } from "./load/probe.ts";
+import { notRunning } from "./load/probe.ts";
 import type { Endpoint } from "./load/grpc-stream.ts";
 import type { Options } from "./options.ts";
 import { startDaemon } from "./parts/daemon.ts";
@@ -124,6 +124,11 @@ export class Lab implements AsyncDisposable {
     const measured = this.#measured;
     this.#measured = false;
     return measured;
+  }
+
+  /** Something that must be said beside the run's figures, whatever the scenario says. */
+  note(text: string): void {
+    this.#notes.push(text);
   }
 
   /** What must be said beside the run's figures, whatever the scenario; the next run has none of it. */
@@ -245,8 +250,8 @@ export class Lab implements AsyncDisposable {
   async #caughtUp(endpoint: Endpoint): Promise<number> {
     const deadlineMs = catchUpMs + this.#names.length * catchUpMsEach;
     this.#say("waiting until the daemon tells of the workspaces");
-    if (!(await allRunning(endpoint, this.#names.map(idOfPod), deadlineMs, this.signal))) {
-      this.#notes.push(`the daemon did not tell of the last workspaces as running within ${Math.round(deadlineMs / 1000)} s (does it look for them in ${this.namespace}?): the figures hold what it had yet to work off`);
+    if ((await notRunning(endpoint, this.#names.map(idOfPod), deadlineMs, this.signal)) !== undefined) {
+      this.note(`the daemon did not tell of the last workspaces as running within ${Math.round(deadlineMs / 1000)} s (does it look for them in ${this.namespace}?): the figures hold what it had yet to work off`);
     }
     return machineNow();
   }

@@ -46,6 +46,10 @@ export interface Options {
   readonly tlsKey?: string | undefined;
   /** TLS with the system's authorities. */
   readonly tls?: boolean | undefined;
+  /** Images of workspaces that are started. */
+  readonly image?: string | undefined;
+  readonly ideImage?: string | undefined;
+  readonly supervisorImage?: string | undefined;
   readonly json?: string | undefined;
   readonly html?: string | undefined;
 }
@@ -64,6 +68,8 @@ type Given = Partial<Options>;
 export interface Described {
   readonly summary: string;
   readonly defaults: Defaults;
+  /** It starts workspaces whose images may be pulled, on a cluster that this flag gives. */
+  readonly pulls?: "target" | "kubeconfig";
 }
 
 const numbers = [
@@ -84,6 +90,10 @@ const numbers = [
   { name: "clients", unit: "<n>", about: "processes of subscribers", min: 1, max: 64, common: 1 },
 ] as const;
 
+const imageFlags = [{ flag: "--image", name: "image" }, { flag: "--ide-image", name: "ideImage" }, { flag: "--supervisor-image", name: "supervisorImage" }] as const;
+/** Name, tag and digest, as far as that tells it from something else. */
+const imageReference = /^[\da-z][\w./:-]*(@sha256:[\da-f]{64})?$/i;
+
 /** Reads a command line. @throws CommanderError, after having told, for a wrong one and for --help. */
 export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<string, Described>, out: { readonly stdout: TextOutput; readonly stderr: TextOutput }): { readonly scenario: string; readonly options: Options } {
   const named = scenarios.get(argv.find((text) => !text.startsWith("-")) ?? "");
@@ -93,7 +103,7 @@ export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<str
   const found = scenarios.get(scenario);
   if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
   const given = program.opts<Given>();
-  const problem = conflict(given);
+  const problem = metricsProblem(given) ?? conflict(given) ?? imageProblem(given, scenario, scenarios);
   if (problem !== undefined) return program.error(`error: ${problem}`);
   return { scenario, options: complete(found.defaults, given) };
 }
@@ -114,11 +124,14 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
     .option("--namespace <name>", "of the workspaces; with --target, where that daemon looks for them (default: the kubeconfig's); otherwise one that is made and removed")
     .option("--target <host:port>", "a daemon that runs already, on the cluster of --kubeconfig", hostAndPort)
     .option("--pid <n>", "its process, for CPU and memory", whole(1, 2 ** 22))
-    .option("--metrics <url>", "its /metrics", httpUrl)
+    .option("--metrics <url>", "its /metrics")
     .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
     .option("--tls-ca <file>", "authorities that its certificate must come from, PEM", readableFile)
     .option("--tls-cert <file>", "client certificate, PEM", readableFile)
     .option("--tls-key <file>", "its key, PEM", readableFile)
+    .option("--image <ref>", `image of the workspaces that ${pulling(scenarios).join(", ")} start, for a cluster that really pulls it; their content is empty then`)
+    .option("--ide-image <ref>", "likewise, of their IDE")
+    .option("--supervisor-image <ref>", "likewise, of their supervisor")
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
     .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
@@ -133,6 +146,30 @@ function conflict(given: Given): string | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
   if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) return "--json and --html name the same file";
   return undefined;
+}
+
+/** Told in words that do not repeat it, unlike what is told of other values: it may hold a password. */
+function metricsProblem({ metrics }: Given): string | undefined {
+  if (metrics === undefined) return undefined;
+  const url = URL.parse(metrics);
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") return "--metrics must be an http or https URL";
+  return url.username !== "" || url.password !== "" ? "--metrics must not hold credentials: the tool does not send them" : undefined;
+}
+
+function imageProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  const [flag] = imageFlags.filter(({ name }) => given[name] !== undefined).map((one) => one.flag);
+  if (flag === undefined) return undefined;
+  const pulls = scenarios.get(scenario)?.pulls;
+  if (!pulls) return `${flag} does nothing in ${scenario}: ${pulling(scenarios).join(", ")} start workspaces`;
+  if (given[pulls] === undefined) return `${flag} needs --${pulls}: otherwise ${scenario} starts no workspaces whose images are pulled`;
+  if (given.image === undefined) return `${flag} needs --image`;
+  const wrong = imageFlags.find(({ name }) => !imageReference.test(given[name] ?? "a"));
+  return wrong && `${wrong.flag} must be a reference such as registry.example.com/name:tag, or one with a digest`;
+}
+
+/** The scenarios in which images matter. */
+function pulling(scenarios: ReadonlyMap<string, Described>): readonly string[] {
+  return [...scenarios].filter(([, { pulls }]) => pulls !== undefined).map(([name]) => name);
 }
 
 /** Flags that tell of a daemon that runs already would do nothing without one. */
@@ -182,13 +219,6 @@ function whyUnreadable(path: string): string | undefined {
   } catch (error) {
     return reasonOf(error);
   }
-}
-
-function httpUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") throw new InvalidArgumentError("It must be an http or https URL.");
-  if (url.username !== "" || url.password !== "") throw new InvalidArgumentError("It must not hold credentials: they would stand in reports.");
-  return text;
 }
 
 function hostAndPort(text: string): { readonly host: string; readonly port: number } {

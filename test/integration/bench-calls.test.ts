@@ -21,7 +21,7 @@ describe("the load tool's calls and lives", { concurrency: 3 }, () => {
   });
 
   test("calls: snapshots and backups are taken where nodes have node daemons, and nothing of that is left", { skip: onRealCluster }, async () => {
-    const report = await benchBesideNodes("calls", "--workspaces", "3", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "1");
+    const report = await benchBesideNodes("calls", "--workspaces", "3", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "1", "--image", "registry.example.com/real:1");
     assert0(report, "failed");
     assertAbove0(report, "take_snapshot_p99_ms", "take_snapshot_per_s", "backup_workspace_p99_ms", "backup_workspace_per_s", "control_port_p99_ms");
     assert.doesNotMatch(notesIn(report), /(TakeSnapshot|BackupWorkspace) is left out/);

@@ -15,10 +15,10 @@ export class GrpcClient implements Disposable {
     this.#client = new Client(addressOf(endpoint), credentialsFor(endpoint), { "grpc.max_receive_message_length": maxAnswer });
   }
 
-  /** Makes a call, named without its service. Rejects with an Error that has the status, as in `9 FAILED_PRECONDITION: why`; after 30 s at most. */
-  call(method: string, request: Uint8Array): Promise<Buffer> {
+  /** Makes a call, named without its service. Rejects with an Error that has the status, as in `9 FAILED_PRECONDITION: why`; after the deadline (ms) at most. */
+  call(method: string, request: Uint8Array, deadlineMs = callTimeoutMs): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(pathOf(method), asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + callTimeoutMs }, (error, answer) => {
+      this.#client.makeUnaryRequest(pathOf(method), asIs, asIs, Buffer.from(request), new Metadata(), { deadline: Date.now() + deadlineMs }, (error, answer) => {
         if (error) reject(error);
         else if (answer) resolve(answer);
         else reject(new Error(`${method} was answered with nothing`));

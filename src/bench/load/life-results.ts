@@ -11,6 +11,9 @@ export const openLivesSchema = z.object({
   owner: z.string(),
   /** Bytes of a pod, about. */
   size: z.number(),
+  image: z.string().optional(),
+  ideImage: z.string().optional(),
+  supervisorImage: z.string().optional(),
 });
 
 export const runLivesSchema = z.object({

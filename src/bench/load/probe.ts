@@ -40,22 +40,22 @@ export async function effective(endpoint: Endpoint, plan: Plan, written: Float64
 }
 
 /**
- * Waits until the daemon tells of workspaces as RUNNING. Gives whether it does before the deadline (ms), and before the user wants an end.
+ * Waits until the daemon tells of workspaces as RUNNING. Gives one that it does not tell of so before the deadline (ms), or before the user wants an end; undefined: it tells of all.
  * @param ids in the order in which they were made; of the last ones it follows for the others.
  * @throws Error if there is no connection to the daemon.
  */
-export async function allRunning(endpoint: Endpoint, ids: readonly string[], deadlineMs: number, signal: AbortSignal): Promise<boolean> {
+export async function notRunning(endpoint: Endpoint, ids: readonly string[], deadlineMs: number, signal: AbortSignal): Promise<string | undefined> {
   const connection = new GrpcConnection(endpoint, Buffer.alloc(64 * 1024));
   const end = machineNow() + deadlineMs;
   try {
     for (const id of ids.slice(-lastOnes)) {
       for (let status = await described(connection, id); status.phase !== runningPhase; status = await described(connection, id)) {
         if (connection.failed) throw new Error(`the daemon at ${endpoint.host}:${endpoint.port} can not be asked: ${status.why}`);
-        if (signal.aborted || machineNow() > end) return false;
+        if (signal.aborted || machineNow() > end) return id;
         await sleep(pauseMs);
       }
     }
-    return true;
+    return undefined;
   } finally {
     connection.close();
   }

@@ -3,6 +3,7 @@ import { annotations, labels, markerLabel, workspaceSelector } from "../../domai
 import { asObject, objectAt } from "../../domain/json.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { contentservice, wsman } from "../../gen/proto.js";
+import type { Options } from "../options.ts";
 import { idPlaceholder } from "./called.ts";
 import { hiddenMarker } from "./kube.ts";
 
@@ -13,15 +14,18 @@ const fillingVariable = "GITPOD_RESOLVED_EXTENSIONS";
 /** What the API server adds, and does not take. */
 const serverMembers = ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
 
-/** A StartWorkspaceRequest as dashboards send it: a Git clone, variables, filling. @param size of the pod that is made of it, about, bytes. */
-export function startRequest(id: string, owner: string, size: number): Uint8Array {
+/** Images that nodes can pull; none is known unless it is told. */
+export type Images = Pick<Options, "image" | "ideImage" | "supervisorImage">;
+
+/** A StartWorkspaceRequest as dashboards send it: a Git clone, variables, filling. @param size of the pod that is made of it, about, bytes. @param images with one that is really pulled the content is empty: there is no such repository. */
+export function startRequest(id: string, owner: string, size: number, { image, ideImage, supervisorImage }: Images): Uint8Array {
   return wsman.StartWorkspaceRequest.encode(wsman.StartWorkspaceRequest.fromObject({
     id, servicePrefix: id, type: wsman.WorkspaceType.REGULAR,
     metadata: { owner, metaId: id, project: "bench", team: "bench", annotations: { started: "by-wsmand-bench" } },
     spec: {
-      workspaceImage: `registry.example.com/workspace-images:${"a".repeat(64)}`, workspaceLocation: "project",
-      ideImage: { webRef: `registry.example.com/ide/code:commit-${"b".repeat(40)}`, supervisorRef: "registry.example.com/supervisor:main.1" },
-      initializer: { git: { remoteUri: "https://git.example.com/bench/project.git", targetMode: contentservice.CloneTargetMode.REMOTE_COMMIT, cloneTaget: "c".repeat(40), checkoutLocation: "project", config: { authentication: contentservice.GitAuthMethod.NO_AUTH } } },
+      workspaceImage: image ?? `registry.example.com/workspace-images:${"a".repeat(64)}`, workspaceLocation: "project",
+      ideImage: { webRef: ideImage ?? `registry.example.com/ide/code:commit-${"b".repeat(40)}`, supervisorRef: supervisorImage ?? "registry.example.com/supervisor:main.1" },
+      initializer: image !== undefined ? { empty: {} } : { git: { remoteUri: "https://git.example.com/bench/project.git", targetMode: contentservice.CloneTargetMode.REMOTE_COMMIT, cloneTaget: "c".repeat(40), checkoutLocation: "project", config: { authentication: contentservice.GitAuthMethod.NO_AUTH } } },
       envvars: [...Array.from({ length: 12 }, (_, i) => ({ name: `BENCH_VARIABLE_${i}`, value: `value ${i} of a usual length` })), { name: fillingVariable, value: "x".repeat(Math.max(0, size - bareBytes)) }],
       git: { username: "Jane Bench", email: "jane@example.com" }, timeout: "30m", admission: wsman.AdmissionLevel.ADMIT_OWNER_ONLY,
     },
@@ -29,13 +33,18 @@ export function startRequest(id: string, owner: string, size: number): Uint8Arra
 }
 
 /** Template of a start. */
-export function startTemplate(owner: string, size: number): Uint8Array {
-  return startRequest(idPlaceholder, owner, size);
+export function startTemplate(owner: string, size: number, images: Images): Uint8Array {
+  return startRequest(idPlaceholder, owner, size, images);
 }
 
-/** Template of a stop: without waiting, since nothing runs. */
+/** A stop without waiting: whatever runs there is nobody's work. */
+export function stopRequest(id: string): Uint8Array {
+  return wsman.StopWorkspaceRequest.encode({ id, policy: wsman.StopWorkspacePolicy.IMMEDIATELY }).finish();
+}
+
+/** Template of a stop. */
 export function stopTemplate(): Uint8Array {
-  return wsman.StopWorkspaceRequest.encode({ id: idPlaceholder, policy: wsman.StopWorkspacePolicy.IMMEDIATELY }).finish();
+  return stopRequest(idPlaceholder);
 }
 
 /**

@@ -71,7 +71,7 @@ export class Starts {
     await cluster.prepareStarts();
     await callers.call("openApi", { kubeconfig, connections: options.concurrency }, nothing);
     const id = workspaceId(seededRandom(randomInt(2 ** 30, 2 ** 31)));
-    await callers.call("fetch", { endpoint: daemon.endpoint, path: pathOf("StartWorkspace"), requests: [startRequest(id, cluster.owner, options.size)] }, z.unknown());
+    await callers.call("fetch", { endpoint: daemon.endpoint, path: pathOf("StartWorkspace"), requests: [startRequest(id, cluster.owner, options.size, options)] }, z.unknown());
     const pod = podTemplate(await cluster.pod(`${podPrefix}${id}`), id);
     await cluster.removeStarted();
     const daemonTarget: Target = { kind: "grpc", endpoint: daemon.endpoint, connections: options.concurrency };
@@ -79,7 +79,7 @@ export class Starts {
     const each = (path: string, request: Uint8Array): Order["work"] => ({ kind: "each", path, request });
     return new Starts(lab, callers, witness, {
       start: {
-        daemon: { target: daemonTarget, work: each(pathOf("StartWorkspace"), startTemplate(cluster.owner, options.size)) },
+        daemon: { target: daemonTarget, work: each(pathOf("StartWorkspace"), startTemplate(cluster.owner, options.size, options)) },
         bare: { target: { kind: "api", method: "POST", contentType: "application/json" }, work: each(pods, pod) },
       },
       stop: {

@@ -21,6 +21,7 @@ import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import { pathOf } from "../load/paths.ts";
 import { Pending } from "../load/pending.ts";
 import { startRequest } from "../load/start-requests.ts";
+import type { Images } from "../load/start-requests.ts";
 import { Timeline } from "../load/timeline.ts";
 import type { PackedTimeline } from "../load/timeline.ts";
 import { loadShare } from "./share.ts";
@@ -41,6 +42,7 @@ const shared = Buffer.alloc(256 * 1024);
 interface Opened {
   readonly owner: string;
   readonly size: number;
+  readonly images: Images;
   /** Of the calls; and of the subscriber. */
   readonly calls: GrpcConnection;
   readonly watch: BareWatch;
@@ -63,13 +65,13 @@ let opened: Opened | undefined;
 
 serve({
   open: async (params) => {
-    const { kubeconfig, namespace, endpoint, owner, size } = openLivesSchema.parse(params);
+    const { kubeconfig, namespace, endpoint, owner, size, ...images } = openLivesSchema.parse(params);
     const watch = await BareWatch.open({ kubeconfig, namespace, selector: `${labels.owner}=${owner},${workspaceSelector}` }, (line) => {
       const pod = seenPod(line.toString());
       if (pod) book.pod(pod, machineNow());
     });
     await subscribe(endpoint);
-    opened = { owner, size, calls: new GrpcConnection(endpoint, shared), watch };
+    opened = { owner, size, images, calls: new GrpcConnection(endpoint, shared), watch };
   },
   /** Resolves when all have ended, or were waited for long enough. */
   run: (params) => run(runLivesSchema.parse(params)),
@@ -159,9 +161,9 @@ async function letLive(setting: Opened, how: RunLives, sums: Sums, late: Histogr
 }
 
 /** One life. Never rejects. */
-async function live({ owner, size, calls }: Opened, id: string, startDue: number, { stayMs }: RunLives, sums: Sums): Promise<void> {
+async function live({ owner, size, images, calls }: Opened, id: string, startDue: number, { stayMs }: RunLives, sums: Sums): Promise<void> {
   const life = book.begin(id, startDue);
-  if (!(await called(calls, "StartWorkspace", startRequest(id, owner, size), sums))) return;
+  if (!(await called(calls, "StartWorkspace", startRequest(id, owner, size, images), sums))) return;
   sums.started++;
   const isRunning = await within(life.running);
   if (isRunning) {

@@ -39,6 +39,7 @@ const nodesSchema = z.object({ daemons: z.array(z.object({ workspaces: z.array(z
 export const lifecycle: Scenario = {
   summary: "whole lives at --rate: started, initialized, stopped, backed up, gone, on kubelets and node daemons, beside --workspaces that live on",
   defaults: { workspaces: 1000, subscribers: 1, size: 10_000, rate: 10, seconds: 40, warmup: 5, qps: 100_000 },
+  pulls: "target",
   lives: ({ rate }) => rate * lifeSeconds,
   run: async (lab) => {
     if (!lab.ownsAll && !lab.options.target) throw new Error("lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target");
@@ -50,8 +51,8 @@ export const lifecycle: Scenario = {
     const busy = await settled(lab, daemon);
     const rest = await atRest(lab);
     await using lifer = lab.part("lifer", "lifer");
-    await lifer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, endpoint: daemon.endpoint, owner: lab.cluster.owner, size: lab.options.size }, nothing);
-    const { rate, warmup, seconds } = lab.options;
+    const { rate, warmup, seconds, size, image, ideImage, supervisorImage } = lab.options;
+    await lifer.call("open", { kubeconfig: lab.kubeconfig, namespace: lab.cluster.namespace, endpoint: daemon.endpoint, owner: lab.cluster.owner, size, image, ideImage, supervisorImage }, nothing);
     if (warmup > 0) await letLive(lab, lifer, warmup);
     if (!lab.signal.aborted) lab.measures();
     lab.say(`${rate} starts a second`);

@@ -1,6 +1,6 @@
 /** What a scenario is. */
 import type { Lab } from "../lab.ts";
-import type { Defaults, Options } from "../options.ts";
+import type { Described, Options } from "../options.ts";
 import type { Figures } from "../report/figures.ts";
 import type { Plot } from "../report/plot.ts";
 
@@ -13,9 +13,7 @@ export interface Outcome {
 }
 
 /** A kind of measurement. */
-export interface Scenario {
-  readonly summary: string;
-  readonly defaults: Defaults;
+export interface Scenario extends Described {
   /** Where cluster and daemon are the tool's own, the changes come from a replayer: no other API server is needed. */
   readonly replays?: boolean;
   /** Where cluster and daemon are the tool's own, so many workspaces live at a time: on nodes with kubelets and node daemons, and the daemon acts on them. */

@@ -47,12 +47,35 @@ test("flags that contradict each other, or would do nothing, are a wrong command
     [["--json", file, "--html", join(folder, ".", "both")], "--json and --html name the same file"],
     [["--metrics", "http://127.0.0.1:1/metrics"], "--metrics needs --target"],
     [["--tls"], "the --tls flags need --target"],
-    [["--metrics", "nonsense"], "It must be an http or https URL."],
-    [["--metrics", "http://me:hunter2@127.0.0.1/metrics"], "It must not hold credentials"],
+    [["--metrics", "nonsense"], "--metrics must be an http or https URL"],
+    [["--image", "registry.example.com/a:b"], "--image does nothing in stream: start, calls, lifecycle start workspaces"],
   ] as const) {
     const { code, err } = await command(["bench", "stream", ...flags]);
     assert.equal(code, 2, err);
     assert.ok(err.includes(message), err);
+  }
+});
+
+test("an image is refused where nothing pulls it, and where it is none", async () => {
+  const target = ["--kubeconfig", "k", "--target", "h:1"];
+  for (const [args, message] of [
+    [["calls", "--kubeconfig", "k", "--image", "a"], "--image needs --target: otherwise calls starts no workspaces whose images are pulled"],
+    [["start", "--image", "a"], "--image needs --kubeconfig"],
+    [["lifecycle", ...target, "--ide-image", "a"], "--ide-image needs --image"],
+    [["lifecycle", ...target, "--image", "a:b", "--supervisor-image", "docker://a:b@c"], "--supervisor-image must be a reference"],
+  ] as const) {
+    const { code, err } = await command(["bench", ...args]);
+    assert.equal(code, 2, err);
+    assert.ok(err.includes(message), err);
+  }
+});
+
+test("what is refused of the metrics' address is told without it: a password may stand in it", async () => {
+  for (const url of ["http://me:hunter2@127.0.0.1/metrics", "ftp://me:hunter2@127.0.0.1/metrics", "me:hunter2@127.0.0.1"]) {
+    const { code, out, err } = await command(["bench", "stream", "--kubeconfig", "k", "--target", "h:1", "--metrics", url]);
+    assert.equal(code, 2, err);
+    assert.match(err, /--metrics must /);
+    assert.ok(!`${out}${err}`.includes("hunter2"), err);
   }
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { handleUnaryCall } from "@grpc/grpc-js";
-import { allRunning } from "../../../src/bench/load/probe.ts";
+import { notRunning } from "../../../src/bench/load/probe.ts";
 import { asIs } from "../../../src/domain/as-is.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
@@ -33,16 +33,16 @@ const ids = ["w-1", "w-2", "w-3"];
 test("each of the last workspaces is asked for until it runs: it may not be known yet, or not as it is", async () => {
   asked.clear();
   phaseOf = (id, n) => (id === "w-2" ? [undefined, PENDING, RUNNING][n - 1] : RUNNING);
-  assert.equal(await allRunning(endpoint, ids, 60_000, never), true);
+  assert.equal(await notRunning(endpoint, ids, 60_000, never), undefined);
   assert.deepEqual([...asked], [["w-1", 1], ["w-2", 3], ["w-3", 1]]);
 });
 
 test("it is waited for up to the deadline, and no longer than the user wants", async () => {
   phaseOf = () => undefined;
-  assert.equal(await allRunning(endpoint, ids, 50, never), false);
-  assert.equal(await allRunning(endpoint, ids, 60_000, AbortSignal.abort()), false);
+  assert.equal(await notRunning(endpoint, ids, 50, never), "w-1");
+  assert.equal(await notRunning(endpoint, ids, 60_000, AbortSignal.abort()), "w-1");
 });
 
 test("where no one answers that is told at once", async () => {
-  await assert.rejects(allRunning({ host: "127.0.0.1", port: 1 }, ids, 60_000, never), /the daemon at 127\.0\.0\.1:1 can not be asked: .*ECONNREFUSED/);
+  await assert.rejects(notRunning({ host: "127.0.0.1", port: 1 }, ids, 60_000, never), /the daemon at 127\.0\.0\.1:1 can not be asked: .*ECONNREFUSED/);
 });

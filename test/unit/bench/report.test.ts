@@ -4,9 +4,12 @@ import { once } from "node:events";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { machineNow } from "../../../src/bench/load/clock.ts";
+import { parseOptions } from "../../../src/bench/options.ts";
 import { measured, median, slope, summarize } from "../../../src/bench/report/figures.ts";
+import { reportOf } from "../../../src/bench/report/report.ts";
 import { plain, table } from "../../../src/bench/report/table.ts";
 import { Usage } from "../../../src/bench/report/usage.ts";
+import { scenarios } from "../../../src/bench/scenarios/index.ts";
 
 test("medians of odd and even numbers of runs", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -95,4 +98,13 @@ test("a look just after another one makes no peak in the curve", { skip: process
   usage.stop();
   assert.equal(rss.length, 2);
   assert.equal(cpu.length, 1);
+});
+
+test("what may hold a password is no parameter of a report, and what was measured with is", async () => {
+  const out = { write: () => {} };
+  const { options } = parseOptions(["calls", "--kubeconfig", "hunter2", "--target", "h:1", "--metrics", "http://h:2/metrics?token=hunter2", "--image", "r.example.com/a:b"], scenarios, { stdout: out, stderr: out });
+  assert.equal(options.metrics, "http://h:2/metrics?token=hunter2");
+  const { json } = await reportOf("calls", options, []);
+  assert.equal(json.parameters["image"], "r.example.com/a:b");
+  assert.ok(!JSON.stringify(json).includes("hunter2"));
 });

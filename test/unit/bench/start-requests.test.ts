@@ -18,21 +18,29 @@ function filled(template: Uint8Array, as = id): Buffer {
 }
 
 test("a start request is valid, and a template with an ID is the request of that ID", () => {
-  const request = startRequest(id, "someone", 10_000);
+  const request = startRequest(id, "someone", 10_000, {});
   assert.deepEqual(startProblems(wsman.StartWorkspaceRequest.decode(request)), []);
-  assert.deepEqual(filled(startTemplate("someone", 10_000)), Buffer.from(request));
+  assert.deepEqual(filled(startTemplate("someone", 10_000, {})), Buffer.from(request));
   assert.equal(wsman.StopWorkspaceRequest.decode(filled(stopTemplate())).id, id);
+});
+
+test("images that are told are those that nodes pull, and nothing is cloned that there is not", () => {
+  const request = wsman.StartWorkspaceRequest.decode(startRequest(id, "someone", 10_000, { image: "i", ideImage: "j", supervisorImage: "k" }));
+  assert.deepEqual(startProblems(request), []);
+  const { workspaceImage, ideImage, initializer } = request.spec ?? {};
+  assert.deepEqual([workspaceImage, ideImage?.webRef, ideImage?.supervisorRef], ["i", "j", "k"]);
+  assert.ok(initializer?.empty && !initializer.git);
 });
 
 test("the pod that a request makes is about as large as was asked for", async () => {
   for (const size of [10_000, 20_000]) {
-    const pod = JSON.stringify(await podOf(wsman.StartWorkspaceRequest.decode(startRequest(id, "someone", size))));
+    const pod = JSON.stringify(await podOf(wsman.StartWorkspaceRequest.decode(startRequest(id, "someone", size, {}))));
     assert.ok(Math.abs(pod.length - size) < 0.15 * size, `${pod.length} for ${size}`);
   }
 });
 
 test("a bare pod is the pod of a workspace, to the byte but for what the server adds and the marker's value", async () => {
-  const rendered = await podOf(wsman.StartWorkspaceRequest.decode(startRequest(id, "someone", 0)));
+  const rendered = await podOf(wsman.StartWorkspaceRequest.decode(startRequest(id, "someone", 0, {})));
   const metadata = objectAt(rendered, "metadata");
   const asServed = { ...rendered, metadata: { ...metadata, uid: "u", resourceVersion: "1", creationTimestamp: "2024-01-01T00:00:00Z", managedFields: [{}] }, status: { phase: "Pending" } };
   const text = filled(podTemplate(asServed, id)).toString();
