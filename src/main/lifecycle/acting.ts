@@ -36,6 +36,11 @@ export class Permit {
     if (!this.#term.goesOn()) throw new OvertakenError("another replica leads");
   }
 
+  /** Whether this replica leads still, whatever has overtaken the work. */
+  get leads(): boolean {
+    return this.#term.goesOn();
+  }
+
   /** For requests to the API server. */
   wish(priority: Priority): Wish {
     return { priority, signal: this.signal, may: () => this.#term.goesOn() };

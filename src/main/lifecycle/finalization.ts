@@ -49,6 +49,16 @@ function isInvalid(error: unknown): boolean {
   return error instanceof KubeError && error.status === 422;
 }
 
+/** Writing the end of a content down. */
+interface WriteAttempt {
+  /** Of the pod, on which it is written. */
+  version: string;
+  status: string;
+  /** It was sent, whether or not it was answered. */
+  tried: boolean;
+  written: boolean;
+}
+
 /** The work of a workspace's end. */
 export class Finalization {
   readonly #options: FinalizationOptions;
@@ -210,34 +220,38 @@ export class Finalization {
 
   /** Writes the end down, unless somebody else has: what is written stays. Gives whether it was we. */
   async #write(record: WorkspaceRecord, resourceVersion: string, outcome: Outcome, permit: Permit): Promise<boolean> {
-    const { writer } = this.#options;
-    let version = ["", unknownVersion].includes(record.resourceVersion) ? resourceVersion : record.resourceVersion;
-    let status = disposalStatus(outcome);
-    let tried = false;
-    let written = false;
-    await insist("write down what became of a workspace's content", async () => {
-      for (;;) {
-        permit.check();
-        if (record.facts.backupComplete && !tried) return;
-        try {
-          tried = true;
-          await writer.change(record, { [annotations.disposalStatus]: status }, permit.wish("finalization"), { resourceVersion: version });
-          written = true;
-          return;
-        } catch (error) {
-          // The pod's annotations are full: that the content was saved matters more than the state of its repository.
-          if (isInvalid(error)) status = disposalStatus({ ...outcome, gitStatus: undefined });
-          if (!isConflict(error) && !isMissing(error)) throw error;
-        }
-        const now = await this.#standing(record, status, permit.wish("finalization"));
-        if (typeof now === "boolean") {
-          written = now;
-          return;
-        }
-        version = now;
+    const attempt = { version: ["", unknownVersion].includes(record.resourceVersion) ? resourceVersion : record.resourceVersion, status: disposalStatus(outcome), tried: false, written: false };
+    try {
+      await insist("write down what became of a workspace's content", () => this.#tryToWrite(record, outcome, attempt, permit), permit, this.#options);
+    } catch (error) {
+      // The pod may be let go for what was written, and the work on it end, before the answer comes. While we lead nobody else writes it.
+      if (!attempt.tried || !record.facts.backupComplete || !permit.leads) throw error;
+      attempt.written = true;
+    }
+    return attempt.written;
+  }
+
+  async #tryToWrite(record: WorkspaceRecord, outcome: Outcome, attempt: WriteAttempt, permit: Permit): Promise<void> {
+    for (;;) {
+      permit.check();
+      if (record.facts.backupComplete && !attempt.tried) return;
+      try {
+        attempt.tried = true;
+        await this.#options.writer.change(record, { [annotations.disposalStatus]: attempt.status }, permit.wish("finalization"), { resourceVersion: attempt.version });
+        attempt.written = true;
+        return;
+      } catch (error) {
+        // The pod's annotations are full: that the content was saved matters more than the state of its repository.
+        if (isInvalid(error)) attempt.status = disposalStatus({ ...outcome, gitStatus: undefined });
+        if (!isConflict(error) && !isMissing(error)) throw error;
       }
-    }, permit, this.#options);
-    return written;
+      const now = await this.#standing(record, attempt.status, permit.wish("finalization"));
+      if (typeof now === "boolean") {
+        attempt.written = now;
+        return;
+      }
+      attempt.version = now;
+    }
   }
 
   /** After a write without effect, or answer: whether the end stands there as we wrote it, if one does; if not, the version to write it on. */

@@ -27,8 +27,8 @@ interface Options {
   readonly dispose?: (number | "ok" | "not reached")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
-  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides. */
-  readonly seenFirst?: "answered" | "lost" | "gone";
+  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads. */
+  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
   /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
@@ -92,7 +92,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const subjects: [string, number | undefined][] = [];
   const notes: string[] = [];
   const ending = new AbortController();
-  const overtaking = new AbortController();
+  const [overtaking, forgetting] = [new AbortController(), new AbortController()];
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
     objects: {
@@ -108,6 +108,8 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
         if (seenFirst === undefined || !(ended in annotations)) return answer;
         record.facts = { ...record.facts, backupComplete: true };
         overtaking.abort();
+        if (seenFirst === "forgotten") forgetting.abort();
+        if (seenFirst === "elsewhere") ending.abort();
         if (seenFirst !== "answered" || signal.aborted) throw new KubeError("request was cut off", { status: 0, reason: signal.aborted ? "Aborted" : "ECONNRESET", retryable: !signal.aborted });
         return answer;
       },
@@ -153,7 +155,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   });
   const record = { ...newRecord(workspaceResult({ id: "one", podName: "ws-one", ...facts }, { uid: "uid-one", rv: 7 }).result, 0) };
   const term = { signal: ending.signal, goesOn: () => !ending.signal.aborted };
-  const [permit, last] = [new Permit(term, leadsSince, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, leadsSince, ending.signal)];
+  const [permit, last] = [new Permit(term, leadsSince, AbortSignal.any([ending.signal, overtaking.signal])), new Permit(term, leadsSince, AbortSignal.any([ending.signal, forgetting.signal]))];
   const run = async (resume = false): Promise<void> => {
     await passing(clock, finalization.finalize(record, resume, permit, last));
   };
@@ -287,12 +289,18 @@ test("the end is not written over somebody else's where no version of the pod is
 });
 
 test("an end that is seen before its write is answered, or whose answer is lost, also if the pod has gone with it, is ours and is told", async () => {
-  for (const seenFirst of ["answered", "lost", "gone"] as const) {
+  for (const seenFirst of ["answered", "lost", "gone", "forgotten"] as const) {
     const { run, did, metrics } = setup({ seenFirst });
     await run();
     assert.deepEqual(did, [begun, "Dispose backup", ended]);
     assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
   }
+});
+
+test("of an end whose answer is lost with the lead nothing is said: whoever leads may have written it", async () => {
+  const { run, metrics, notes } = setup({ seenFirst: "elsewhere" });
+  await assert.rejects(run());
+  assert.deepEqual([metrics, notes], [[], []]);
 });
 
 test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
