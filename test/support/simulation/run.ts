@@ -84,9 +84,9 @@ function leftovers({ world: { cluster: { store } }, taken, claimedWork }: Simula
   return [...pods, ...claims].map(({ kind, metadata }) => `${kind} ${metadata.name}${metadata.finalizers?.length ? ` (held by ${metadata.finalizers.join(", ")})` : ""}`);
 }
 
-/** Everybody has what they can expect. */
+/** Everybody has what they can expect, and the Lease of who led and is gone has run out. */
 function isCalm(simulation: Simulation): boolean {
-  return simulation.people.every(({ done }) => done) && leftovers(simulation).length === 0 && untold(simulation).length === 0;
+  return simulation.isLed && simulation.people.every(({ done }) => done) && leftovers(simulation).length === 0 && untold(simulation).length === 0;
 }
 
 /** Who was told of a workspace, and not of its end. */

@@ -189,6 +189,12 @@ export class Simulation {
     });
   }
 
+  /** Whether one of those who could holds the Lease; true if there are none. */
+  get isLed(): boolean {
+    const able = this.able();
+    return able.length === 0 || able.some(({ identity }) => identity === this.#overseer.holder());
+  }
+
   /** Processes that answer calls. */
   able(): readonly Replica[] {
     return this.slots.flatMap(({ process }) => (process?.alive && process.serving ? [process] : []));
