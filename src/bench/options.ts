@@ -69,7 +69,7 @@ export interface Described {
   readonly summary: string;
   readonly defaults: Defaults;
   /** It starts workspaces whose images may be pulled, on a cluster that this flag gives. */
-  readonly pulls?: "target" | "kubeconfig";
+  readonly pulls?: "target";
 }
 
 const numbers = [

@@ -108,8 +108,8 @@ function whyNowhere(status: JsonObject | undefined): string {
 async function end(site: Site, daemon: Pick<Daemon, "endpoint">, ids: readonly string[], patience: Patience): Promise<void> {
   try {
     const left = await gone(site, await stop(site, daemon, ids, patience), patience);
-    if (left !== 0) site.note(`${typeof left === "string" ? `it is not known whether all workspaces that ran on nodes came to their end (${left})` : `${left} workspaces that ran on nodes did not come to their end in time`}: pods that were left were removed by force, and their nodes may still hold their contents`);
     await site.cluster.removeStarted();
+    if (left !== 0) site.note(`${typeof left === "string" ? `it is not known whether all workspaces that ran on nodes came to their end (${left})` : `${left} workspaces that ran on nodes did not come to their end in time`}: pods that were left were removed by force, and their nodes may still hold their contents`);
   } catch (error) {
     site.note(`workspaces that ran on nodes could not be removed at once: ${messageOf(error)}`);
   }

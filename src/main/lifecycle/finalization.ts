@@ -1,6 +1,7 @@
 /** Ends a workspace's content: saves it, has the node daemon dispose of it, and writes down what became of it (spec: lifecycle, "Finalization"). */
 import { deadline, sleep } from "../../domain/clock.ts";
 import { messageOf, RemoteError } from "../../domain/errors.ts";
+import { splitFailed } from "../../domain/failed.ts";
 import { objectIn, textAt } from "../../domain/json.ts";
 import { annotations } from "../../domain/names.ts";
 import { publicText } from "../../domain/redact.ts";
@@ -224,8 +225,8 @@ export class Finalization {
     try {
       await insist("write down what became of a workspace's content", () => this.#tryToWrite(record, outcome, attempt, permit), permit, this.#options);
     } catch (error) {
-      // The pod may be let go for what was written, and the work on it end, before the answer comes. While we lead nobody else writes it.
-      if (!attempt.tried || !record.facts.backupComplete || !permit.leads) throw error;
+      // The pod may be let go for what was written, and the work on it end, before the answer comes. While we lead nobody else writes it, but for whoever gives it up when its time is over.
+      if (!attempt.tried || !permit.leads || !isWritten(outcome, record)) throw error;
       attempt.written = true;
     }
     return attempt.written;
@@ -262,4 +263,10 @@ export class Finalization {
     if (pod?.uid !== record.uid) return record.facts.backupComplete;
     return pod.complete ? pod.disposalStatus === status : pod.resourceVersion;
   }
+}
+
+/** Whether the end of a content that is known is the one that was to be written down. */
+function isWritten({ failure }: Outcome, { facts }: WorkspaceRecord): boolean {
+  const { backup } = splitFailed(facts.failed);
+  return facts.backupComplete && (failure === "" ? backup === "" : backup.includes(failure));
 }

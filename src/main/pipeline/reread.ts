@@ -68,11 +68,21 @@ export class Rereader {
     return this.#options.store.cache.get(id) ?? this.rebuild(id);
   }
 
-  /** As {@link frameToTell}, of a workspace whose frame is not in memory. */
+  /** As {@link frameToTell}, of a workspace whose frame is not in memory: the pod that stands for it is read, or the one that has taken its place when it turns out to be gone, and so on. */
   async rebuild(id: string): Promise<Buffer | undefined> {
-    const found = await this.#seek(id);
-    if (!found || Buffer.isBuffer(found)) return found;
-    return mayBeSucceeded(found) ? this.#options.store.tellKnown(found) : undefined;
+    const { store } = this.#options;
+    let last: string | undefined;
+    for (let i = 0; i < maxPods; i++) {
+      const record = store.registry.byId(id);
+      if (!record || record.frame) return record?.frame;
+      const pod = readable(record);
+      // At once: a pod that takes the record's place later has its whole status published.
+      if (!pod || keyOf(pod) === last) return mayBeSucceeded(record) ? store.tellKnown(record) : undefined;
+      last = keyOf(pod);
+      const frame = await this.read(pod.podName, pod.uid);
+      if (frame) return frame;
+    }
+    throw new WsmanError("UNAVAILABLE", `the pods of workspace ${id} change too fast to be read`);
   }
 
   /**
@@ -104,21 +114,6 @@ export class Rereader {
   /** Gives up all that is under way. */
   close(): void {
     this.#closed.abort();
-  }
-
-  /** Reads the pod that stands for the workspace, or the one that has taken its place when it turns out to be gone, and so on. Gives the record if there is none to read, undefined if there is no workspace. */
-  async #seek(id: string): Promise<Buffer | WorkspaceRecord | undefined> {
-    let last: string | undefined;
-    for (let i = 0; i < maxPods; i++) {
-      const record = this.#options.store.registry.byId(id);
-      if (!record || record.frame) return record?.frame;
-      const pod = readable(record);
-      if (!pod || keyOf(pod) === last) return record;
-      last = keyOf(pod);
-      const frame = await this.read(pod.podName, pod.uid);
-      if (frame) return frame;
-    }
-    throw new WsmanError("UNAVAILABLE", `the pods of workspace ${id} change too fast to be read`);
   }
 
   async #persist(podName: string, uid: string, effort: Effort): Promise<void> {

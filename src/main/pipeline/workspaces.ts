@@ -44,8 +44,9 @@ export class Workspaces implements WorkspaceReader {
   }
 
   async #describeEvicted(id: string, signal: AbortSignal): Promise<Described | undefined> {
-    // The cache was asked already.
-    const frame = await abortable(() => this.#rereader.rebuild(id), signal);
+    const rebuilt = await abortable(() => this.#rereader.rebuild(id), signal);
+    // One that has ended meanwhile can be described still.
+    const frame = rebuilt ?? this.#store.cache.get(id);
     const record = this.#store.registry.byId(id);
     return frame && { frame, lastActivity: record && lastActivityOf(record) };
   }
@@ -55,11 +56,11 @@ export class Workspaces implements WorkspaceReader {
     return [...frames, ...rebuilt.filter((frame) => frame !== undefined)];
   }
 
-  /** The ID may have been used for another workspace meanwhile. */
+  /** It may have ended meanwhile, and the ID been used for another workspace. */
   async #rebuiltIf(filter: Filter, record: WorkspaceRecord): Promise<Buffer | undefined> {
     const frame = await this.#rereader.frameToTell(record);
     const now = this.#store.registry.byId(record.facts.id);
-    return now && !matches(filter, now.facts) ? undefined : frame;
+    return now && matches(filter, now.facts) ? frame : undefined;
   }
 }
 

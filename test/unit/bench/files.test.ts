@@ -60,7 +60,7 @@ test("an image is refused where nothing pulls it, and where it is none", async (
   const target = ["--kubeconfig", "k", "--target", "h:1"];
   for (const [args, message] of [
     [["calls", "--kubeconfig", "k", "--image", "a"], "--image needs --target: otherwise calls starts no workspaces whose images are pulled"],
-    [["start", "--image", "a"], "--image needs --kubeconfig"],
+    [["start", "--image", "a"], "--image needs --target"],
     [["lifecycle", ...target, "--ide-image", "a"], "--ide-image needs --image"],
     [["lifecycle", ...target, "--image", "a:b", "--supervisor-image", "docker://a:b@c"], "--supervisor-image must be a reference"],
   ] as const) {

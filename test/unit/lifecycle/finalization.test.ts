@@ -27,8 +27,8 @@ interface Options {
   readonly dispose?: (number | "ok" | "not reached")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
-  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads. */
-  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere";
+  /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads, or the backup was given up meanwhile. */
+  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere" | "given up";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
   /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
@@ -104,6 +104,12 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     writer: {
       change: async (_record, annotations, { signal }, change) => {
         if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
+        if (seenFirst === "given up" && ended in annotations) {
+          record.facts = { ...record.facts, backupComplete: true, failed: "last backup failed: it took too long." };
+          overtaking.abort();
+          forgetting.abort();
+          throw new KubeError("API server answered 503", { status: 503, reason: "ServiceUnavailable" });
+        }
         const answer = apply(annotations, change?.resourceVersion);
         if (seenFirst === undefined || !(ended in annotations)) return answer;
         record.facts = { ...record.facts, backupComplete: true };
@@ -297,10 +303,14 @@ test("an end that is seen before its write is answered, or whose answer is lost,
   }
 });
 
-test("of an end whose answer is lost with the lead nothing is said: whoever leads may have written it", async () => {
-  const { run, metrics, notes } = setup({ seenFirst: "elsewhere" });
-  await assert.rejects(run());
-  assert.deepEqual([metrics, notes], [[], []]);
+test("of an end that was not answered nothing is said where another one may have been written: by whoever leads now, or for lack of time", async () => {
+  for (const seenFirst of ["elsewhere", "given up"] as const) {
+    for (const dispose of [["ok"], [5]] as const) {
+      const { run, metrics, notes } = setup({ seenFirst, dispose: [...dispose] });
+      await assert.rejects(run());
+      assert.deepEqual([metrics, notes], [[], []], seenFirst);
+    }
+  }
 });
 
 test("what became of work is told as an Event and counted, also where somebody else gave its backup up", async () => {
