@@ -277,9 +277,11 @@ function laterThan(noted: ReadonlyMap<string, string>, at: number, changes: Anno
   return Object.keys(left).length > 0 ? left : undefined;
 }
 
-/** Time since the last write, milliseconds; infinite if there was none. */
+/** Time since the last write, milliseconds; infinite if there was none. What is from the future was written by a clock that has been set back since: it keeps nothing from being written. */
 function writtenAgo({ activityWrittenAt, facts }: WorkspaceRecord, now: number): number {
-  return now - Math.max(activityWrittenAt ?? Number.NEGATIVE_INFINITY, facts.lastActivity ?? Number.NEGATIVE_INFINITY);
+  let last = Number.NEGATIVE_INFINITY;
+  for (const at of [activityWrittenAt, facts.lastActivity]) if (at !== undefined && at <= now && at > last) last = at;
+  return now - last;
 }
 
 /** There was activity. */

@@ -13,6 +13,7 @@ import { recordOf } from "../../support/results.ts";
 import { timeouts } from "./world.ts";
 
 const interval = 300_000;
+const longAgo = new FakeClock().now() - 7_200_000;
 
 /** @param writing what becomes of writes. */
 function setup(writing: "works" | "fails" | "hangs" = "works"): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
@@ -46,6 +47,28 @@ test("the first call is written and waited for, the next ones cost nothing until
   assert.equal(activity.mark(used, false), undefined);
   clock.advance(gatherMs);
   assert.deepEqual(writes.slice(1).map(([, changes, priority]) => [Object.keys(changes), priority]), [[["gitpod.io/lastActivity"], "housekeeping"]]);
+});
+
+test("what was written while the clock was ahead keeps nothing from being written once it is right again", async () => {
+  const { activity, clock, writes } = setup();
+  const record = recordOf("a", { everActive: true, lastActivity: clock.now() });
+  const right = clock.now() + interval + 1_000;
+  clock.advance(interval);
+  clock.setWall(clock.now() + 3_600_000);
+  void activity.mark(record, false);
+  clock.advance(gatherMs);
+  assert.equal(writes.length, 1);
+  await new Promise(setImmediate);
+  // As after a clock that jumped was told of what had been before: what stands on the pod is right.
+  record.facts = { ...record.facts, lastActivity: right };
+  clock.setWall(right);
+  for (let i = 0; i < 10; i++) {
+    assert.equal(writes.length, 1);
+    clock.advance(interval / 10);
+    void activity.mark(record, false);
+  }
+  clock.advance(gatherMs);
+  assert.equal(writes.length, 2);
 });
 
 test("closing and opening again are written at once, each once", async () => {
@@ -85,14 +108,14 @@ test("what a leader elsewhere would have to know before it times a workspace out
   assert.equal(writes.length, 1);
   assert.equal(Date.parse(String(writes[0]?.[1]["gitpod.io/lastActivity"])), idle.activeAt);
   // By what is written the workspace is about to time out: the next call does not wait for the interval.
-  const late = { ...recordOf("b", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 60_000 }), activityWrittenAt: clock.now() - 20_000 };
+  const late = { ...recordOf("b", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 60_000 }), activityWrittenAt: clock.now() - 20_000 };
   void activity.mark(late, false);
   assert.equal(writes.at(-1)?.[0], "b");
 });
 
 test("where a leader elsewhere may time a workspace out at any moment the call is answered once its activity is written; the next one costs nothing", async () => {
   const { activity, clock, writes } = setup();
-  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
   assert.equal(activity.markAtOnce(record, false), false);
   assert.equal(record.activeAt, undefined);
   const marked = activity.mark(record, false);
@@ -109,7 +132,7 @@ test("where a leader elsewhere may time a workspace out at any moment the call i
 
 test("an API server that takes no writes fails no such call, and holds up one only", async () => {
   const { activity, clock, writes } = setup("fails");
-  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
   await activity.mark(record, false);
   assert.equal(activity.mark(record, false), undefined);
   assert.equal(lastActivityOf(record), clock.now());
@@ -118,7 +141,7 @@ test("an API server that takes no writes fails no such call, and holds up one on
 
 test("an API server that does not answer holds such a call up for a second, and none beside it", async () => {
   const { activity, clock, writes } = setup("hangs");
-  const record = recordOf("a", { everActive: true, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
   let answered = false;
   const marked = activity.mark(record, false)?.then(() => {
     answered = true;
