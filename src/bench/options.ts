@@ -68,8 +68,8 @@ type Given = Partial<Options>;
 export interface Described {
   readonly summary: string;
   readonly defaults: Defaults;
-  /** It starts workspaces whose images may be pulled, on a cluster that this flag gives. */
-  readonly pulls?: "target";
+  /** It starts workspaces whose images may be pulled, with --target. */
+  readonly pulls?: boolean;
 }
 
 const numbers = [
@@ -159,9 +159,8 @@ function metricsProblem({ metrics }: Given): string | undefined {
 function imageProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
   const [flag] = imageFlags.filter(({ name }) => given[name] !== undefined).map((one) => one.flag);
   if (flag === undefined) return undefined;
-  const pulls = scenarios.get(scenario)?.pulls;
-  if (!pulls) return `${flag} does nothing in ${scenario}: ${pulling(scenarios).join(", ")} start workspaces`;
-  if (given[pulls] === undefined) return `${flag} needs --${pulls}: otherwise ${scenario} starts no workspaces whose images are pulled`;
+  if (!scenarios.get(scenario)?.pulls) return `${flag} does nothing in ${scenario}: ${pulling(scenarios).join(", ")} start workspaces`;
+  if (given.target === undefined) return `${flag} needs --target: otherwise ${scenario} starts no workspaces whose images are pulled`;
   if (given.image === undefined) return `${flag} needs --image`;
   const wrong = imageFlags.find(({ name }) => !imageReference.test(given[name] ?? "a"));
   return wrong && `${wrong.flag} must be a reference such as registry.example.com/name:tag, or one with a digest`;
@@ -169,7 +168,7 @@ function imageProblem(given: Given, scenario: string, scenarios: ReadonlyMap<str
 
 /** The scenarios in which images matter. */
 function pulling(scenarios: ReadonlyMap<string, Described>): readonly string[] {
-  return [...scenarios].filter(([, { pulls }]) => pulls !== undefined).map(([name]) => name);
+  return [...scenarios].filter(([, { pulls }]) => pulls).map(([name]) => name);
 }
 
 /** Flags that tell of a daemon that runs already would do nothing without one. */

@@ -39,7 +39,7 @@ const nodesSchema = z.object({ daemons: z.array(z.object({ workspaces: z.array(z
 export const lifecycle: Scenario = {
   summary: "whole lives at --rate: started, initialized, stopped, backed up, gone, on kubelets and node daemons, beside --workspaces that live on",
   defaults: { workspaces: 1000, subscribers: 1, size: 10_000, rate: 10, seconds: 40, warmup: 5, qps: 100_000 },
-  pulls: "target",
+  pulls: true,
   lives: ({ rate }) => rate * lifeSeconds,
   run: async (lab) => {
     if (!lab.ownsAll && !lab.options.target) throw new Error("lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target");

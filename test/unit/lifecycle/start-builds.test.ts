@@ -4,16 +4,22 @@ import { test } from "node:test";
 import { WsmanError } from "../../../src/domain/errors.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { request } from "../render/helpers.ts";
-import { codeOf, settle, setup } from "./start-world.ts";
+import { codeOf, settle, setup, type Setup } from "./start-world.ts";
 
-test("an image build whose pod is being taken away is not joined", async () => {
-  const { creating, start, lingering, know } = setup();
-  lingering.on = true;
-  const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
+
+/** The first start, of "a", fails. */
+async function failToBuild(start: Setup["start"], creating: Setup["creating"]): Promise<void> {
   const first = start(build("a"));
   await settle();
   creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
   assert.equal(await codeOf(first), "UNAVAILABLE");
+}
+
+test("an image build whose pod is being taken away is not joined", async () => {
+  const { creating, start, lingering, know } = setup();
+  lingering.on = true;
+  await failToBuild(start, creating);
   know("a", creating[0]?.token ?? "", wsman.WorkspaceType.IMAGEBUILD);
   void start(build("b"));
   await settle();
@@ -26,11 +32,7 @@ test("nor is one whose pod ends by itself after its start has failed, for as lon
     // Attempts of the clock's first moment would never be forgotten.
     clock.advance(1_000);
     ending.on = true;
-    const build = (id: string): wsman.StartWorkspaceRequest => request({ id, type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } });
-    const first = start(build("a"));
-    await settle();
-    creating[0]?.done.reject(new WsmanError("UNAVAILABLE", "no"));
-    assert.equal(await codeOf(first), "UNAVAILABLE");
+    await failToBuild(start, creating);
     await settle();
     ending.on = false;
     if (isAskedAgain) {
