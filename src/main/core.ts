@@ -155,7 +155,12 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const snapshots = new Snapshots(options.manager, objects, clock);
   const starter = buildStarter(options, metrics, { objects, writer, snapshots, store, rereader });
   const { nodeDaemons, nodes } = buildNodes(options, metrics);
-  const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), limitMs: options.manager.timeouts.initialization, clock });
+  const vacancies = new Vacancies({
+    giveUp: (uid) => store.giveUp(uid),
+    caughtUp: () => pipeline.settled(),
+    look: (record) => rereader.findSuccessor(record),
+    limitMs: options.manager.timeouts.initialization, clock, log,
+  });
   const recorder = new EventRecorder({ ...options.events, objects, namespace: options.namespace, clock, random, log, onOutcome: (outcome, count) => metrics.kube.events(outcome, count) });
   const { storage, layers } = buildStorage(options);
   const control = buildControl(options, metrics, { store, objects, writer, nodes, rereader, client, layers, note: ({ uid, facts }, event) => recorder.record({ ...event, podName: facts.podName, uid }) });

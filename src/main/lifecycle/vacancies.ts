@@ -1,48 +1,77 @@
 /** Workspaces whose pod is gone because a node refused it: whoever leads makes it anew, and if that does not happen in time, the workspace has ended (spec: lifecycle, "Scheduling"). */
 import type { Clock } from "../../domain/clock.ts";
+import { messageOf } from "../../domain/errors.ts";
+import type { Log } from "../../domain/log.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 
 /** What it works with. */
 export interface VacancyOptions {
   /** No pod is going to take the place of this one. */
   readonly giveUp: (uid: string) => void;
+  /** Resolves once all that was heard of the cluster so far has taken effect. */
+  readonly caughtUp: () => Promise<unknown>;
+  /** Has the workspace's pod and its placeholder, if they are there, take effect. Rejects if that can not be known. */
+  readonly look: (record: WorkspaceRecord) => Promise<void>;
   /** timeouts.initialization, milliseconds: so long after its creation a workspace must have got a place. */
   readonly limitMs: number;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
-/** The leader ends it itself if it can; others wait a little longer, milliseconds: a request that it sent just in time may take so long. */
+/** The leader ends it itself if it can; others wait a little longer, milliseconds: a request that it sent just in time may take so long. Between two looks as well. */
 const marginMs = 12_000;
 
-/** A timer for each; there are as many as there are workspaces at most. */
+/** A timer or a look for each; there are as many as there are workspaces at most. */
 export class Vacancies {
   readonly #options: VacancyOptions;
-  readonly #timers = new Map<string, () => void>();
+  readonly #cancels = new Map<string, () => void>();
 
   constructor(options: VacancyOptions) {
     this.#options = options;
   }
 
   /** A pod is gone, and another one is expected. */
-  add({ uid, facts }: WorkspaceRecord): void {
-    const { clock, limitMs, giveUp } = this.#options;
-    this.#timers.get(uid)?.();
-    const leftMs = Math.max(0, facts.createdAt + limitMs - clock.now()) + marginMs;
-    this.#timers.set(uid, clock.timer(leftMs, () => {
-      this.#timers.delete(uid);
-      giveUp(uid);
-    }));
+  add(record: WorkspaceRecord): void {
+    const { clock, limitMs } = this.#options;
+    this.#arm(record, Math.max(0, record.facts.createdAt + limitMs - clock.now()) + marginMs);
   }
 
   /** It has come, or the workspace has ended. */
-  remove({ uid }: WorkspaceRecord): void {
-    this.#timers.get(uid)?.();
-    this.#timers.delete(uid);
+  remove({ uid }: Pick<WorkspaceRecord, "uid">): void {
+    this.#cancels.get(uid)?.();
+    this.#cancels.delete(uid);
   }
 
   /** Forgets all. */
   close(): void {
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
+  }
+
+  #arm(record: WorkspaceRecord, inMs: number): void {
+    this.remove(record);
+    this.#cancels.set(record.uid, this.#options.clock.timer(inMs, () => this.#due(record)));
+  }
+
+  #due(record: WorkspaceRecord): void {
+    const { log } = this.#options;
+    const ending = new AbortController();
+    this.#cancels.set(record.uid, () => ending.abort());
+    this.#end(record, ending.signal).catch((error: unknown) => {
+      if (ending.signal.aborted) return;
+      log.warn({ id: record.facts.id, error: messageOf(error) }, "cannot tell whether a workspace's pod was made anew, trying again");
+      this.#arm(record, marginMs);
+    });
+  }
+
+  /** Its time is over, but we may have heard of the pod that took its place, and not have come to it; or not have heard. */
+  async #end(record: WorkspaceRecord, signal: AbortSignal): Promise<void> {
+    const { caughtUp, look, giveUp } = this.#options;
+    await caughtUp();
+    if (signal.aborted) return;
+    await look(record);
+    if (signal.aborted) return;
+    this.#cancels.delete(record.uid);
+    giveUp(record.uid);
   }
 }

@@ -3,6 +3,7 @@ import { Backoff } from "../../domain/backoff.ts";
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
+import { placeholderName, workspacePodName } from "../../domain/placeholder.ts";
 import { mayBeSucceeded } from "../state/records.ts";
 import type { Placeholder, WorkspaceRecord } from "../state/registry.ts";
 import type { StateStore } from "../state/store.ts";
@@ -96,6 +97,14 @@ export class Rereader {
     const flight = this.#slot(() => this.#read(podName, uid)).finally(() => this.#flights.delete(key));
     this.#flights.set(key, flight);
     return flight;
+  }
+
+  /** Reads the pods that can have taken the place of a record's: the workspace's pod, and a placeholder for it. What is there takes effect. Rejects as {@link read} does. */
+  async findSuccessor({ facts }: WorkspaceRecord): Promise<void> {
+    const podName = workspacePodName(facts.podName);
+    // In this order: a placeholder goes once its pod is there.
+    await this.read(placeholderName(podName), "");
+    await this.read(podName, "");
   }
 
   /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */

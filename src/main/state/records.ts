@@ -32,8 +32,11 @@ export function placeholderBehind(record: WorkspaceRecord): Placeholder | undefi
   return isPlaceholder(record) && !record.vacant ? { podName: record.facts.podName, uid: record.uid } : record.placeholder;
 }
 
+/** What tells one start of an ID from another. */
+type Start = Pick<WorkspaceFacts, "start" | "createdAt">;
+
 /** Whether two pods are of one start: they have its token, or, where neither has one, are as old as each other. Two starts of one ID may be of the same second. */
-export function isSameStart({ start, createdAt }: WorkspaceFacts, other: WorkspaceFacts): boolean {
+export function isSameStart({ start, createdAt }: Start, other: Start): boolean {
   if (start !== 0 || other.start !== 0) return start === other.start;
   return createdAt !== 0 && createdAt === other.createdAt;
 }

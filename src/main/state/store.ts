@@ -8,6 +8,7 @@ import type { StatusCache } from "./cache.ts";
 import { Claimants } from "./claimants.ts";
 import { sharing } from "./facts.ts";
 import { encodeStatus } from "./frame.ts";
+import { GivenUp } from "./given-up.ts";
 import type { StateHooks } from "./hooks.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { frameFromFacts, lastStatus } from "./last-status.ts";
@@ -32,6 +33,7 @@ export class StateStore {
   readonly #hooks: StateHooks;
   readonly #claimants: Claimants;
   readonly #meetings: Meetings;
+  readonly #givenUp = new GivenUp();
   readonly #list: Listing;
   #synced = false;
 
@@ -122,6 +124,7 @@ export class StateStore {
     const record = this.registry.byUid(uid);
     if (!record?.vacant) return;
     record.vacant = false;
+    this.#givenUp.add(record.facts);
     this.#finish(record);
   }
 
@@ -155,6 +158,10 @@ export class StateStore {
 
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
+    if (this.#givenUp.has(result.facts)) {
+      this.registry.bury(result.uid);
+      return undefined;
+    }
     const other = this.registry.byId(result.facts.id);
     if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meetings.meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;

@@ -1,37 +1,100 @@
-/** Workspaces without a pod: they end when their time is over, on every replica. */
+/** Workspaces without a pod: they end when their time is over and no pod is known to have come, on every replica. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Vacancies } from "../../../src/main/lifecycle/vacancies.ts";
+import { silentLog } from "../../../src/domain/log.ts";
+import { Vacancies, type VacancyOptions } from "../../../src/main/lifecycle/vacancies.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf } from "../../support/results.ts";
 
-test("a workspace whose pod was not made anew in time has ended; one that was is left alone", () => {
+interface Stage {
+  readonly clock: FakeClock;
+  readonly vacancies: Vacancies;
+  readonly givenUp: string[];
+  /** Time passes, and what follows from it happens. */
+  readonly pass: (ms: number) => Promise<void>;
+}
+
+function stage(options: Partial<Pick<VacancyOptions, "caughtUp" | "look">> = {}): Stage {
   const clock = new FakeClock();
   const givenUp: string[] = [];
-  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), limitMs: 600_000, clock });
+  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), caughtUp: async () => {}, look: async () => {}, limitMs: 600_000, clock, log: silentLog, ...options });
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    for (let i = 0; i < 4; i++) await new Promise(setImmediate);
+  };
+  return { clock, vacancies, givenUp, pass };
+}
+
+test("a workspace whose pod was not made anew in time has ended; one that was is left alone", async () => {
+  const { clock, vacancies, givenUp, pass } = stage();
   const [lost, found, old] = [recordOf("lost", { createdAt: clock.now() }), recordOf("found", { createdAt: clock.now() }), recordOf("old", { createdAt: clock.now() - 700_000 })];
   for (const record of [lost, found, old]) vacancies.add(record);
-  clock.advance(11_000);
+  await pass(11_000);
   assert.deepEqual(givenUp, [], "the pod that the leader may have asked for just in time can still come");
-  clock.advance(1_000);
+  await pass(1_000);
   assert.deepEqual(givenUp, ["old"]);
   vacancies.remove(found);
-  clock.advance(600_000);
+  await pass(600_000);
   assert.deepEqual(givenUp, ["old", "lost"]);
   vacancies.add(found);
   vacancies.close();
-  clock.advance(1_000_000);
+  await pass(1_000_000);
   assert.equal(givenUp.length, 2);
 });
 
-test("a workspace that is told of twice has one timer, which ends with it", () => {
-  const clock = new FakeClock();
-  const givenUp: string[] = [];
-  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), limitMs: 600_000, clock });
+test("a workspace that is told of twice has one timer, which ends with it", async () => {
+  const { clock, vacancies, givenUp, pass } = stage();
   const record = recordOf("twice", { createdAt: clock.now() });
   vacancies.add(record);
   vacancies.add(record);
   vacancies.remove(record);
-  clock.advance(1_000_000);
+  await pass(1_000_000);
+  assert.deepEqual(givenUp, []);
+});
+
+test("who is behind ends no workspace before what was heard has taken effect, and none whose pod has come by that", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { vacancies, givenUp, pass } = stage({ caughtUp: () => promise });
+  const [lost, found] = [recordOf("lost"), recordOf("found")];
+  vacancies.add(lost);
+  vacancies.add(found);
+  await pass(3_600_000);
+  assert.deepEqual(givenUp, []);
+  vacancies.remove(found);
+  resolve();
+  await pass(0);
+  assert.deepEqual(givenUp, ["lost"]);
+});
+
+test("who hears nothing looks whether a pod is there, and ends no workspace while that can not be known", async () => {
+  const looks: string[] = [];
+  let reachable = false;
+  const { vacancies, givenUp, pass } = stage({
+    look: async ({ uid }) => {
+      looks.push(uid);
+      if (!reachable) throw new Error("connection refused");
+      if (uid === "found") vacancies.remove({ uid });
+    },
+  });
+  for (const id of ["lost", "found"]) vacancies.add(recordOf(id));
+  for (let i = 0; i < 5; i++) await pass(700_000);
+  assert.equal(looks.length, 10);
+  assert.deepEqual(givenUp, []);
+  reachable = true;
+  await pass(12_000);
+  assert.deepEqual(givenUp, ["lost"]);
+  await pass(1_000_000);
+  assert.equal(looks.length, 12);
+});
+
+test("a look that is under way when the workspace goes on, or the process ends, ends nothing", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { vacancies, givenUp, pass } = stage({ look: () => promise });
+  for (const id of ["a", "b"]) vacancies.add(recordOf(id));
+  await pass(700_000);
+  vacancies.remove({ uid: "a" });
+  vacancies.close();
+  resolve();
+  await pass(1_000_000);
   assert.deepEqual(givenUp, []);
 });

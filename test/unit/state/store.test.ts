@@ -584,6 +584,19 @@ test("if no pod takes its place, the workspace has ended, once", () => {
   assert.equal(store.registry.size, 0);
 });
 
+test("once a workspace was given up, a watch that is behind tells nothing more of it; a later start of its ID is told of", () => {
+  const { apply, told, store } = setup();
+  apply({ phase: PENDING, start: 1 }, { rv: 2, uid: "a", actions: refused });
+  apply({ phase: STOPPED, start: 1 }, { rv: 3, uid: "a", removed: true });
+  store.giveUp("a");
+  apply({ phase: PENDING, start: 1, podName: "placeholder-ws-ws1" }, { rv: 4, uid: "s" });
+  apply({ phase: PENDING, start: 1 }, { rv: 5, uid: "b" });
+  apply({ phase: STOPPED, start: 1 }, { rv: 6, uid: "b", removed: true });
+  assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [0, [PENDING, STOPPED]]);
+  apply({ phase: PENDING, start: 2 }, { rv: 7, uid: "c" });
+  assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [1, [PENDING, STOPPED, PENDING]]);
+});
+
 test("a pod that was made anew while nobody looked goes on with the workspace, for it is as old as the first one", () => {
   const { apply, told } = setup();
   apply({ phase: PENDING }, { rv: 1, uid: "a" });
