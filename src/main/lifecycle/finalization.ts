@@ -246,7 +246,7 @@ export class Finalization {
         if (isInvalid(error)) attempt.status = disposalStatus({ ...outcome, gitStatus: undefined });
         if (!isConflict(error) && !isMissing(error)) throw error;
       }
-      const now = await this.#standing(record, attempt.status, permit.wish("finalization"));
+      const now = await this.#standing(record, outcome, attempt.status, permit.wish("finalization"));
       if (typeof now === "boolean") {
         attempt.written = now;
         return;
@@ -256,11 +256,11 @@ export class Finalization {
   }
 
   /** After a write without effect, or answer: whether the end stands there as we wrote it, if one does; if not, the version to write it on. */
-  async #standing(record: WorkspaceRecord, status: string, wish: Wish): Promise<boolean | string> {
+  async #standing(record: WorkspaceRecord, outcome: Outcome, status: string, wish: Wish): Promise<boolean | string> {
     const found = await this.#options.objects.get(podPath(record.facts.podName), wish).catch(unlessMissing);
     const pod = found && disposalFacts(found);
-    // Gone, or another one: its end was written where it could go by that, and we tried.
-    if (pod?.uid !== record.uid) return record.facts.backupComplete;
+    // Gone, or another one: it went by the end that is known, and we tried to write ours.
+    if (pod?.uid !== record.uid) return isWritten(outcome, record);
     return pod.complete ? pod.disposalStatus === status : pod.resourceVersion;
   }
 }

@@ -189,10 +189,9 @@ export class Simulation {
     });
   }
 
-  /** Whether one of those who could holds the Lease; true if there are none. */
+  /** Whether one of those who serve holds the Lease. Of processes that are down, the next one has to wait until it has run out. */
   get isLed(): boolean {
-    const able = this.able();
-    return able.length === 0 || able.some(({ identity }) => identity === this.#overseer.holder());
+    return this.able().some(({ identity }) => identity === this.#overseer.holder());
   }
 
   /** Processes that answer calls. */

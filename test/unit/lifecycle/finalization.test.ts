@@ -28,7 +28,7 @@ interface Options {
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
   /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads, or the backup was given up meanwhile. */
-  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere" | "given up";
+  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere" | "given up" | "given up, gone";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
   /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
@@ -97,7 +97,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
     objects: {
       get: async () => {
-        if (seenFirst === "gone" && record.facts.backupComplete) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
+        if ((seenFirst === "gone" || seenFirst === "given up, gone") && record.facts.backupComplete) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
         return bytes();
       },
     },
@@ -109,6 +109,10 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
           overtaking.abort();
           forgetting.abort();
           throw new KubeError("API server answered 503", { status: 503, reason: "ServiceUnavailable" });
+        }
+        if (seenFirst === "given up, gone" && ended in annotations) {
+          record.facts = { ...record.facts, backupComplete: true, failed: "last backup failed: it took too long." };
+          throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
         }
         const answer = apply(annotations, change?.resourceVersion);
         if (seenFirst === undefined || !(ended in annotations)) return answer;
@@ -310,6 +314,14 @@ test("of an end that was not answered nothing is said where another one may have
       await assert.rejects(run());
       assert.deepEqual([metrics, notes], [[], []], seenFirst);
     }
+  }
+});
+
+test("of a pod that is gone with the end that another one gave it, nothing is said once more", async () => {
+  for (const dispose of [["ok"], [5]] as const) {
+    const { run, metrics, notes } = setup({ seenFirst: "given up, gone", dispose: [...dispose] });
+    await run();
+    assert.deepEqual([metrics, notes], [[], []]);
   }
 });
 
