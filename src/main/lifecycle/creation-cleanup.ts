@@ -1,13 +1,12 @@
 /** Takes away what a failed start left, and nothing that anybody may use (spec: api, StartWorkspace; kubernetes, PVC). */
 import { deadline, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
-import { objectAt, parseObject, textAt, type JsonObject } from "../../domain/json.ts";
 import type { Log } from "../../domain/log.ts";
-import { annotations, labels } from "../../domain/names.ts";
 import { KubeError } from "../kube/errors.ts";
 import { claimPath, isMissing, metadataIn, podPath, unlessMissing, type KubeObjects, type Wish } from "../kube/objects.ts";
 import { takeClaim, type MadeClaim } from "./claim-maker.ts";
 import { mayPass } from "./errors.ts";
+import { readFoundPod, usesClaim, type FoundPod } from "./found-pod.ts";
 
 /** What an attempt made, and may have to take away. */
 export interface Made extends MadeClaim {
@@ -79,11 +78,11 @@ export class CleanUp {
 
   /** Of a pod that has the name: ours goes, unless it was in use. Gives whether the claim stays. */
   async #dealWith(found: Uint8Array, name: string, ownerToken: string, made: Made, wish: Wish): Promise<boolean> {
-    const isOurs = tokenOf(found) === ownerToken;
-    made.claimStays = made.claimStays === true || usesClaim(found, ownerToken);
-    if (!isOurs || made.claimStays) return made.claimStays;
-    made.claimStays = !(await this.#endPod(found, name, wish));
-    if (made.claimStays) made.endingPod = textAt(metadataIn(found), "uid");
+    const pod = readFoundPod(found);
+    made.claimStays = made.claimStays === true || usesClaim(pod, ownerToken);
+    if (pod.ownerToken !== ownerToken || made.claimStays) return made.claimStays;
+    made.claimStays = !(await this.#endPod(pod, name, wish));
+    if (made.claimStays) made.endingPod = pod.uid;
     return made.claimStays;
   }
 
@@ -92,12 +91,11 @@ export class CleanUp {
    * One that has a node may have content there: it ends, with its claim, as that of any workspace does. Gives whether it does not.
    * @throws KubeError, of status 409 if it is of another version.
    */
-  async #endPod(found: Uint8Array, name: string, wish: Wish): Promise<boolean> {
+  async #endPod(pod: FoundPod, name: string, wish: Wish): Promise<boolean> {
+    const { uid, resourceVersion } = pod;
     const { objects } = this.#options;
-    const metadata = metadataIn(found);
-    const [uid, resourceVersion] = [textAt(metadata, "uid"), textAt(metadata, "resourceVersion")];
-    const going = isGoing(found) ? found : await objects.remove(podPath(name), uid, 0, wish, { resourceVersion });
-    if (going && hasNode(going)) return false;
+    const going = pod.isGoing ? pod : await objects.remove(podPath(name), uid, 0, wish, { resourceVersion }).then((answer) => answer && readFoundPod(answer));
+    if (going?.hasNode === true) return false;
     await objects.release(name, uid, wish);
     return true;
   }
@@ -173,31 +171,6 @@ export class CleanUp {
 }
 
 const notRemoved = "what a failed start made could not be removed";
-
-/** Whether a pod that has the name of a start's uses the claim of that name: somebody else's, or ours that was ready already. */
-export function usesClaim(pod: Uint8Array, ownerToken: string): boolean {
-  const metadata = metadataIn(pod);
-  if (ownerTokenIn(metadata) !== ownerToken) return objectAt(metadata, "labels")?.[labels.pvcFeature] === "true";
-  return objectAt(metadata, "annotations")?.[annotations.neverReady] === undefined;
-}
-
-/** The owner token of a pod; secret. */
-export function tokenOf(pod: Uint8Array): string {
-  return ownerTokenIn(metadataIn(pod));
-}
-
-/** Whether a pod is being deleted. */
-export function isGoing(pod: Uint8Array): boolean {
-  return textAt(metadataIn(pod), "deletionTimestamp") !== "";
-}
-
-function hasNode(pod: Uint8Array): boolean {
-  return textAt(objectAt(parseObject(pod), "spec"), "nodeName") !== "";
-}
-
-function ownerTokenIn(metadata: JsonObject | undefined): string {
-  return textAt(objectAt(metadata, "annotations"), annotations.ownerToken);
-}
 
 /** Whether it may go well the next time: that of any request, or the look before it was too long ago. */
 function mayGoWell(error: unknown): boolean {

@@ -13,8 +13,9 @@ import { renderPvc } from "../render/pvc.ts";
 import type { WorkspaceStart } from "../render/start.ts";
 import { untilBegun } from "./beginning.ts";
 import { ClaimMaker } from "./claim-maker.ts";
-import { CleanUp, isGoing, tokenOf, usesClaim, type Made } from "./creation-cleanup.ts";
+import { CleanUp, type Made } from "./creation-cleanup.ts";
 import { alreadyExists, toClientError } from "./errors.ts";
+import { readFoundPod, usesClaim } from "./found-pod.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** Secrets of a workspace. */
@@ -170,14 +171,15 @@ export class Creation {
         made.podUnclear = true;
         throw failed;
       });
-      if (found && tokenOf(found) === ownerToken) {
-        if (!isGoing(found)) return found;
+      const other = found && readFoundPod(found);
+      if (found && other?.ownerToken === ownerToken) {
+        if (!other.isGoing) return found;
         // An earlier attempt's clean-up could not take it away to the end, or somebody has stopped it already.
         made.podUnclear = true;
         throw alreadyExists();
       }
       // Another replica's pod has the claim that was made here, and may be gone when that is to be taken away.
-      made.claimStays = found !== undefined && usesClaim(found, ownerToken);
+      made.claimStays = other !== undefined && usesClaim(other, ownerToken);
       throw alreadyExists();
     }
   }

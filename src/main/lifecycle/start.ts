@@ -11,6 +11,7 @@ import { decodeFrame } from "../state/frame.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import type { Creation, Known, Tokens } from "./creation.ts";
 import { alreadyExists } from "./errors.ts";
+import { FailedStarts } from "./failed-starts.ts";
 import { Interest } from "./interest.ts";
 import { Lanes } from "./lanes.ts";
 import { digestOfRequest } from "./request-digest.ts";
@@ -59,8 +60,6 @@ interface Build {
 /** Our own successful start is remembered so long for retries, milliseconds. */
 const rememberMs = 60_000;
 const maxRemembered = 10_000;
-/** Pods of failed starts that end by themselves. */
-const maxEnding = 1_000;
 /** How long a call waits for a workspace that is being started, milliseconds: what a start may take, and what its answer waits to be seen. */
 const arrivalMs = 32_000;
 /** Characters of the annotations of builds among them. */
@@ -75,16 +74,12 @@ export class Starter {
   /** One start, with its clean-up, for each ID at a time. */
   readonly #lanes = new Lanes();
   readonly #running = new Set<Promise<void>>();
-  /** By owner token: clean-ups after failed starts, which the same request again need not wait for. */
-  readonly #cleaning = new Map<string, AbortController>();
-  /** Of failed starts whose pod is there until it has ended by itself: who starts the same again gets new ones. */
-  readonly #spent = new WeakSet<Tokens>();
-  /** Their pods, by uid: no build joins them. The one noted first is forgotten. */
-  readonly #ending = new LRUCache<string, true>({ max: maxEnding });
+  readonly #failed: FailedStarts;
   #begun = 0;
 
   constructor(options: StarterOptions) {
     this.#options = options;
+    this.#failed = new FailedStarts(options.creation);
     this.#attempts = new LRUCache({ max: maxRemembered, maxSize: maxRememberedText, sizeCalculation: ({ build }) => 1 + textOf(build), ttl: rememberMs, ttlResolution: 0, perf: { now: () => options.clock.monotonic() } });
   }
 
@@ -102,7 +97,7 @@ export class Starter {
     const running = this.#resultOf(start, before, digest);
     if (running && before) return this.#join(before, running, signal, () => this.#startOnce(start, digest, signal));
     // One that has had its workspace has new ones: nothing that was left of it is taken for what an attempt has made.
-    const tokens = before?.digest === digest && !before.result && !this.#spent.has(before.tokens) ? before.tokens : undefined;
+    const tokens = before?.digest === digest && !before.result && !this.#failed.isSpent(before.tokens) ? before.tokens : undefined;
     // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
     const known = tokens ? undefined : this.#options.registry.byId(start.id);
     if (known) return this.#sameBuild(start, known, before);
@@ -139,7 +134,7 @@ export class Starter {
 
   /** Whether a workspace is what a failed start has left, which is about to go. @param last the last attempt at its ID. */
   #isLeft({ uid }: WorkspaceRecord, { ownerToken }: Started, last: Attempt | undefined): boolean {
-    return this.#ending.has(uid) || this.#cleaning.has(ownerToken) || (last !== undefined && !last.result && last.tokens.owner === ownerToken);
+    return this.#failed.hasLeft(uid, ownerToken) || (last !== undefined && !last.result && last.tokens.owner === ownerToken);
   }
 
   /** Whether the workspace that a start has made is gone. A pod that a node refused is gone too, and its workspace goes on in another one with the same token. */
@@ -171,7 +166,7 @@ export class Starter {
 
   /** A workspace's pod is gone for good. */
   forgotten({ uid, facts: { id } }: WorkspaceRecord): void {
-    this.#ending.delete(uid);
+    this.#failed.forget(uid);
     this.#options.creation.gone(id, uid);
   }
 
@@ -191,7 +186,7 @@ export class Starter {
     interest.add(signal);
     const attempt: Attempt = { number: ++this.#begun, build: start.type === "IMAGEBUILD" ? filterOf(start) : undefined, digest, tokens, result: promise, interest, uid: "" };
     this.#attempts.set(start.id, attempt);
-    this.#cleaning.get(tokens.owner)?.abort();
+    this.#failed.startsAgain(tokens);
     const running = this.#lanes.run(start.id, async () => {
       let made = false;
       try {
@@ -207,23 +202,12 @@ export class Starter {
         attempt.interest = undefined;
         reject(error);
       }
-      if (!made) await this.#clean(start, tokens);
+      if (!made) await this.#failed.clean(start, tokens);
     });
     this.#running.add(running);
     // Neither the work nor its clean-up rejects.
     void running.finally(() => this.#running.delete(running));
     return promise;
-  }
-
-  async #clean(start: WorkspaceStart, tokens: Tokens): Promise<void> {
-    const again = new AbortController();
-    this.#cleaning.set(tokens.owner, again);
-    const uid = await this.#options.creation.clean(start, tokens, again.signal);
-    if (uid !== undefined) {
-      this.#spent.add(tokens);
-      this.#ending.set(uid, true);
-    }
-    this.#cleaning.delete(tokens.owner);
   }
 
   async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
@@ -233,7 +217,7 @@ export class Starter {
       return joined.started;
     }
     // It has waited for the clean-up of the attempt before.
-    if (this.#spent.has(attempt.tokens)) throw alreadyExists();
+    if (this.#failed.isSpent(attempt.tokens)) throw alreadyExists();
     const { uid, url } = await this.#options.creation.create(start, attempt.tokens, unwanted);
     attempt.uid = uid;
     return { url, ownerToken: attempt.tokens.owner };
