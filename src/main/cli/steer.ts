@@ -103,7 +103,7 @@ export function active(io: Io, flags: WorkspaceFlags & { readonly closed?: boole
 /** Says how long a workspace may be idle. */
 export function setTimeoutOf(io: Io, flags: WorkspaceFlags & { readonly duration: string }): Promise<void> {
   const { id, duration } = flags;
-  return order(io, flags, `workspace ${id} may be idle for ${duration}`, (client) => client.order("SetTimeout", wsman.SetTimeoutRequest.encode({ id, duration }).finish()));
+  return order(io, flags, `workspace ${id} may be idle for ${duration}, once it has been used`, (client) => client.order("SetTimeout", wsman.SetTimeoutRequest.encode({ id, duration }).finish()));
 }
 
 /** Exposes a port, or hides it. */
