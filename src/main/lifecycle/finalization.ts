@@ -226,7 +226,7 @@ export class Finalization {
       await insist("write down what became of a workspace's content", () => this.#tryToWrite(record, outcome, attempt, permit), permit, this.#options);
     } catch (error) {
       // The pod may be let go for what was written, and the work on it end, before the answer comes. While we lead nobody else writes it, but for whoever gives it up when its time is over.
-      if (!attempt.tried || !permit.leads || !isWritten(outcome, record)) throw error;
+      if (!attempt.tried || !permit.leads || !isWritten(attempt.status, record)) throw error;
       attempt.written = true;
     }
     return attempt.written;
@@ -246,7 +246,7 @@ export class Finalization {
         if (isInvalid(error)) attempt.status = disposalStatus({ ...outcome, gitStatus: undefined });
         if (!isConflict(error) && !isMissing(error)) throw error;
       }
-      const now = await this.#standing(record, outcome, attempt.status, permit.wish("finalization"));
+      const now = await this.#standing(record, attempt.status, permit.wish("finalization"));
       if (typeof now === "boolean") {
         attempt.written = now;
         return;
@@ -256,17 +256,18 @@ export class Finalization {
   }
 
   /** After a write without effect, or answer: whether the end stands there as we wrote it, if one does; if not, the version to write it on. */
-  async #standing(record: WorkspaceRecord, outcome: Outcome, status: string, wish: Wish): Promise<boolean | string> {
+  async #standing(record: WorkspaceRecord, status: string, wish: Wish): Promise<boolean | string> {
     const found = await this.#options.objects.get(podPath(record.facts.podName), wish).catch(unlessMissing);
     const pod = found && disposalFacts(found);
-    // Gone, or another one: it went by the end that is known, and we tried to write ours.
-    if (pod?.uid !== record.uid) return isWritten(outcome, record);
+    // Gone, or another one: it went by the end that is known, which is ours if it says the same.
+    if (pod?.uid !== record.uid) return isWritten(status, record);
     return pod.complete ? pod.disposalStatus === status : pod.resourceVersion;
   }
 }
 
-/** Whether the end of a content that is known is the one that was to be written down. */
-function isWritten({ failure }: Outcome, { facts }: WorkspaceRecord): boolean {
+/** Whether the end of a content that is known says what was to be written down. */
+function isWritten(status: string, { facts }: WorkspaceRecord): boolean {
+  const failure = textAt(objectIn(status), "backupFailure");
   const { backup } = splitFailed(facts.failed);
   return facts.backupComplete && (failure === "" ? backup === "" : backup.includes(failure));
 }

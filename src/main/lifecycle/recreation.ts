@@ -165,8 +165,8 @@ export class Recreation {
       if ((await this.#make(record, fresh, wish, wish.signal)) === "made") return;
       await sleep(this.#options.clock, pauseMs, wish.signal);
     }
-    // What was not answered may have been done.
-    if (this.#closed.signal.aborted || (await this.#isThere(record, wish))) return;
+    // What was not answered may have been done; where that can not be known, others go on looking.
+    if (this.#closed.signal.aborted || (await this.#find(record, wish)) !== "gone") return;
     this.#options.log.error({ id: record.facts.id }, "a pod that a node refused could not be made anew");
     if (claim) await this.#removeClaim(claim, wish);
     this.#options.giveUp(record.uid);
@@ -182,7 +182,7 @@ export class Recreation {
         return "made";
       } catch (error) {
         // By an attempt that was not answered, or by another process; or it is the old one, which is about to go.
-        if (isAlreadyThere(error) && (await this.#isThere(record, wish))) return "made";
+        if (isAlreadyThere(error) && (await this.#find(record, wish)) === "there") return "made";
         if (!may()) return "over";
         log.warn({ id: record.facts.id, pod: workspacePodName(record.facts.podName), error: messageOf(error) }, "a pod that a node refused could not be made anew, trying again");
         if (isQuota(error)) return "refused";
@@ -224,16 +224,16 @@ export class Recreation {
     return !this.#closed.signal.aborted && !stopped && isAwaited(uid) && clock.now() - facts.createdAt < limitMs;
   }
 
-  /** Whether the workspace's pod is there. What can not be known is no. */
-  async #isThere({ facts }: WorkspaceRecord, wish: Wish): Promise<boolean> {
+  /** Whether the workspace's pod is there, and to stay, as far as that can be known. */
+  async #find({ facts }: WorkspaceRecord, wish: Wish): Promise<"there" | "going" | "gone" | "unknown"> {
     const { objects, seen } = this.#options;
     try {
       const pod = await objects.get(podPath(workspacePodName(facts.podName)), wish);
-      if (metadataIn(pod)?.["deletionTimestamp"] !== undefined) return false;
+      if (metadataIn(pod)?.["deletionTimestamp"] !== undefined) return "going";
       await seen(pod);
-      return true;
-    } catch {
-      return false;
+      return "there";
+    } catch (error) {
+      return isMissing(error) ? "gone" : "unknown";
     }
   }
 

@@ -10,8 +10,8 @@ export interface VacancyOptions {
   readonly giveUp: (uid: string) => void;
   /** Resolves once all that was heard of the cluster so far has taken effect. */
   readonly caughtUp: () => Promise<unknown>;
-  /** Has the workspace's pod and its placeholder, if they are there, take effect. Rejects if that can not be known. */
-  readonly look: (record: WorkspaceRecord) => Promise<void>;
+  /** Looks for a pod that has taken the place, which takes effect; gives whether there is one. Rejects if that can not be known. */
+  readonly look: (record: WorkspaceRecord) => Promise<boolean>;
   /** timeouts.initialization, milliseconds: so long after its creation a workspace must have got a place. */
   readonly limitMs: number;
   readonly clock: Clock;
@@ -32,8 +32,7 @@ export class Vacancies {
 
   /** A pod is gone, and another one is expected. */
   add(record: WorkspaceRecord): void {
-    const { clock, limitMs } = this.#options;
-    this.#arm(record, Math.max(0, record.facts.createdAt + limitMs - clock.now()) + marginMs);
+    this.#arm(record, Math.max(0, this.#leftMs(record)) + marginMs, 0);
   }
 
   /** It has come, or the workspace has ended. */
@@ -48,30 +47,43 @@ export class Vacancies {
     this.#cancels.clear();
   }
 
-  #arm(record: WorkspaceRecord, inMs: number): void {
-    this.remove(record);
-    this.#cancels.set(record.uid, this.#options.clock.timer(inMs, () => this.#due(record)));
+  /** Of the time in which its pod may be made anew, by the wall clock. */
+  #leftMs({ facts }: WorkspaceRecord): number {
+    return facts.createdAt + this.#options.limitMs - this.#options.clock.now();
   }
 
-  #due(record: WorkspaceRecord): void {
-    const { log } = this.#options;
+  /** @param looks that have told nothing so far. */
+  #arm(record: WorkspaceRecord, inMs: number, looks: number): void {
+    this.remove(record);
+    this.#cancels.set(record.uid, this.#options.clock.timer(inMs, () => this.#due(record, looks)));
+  }
+
+  #due(record: WorkspaceRecord, looks: number): void {
+    const leftMs = this.#leftMs(record) + marginMs;
+    // The clock was ahead when the pod went.
+    if (leftMs > marginMs) {
+      this.#arm(record, leftMs, looks);
+      return;
+    }
     const ending = new AbortController();
     this.#cancels.set(record.uid, () => ending.abort());
     this.#end(record, ending.signal).catch((error: unknown) => {
       if (ending.signal.aborted) return;
-      log.warn({ id: record.facts.id, error: messageOf(error) }, "cannot tell whether a workspace's pod was made anew, trying again");
-      this.#arm(record, marginMs);
+      if (looks === 0) this.#options.log.warn({ id: record.facts.id, error: messageOf(error) }, "cannot tell whether a workspace's pod was made anew: it has not ended until that is known");
+      this.#arm(record, marginMs, looks + 1);
     });
   }
 
-  /** Its time is over, but we may have heard of the pod that took its place, and not have come to it; or not have heard. */
+  /** Its time is over, but we may have heard of the pod that took its place, and not have come to it; or not have heard. Rejects if that can not be known. */
   async #end(record: WorkspaceRecord, signal: AbortSignal): Promise<void> {
     const { caughtUp, look, giveUp } = this.#options;
     await caughtUp();
     if (signal.aborted) return;
-    await look(record);
+    const isThere = record.vacant && (await look(record));
     if (signal.aborted) return;
+    if (isThere && record.vacant) throw new Error("a pod is there that is not known to be its successor");
     this.#cancels.delete(record.uid);
-    giveUp(record.uid);
+    // It may be there again itself.
+    if (record.vacant) giveUp(record.uid);
   }
 }

@@ -99,12 +99,14 @@ export class Rereader {
     return flight;
   }
 
-  /** Reads the pods that can have taken the place of a record's: the workspace's pod, and a placeholder for it. What is there takes effect. Rejects as {@link read} does. */
-  async findSuccessor({ facts }: WorkspaceRecord): Promise<void> {
+  /**
+   * Looks for a pod that can have taken the place of a record's: a placeholder, or the workspace's pod. One that is there takes effect, if it can be understood. Gives whether there is one. Rejects with UNAVAILABLE if
+   * that can not be known.
+   */
+  findSuccessor({ facts }: WorkspaceRecord): Promise<boolean> {
     const podName = workspacePodName(facts.podName);
-    // In this order: a placeholder goes once its pod is there.
-    await this.read(placeholderName(podName), "");
-    await this.read(podName, "");
+    // Reads of its own, one after the other, in this order: a placeholder goes once its pod is there.
+    return this.#slot(async () => (await this.#found(placeholderName(podName))) || this.#found(podName));
   }
 
   /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */
@@ -169,6 +171,12 @@ export class Rereader {
     }
     const record = store.registry.byUid(uid);
     return record && store.tellKnown(record);
+  }
+
+  async #found(podName: string): Promise<boolean> {
+    const bytes = await this.#fetch(podName);
+    if (bytes) await this.#options.submit(bytes);
+    return bytes !== undefined;
   }
 
   async #fetch(podName: string): Promise<Uint8Array | undefined> {

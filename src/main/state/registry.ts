@@ -167,6 +167,11 @@ export class Registry {
     owner.place = place;
   }
 
+  /** Whoever was gone may be there again: the API server's store was set back. */
+  forgetGone(): void {
+    this.#gone.clear();
+  }
+
   /** Remembers a pod as gone. */
   bury(uid: string): void {
     if (uid === "") return;

@@ -16,7 +16,7 @@ import { Listing } from "./listing.ts";
 import { Meetings } from "./meetings.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
-import { awaitsAnother, isPlaceholder, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
+import { awaitsAnother, isPlaceholder, isThereAgain, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
 import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -33,7 +33,7 @@ export class StateStore {
   readonly #hooks: StateHooks;
   readonly #claimants: Claimants;
   readonly #meetings: Meetings;
-  readonly #givenUp = new GivenUp();
+  readonly #givenUp: GivenUp;
   readonly #list: Listing;
   #synced = false;
 
@@ -44,6 +44,7 @@ export class StateStore {
     this.#publisher = new Publisher({ registry, cache, versions, published: (update) => hooks.published(update) });
     this.#hooks = hooks;
     this.#claimants = new Claimants({ bury: (uid) => registry.bury(uid), conflict: (id, podName) => hooks.conflict(id, podName) });
+    this.#givenUp = new GivenUp({ bury: (uid) => registry.bury(uid), reread: (podName, uid) => hooks.reread(podName, uid) });
     this.#meetings = new Meetings({
       registry, hooks, claimants: this.#claimants, list: this.#list,
       succeed: (other, result, bytes, origin) => this.#succeed(other, result, bytes, origin),
@@ -70,6 +71,9 @@ export class StateStore {
   listStarted(setBack: boolean): void {
     this.#list.start();
     if (!setBack) return;
+    // What has ended since may be there again.
+    this.registry.forgetGone();
+    this.#givenUp.clear();
     for (const record of this.registry.records()) {
       record.resourceVersion = unknownVersion;
       // It names a version of the history that there is no more; the list brings it again.
@@ -110,7 +114,7 @@ export class StateStore {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
     if (known && origin === "list") known.listGeneration = this.#list.generation;
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
-    return known ? this.#applyKnown(known, result, bytes) : this.#applyNew(result, bytes, origin);
+    return known ? this.#applyKnown(known, result, bytes, origin) : this.#applyNew(result, bytes, origin);
   }
 
   /** The pod with this uid does not exist any more (a read said so). */
@@ -158,10 +162,7 @@ export class StateStore {
 
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (this.registry.isGone(result.uid)) return undefined;
-    if (this.#givenUp.has(result.facts)) {
-      this.registry.bury(result.uid);
-      return undefined;
-    }
+    if (!this.#givenUp.admits(result, origin)) return undefined;
     const other = this.registry.byId(result.facts.id);
     if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meetings.meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;
@@ -213,9 +214,10 @@ export class StateStore {
     this.#hooks.changed(record);
   }
 
-  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
+  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (compareVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return this.cache.peek(record.facts.id);
     if (result.facts.id !== record.facts.id) return this.#refuse(record, result);
+    if (isThereAgain(record, result, origin)) record.vacant = false;
     record.resourceVersion = result.resourceVersion;
     if (record.vacant || (result.removed && this.#vacates(record))) return this.cache.peek(record.facts.id);
     const frame = this.#update(record, result, bytes);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RemoteError, WsmanError } from "../../../src/domain/errors.ts";
+import { withBackupFailure } from "../../../src/domain/failed.ts";
 import { parseObject, textAt, type JsonObject } from "../../../src/domain/json.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import type { WorkspaceFacts } from "../../../src/domain/messages.ts";
@@ -24,7 +25,7 @@ interface Options {
   readonly facts?: Partial<WorkspaceFacts>;
   /** What the node daemon answers, by method, the last answer again and again; numbers are codes. */
   readonly snapshot?: (number | string)[];
-  readonly dispose?: (number | "ok" | "not reached")[];
+  readonly dispose?: (number | "ok" | "long" | "not reached")[];
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
   /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads, or the backup was given up meanwhile. */
@@ -53,6 +54,7 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   const answer = (name: string, value: number | string | undefined): string => {
     did.push(name);
     if (typeof value === "number") throw new RemoteError(value, `${name} said ${value}`);
+    if (value === "long") throw new RemoteError(13, "no space left on device. ".repeat(100));
     if (value === "not reached") throw new WsmanError("UNAVAILABLE", "cannot connect to workspace daemon");
     return value ?? "";
   };
@@ -83,6 +85,14 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
       return decided(decide, String(pod.metadata["resourceVersion"]));
     }
   };
+  /** Another one has written an end. Gives what our write fails with. */
+  const givenUpFirst = (): KubeError => {
+    record.facts = { ...record.facts, backupComplete: true, failed: "last backup failed: it took too long." };
+    if (seenFirst === "given up, gone") return new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
+    overtaking.abort();
+    forgetting.abort();
+    return new KubeError("API server answered 503", { status: 503, reason: "ServiceUnavailable" });
+  };
   const onLook = { call: (): void => {} };
   const metrics: string[] = [];
   let [claimUid] = claims;
@@ -104,19 +114,10 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     writer: {
       change: async (_record, annotations, { signal }, change) => {
         if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
-        if (seenFirst === "given up" && ended in annotations) {
-          record.facts = { ...record.facts, backupComplete: true, failed: "last backup failed: it took too long." };
-          overtaking.abort();
-          forgetting.abort();
-          throw new KubeError("API server answered 503", { status: 503, reason: "ServiceUnavailable" });
-        }
-        if (seenFirst === "given up, gone" && ended in annotations) {
-          record.facts = { ...record.facts, backupComplete: true, failed: "last backup failed: it took too long." };
-          throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
-        }
+        if (seenFirst?.startsWith("given up") && ended in annotations) throw givenUpFirst();
         const answer = apply(annotations, change?.resourceVersion);
         if (seenFirst === undefined || !(ended in annotations)) return answer;
-        record.facts = { ...record.facts, backupComplete: true };
+        record.facts = { ...record.facts, backupComplete: true, failed: failedBy(annotations[ended]) };
         overtaking.abort();
         if (seenFirst === "forgotten") forgetting.abort();
         if (seenFirst === "elsewhere") ending.abort();
@@ -174,6 +175,12 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     return parseObject(Buffer.from(typeof text === "string" ? text : "{}")) ?? {};
   };
   return { clock, did, deleted, subjects, pod, onLook, metrics, notes, ending, finalization, record, permit, last, run, outcome };
+}
+
+/** What is told of a workspace with this end. */
+function failedBy(status: string | null | undefined): string {
+  const failure = textAt(parseObject(Buffer.from(status ?? "")), "backupFailure");
+  return failure === "" ? "" : withBackupFailure("", failure);
 }
 
 const prebuild = { facts: { type: wsman.WorkspaceType.PREBUILD, headless: true } };
@@ -304,6 +311,14 @@ test("an end that is seen before its write is answered, or whose answer is lost,
     await run();
     assert.deepEqual(did, [begun, "Dispose backup", ended]);
     assert.deepEqual(metrics, ["backup true", "finalized"], seenFirst);
+  }
+});
+
+test("so is a failed one, however long what the node daemon said: as much of it is compared as was written", async () => {
+  for (const seenFirst of ["gone", "forgotten"] as const) {
+    const { run, metrics, notes } = setup({ seenFirst, dispose: ["long"] });
+    await run();
+    assert.deepEqual([metrics, notes.length], [["backup false", "finalized"], 1], seenFirst);
   }
 });
 

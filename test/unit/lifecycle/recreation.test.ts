@@ -219,6 +219,25 @@ test("where a quota has room for one of the two only, the placeholder goes first
   assert.deepEqual([never.pods.size, never.givenUp], [0, ["u"]]);
 });
 
+test("where it can not be known whether a pod was made, or one is about to go, the workspace is not given up, and its claim stays: others go on looking", async () => {
+  for (const found of ["unknown", "going"] as const) {
+    const { state, pods, clock, record, fill, givenUp, did } = setup({ stands: true });
+    state.before.create = () => {
+      if (pods.has(placeholder)) failing(new KubeError("exceeded quota", { status: 403, reason: "Forbidden" }))();
+    };
+    state.after.create = () => {
+      clock.setWall(record.facts.createdAt + limitMs);
+      const pod = pods.get(podName);
+      if (found === "unknown") state.before.get = failing();
+      else pods.set(podName, { ...pod, metadata: { ...objectAt(pod, "metadata"), deletionTimestamp: "2026-01-01T00:00:00Z" } });
+      throw new KubeError("no answer", { status: 0, reason: "Timeout" });
+    };
+    await fill();
+    assert.deepEqual([[...pods.keys()], givenUp], [[podName], []]);
+    assert.ok(!did.some((each) => each.startsWith("remove persistentvolumeclaims")));
+  }
+});
+
 test("the claim of a pod that could not be made goes, if it was made for it: one of an earlier life of the ID stays, with what that left in it", async () => {
   const claim = `persistentvolumeclaims/${podName}`;
   for (const [token, goes] of [["token", true], ["another's", false]] as const) {

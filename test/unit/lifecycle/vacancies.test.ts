@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
 import { Vacancies, type VacancyOptions } from "../../../src/main/lifecycle/vacancies.ts";
+import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { recordOf } from "../../support/results.ts";
+import { recordOf as anyRecordOf } from "../../support/results.ts";
+
+/** A workspace whose pod is gone. */
+const recordOf = (...args: Parameters<typeof anyRecordOf>): WorkspaceRecord => Object.assign(anyRecordOf(...args), { vacant: true });
 
 interface Stage {
   readonly clock: FakeClock;
@@ -17,7 +21,7 @@ interface Stage {
 function stage(options: Partial<Pick<VacancyOptions, "caughtUp" | "look">> = {}): Stage {
   const clock = new FakeClock();
   const givenUp: string[] = [];
-  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), caughtUp: async () => {}, look: async () => {}, limitMs: 600_000, clock, log: silentLog, ...options });
+  const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), caughtUp: async () => {}, look: async () => false, limitMs: 600_000, clock, log: silentLog, ...options });
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms);
     for (let i = 0; i < 4; i++) await new Promise(setImmediate);
@@ -74,6 +78,7 @@ test("who hears nothing looks whether a pod is there, and ends no workspace whil
       looks.push(uid);
       if (!reachable) throw new Error("connection refused");
       if (uid === "found") vacancies.remove({ uid });
+      return uid === "found";
     },
   });
   for (const id of ["lost", "found"]) vacancies.add(recordOf(id));
@@ -88,13 +93,51 @@ test("who hears nothing looks whether a pod is there, and ends no workspace whil
 });
 
 test("a look that is under way when the workspace goes on, or the process ends, ends nothing", async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
   const { vacancies, givenUp, pass } = stage({ look: () => promise });
   for (const id of ["a", "b"]) vacancies.add(recordOf(id));
   await pass(700_000);
   vacancies.remove({ uid: "a" });
   vacancies.close();
-  resolve();
+  resolve(false);
   await pass(1_000_000);
   assert.deepEqual(givenUp, []);
+});
+
+test("a pod that is there and is not known to be the successor, since it can not be understood, keeps the workspace from having ended", async () => {
+  let isThere = true;
+  const { vacancies, givenUp, pass } = stage({ look: async () => isThere });
+  vacancies.add(recordOf("a"));
+  for (let i = 0; i < 5; i++) await pass(700_000);
+  assert.deepEqual(givenUp, []);
+  isThere = false;
+  await pass(12_000);
+  assert.deepEqual(givenUp, ["a"]);
+});
+
+test("a workspace whose own pod is there again is looked for no more", async () => {
+  let looks = 0;
+  const record = recordOf("a");
+  const { vacancies, givenUp, pass } = stage({
+    look: async () => {
+      looks++;
+      record.vacant = false;
+      return true;
+    },
+  });
+  vacancies.add(record);
+  for (let i = 0; i < 5; i++) await pass(700_000);
+  assert.deepEqual([looks, givenUp], [1, []]);
+});
+
+test("a clock that was ahead when the pod went ends no workspace early", async () => {
+  const { clock, vacancies, givenUp, pass } = stage();
+  const createdAt = clock.now();
+  clock.setWall(createdAt + 3_600_000);
+  vacancies.add(recordOf("a", { createdAt }));
+  clock.setWall(createdAt);
+  await pass(600_000 + 11_000);
+  assert.deepEqual(givenUp, []);
+  await pass(1_000);
+  assert.deepEqual(givenUp, ["a"]);
 });

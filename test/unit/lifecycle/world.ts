@@ -175,7 +175,10 @@ export class World {
     const deadlines = new Deadlines({ clock, log: silentLog, recheckMs: 30_000, onDue: (uid) => controller.due(uid), onJump: (ms) => controller.jumped(ms) });
     const quick = new QuickActions({ writer, placeholders: recreation, declareStopped: (uid) => store.declareStopped(uid), gaveUp: () => {}, log: silentLog });
     const controller = new Controller({ ...common, quick, content, finalization, recreation, registry: store.registry, persistIntervalMs: 5 * minute, holdMs: 3 * minute, timeouts: { registry: store.registry, writer, objects, seen, due: deadlines, timeouts, note: () => {}, gaveUp: () => {}, clock, log: silentLog } });
-    const look = async (): Promise<void> => alive(() => [...this.#pods.values()].forEach((pod) => this.#apply(bytesOf(pod), false)));
+    const look = (): Promise<boolean> => alive(() => {
+      for (const pod of this.#pods.values()) this.#apply(bytesOf(pod), false);
+      return this.#pods.size > 0;
+    });
     const vacancies = new Vacancies({ giveUp: (uid) => store.giveUp(uid), caughtUp: async () => {}, look, limitMs: timeouts.initialization, clock, log: silentLog });
     return { store, controller, deadlines, vacancies, ending };
   }

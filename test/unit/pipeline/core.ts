@@ -3,6 +3,7 @@ import { silentLog } from "../../../src/domain/log.ts";
 import type { SkippedResult } from "../../../src/domain/messages.ts";
 import type { EventReason } from "../../../src/domain/names.ts";
 import { PodEventStore } from "../../../src/main/kube/events.ts";
+import { Vacancies } from "../../../src/main/lifecycle/vacancies.ts";
 import { Pipeline } from "../../../src/main/pipeline/pipeline.ts";
 import { Rederiver } from "../../../src/main/pipeline/rederive.ts";
 import { Rereader, type FetchPod } from "../../../src/main/pipeline/reread.ts";
@@ -23,6 +24,8 @@ export interface CoreOptions {
   readonly cache?: CacheLimits;
   /** Default: there is no pod of any name. */
   readonly fetchPod?: FetchPod;
+  /** So long after its creation (ms) a workspace must have got a place. Default: it may take for ever. */
+  readonly initializationMs?: number;
 }
 
 /** Pods in, updates out. */
@@ -58,8 +61,11 @@ export function startCore(options: CoreOptions = {}): Core {
     conflict() {},
     reread: (podName, uid) => rereader.readLater(podName, uid),
     changed() {},
-    vacant() {},
-    forgotten: ({ uid }) => events.forget(uid),
+    vacant: (record) => vacancies?.add(record),
+    forgotten: (record) => {
+      events.forget(record.uid);
+      vacancies?.remove(record);
+    },
     strayed() {},
   });
   const submit = (bytes: Uint8Array): Promise<Buffer | undefined> => pipeline.submit(bytes);
@@ -69,6 +75,10 @@ export function startCore(options: CoreOptions = {}): Core {
   const pipeline = new Pipeline({ pool, target: store, events, clock, log: silentLog, hooks });
   const fetchPod = options.fetchPod ?? (() => Promise.resolve(undefined));
   const rereader = new Rereader({ store, fetchPod, submit, clock, random, log: silentLog });
+  const { initializationMs } = options;
+  const vacancies = initializationMs === undefined ? undefined : new Vacancies({
+    giveUp: (uid) => store.giveUp(uid), caughtUp: () => pipeline.settled(), look: (record) => rereader.findSuccessor(record), limitMs: initializationMs, clock, log: silentLog,
+  });
   const initial = {
     workspaces: () => store.registry.workspaces(),
     workspace: (id: string) => store.registry.byId(id),

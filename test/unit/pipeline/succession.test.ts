@@ -2,66 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { wsman } from "../../../src/gen/proto.js";
-import { anew, placeholderFor } from "../../../src/main/lifecycle/pod-copies.ts";
-import type { JsonObject } from "../../../src/domain/json.ts";
 import { matchAll, type Filter } from "../../../src/main/state/filter.ts";
-import { decodeFrame, type Status } from "../../../src/main/state/frame.ts";
+import type { Status } from "../../../src/main/state/frame.ts";
 import { allOf } from "../../support/frames.ts";
-import { change, json, podOf, startCore, turns, type Core } from "./core.ts";
+import { json, podOf, turns, type Core } from "./core.ts";
+import { ofA, placeholder, pod, refused, served, stage, waiting } from "./succession-stage.ts";
 
 const { PENDING, RUNNING } = wsman.WorkspacePhase;
 const signal = new AbortController().signal;
-
-/** A GET that is under way. */
-interface Get {
-  readonly name: string;
-  /** Nothing: there is no such pod. */
-  answer(pod?: object): void;
-  fail(): void;
-}
-
-interface Stage extends Core {
-  readonly gets: Get[];
-  readonly watch: (type: "ADDED" | "MODIFIED" | "DELETED", pod: object) => Promise<void>;
-  /** Another workspace takes the only place in the cache. */
-  readonly evict: () => Promise<void>;
-  /** The oldest GET that is not answered. */
-  readonly next: () => Get;
-}
-
-function stage(): Stage {
-  const gets: Get[] = [];
-  const core = startCore({
-    cache: { maxEntries: 1, maxBytes: 1e7 },
-    fetchPod: (name) => new Promise((resolve, reject) => gets.push({ name, answer: (pod) => resolve(pod && json(pod)), fail: () => reject(new Error("connection refused")) })),
-  });
-  const watch = async (type: "ADDED" | "MODIFIED" | "DELETED", pod: object): Promise<void> => {
-    void core.pipeline.line(change(type, pod));
-    await core.pipeline.settled();
-  };
-  let version = 1_000;
-  const next = (): Get => {
-    const get = gets.shift();
-    assert.ok(get, "a GET is under way");
-    return get;
-  };
-  return { ...core, gets, watch, next, evict: () => watch("ADDED", podOf("b", version % 2 ? "running" : "creating", ++version)) };
-}
-
-/** All of them say the same: the workspace is pending. */
-const waiting = { ...podOf("a", "unscheduled", 1, { uid: "p1", annotations: { "gitpod/never-ready": "true", "gitpod.io/attemptingToCreate": undefined } }), status: { phase: "Pending" } };
-const refused = { ...waiting, status: { phase: "Failed", reason: "OutOfcpu", message: "no room" } };
-const placeholder = served(placeholderFor(anew(refused)), "s", 3);
-
-/** A pod that the API server has taken. */
-function served(pod: JsonObject, uid: string, version: number): JsonObject {
-  return { ...pod, status: { phase: "Pending" }, metadata: { ...Object(pod["metadata"]), uid, resourceVersion: String(version), creationTimestamp: "2024-01-01T00:10:00Z" } };
-}
-
-/** The workspace's n-th pod. */
-function pod(n: number): JsonObject {
-  return served(anew(refused), `p${n}`, 10 * n);
-}
 
 /** Looks at workspaces, and tells from then on what was told of workspace `a`. */
 type Look = (core: Core, filter?: Filter) => () => readonly Status[];
@@ -83,10 +31,6 @@ const looks: Readonly<Record<string, Look>> = {
     return () => ofA(frames);
   },
 };
-
-function ofA(frames: readonly Buffer[]): Status[] {
-  return frames.map(decodeFrame).filter(({ id }) => id === "a");
-}
 
 const versionOf = (status: Status | undefined): string => String(status?.statusVersion);
 

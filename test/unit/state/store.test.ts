@@ -584,17 +584,48 @@ test("if no pod takes its place, the workspace has ended, once", () => {
   assert.equal(store.registry.size, 0);
 });
 
-test("once a workspace was given up, a watch that is behind tells nothing more of it; a later start of its ID is told of", () => {
-  const { apply, told, store } = setup();
+test("once a workspace was given up, a watch or a list that is behind tells nothing more of it: each pod is looked for; a later start of its ID is told of", () => {
+  for (const start of [1, 0]) {
+    const { apply, told, store, reread, list } = setup();
+    apply({ phase: PENDING, start }, { rv: 2, uid: "a", actions: refused });
+    apply({ phase: STOPPED, start }, { rv: 3, uid: "a", removed: true });
+    store.giveUp("a");
+    apply({ phase: PENDING, start, podName: "placeholder-ws-ws1" }, { rv: 4, uid: "s" });
+    list("5", () => apply({ phase: PENDING, start }, { rv: 5, uid: "b" }, "list"));
+    apply({ phase: STOPPED, start }, { rv: 6, uid: "b", removed: true });
+    assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [0, [PENDING, STOPPED]]);
+    assert.deepEqual(reread, ["placeholder-ws-ws1", "ws-ws1"]);
+    apply({ phase: PENDING, start: 2, createdAt: 1_800_000_000_000 }, { rv: 7, uid: "c" });
+    assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [1, [PENDING, STOPPED, PENDING]]);
+  }
+});
+
+test("a pod of a workspace that was given up, which a read finds to be there, is looked after from then on", () => {
+  const { apply, told, store, changed } = setup();
   apply({ phase: PENDING, start: 1 }, { rv: 2, uid: "a", actions: refused });
   apply({ phase: STOPPED, start: 1 }, { rv: 3, uid: "a", removed: true });
   store.giveUp("a");
-  apply({ phase: PENDING, start: 1, podName: "placeholder-ws-ws1" }, { rv: 4, uid: "s" });
-  apply({ phase: PENDING, start: 1 }, { rv: 5, uid: "b" });
+  apply({ phase: RUNNING, start: 1 }, { rv: 5, uid: "b" }, "read");
   apply({ phase: STOPPED, start: 1 }, { rv: 6, uid: "b", removed: true });
-  assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [0, [PENDING, STOPPED]]);
-  apply({ phase: PENDING, start: 2 }, { rv: 7, uid: "c" });
-  assert.deepEqual([store.registry.size, told().map(({ phase }) => phase)], [1, [PENDING, STOPPED, PENDING]]);
+  assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED, RUNNING, STOPPED]);
+  assert.deepEqual(changed, ["a", "b"]);
+});
+
+test("after the API server's store was set back, a pod that was gone is there again, and so is one for whose successor its workspace waits", () => {
+  const { apply, told, store } = setup();
+  apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 90, uid: "e" });
+  apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e", removed: true });
+  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused });
+  apply({ id: "waits", podName: "ws-waits", phase: STOPPED }, { rv: 93, uid: "w", removed: true });
+  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused }, "read");
+  assert.equal(store.registry.byUid("w")?.vacant, true, "a read that began before is no news");
+  store.listStarted(true);
+  apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
+  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 51, uid: "w", actions: refused }, "list");
+  finish(store, "60");
+  assert.equal(store.registry.byUid("w")?.vacant, false);
+  store.giveUp("w");
+  assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["ended", RUNNING], ["ended", STOPPED], ["waits", PENDING], ["ended", RUNNING]]);
 });
 
 test("a pod that was made anew while nobody looked goes on with the workspace, for it is as old as the first one", () => {
