@@ -21,10 +21,14 @@ export interface VacancyOptions {
 /** The leader ends it itself if it can; others wait a little longer, milliseconds: a request that it sent just in time may take so long. Between two looks as well. */
 const marginMs = 12_000;
 
+/** Of the looks that tell nothing, each n-th is logged: about every ten minutes. */
+const looksPerLog = 50;
+
 /** A timer or a look for each; there are as many as there are workspaces at most. */
 export class Vacancies {
   readonly #options: VacancyOptions;
   readonly #cancels = new Map<string, () => void>();
+  #closed = false;
 
   constructor(options: VacancyOptions) {
     this.#options = options;
@@ -43,6 +47,7 @@ export class Vacancies {
 
   /** Forgets all. */
   close(): void {
+    this.#closed = true;
     for (const cancel of this.#cancels.values()) cancel();
     this.#cancels.clear();
   }
@@ -55,6 +60,7 @@ export class Vacancies {
   /** @param looks that have told nothing so far. */
   #arm(record: WorkspaceRecord, inMs: number, looks: number): void {
     this.remove(record);
+    if (this.#closed) return;
     this.#cancels.set(record.uid, this.#options.clock.timer(inMs, () => this.#due(record, looks)));
   }
 
@@ -69,7 +75,7 @@ export class Vacancies {
     this.#cancels.set(record.uid, () => ending.abort());
     this.#end(record, ending.signal).catch((error: unknown) => {
       if (ending.signal.aborted) return;
-      if (looks === 0) this.#options.log.warn({ id: record.facts.id, error: messageOf(error) }, "cannot tell whether a workspace's pod was made anew: it has not ended until that is known");
+      if (looks % looksPerLog === 0) this.#options.log.warn({ id: record.facts.id, error: messageOf(error) }, "cannot tell whether a workspace's pod was made anew: it has not ended until that is known");
       this.#arm(record, marginMs, looks + 1);
     });
   }

@@ -41,7 +41,7 @@ interface Effort {
   due: boolean;
 }
 
-/** Single flight per pod, bounded in parallel; waiting is bounded by the number of live pods. */
+/** Single flight per pod, bounded in parallel; waiting is bounded by the number of live pods, and of those that are looked for. */
 export class Rereader {
   readonly #options: RereaderOptions;
   readonly #flights = new Map<string, Promise<Buffer | undefined>>();
@@ -100,13 +100,16 @@ export class Rereader {
   }
 
   /**
-   * Looks for a pod that can have taken the place of a record's: a placeholder, or the workspace's pod. One that is there takes effect, if it can be understood. Gives whether there is one. Rejects with UNAVAILABLE if
-   * that can not be known.
+   * Looks for pods that can have taken the place of a record's: a placeholder, and the workspace's pod. What is there takes effect, if it can be understood. Gives whether one is there that may be of this workspace.
+   * Rejects with UNAVAILABLE if that can not be known.
    */
   findSuccessor({ facts }: WorkspaceRecord): Promise<boolean> {
     const podName = workspacePodName(facts.podName);
     // Reads of its own, one after the other, in this order: a placeholder goes once its pod is there.
-    return this.#slot(async () => (await this.#found(placeholderName(podName))) || this.#found(podName));
+    return this.#slot(async () => {
+      const stands = await this.#found(placeholderName(podName));
+      return (await this.#found(podName)) || stands;
+    });
   }
 
   /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */
@@ -141,7 +144,7 @@ export class Rereader {
           log.warn({ pod: podName, error: messageOf(error), attempt: delays.attempts + 1 }, "could not read the pod, trying again");
           effort.due = true;
           await sleep(clock, delays.next(), this.#closed.signal);
-          if (uid !== "" && !store.registry.byUid(uid)) return;
+          if (store.registry.isGone(uid)) return;
         }
       }
     } finally {
@@ -174,9 +177,12 @@ export class Rereader {
   }
 
   async #found(podName: string): Promise<boolean> {
+    const { store, submit } = this.#options;
     const bytes = await this.#fetch(podName);
-    if (bytes) await this.#options.submit(bytes);
-    return bytes !== undefined;
+    if (!bytes) return false;
+    await submit(bytes);
+    // One that is of another start stands for nothing.
+    return !store.registry.isGone(peekUid(bytes) ?? "");
   }
 
   async #fetch(podName: string): Promise<Uint8Array | undefined> {

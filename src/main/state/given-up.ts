@@ -33,9 +33,4 @@ export class GivenUp {
     else this.#options.reread(facts.podName, uid);
     return !removed && origin === "read";
   }
-
-  /** Forgets all. */
-  clear(): void {
-    this.#starts.clear();
-  }
 }

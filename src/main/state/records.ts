@@ -1,6 +1,6 @@
 /** New records, and questions to them that the commit asks. */
 import { noActions } from "../../domain/actions.ts";
-import type { Origin, WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
+import type { WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
 import { isPlaceholderName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { wsman } from "../../gen/proto.js";
@@ -62,9 +62,9 @@ function givesWay(record: WorkspaceRecord): boolean {
   return record.vacant || awaitsAnother(record) || isPlaceholder(record);
 }
 
-/** Whether a pod that was gone is there, as after a restore of etcd. Neither an older answer nor a line of a watch that is behind says so. */
-export function isThereAgain({ vacant, resourceVersion }: WorkspaceRecord, result: WorkspaceResult, origin: Origin): boolean {
-  return vacant && !result.removed && origin !== "watch" && compareVersions(result.resourceVersion, resourceVersion) > 0;
+/** Whether a pod that was gone is there, as after a restore of etcd. What was seen before it went does not say so. */
+export function isThereAgain({ vacant, resourceVersion }: WorkspaceRecord, result: WorkspaceResult): boolean {
+  return vacant && !result.removed && compareVersions(result.resourceVersion, resourceVersion) > 0;
 }
 
 /** The record of a pod that takes the place of another one: the same workspace, of which the same was told so far. */

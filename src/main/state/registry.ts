@@ -167,9 +167,14 @@ export class Registry {
     owner.place = place;
   }
 
-  /** Whoever was gone may be there again: the API server's store was set back. */
-  forgetGone(): void {
-    this.#gone.clear();
+  /** A pod that was gone is there again. */
+  unbury(uid: string): void {
+    this.#gone.delete(uid);
+  }
+
+  /** Forgets a pod as if it had never been known. */
+  forget(record: WorkspaceRecord): void {
+    this.#takeOut(record);
   }
 
   /** Remembers a pod as gone. */

@@ -69,16 +69,20 @@ export class StateStore {
 
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
   listStarted(setBack: boolean): void {
-    this.#list.start();
-    if (!setBack) return;
-    // What has ended since may be there again.
-    this.registry.forgetGone();
-    this.#givenUp.clear();
-    for (const record of this.registry.records()) {
-      record.resourceVersion = unknownVersion;
-      // It names a version of the history that there is no more; the list brings it again.
-      record.held = undefined;
+    this.#list.start(setBack);
+    if (setBack) for (const record of this.registry.records()) this.#setBack(record);
+  }
+
+  #setBack(record: WorkspaceRecord): void {
+    // Its end was told. If it is there again, and runs, it is another story, and nothing that follows an end may be done to it.
+    if (record.stopped) {
+      this.registry.forget(record);
+      this.#hooks.forgotten(record);
+      return;
     }
+    record.resourceVersion = unknownVersion;
+    // It names a version of the history that there is no more; the list brings it again.
+    record.held = undefined;
   }
 
   /**
@@ -90,7 +94,7 @@ export class StateStore {
       const verdict = this.#list.verdict(record, resourceVersion);
       if (verdict === "there" || record.vacant) continue;
       if (verdict === "unclear") this.#hooks.reread(record.facts.podName, record.uid);
-      else this.#endListed(record);
+      else this.#endListed(record, resourceVersion);
       yield;
     }
     this.#list.finish();
@@ -114,7 +118,7 @@ export class StateStore {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
     if (known && origin === "list") known.listGeneration = this.#list.generation;
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
-    return known ? this.#applyKnown(known, result, bytes, origin) : this.#applyNew(result, bytes, origin);
+    return known ? this.#applyKnown(known, result, bytes) : this.#applyNew(result, bytes, origin);
   }
 
   /** The pod with this uid does not exist any more (a read said so). */
@@ -154,21 +158,25 @@ export class StateStore {
 
   #applySkipped(result: SkippedResult, record: WorkspaceRecord | undefined, origin: Origin): undefined {
     this.#hooks.skipped(result);
-    if (record && result.removed) this.#end(record);
+    if (record && result.removed) this.#end(record, result.resourceVersion);
     // A list may still tell of it as it was before.
     else if (result.removed) this.registry.bury(result.uid);
     else if (result.uid === "" && origin === "list") this.#list.countUnknown();
   }
 
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
-    if (this.registry.isGone(result.uid)) return undefined;
-    if (!this.#givenUp.admits(result, origin)) return undefined;
+    if (!this.#isNews(result, origin)) return undefined;
     const other = this.registry.byId(result.facts.id);
     if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meetings.meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
     return this.#introduce(result, bytes, origin);
+  }
+
+  /** Whether a pod that is not known is none that was, or is known to have come back. */
+  #isNews(result: WorkspaceResult, origin: Origin): boolean {
+    return (!this.registry.isGone(result.uid) || this.#list.bringsBack(result, origin)) && this.#givenUp.admits(result, origin);
   }
 
   #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
@@ -214,21 +222,24 @@ export class StateStore {
     this.#hooks.changed(record);
   }
 
-  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
     if (compareVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return this.cache.peek(record.facts.id);
     if (result.facts.id !== record.facts.id) return this.#refuse(record, result);
-    if (isThereAgain(record, result, origin)) record.vacant = false;
+    if (isThereAgain(record, result)) record.vacant = false;
+    const last = record.resourceVersion === unknownVersion ? { ...record.facts, phase: result.facts.phase } : record.facts;
     record.resourceVersion = result.resourceVersion;
     if (record.vacant || (result.removed && this.#vacates(record))) return this.cache.peek(record.facts.id);
-    const frame = this.#update(record, result, bytes);
+    const frame = this.#update(record, result, bytes, last);
     this.#settle(record, result, bytes);
     return frame;
   }
 
-  /** A pod that a node refused is gone: its workspace has not ended, for another one is to take its place. */
-  #vacates(record: WorkspaceRecord): boolean {
+  /** A pod that a node refused is gone: its workspace has not ended, for another one is to take its place. @param version as of which it is gone, where that is known: what was seen before does not say that it is there. */
+  #vacates(record: WorkspaceRecord, version = record.resourceVersion): boolean {
+    if (record.vacant) return true;
     if (!awaitsAnother(record) || record.stopped) return false;
     record.vacant = true;
+    if (compareVersions(version, record.resourceVersion) > 0) record.resourceVersion = version;
     this.#hooks.vacant(record);
     if (record.placeholder) this.#hooks.reread(record.placeholder.podName, "");
     return true;
@@ -237,13 +248,13 @@ export class StateStore {
   /** A pod that claims another workspace than before: what it said first counts, until it is gone. */
   #refuse(record: WorkspaceRecord, { uid, resourceVersion, removed, facts }: WorkspaceResult): Buffer | undefined {
     this.#hooks.skipped({ kind: "skipped", reason: "invalid", message: "its workspace ID was changed", uid, podName: facts.podName, resourceVersion, removed });
-    if (removed) this.#end(record);
+    if (removed) this.#end(record, resourceVersion);
     return this.cache.peek(record.facts.id);
   }
 
-  /** Publishes what the result says, if it says something new. */
-  #update(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer {
-    const amendment = amendmentFor(record.facts, result.facts);
+  /** Publishes what the result says, if it says something new. @param last what the rules over time go by: after the API server's store was set back, a phase can go back as well. */
+  #update(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, last = record.facts): Buffer {
+    const amendment = amendmentFor(last, result.facts);
     const before = record.facts;
     const encoded = amendment ? amendStatus(encodedOf(result, bytes), amendment) : encodedOf(result, bytes);
     const digest = amendment ? digestOf(encoded) : result.digest;
@@ -275,17 +286,17 @@ export class StateStore {
   }
 
   /** One pod's trouble, be it a bug of ours, does not keep the others from being known: it is looked at again later. */
-  #endListed(record: WorkspaceRecord): void {
+  #endListed(record: WorkspaceRecord, version: string): void {
     try {
-      this.#end(record);
+      this.#end(record, version);
     } catch {
       this.#hooks.reread(record.facts.podName, record.uid);
     }
   }
 
   /** The pod is gone; STOPPED is published if it was not yet, and another pod is not to take its place. */
-  #end(record: WorkspaceRecord): void {
-    if (!this.#vacates(record)) this.#finish(record);
+  #end(record: WorkspaceRecord, version?: string): void {
+    if (!this.#vacates(record, version)) this.#finish(record);
   }
 
   #finish(record: WorkspaceRecord): void {

@@ -29,7 +29,7 @@ interface Options {
   readonly volume?: "ready" | "never";
   readonly nodeGone?: boolean;
   /** The write of the end is seen before it is answered, and overtakes the work; or the answer is lost besides, and the pod is gone when it is looked at, or when that is told, or another replica leads, or the backup was given up meanwhile. */
-  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere" | "given up" | "given up, gone";
+  readonly seenFirst?: "answered" | "lost" | "gone" | "forgotten" | "elsewhere" | "given up" | "given up, gone" | "forced away";
   /** Requests of the API server that fail, by what they are for, each so many times. */
   readonly ill?: { readonly take?: Illness; readonly note?: Illness; readonly claim?: Illness; readonly deleteClaim?: Illness };
   /** The claim's uid, now and once its snapshot is ready; undefined: there is none. */
@@ -93,6 +93,12 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
     forgetting.abort();
     return new KubeError("API server answered 503", { status: 503, reason: "ServiceUnavailable" });
   };
+  /** Our end is not written. */
+  const throwIfOverBefore = (): void => {
+    isGone = seenFirst === "forced away";
+    if (isGone) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
+    if (seenFirst?.startsWith("given up")) throw givenUpFirst();
+  };
   const onLook = { call: (): void => {} };
   const metrics: string[] = [];
   let [claimUid] = claims;
@@ -101,20 +107,21 @@ function setup({ pod: change = () => {}, facts = {}, snapshot = ["url"], dispose
   /** Uids and creation times of pods of whose claims snapshots were taken. */
   const subjects: [string, number | undefined][] = [];
   const notes: string[] = [];
+  let isGone = false;
   const ending = new AbortController();
   const [overtaking, forgetting] = [new AbortController(), new AbortController()];
   const finalization = new Finalization({
     clock, random: () => 0.5, log: silentLog, note: (_record, { reason, message }) => notes.push(`${reason}: ${message}`), limitMs,
     objects: {
       get: async () => {
-        if ((seenFirst === "gone" || seenFirst === "given up, gone") && record.facts.backupComplete) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
+        if (isGone || ((seenFirst === "gone" || seenFirst === "given up, gone") && record.facts.backupComplete)) throw new KubeError("API server answered 404", { status: 404, reason: "NotFound" });
         return bytes();
       },
     },
     writer: {
       change: async (_record, annotations, { signal }, change) => {
         if ((annotations[ended] ?? "").length > room) throw new KubeError("API server answered 422 Invalid: metadata.annotations", { status: 422, reason: "Invalid" });
-        if (seenFirst?.startsWith("given up") && ended in annotations) throw givenUpFirst();
+        if (ended in annotations) throwIfOverBefore();
         const answer = apply(annotations, change?.resourceVersion);
         if (seenFirst === undefined || !(ended in annotations)) return answer;
         record.facts = { ...record.facts, backupComplete: true, failed: failedBy(annotations[ended]) };
@@ -329,6 +336,14 @@ test("of an end that was not answered nothing is said where another one may have
       await assert.rejects(run());
       assert.deepEqual([metrics, notes], [[], []], seenFirst);
     }
+  }
+});
+
+test("of a pod that was forced away before its end was written nothing is said: it was not saved as far as anybody knows", async () => {
+  for (const dispose of [["ok"], [5]] as const) {
+    const { run, metrics, notes } = setup({ seenFirst: "forced away", dispose: [...dispose] });
+    await run();
+    assert.deepEqual([metrics, notes], [[], []]);
   }
 });
 

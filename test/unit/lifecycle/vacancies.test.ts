@@ -99,9 +99,44 @@ test("a look that is under way when the workspace goes on, or the process ends, 
   await pass(700_000);
   vacancies.remove({ uid: "a" });
   vacancies.close();
+  vacancies.add(recordOf("c"));
   resolve(false);
   await pass(1_000_000);
   assert.deepEqual(givenUp, []);
+});
+
+test("a look that fails after the workspace goes on, or the process has ended, is not made again", async () => {
+  const looks: string[] = [];
+  const { promise, reject } = Promise.withResolvers<boolean>();
+  const { vacancies, givenUp, pass } = stage({
+    look: ({ uid }) => {
+      looks.push(uid);
+      return promise;
+    },
+  });
+  for (const id of ["a", "b"]) vacancies.add(recordOf(id));
+  await pass(700_000);
+  vacancies.remove({ uid: "a" });
+  reject(new Error("connection refused"));
+  await pass(0);
+  vacancies.remove({ uid: "b" });
+  await pass(1_000_000);
+  assert.deepEqual([looks, givenUp], [["a", "b"], []]);
+});
+
+test("a workspace that has a pod again when what was heard has taken effect is not looked for", async () => {
+  let looks = 0;
+  const record = recordOf("a");
+  const { vacancies, givenUp, pass } = stage({
+    caughtUp: async () => void (record.vacant = false),
+    look: async () => {
+      looks++;
+      return false;
+    },
+  });
+  vacancies.add(record);
+  await pass(700_000);
+  assert.deepEqual([looks, givenUp], [0, []]);
 });
 
 test("a pod that is there and is not known to be the successor, since it can not be understood, keeps the workspace from having ended", async () => {

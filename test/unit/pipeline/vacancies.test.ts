@@ -1,9 +1,10 @@
 /** Workspaces whose pod is gone and that may go on with another one: they end when their time is over and it is known that they do not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { objectAt } from "../../../src/domain/json.ts";
 import { wsman } from "../../../src/gen/proto.js";
 import { change, podOf, turns, type Core } from "./core.ts";
-import { ofA, pod, refused, stage, waiting, type Stage } from "./succession-stage.ts";
+import { ofA, placeholder, pod, refused, stage, waiting, type Stage } from "./succession-stage.ts";
 
 const { PENDING, STOPPED } = wsman.WorkspacePhase;
 const initializationMs = 600_000;
@@ -112,4 +113,42 @@ test("a pod that was made so late that its workspace was given up, and that is t
   core.next().answer(pod(2));
   await turns();
   assert.deepEqual([core.store.registry.byId("a")?.uid, phasesOf(core)], ["p2", [PENDING, STOPPED, PENDING]]);
+});
+
+test("whether a pod of a workspace that was given up is there is asked until it is known", async () => {
+  const core = await vacated();
+  core.clock.advance(overMs);
+  for (let i = 0; i < 2; i++) {
+    await turns();
+    core.next().answer();
+  }
+  await turns();
+  await core.watch("ADDED", pod(2));
+  for (let i = 0; i < 3; i++) {
+    await turns();
+    core.next().fail();
+    await turns();
+    core.clock.advance(60_000);
+  }
+  await turns();
+  core.next().answer(pod(2));
+  await turns();
+  assert.equal(core.store.registry.byId("a")?.uid, "p2");
+});
+
+test("a placeholder of another start that stands in the way hides no pod, and keeps no workspace from having ended", async () => {
+  const metadata = objectAt(placeholder, "metadata");
+  const stranger = { ...placeholder, metadata: { ...metadata, uid: "other", annotations: { ...objectAt(metadata, "annotations"), "gitpod/ownerToken": "another" }, creationTimestamp: "2020-01-01T00:00:00Z" } };
+  for (const isThere of [true, false]) {
+    const core = await vacated();
+    core.clock.advance(overMs);
+    await turns();
+    core.next().answer(stranger);
+    await turns();
+    const get = core.next();
+    assert.equal(get.name, "ws-a");
+    get.answer(isThere ? pod(2) : undefined);
+    await turns();
+    assert.deepEqual([core.store.registry.byId("a")?.uid, core.told().at(-1)?.phase], isThere ? ["p2", PENDING] : [undefined, STOPPED]);
+  }
 });

@@ -609,23 +609,71 @@ test("a pod of a workspace that was given up, which a read finds to be there, is
   apply({ phase: STOPPED, start: 1 }, { rv: 6, uid: "b", removed: true });
   assert.deepEqual(told().map(({ phase }) => phase), [PENDING, STOPPED, RUNNING, STOPPED]);
   assert.deepEqual(changed, ["a", "b"]);
+  // It is not given up any more.
+  apply({ phase: RUNNING, start: 1 }, { rv: 8, uid: "c" });
+  assert.equal(store.registry.byUid("c")?.facts.phase, RUNNING);
 });
 
 test("after the API server's store was set back, a pod that was gone is there again, and so is one for whose successor its workspace waits", () => {
-  const { apply, told, store } = setup();
+  for (const watchFirst of [false, true]) {
+    const { apply, told, store, reread, list } = setup();
+    apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 90, uid: "e" });
+    apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e", removed: true });
+    apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused });
+    apply({ id: "waits", podName: "ws-waits", phase: STOPPED }, { rv: 93, uid: "w", removed: true });
+    store.listStarted(true);
+    if (watchFirst) {
+      apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 61, uid: "e" });
+      apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 62, uid: "w", actions: refused });
+    }
+    apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
+    apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 51, uid: "w", actions: refused }, "list");
+    finish(store, "60");
+    assert.equal(store.registry.byUid("w")?.vacant, false);
+    assert.deepEqual(reread, watchFirst ? ["ws-ended"] : [], "what the watch told of it before the list did is learned");
+    store.giveUp("w");
+    assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["ended", RUNNING], ["ended", STOPPED], ["waits", PENDING], ["ended", RUNNING]]);
+    // From then on, what is gone stays gone.
+    apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 63, uid: "e", removed: true });
+    list("70", () => apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 61, uid: "e" }, "list"));
+    assert.equal(store.registry.byUid("e"), undefined);
+  }
+});
+
+test("after the API server's store was set back, a workspace whose end was told, and that is there again, begins anew: nothing is left of its end, such as that it may be let go", () => {
+  const { apply, told, store, forgotten, changed } = setup();
   apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 90, uid: "e" });
-  apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e", removed: true });
-  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused });
-  apply({ id: "waits", podName: "ws-waits", phase: STOPPED }, { rv: 93, uid: "w", removed: true });
-  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused }, "read");
-  assert.equal(store.registry.byUid("w")?.vacant, true, "a read that began before is no news");
+  apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e" });
+  apply({ id: "ending", podName: "ws-ending", phase: RUNNING, failed: "no" }, { rv: 92, uid: "i" });
+  apply({ id: "ending", podName: "ws-ending", phase: STOPPING, failed: "no" }, { rv: 93, uid: "i" });
+  apply({ id: "over", podName: "ws-over", phase: STOPPED }, { rv: 94, uid: "o" });
   store.listStarted(true);
+  assert.deepEqual(forgotten, ["e", "o"]);
+  const before = changed.length;
   apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
-  apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 51, uid: "w", actions: refused }, "list");
+  apply({ id: "ending", podName: "ws-ending", phase: RUNNING }, { rv: 51, uid: "i" }, "list");
   finish(store, "60");
-  assert.equal(store.registry.byUid("w")?.vacant, false);
-  store.giveUp("w");
-  assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["ended", RUNNING], ["ended", STOPPED], ["waits", PENDING], ["ended", RUNNING]]);
+  assert.deepEqual(changed.slice(before), ["e", "i"]);
+  assert.equal(store.registry.byUid("e")?.stopped, false);
+  assert.deepEqual(told().slice(5).map(({ id, phase, conditions }) => [id, phase, conditions?.failed]), [["ended", RUNNING, ""], ["ending", RUNNING, "no"]], "a failure once told stays");
+});
+
+test("what was seen of a refused pod before it went does not bring it back, however its end became known", () => {
+  const stands = { phase: PENDING };
+  const ends: Record<string, (world: ReturnType<typeof setup>) => void> = {
+    "a line of the watch": ({ apply }) => apply(stands, { rv: 100, uid: "w", removed: true }),
+    "a line that can not be read": ({ store }) => store.apply({ ...skipped, uid: "w", resourceVersion: "100", removed: true }, Buffer.alloc(0), "watch"),
+    "a list": ({ list }) => list("100"),
+  };
+  for (const [how, end] of Object.entries(ends)) {
+    const world = setup();
+    world.apply(stands, { rv: 92, uid: "w", actions: refused });
+    end(world);
+    for (const origin of ["read", "list", "watch"] as const) world.apply(stands, { rv: 93, uid: "w", actions: refused }, origin);
+    assert.equal(world.store.registry.byUid("w")?.vacant, true, how);
+    world.store.giveUp("w");
+    assert.deepEqual(world.told().map(({ phase }) => phase), [PENDING, STOPPED], how);
+  }
 });
 
 test("a pod that was made anew while nobody looked goes on with the workspace, for it is as old as the first one", () => {
