@@ -45,6 +45,8 @@ export interface ControlParts {
 export interface Control {
   /** Acts from now on, until the term ends. */
   lead(term: Term): void;
+  /** Whether it acts at this moment. */
+  leads(): boolean;
   /** The state has taken something new over. */
   changed(record: WorkspaceRecord): void;
   forgotten(record: WorkspaceRecord): void;
@@ -98,6 +100,7 @@ export function buildControl(options: DaemonOptions, metrics: Metrics, { store, 
   });
   return {
     lead: (term) => controller.lead(term),
+    leads: () => controller.leads,
     changed: (record) => controller.changed(record),
     forgotten: (record) => controller.forgotten(record),
     strayed: (record) => controller.strayed(record),

@@ -130,7 +130,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
   const objects = new KubeObjects({ client, budget, namespace: options.namespace, clock, random, onWaited: (verb, resource, seconds) => metrics.kube.throttled(verb, resource, seconds) });
   const sightings = new Sightings({ registry: store.registry, clock });
   const writer = new WorkspaceWriter({ objects, registry: store.registry, sightings, submit: (bytes) => pipeline.submit(bytes), clock, random });
-  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, timeouts: options.manager.timeouts, clock, log });
+  const activity = new Activity({ writer, persistIntervalMs: options.persistIntervalMs, timeouts: options.manager.timeouts, leads: () => control.leads(), clock, log });
   const rereader = new Rereader({ store, fetchPod: podFetcher(client, options.namespace), submit: (bytes) => pipeline.submit(bytes), clock, random, log });
   const hub = new Hub({
     clock,

@@ -3,7 +3,7 @@ import { atMost, sleep, type Clock } from "../../domain/clock.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
-import { parseTimeMs, rfc3339Nano } from "../../domain/rfc3339.ts";
+import { rfc3339Nano } from "../../domain/rfc3339.ts";
 import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import type { Priority } from "../kube/budget.ts";
 import type { AnnotationChanges } from "../kube/objects.ts";
@@ -12,6 +12,7 @@ import { Bequests } from "./bequests.ts";
 import { Lanes } from "./lanes.ts";
 import { Rounds } from "./rounds.ts";
 import type { WorkspaceWriter } from "./writer.ts";
+import { isUnwritten, laterThan, writtenAgo, type Unwritten } from "./written-activity.ts";
 
 /** What it works with. */
 export interface ActivityOptions {
@@ -20,6 +21,8 @@ export interface ActivityOptions {
   readonly persistIntervalMs: number;
   /** The leader, which may be another replica, times workspaces out by what is written. */
   readonly timeouts: Timeouts;
+  /** Whether this replica leads: then what it remembers counts. */
+  readonly leads: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -27,8 +30,10 @@ export interface ActivityOptions {
 /** What is being written to a pod. */
 interface Writing {
   /** How it will be marked. */
-  closed: boolean;
-  promise: Promise<void>;
+  readonly closed: boolean;
+  /** Since when, monotonic milliseconds. */
+  readonly since: number;
+  readonly promise: Promise<void>;
 }
 
 /** A call is not held up for longer than this, milliseconds. */
@@ -62,6 +67,8 @@ export class Activity {
   readonly #bequests = new Bequests();
   /** By uid. */
   readonly #writing = new Map<string, Writing>();
+  /** Those whose last write failed, by uid. */
+  readonly #failed = new Set<string>();
   readonly #lanes = new Lanes();
   /** Regular writes. */
   readonly #rounds: Rounds<WorkspaceRecord>;
@@ -79,20 +86,24 @@ export class Activity {
   /**
    * The workspace is in use now, or was just closed. Gives what has to be waited for so that the caller sees what it changed; nothing for almost every call.
    * It is written whether or not the client still waits: one that closes its tab is gone at once. What can not be written is logged, and tried again with a later call.
+   * Rejects with UNAVAILABLE where a leader elsewhere may stop the workspace for not being used, since this could not be written: it is remembered here all the same.
    */
   mark(record: WorkspaceRecord, closed: boolean): Promise<void> | undefined {
     if (this.markAtOnce(record, closed)) return undefined;
     const now = this.#note(record);
     const writing = this.#writing.get(record.uid);
     const isFirst = !record.facts.everActive && !writing;
-    return atMost(this.#options.clock, waitMs, this.#steer(record, isFirst, this.#isNews(record, closed, writing) ? closed : undefined, now));
+    const isNews = this.#isNews(record, closed, writing);
+    if (!isFirst && !isNews && this.#isUnsure(record, writing)) return Promise.reject(unsure(record));
+    const isPressing = this.#isPressing(record);
+    return this.#confirm(record, this.#steer(record, isFirst, isNews ? closed : undefined, now), isPressing);
   }
 
   /** The same where nothing has to be waited for; false, and nothing done, if something has. */
   markAtOnce(record: WorkspaceRecord, closed: boolean): boolean {
     const writing = this.#writing.get(record.uid);
     if (this.#isNews(record, closed, writing) || (!record.facts.everActive && !writing)) return false;
-    if (!writing && this.#isPressing(record)) return false;
+    if (this.#isUnsure(record, writing) || (!writing && !this.#wasJustWritten(record) && this.#isPressing(record))) return false;
     const now = this.#note(record);
     const priority = writing ? undefined : this.#due(record, now);
     if (priority) this.#writeDue(record, priority, now);
@@ -103,11 +114,32 @@ export class Activity {
     return (writing?.closed ?? facts.closed) !== closed;
   }
 
-  /** By what is written the workspace is about to time out, and by what is told now it is not. One that was written a moment ago is not asked for again. */
+  /** One that was written, or could not be written, a moment ago is not asked for again. */
+  #wasJustWritten(record: WorkspaceRecord): boolean {
+    return writtenAgo(record, this.#options.clock.now()) < restMs;
+  }
+
+  /** Another replica may be about to stop the workspace, and what says that it is in use could not be written just now, or is being written for too long. */
+  #isUnsure(record: WorkspaceRecord, writing: Writing | undefined): boolean {
+    const { clock, leads } = this.#options;
+    const isOpen = this.#failed.has(record.uid) ? writing !== undefined || this.#wasJustWritten(record) : writing !== undefined && clock.monotonic() - writing.since > waitMs;
+    return isOpen && !leads() && this.#isPressing(record);
+  }
+
+  /** Waits for what is written, not for long. */
+  async #confirm(record: WorkspaceRecord, written: Promise<boolean>, isPressing: boolean): Promise<void> {
+    const { clock, leads } = this.#options;
+    let isDone = false;
+    await atMost(clock, waitMs, written.then((done) => {
+      isDone = done;
+    }));
+    if (!isDone && isPressing && !leads()) throw unsure(record);
+  }
+
+  /** By what is written the workspace is about to time out, and by what is told now it is not. */
   #isPressing(record: WorkspaceRecord): boolean {
     const { clock, timeouts } = this.#options;
     const now = clock.now();
-    if (writtenAgo(record, now) < restMs) return false;
     const due = dueAt(record.facts, record.facts.lastActivity, timeouts);
     return due !== undefined && due - now < pressingMs && (dueAt(record.facts, now, timeouts) ?? due) > due;
   }
@@ -199,6 +231,7 @@ export class Activity {
     if (this.#unwritten.has(record) && isUnwritten(record)) this.#bequests.leave(record, record.activeAt);
     this.#unwritten.delete(record);
     this.#writing.delete(record.uid);
+    this.#failed.delete(record.uid);
     this.#rounds.remove(record);
   }
 
@@ -222,18 +255,18 @@ export class Activity {
   }
 
   /** What is visible in the status, one write after the other, so that the last word counts. */
-  #steer(record: WorkspaceRecord, first: boolean, closed: boolean | undefined, now: number): Promise<void> {
+  #steer(record: WorkspaceRecord, first: boolean, closed: boolean | undefined, now: number): Promise<boolean> {
     const changes: Record<string, string | null> = {};
     if (first) changes[annotations.firstUserActivity] = rfc3339Nano(now);
     if (closed !== undefined) changes[annotations.closed] = closed ? "true" : null;
     const before = this.#writing.get(record.uid);
-    const { promise: written, resolve } = Promise.withResolvers<void>();
+    const { promise: written, resolve } = Promise.withResolvers<boolean>();
     const promise = this.#lanes.run(record.uid, async () => {
       const done = await this.#write(record, changes, "user", now);
-      resolve();
+      resolve(done);
       if (!done) await sleep(this.#options.clock, restMs, this.#ending.signal);
     });
-    const writing: Writing = { closed: closed ?? before?.closed ?? record.facts.closed, promise };
+    const writing: Writing = { closed: closed ?? before?.closed ?? record.facts.closed, since: this.#options.clock.monotonic(), promise };
     this.#writing.set(record.uid, writing);
     void promise.finally(() => {
       if (this.#writing.get(record.uid) === writing) this.#writing.delete(record.uid);
@@ -252,12 +285,14 @@ export class Activity {
     try {
       await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority, (noted) => laterThan(noted, at, changes));
       if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
+      this.#failed.delete(record.uid);
       return true;
     } catch (error) {
       if (error instanceof WsmanError && error.code === "NOT_FOUND") {
         this.forget(record);
         return true;
       }
+      this.#failed.add(record.uid);
       if (clock.monotonic() - this.#loggedAt >= logEveryMs) {
         this.#loggedAt = clock.monotonic();
         log.warn({ pod: record.facts.podName, error: messageOf(error) }, "activity could not be written to the pod; it is kept, and tried again");
@@ -267,29 +302,6 @@ export class Activity {
   }
 }
 
-/** What is to be written where the pod is not as it was known: a process that stood still must not take back what others wrote meanwhile. */
-function laterThan(noted: ReadonlyMap<string, string>, at: number, changes: AnnotationChanges): AnnotationChanges | undefined {
-  const notedAt = parseTimeMs(noted.get(annotations.lastActivity) ?? "") ?? Number.NEGATIVE_INFINITY;
-  // The first use stays the first, and of open and closed the later word counts.
-  const isOutdated = (key: string): boolean => (key === annotations.firstUserActivity ? noted.has(key) : key === annotations.closed && notedAt > at);
-  const left = Object.fromEntries(Object.entries(changes).filter(([key]) => !isOutdated(key)));
-  if (at > notedAt) return { ...left, [annotations.lastActivity]: rfc3339Nano(at) };
-  return Object.keys(left).length > 0 ? left : undefined;
-}
-
-/** Time since the last write, milliseconds; infinite if there was none. What is from the future was written by a clock that has been set back since: it keeps nothing from being written. */
-function writtenAgo({ activityWrittenAt, facts }: WorkspaceRecord, now: number): number {
-  let last = Number.NEGATIVE_INFINITY;
-  for (const at of [activityWrittenAt, facts.lastActivity]) if (at !== undefined && at <= now && at > last) last = at;
-  return now - last;
-}
-
-/** There was activity. */
-interface Unwritten {
-  readonly activeAt: number;
-}
-
-/** Whether there was activity later than what is written on the pod. */
-function isUnwritten(record: WorkspaceRecord): record is WorkspaceRecord & Unwritten {
-  return record.activeAt !== undefined && record.activeAt > (record.facts.lastActivity ?? Number.NEGATIVE_INFINITY);
+function unsure({ facts }: WorkspaceRecord): WsmanError {
+  return new WsmanError("UNAVAILABLE", `that workspace ${facts.id} is in use could not be written for the replica that leads, which may stop it: try again, or another replica`);
 }

@@ -66,6 +66,11 @@ export class Controller {
     return this.#reign?.jobs.size ?? 0;
   }
 
+  /** Whether this replica acts at this moment. */
+  get leads(): boolean {
+    return this.#reign?.term.goesOn() === true;
+  }
+
   /** A term begins, and lasts until its signal aborts: everything that is known is looked at. */
   lead(term: Term): void {
     const { clock, random, registry, timeouts } = this.#options;

@@ -15,8 +15,8 @@ import { timeouts } from "./world.ts";
 const interval = 300_000;
 const longAgo = new FakeClock().now() - 7_200_000;
 
-/** @param writing what becomes of writes. */
-function setup(writing: "works" | "fails" | "hangs" = "works"): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
+/** @param writing what becomes of writes. @param leads whether this replica does. */
+function setup(writing: "works" | "fails" | "hangs" = "works", leads = false): { activity: Activity; clock: FakeClock; writes: [string, AnnotationChanges, string][]; otherwise: (Changer | undefined)[] } {
   const clock = new FakeClock();
   const writes: [string, AnnotationChanges, string][] = [];
   const otherwise: (Changer | undefined)[] = [];
@@ -26,7 +26,7 @@ function setup(writing: "works" | "fails" | "hangs" = "works"): { activity: Acti
     if (writing === "fails") throw new Error("no API server");
     if (writing === "hangs") await new Promise(() => {});
   };
-  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog }), clock, writes, otherwise };
+  return { activity: new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, leads: () => leads, clock, log: silentLog }), clock, writes, otherwise };
 }
 
 test("the first call is written and waited for, the next ones cost nothing until the interval is over", async () => {
@@ -130,31 +130,69 @@ test("where a leader elsewhere may time a workspace out at any moment the call i
   assert.equal(writes.length, 1);
 });
 
-test("an API server that takes no writes fails no such call, and holds up one only", async () => {
-  const { activity, clock, writes } = setup("fails");
-  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+const unavailable = { code: "UNAVAILABLE", message: /could not be written for the replica that leads, which may stop it/ };
+/** A workspace that would be stopped in five seconds, if nobody said that it is in use. */
+const pressing = (clock: FakeClock): WorkspaceRecord => recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
+
+test("an API server that takes no writes fails no such call of a replica that leads, for what that remembers counts, and holds up one only", async () => {
+  const { activity, clock, writes } = setup("fails", true);
+  const record = pressing(clock);
   await activity.mark(record, false);
   assert.equal(activity.mark(record, false), undefined);
   assert.equal(lastActivityOf(record), clock.now());
   assert.equal(writes.length, 1);
 });
 
-test("an API server that does not answer holds such a call up for a second, and none beside it", async () => {
-  const { activity, clock, writes } = setup("hangs");
-  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 5_000 });
-  let answered = false;
-  const marked = activity.mark(record, false)?.then(() => {
-    answered = true;
-  });
+test("where another replica leads, who says that a workspace is in use that it may stop, and that can not be written, is told so, as often as it is said, and a write is tried every ten seconds; it is remembered all the same", async () => {
+  const { activity, clock, writes } = setup("fails");
+  const record = pressing(clock);
+  const from = clock.now();
+  for (let second = 0; second <= 25; second++) {
+    const marked = activity.mark(record, false);
+    assert.ok(marked);
+    await assert.rejects(marked, unavailable);
+    assert.equal(activity.markAtOnce(record, false), false);
+    assert.equal(lastActivityOf(record), clock.now());
+    clock.advance(1_000);
+    await new Promise(setImmediate);
+  }
+  assert.equal(writes.length, 3);
+  // Another replica was told, and has written it.
+  record.facts = { ...record.facts, lastActivity: from + 20_000 };
   assert.equal(activity.mark(record, false), undefined);
-  clock.advance(999);
+});
+
+test("one that is told of it before time presses is told nothing of a write that failed", async () => {
+  const { activity, clock, writes } = setup("fails");
+  const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - interval });
+  assert.equal(activity.mark(record, false), undefined);
+  clock.advance(gatherMs);
   await new Promise(setImmediate);
-  assert.equal(answered, false);
-  clock.advance(1);
-  await marked;
-  assert.ok(answered);
-  assert.equal(activity.mark(record, false), undefined);
   assert.equal(writes.length, 1);
+  assert.equal(activity.mark(record, false), undefined);
+});
+
+test("an API server that does not answer holds such a call up for a second, and none beside it: who comes later is told at once that it is not written", async () => {
+  for (const leads of [true, false]) {
+    const { activity, clock, writes } = setup("hangs", leads);
+    const record = pressing(clock);
+    const outcomes: string[] = [];
+    const marked = activity.mark(record, false)?.then(() => outcomes.push("answered"), (error: Error) => outcomes.push(error.message));
+    assert.equal(activity.mark(record, false), undefined);
+    clock.advance(999);
+    await new Promise(setImmediate);
+    assert.deepEqual(outcomes, []);
+    clock.advance(2);
+    await marked;
+    if (leads) {
+      assert.deepEqual(outcomes, ["answered"]);
+      assert.equal(activity.mark(record, false), undefined);
+    } else {
+      assert.match(outcomes.join(), unavailable.message);
+      await assert.rejects(async () => activity.mark(record, false), unavailable);
+    }
+    assert.equal(writes.length, 1);
+  }
 });
 
 test("what another replica has written of later activity is not set back, neither by the sweep nor by what a call changes", async () => {
@@ -262,7 +300,7 @@ test("a workspace whose pod goes while others' writes are under way is not writt
       written.push(record.uid);
       return slow.promise;
     };
-    const activity = new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, clock, log: silentLog });
+    const activity = new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, leads: () => false, clock, log: silentLog });
     const records = Array.from({ length: 34 }, (_, i) => recordOf(`w${i}`, { everActive: true, lastActivity: clock.now() }));
     clock.advance(interval);
     for (const record of records) assert.equal(activity.markAtOnce(record, false), true);
