@@ -24,7 +24,9 @@ test("a workspace is brought up, used, backed up and taken down, and nothing is 
   assert.equal(last.conditions?.failed, "");
   assert.equal(last.conditions?.finalBackupComplete, wsman.WorkspaceConditionBool.TRUE);
   await until("nothing is left", () => whole.leftovers().length === 0);
-  assert.deepEqual(whole.calls(), ["InitWorkspace one", "WaitForInit one", "DisposeWorkspace one"]);
+  // On a busy machine the wait may be the first to come, and find that there is nothing to be waited for yet.
+  const calls = whole.calls().filter((call, i, all) => call !== "WaitForInit one" || all.indexOf("InitWorkspace one") < i);
+  assert.deepEqual(calls, ["InitWorkspace one", "WaitForInit one", "DisposeWorkspace one"]);
   // As docs/architecture.md lists them, and the one of StopWorkspace.
   assert.deepEqual([requests.total({ verb: "patch", resource: "pods", subresource: "" }), requests.total({ verb: "get", resource: "pods" })].map((count, i) => count - (before[i] ?? 0)), [6, 0]);
   assert.equal(requests.total({ verb: "delete", resource: "pods" }), 1);

@@ -22,7 +22,7 @@ test("one of two replicas leads; when it ends, the other one does, long before t
   const api = await kubeApi(t, cluster.kubeconfig);
   const start = (identity: string): ReturnType<typeof startTestDaemon> => {
     const leaderElection: DaemonOptions["leaderElection"] = { enabled: true, leaseDurationMs: 60_000, renewDeadlineMs: 40_000, retryPeriodMs: 2_000, identity };
-    return startTestDaemon(cluster.kubeconfig, { namespace: api.namespace, lifecycle: true, leaderElection });
+    return startTestDaemon(cluster.kubeconfig, { namespace: api.namespace, lifecycle: true, leaderElection, drainTimeoutMs: 20_000 });
   };
   const [first, second] = await Promise.all([start("one"), start("two")]);
   t.after(async () => Promise.all([first.close(), second.close()]));

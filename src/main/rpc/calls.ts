@@ -5,6 +5,7 @@ import type { ServerUnaryCall, handleServerStreamingCall, handleUnaryCall, sendU
 import { WsmanError, messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import type { Tally } from "../../metrics/tally.ts";
+import type { PendingCalls } from "./pending-calls.ts";
 import type { FramesAnswer } from "./frames-answer.ts";
 import { http2StreamOf } from "./http2-stream.ts";
 import { toStatus } from "./status.ts";
@@ -38,11 +39,19 @@ export type StreamHandler = (call: FrameCall) => void;
 type GrpcCall = ServerUnaryCall<Buffer, Buffer>;
 type Callback = sendUnaryData<Buffer>;
 
-/** A unary method for grpc-js. @param sent counts the messages that pass the interceptors by. */
-export function unary(method: string, handler: UnaryHandler, sent: Tally, log: Log): handleUnaryCall<Buffer, Buffer> {
-  const respond = async (call: GrpcCall, callback: Callback, pending: Answer | Promise<Answer>): Promise<void> => {
+/** What a method needs beside its handler. */
+export interface UnaryOptions {
+  /** Counts the messages that pass the interceptors by. */
+  readonly sent: Tally;
+  readonly pending: PendingCalls;
+  readonly log: Log;
+}
+
+/** A unary method for grpc-js. */
+export function unary(method: string, handler: UnaryHandler, { sent, pending, log }: UnaryOptions): handleUnaryCall<Buffer, Buffer> {
+  const respond = async (call: GrpcCall, callback: Callback, awaited: Answer | Promise<Answer>): Promise<void> => {
     try {
-      const answer = await pending;
+      const answer = awaited instanceof Promise ? await pending.outlast(awaited) : awaited;
       if (Buffer.isBuffer(answer)) callback(null, answer);
       // A stream that ended before had its status.
       else if (await write(call, answer, sent)) callback({ code: status.OK, details: "OK" });

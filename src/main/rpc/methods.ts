@@ -3,6 +3,7 @@ import type { MethodDefinition, ServiceDefinition, UntypedHandleCall, UntypedSer
 import { asIs } from "../../domain/as-is.ts";
 import { audited } from "./audit.ts";
 import { unary, type UnaryHandler } from "./calls.ts";
+import type { PendingCalls } from "./pending-calls.ts";
 import type { RpcDependencies } from "./ports.ts";
 import { admissionTo, limited } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
@@ -22,7 +23,7 @@ export function bytesMethod(service: string, name: string, responseStream: boole
 }
 
 /** The methods of a service that have one answer. @param isAudited whether calls of a method leave a line in the log. */
-export function unaryMethods(service: string, handlers: Iterable<readonly [name: string, handler: UnaryHandler]>, dependencies: RpcDependencies, isAudited: (name: string) => boolean): ServiceParts {
+export function unaryMethods(service: string, handlers: Iterable<readonly [name: string, handler: UnaryHandler]>, dependencies: RpcDependencies, pending: PendingCalls, isAudited: (name: string) => boolean): ServiceParts {
   const { clock, log, metrics } = dependencies;
   const definition: Record<string, BytesMethod> = {};
   const implementation: Record<string, UntypedHandleCall> = {};
@@ -31,7 +32,7 @@ export function unaryMethods(service: string, handlers: Iterable<readonly [name:
     const admit = admissionTo(method.path, dependencies);
     const behind = admit ? limited(admit, handler) : handler;
     definition[name] = method;
-    implementation[name] = unary(name, isAudited(name) ? audited(name, behind, clock, log) : behind, methodMetrics(metrics, method).sent, log);
+    implementation[name] = unary(name, isAudited(name) ? audited(name, behind, clock, log) : behind, { sent: methodMetrics(metrics, method).sent, pending, log });
   }
   return { definition, implementation };
 }

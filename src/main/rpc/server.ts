@@ -17,6 +17,7 @@ import { maxMessageBytes } from "../grpc/limits.ts";
 import { answeredAtOnce, workspaceManager } from "./service.ts";
 import { specProvider } from "./spec-provider.ts";
 import type { StreamAdapter } from "./stream-adapter.ts";
+import { PendingCalls } from "./pending-calls.ts";
 import { watchTls } from "./tls.ts";
 import type { TlsFiles } from "./tls.ts";
 
@@ -37,13 +38,15 @@ export interface RpcServer {
   setServing(serving: boolean): void;
   /**
    * Tells that it serves no more, takes no more calls, ends the streams that the hub has not ended, and waits at most `drainMs`
-   * for what is open; the rest is cut off. Idempotent; resolves within about a second of drainMs at the latest.
+   * for what is open; the rest is answered UNAVAILABLE, or cut off. Idempotent; resolves within about a second of drainMs at the latest.
    */
   close(drainMs: number): Promise<void>;
 }
 
 /** Streams that one connection may have open at once: a proxy may bundle every subscriber of a cluster into one. */
 const maxConcurrentStreams = 10_000;
+/** Calls that are not done are told so, so long before their connections are cut: time to take the answer. */
+const tellMs = 250;
 /** How long cutting connections may take beyond the drain time. */
 const forceMs = 1000;
 
@@ -72,7 +75,7 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
   const hosts = bindHosts(options.addr);
   const tls = options.tls && (await watchTls(options.tls, { clock, log }));
   const server = new Server({ ...limits, interceptors: [recordCalls(metrics, clock, dependencies.tracing)] });
-  const open = { streams: new Set<StreamAdapter>(), closing: false };
+  const open = { streams: new Set<StreamAdapter>(), pending: new PendingCalls(), closing: false };
   const { health, close } = addServices(server, dependencies, open);
   const closeAll = (): void => {
     close();
@@ -90,10 +93,10 @@ export async function startRpcServer(options: RpcServerOptions, dependencies: Rp
   }
 }
 
-function addServices(server: Server, dependencies: RpcDependencies, open: OpenStreams): { readonly health: Health; readonly close: () => void } {
+function addServices(server: Server, dependencies: RpcDependencies, open: Open): { readonly health: Health; readonly close: () => void } {
   const { imageBuilder, tracing, clock } = dependencies;
   const passThrough = imageBuilder && passOn({ ...dependencies, target: imageBuilder.target, observers: { metrics: imageBuilder.metrics, tracing, clock } });
-  for (const { definition, implementation } of [workspaceManager(dependencies, open), specProvider(dependencies), ...(passThrough ? [passThrough] : [])]) {
+  for (const { definition, implementation } of [workspaceManager(dependencies, open, open.pending), specProvider(dependencies, open.pending), ...(passThrough ? [passThrough] : [])]) {
     server.addService(definition, implementation);
     // So that a method's series are there, at zero, before its first call.
     for (const method of Object.values(definition)) methodMetrics(dependencies.metrics, method);
@@ -134,17 +137,23 @@ function bind(server: Server, target: string, credentials: ServerCredentials): P
   });
 }
 
+/** What is under way. */
+interface Open extends OpenStreams {
+  readonly pending: PendingCalls;
+  closing: boolean;
+}
+
 class Running implements RpcServer {
   readonly port: number;
   readonly #server: Server;
   readonly #target: string;
-  readonly #open: { readonly streams: Set<StreamAdapter>; closing: boolean };
+  readonly #open: Open;
   readonly #health: Health;
   readonly #closeParts: () => void;
   readonly #clock: Clock;
   #closed: Promise<void> | undefined;
 
-  constructor(server: Server, bound: Bound, open: { streams: Set<StreamAdapter>; closing: boolean }, health: Health, closeParts: () => void, clock: Clock) {
+  constructor(server: Server, bound: Bound, open: Open, health: Health, closeParts: () => void, clock: Clock) {
     this.port = bound.port;
     this.#server = server;
     this.#target = bound.target;
@@ -173,9 +182,11 @@ class Running implements RpcServer {
     for (const stream of this.#open.streams) stream.end("shutdown");
     // drain() before tryShutdown(): it alone cuts off connections that are still open after the time (forceShutdown() needs channelz for that).
     this.#server.drain(this.#target, drainMs);
+    const cancel = this.#clock.timer(Math.max(0, drainMs - tellMs), () => this.#open.pending.giveUp());
     const stopWaiting = new AbortController();
     const drained = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve())).then(() => stopWaiting.abort());
     await Promise.race([drained, sleep(this.#clock, drainMs + forceMs, stopWaiting.signal)]);
+    cancel();
     this.#server.forceShutdown();
     this.#closeParts();
   }

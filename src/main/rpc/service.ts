@@ -20,6 +20,7 @@ import type { OpenStreams } from "./handlers/subscribe.ts";
 import { backupWorkspace, takeSnapshot } from "./handlers/take-snapshot.ts";
 import { updateSshKey } from "./handlers/update-ssh-key.ts";
 import { bytesMethod, unaryMethods, type ServiceParts } from "./methods.ts";
+import type { PendingCalls } from "./pending-calls.ts";
 import type { CallDependencies, RpcDependencies } from "./ports.ts";
 import { admissionTo } from "./rate-limits.ts";
 import { methodMetrics } from "./recorded-call.ts";
@@ -55,7 +56,7 @@ function steeringHandler({ reader, steering: parts, refusal, clock, log }: RpcDe
 }
 
 /** The service for grpc-js, all methods of the contract. */
-export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams): ServiceParts {
+export function workspaceManager(dependencies: RpcDependencies, open: OpenStreams, pending: PendingCalls): ServiceParts {
   const { reader, log } = dependencies;
   const unaries: [string, UnaryHandler][] = [
     ["GetWorkspaces", getWorkspaces(reader, new AnswerGate(), new ChunkPool(), dependencies.clock)],
@@ -65,7 +66,7 @@ export function workspaceManager(dependencies: RpcDependencies, open: OpenStream
   ];
   const streaming = bytesMethod(serviceName, "Subscribe", true);
   const { sent } = methodMetrics(dependencies.metrics, streaming);
-  const { definition, implementation } = unaryMethods(serviceName, unaries, dependencies, isAudited);
+  const { definition, implementation } = unaryMethods(serviceName, unaries, dependencies, pending, isAudited);
   return {
     definition: { Subscribe: streaming, ...definition },
     implementation: { Subscribe: serverStream("Subscribe", subscribe(dependencies, sent, open), log, admissionTo(streaming.path, dependencies)), ...implementation },
