@@ -82,7 +82,7 @@ function wsmand({ cores }: SchemaDefaults): Field<WsmandConfig> {
       tls: serverTls(),
       heapSnapshots: flag().describe("Give whole heaps too: they stop the daemon for seconds, and hold all that is in memory, secrets included."),
     }).describe("Who may take profiles at `pprof.addr`. Without TLS that address must be on this machine (loopback)."),
-    drainTimeout: durationWithDefault(30_000).describe("How long the end may take in all: open calls, slow subscribers, the hand-over of the lead, last writes; what has not ended then is cut off. The hand-over has a quarter of it, two seconds at most: with much less, another replica may have to wait until the Lease has run out."),
+    drainTimeout: durationWithDefault(30_000).describe("How long the end may take in all: open calls, slow subscribers, the hand-over of the lead, last writes; what has not ended then is cut off. The hand-over has a quarter of it, five seconds at most: with much less than the default, another replica may have to wait until the Lease has run out."),
     log: section({
       level: choice(logLevels, "info").describe("What is logged."),
       format: choice(logFormats, "json").describe("`json`: an object per line; `text`: for people. Both go to the standard error."),
