@@ -31,8 +31,6 @@ export interface ActivityOptions {
 interface Writing {
   /** How it will be marked. */
   readonly closed: boolean;
-  /** Since when, monotonic milliseconds. */
-  readonly since: number;
   readonly promise: Promise<void>;
 }
 
@@ -67,8 +65,10 @@ export class Activity {
   readonly #bequests = new Bequests();
   /** By uid. */
   readonly #writing = new Map<string, Writing>();
-  /** Those whose last write failed, by uid. */
-  readonly #failed = new Set<string>();
+  /** Since when a write is under way, monotonic milliseconds. */
+  readonly #underWay = new WeakMap<WorkspaceRecord, number>();
+  /** When a write failed last, Unix milliseconds. */
+  readonly #failedAt = new WeakMap<WorkspaceRecord, number>();
   readonly #lanes = new Lanes();
   /** Regular writes. */
   readonly #rounds: Rounds<WorkspaceRecord>;
@@ -86,7 +86,7 @@ export class Activity {
   /**
    * The workspace is in use now, or was just closed. Gives what has to be waited for so that the caller sees what it changed; nothing for almost every call.
    * It is written whether or not the client still waits: one that closes its tab is gone at once. What can not be written is logged, and tried again with a later call.
-   * Rejects with UNAVAILABLE where a leader elsewhere may stop the workspace for not being used, since this could not be written: it is remembered here all the same.
+   * @throws WsmanError UNAVAILABLE where a leader elsewhere may stop the workspace for not being used, since this can not be written: it is remembered here all the same. Rejects with that where it had to wait to learn of it.
    */
   mark(record: WorkspaceRecord, closed: boolean): Promise<void> | undefined {
     if (this.markAtOnce(record, closed)) return undefined;
@@ -94,7 +94,8 @@ export class Activity {
     const writing = this.#writing.get(record.uid);
     const isFirst = !record.facts.everActive && !writing;
     const isNews = this.#isNews(record, closed, writing);
-    if (!isFirst && !isNews && this.#isUnsure(record, writing)) return Promise.reject(unsure(record));
+    // At once: each call that waits leaves a line in the log.
+    if (!isFirst && !isNews && this.#isUnsure(record, writing)) throw unsure(record);
     const isPressing = this.#isPressing(record);
     return this.#confirm(record, this.#steer(record, isFirst, isNews ? closed : undefined, now), isPressing);
   }
@@ -122,8 +123,11 @@ export class Activity {
   /** Another replica may be about to stop the workspace, and what says that it is in use could not be written just now, or is being written for too long. */
   #isUnsure(record: WorkspaceRecord, writing: Writing | undefined): boolean {
     const { clock, leads } = this.#options;
-    const isOpen = this.#failed.has(record.uid) ? writing !== undefined || this.#wasJustWritten(record) : writing !== undefined && clock.monotonic() - writing.since > waitMs;
-    return isOpen && !leads() && this.#isPressing(record);
+    const since = this.#underWay.get(record);
+    const hasFailed = (this.#failedAt.get(record) ?? Number.NEGATIVE_INFINITY) > (record.facts.lastActivity ?? Number.NEGATIVE_INFINITY);
+    // Otherwise it is written now, and waited for.
+    const isTried = writing !== undefined || since !== undefined || this.#wasJustWritten(record);
+    return isTried && (hasFailed || (since !== undefined && clock.monotonic() - since > waitMs)) && !leads() && this.#isPressing(record);
   }
 
   /** Waits for what is written, not for long. */
@@ -231,7 +235,6 @@ export class Activity {
     if (this.#unwritten.has(record) && isUnwritten(record)) this.#bequests.leave(record, record.activeAt);
     this.#unwritten.delete(record);
     this.#writing.delete(record.uid);
-    this.#failed.delete(record.uid);
     this.#rounds.remove(record);
   }
 
@@ -266,7 +269,7 @@ export class Activity {
       resolve(done);
       if (!done) await sleep(this.#options.clock, restMs, this.#ending.signal);
     });
-    const writing: Writing = { closed: closed ?? before?.closed ?? record.facts.closed, since: this.#options.clock.monotonic(), promise };
+    const writing: Writing = { closed: closed ?? before?.closed ?? record.facts.closed, promise };
     this.#writing.set(record.uid, writing);
     void promise.finally(() => {
       if (this.#writing.get(record.uid) === writing) this.#writing.delete(record.uid);
@@ -282,22 +285,24 @@ export class Activity {
     if (written > at && Object.keys(changes).length === 0) return true;
     // Not before the next interval if it fails, or a dead API server would get a request with every call.
     record.activityWrittenAt = clock.now();
+    this.#underWay.set(record, clock.monotonic());
     try {
       await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority, (noted) => laterThan(noted, at, changes));
       if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
-      this.#failed.delete(record.uid);
       return true;
     } catch (error) {
       if (error instanceof WsmanError && error.code === "NOT_FOUND") {
         this.forget(record);
         return true;
       }
-      this.#failed.add(record.uid);
+      this.#failedAt.set(record, clock.now());
       if (clock.monotonic() - this.#loggedAt >= logEveryMs) {
         this.#loggedAt = clock.monotonic();
         log.warn({ pod: record.facts.podName, error: messageOf(error) }, "activity could not be written to the pod; it is kept, and tried again");
       }
       return false;
+    } finally {
+      this.#underWay.delete(record);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** What the list that is being read proves of pods, while the watch tells of changes beside it. */
-import type { Origin, WorkspaceResult } from "../../domain/messages.ts";
+import type { Origin } from "../../domain/messages.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import type { Registry, WorkspaceRecord } from "./registry.ts";
 
@@ -17,8 +17,6 @@ export class Listing {
   /** Pods that were not known when a line of the watch told something of them that could not be read: an item of the list may be older than that. */
   readonly #doubts = new Set<string>();
   #doubtsLost = false;
-  /** The API server's store was set back before it. */
-  #setBack = false;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -34,9 +32,8 @@ export class Listing {
     return origin === "list" ? this.#generation : this.#generation - 1;
   }
 
-  /** Another list begins. @param setBack the API server's store was set back: what is in it is there, whatever was heard before. */
-  start(setBack: boolean): void {
-    this.#setBack ||= setBack;
+  /** Another list begins. */
+  start(): void {
     this.#generation++;
     this.#unknown = 0;
     this.#buried = this.#registry.buried;
@@ -51,14 +48,6 @@ export class Listing {
   doubt(uid: string): void {
     if (this.#doubts.size < maxDoubts) this.#doubts.add(uid);
     else this.#doubtsLost = true;
-  }
-
-  /** Whether a pod that was gone is there again: an item of the list says so after the API server's store was set back, and what the watch tells of it before that has to be learned by a read then. */
-  bringsBack({ uid, removed }: WorkspaceResult, origin: Origin): boolean {
-    if (!this.#setBack || removed || origin === "read") return false;
-    if (origin === "watch") this.doubt(uid);
-    else this.#registry.unbury(uid);
-    return origin === "list";
   }
 
   /**
@@ -80,6 +69,5 @@ export class Listing {
   finish(): void {
     this.#doubts.clear();
     this.#doubtsLost = false;
-    this.#setBack = false;
   }
 }

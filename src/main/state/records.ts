@@ -4,9 +4,9 @@ import type { WorkspaceFacts, WorkspaceResult } from "../../domain/messages.ts";
 import { isPlaceholderName } from "../../domain/placeholder.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { wsman } from "../../gen/proto.js";
-import type { Placeholder, WorkspaceRecord } from "./registry.ts";
+import { unknownVersion, type Placeholder, type WorkspaceRecord } from "./registry.ts";
 
-const { PENDING } = wsman.WorkspacePhase;
+const { PENDING, STOPPED } = wsman.WorkspacePhase;
 
 /** The record of a pod that was not known; nothing of it is published yet. */
 export function newRecord({ uid, resourceVersion, facts, digest }: WorkspaceResult, listGeneration: number): WorkspaceRecord {
@@ -62,7 +62,17 @@ function givesWay(record: WorkspaceRecord): boolean {
   return record.vacant || awaitsAnother(record) || isPlaceholder(record);
 }
 
-/** Whether a pod that was gone is there, as after a restore of etcd. What was seen before it went does not say so. */
+/** Whether a pod whose end was told has not ended: the API server's store was set back. */
+export function livesAgain({ stopped, resourceVersion }: WorkspaceRecord, { facts, removed }: WorkspaceResult): boolean {
+  return stopped && resourceVersion === unknownVersion && !removed && facts.phase !== STOPPED;
+}
+
+/** What the rules over time go by: after the API server's store was set back, the phase may go back as well, once. */
+export function lastOf({ facts, stopped, resourceVersion }: WorkspaceRecord, next: WorkspaceResult): WorkspaceFacts {
+  return resourceVersion === unknownVersion && !stopped ? { ...facts, phase: next.facts.phase } : facts;
+}
+
+/** Whether a pod that was gone is there, as after a restore of etcd. What was seen before it went, as of a version that is known, does not say so. */
 export function isThereAgain({ vacant, resourceVersion }: WorkspaceRecord, result: WorkspaceResult): boolean {
   return vacant && !result.removed && compareVersions(result.resourceVersion, resourceVersion) > 0;
 }

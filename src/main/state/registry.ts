@@ -167,9 +167,9 @@ export class Registry {
     owner.place = place;
   }
 
-  /** A pod that was gone is there again. */
-  unbury(uid: string): void {
-    this.#gone.delete(uid);
+  /** Whoever was gone may be there again: the API server's store was set back. */
+  forgetGone(): void {
+    this.#gone.clear();
   }
 
   /** Forgets a pod as if it had never been known. */

@@ -16,7 +16,7 @@ import { Listing } from "./listing.ts";
 import { Meetings } from "./meetings.ts";
 import { Publisher } from "./publisher.ts";
 import { copyOf, encodedOf, viewOf } from "./ranges.ts";
-import { awaitsAnother, isPlaceholder, isThereAgain, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
+import { awaitsAnother, isPlaceholder, isThereAgain, lastOf, livesAgain, needsContent, newRecord, succeeds, successorOf } from "./records.ts";
 import { unknownVersion, type Placeholder, type Registry, type WorkspaceRecord } from "./registry.ts";
 import { amendFacts, amendmentFor, amendStatus } from "./rules.ts";
 import type { VersionClock } from "./version.ts";
@@ -69,20 +69,14 @@ export class StateStore {
 
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
   listStarted(setBack: boolean): void {
-    this.#list.start(setBack);
-    if (setBack) for (const record of this.registry.records()) this.#setBack(record);
-  }
-
-  #setBack(record: WorkspaceRecord): void {
-    // Its end was told. If it is there again, and runs, it is another story, and nothing that follows an end may be done to it.
-    if (record.stopped) {
-      this.registry.forget(record);
-      this.#hooks.forgotten(record);
-      return;
+    this.#list.start();
+    if (!setBack) return;
+    this.registry.forgetGone();
+    for (const record of this.registry.records()) {
+      record.resourceVersion = unknownVersion;
+      // It names a version of the history that there is no more; the list brings it again.
+      record.held = undefined;
     }
-    record.resourceVersion = unknownVersion;
-    // It names a version of the history that there is no more; the list brings it again.
-    record.held = undefined;
   }
 
   /**
@@ -118,7 +112,7 @@ export class StateStore {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
     if (known && origin === "list") known.listGeneration = this.#list.generation;
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
-    return known ? this.#applyKnown(known, result, bytes) : this.#applyNew(result, bytes, origin);
+    return known ? this.#applyKnown(known, result, bytes, origin) : this.#applyNew(result, bytes, origin);
   }
 
   /** The pod with this uid does not exist any more (a read said so). */
@@ -165,18 +159,13 @@ export class StateStore {
   }
 
   #applyNew(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
-    if (!this.#isNews(result, origin)) return undefined;
+    if (this.registry.isGone(result.uid) || !this.#givenUp.admits(result, origin)) return undefined;
     const other = this.registry.byId(result.facts.id);
     if (other && isPlaceholder(other) !== isPlaceholder(result)) return this.#meetings.meet(other, result, bytes, origin);
     if (other && !this.#claimants.mayReplace(other, result)) return undefined;
     if (other && succeeds(other, result)) return this.#succeed(other, result, bytes, origin);
     if (other) this.#finish(other);
     return this.#introduce(result, bytes, origin);
-  }
-
-  /** Whether a pod that is not known is none that was, or is known to have come back. */
-  #isNews(result: WorkspaceResult, origin: Origin): boolean {
-    return (!this.registry.isGone(result.uid) || this.#list.bringsBack(result, origin)) && this.#givenUp.admits(result, origin);
   }
 
   #introduce(result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer {
@@ -222,11 +211,12 @@ export class StateStore {
     this.#hooks.changed(record);
   }
 
-  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array): Buffer | undefined {
+  #applyKnown(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     if (compareVersions(result.resourceVersion, record.resourceVersion) < 0 && !result.removed) return this.cache.peek(record.facts.id);
     if (result.facts.id !== record.facts.id) return this.#refuse(record, result);
+    if (livesAgain(record, result)) return this.#beginAnew(record, result, bytes, origin);
     if (isThereAgain(record, result)) record.vacant = false;
-    const last = record.resourceVersion === unknownVersion ? { ...record.facts, phase: result.facts.phase } : record.facts;
+    const last = lastOf(record, result);
     record.resourceVersion = result.resourceVersion;
     if (record.vacant || (result.removed && this.#vacates(record))) return this.cache.peek(record.facts.id);
     const frame = this.#update(record, result, bytes, last);
@@ -243,6 +233,13 @@ export class StateStore {
     this.#hooks.vacant(record);
     if (record.placeholder) this.#hooks.reread(record.placeholder.podName, "");
     return true;
+  }
+
+  /** The API server's store was set back to before the end that was told: nothing that follows an end may be done to the pod, so nothing is left of it. */
+  #beginAnew(record: WorkspaceRecord, result: WorkspaceResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
+    this.registry.forget(record);
+    this.#hooks.forgotten(record);
+    return this.#applyNew(result, bytes, origin);
   }
 
   /** A pod that claims another workspace than before: what it said first counts, until it is gone. */

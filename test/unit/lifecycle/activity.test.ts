@@ -148,9 +148,7 @@ test("where another replica leads, who says that a workspace is in use that it m
   const record = pressing(clock);
   const from = clock.now();
   for (let second = 0; second <= 25; second++) {
-    const marked = activity.mark(record, false);
-    assert.ok(marked);
-    await assert.rejects(marked, unavailable);
+    await assert.rejects(async () => activity.mark(record, false), unavailable);
     assert.equal(activity.markAtOnce(record, false), false);
     assert.equal(lastActivityOf(record), clock.now());
     clock.advance(1_000);
@@ -193,6 +191,34 @@ test("an API server that does not answer holds such a call up for a second, and 
     }
     assert.equal(writes.length, 1);
   }
+});
+
+test("a write that was begun before time pressed, and is under way still, is no answer; nor is one that failed", async () => {
+  for (const writing of ["hangs", "fails"] as const) {
+    const { activity, clock, writes } = setup(writing);
+    const record = recordOf("a", { everActive: true, createdAt: longAgo, lastActivity: clock.now() - timeouts.regularWorkspace + 34_000 });
+    assert.equal(activity.mark(record, false), undefined);
+    assert.equal(writes.length, 1);
+    clock.advance(8_000);
+    await new Promise(setImmediate);
+    assert.throws(() => activity.mark(record, false), unavailable);
+    assert.equal(writes.length, 1);
+  }
+});
+
+test("a write that failed is forgotten once the activity was written, here or by another replica, or its pod is another one", async () => {
+  const { activity, clock, writes } = setup("fails");
+  const record = pressing(clock);
+  await assert.rejects(async () => activity.mark(record, false), unavailable);
+  await new Promise(setImmediate);
+  record.facts = { ...record.facts, lastActivity: clock.now() + 1_000 - timeouts.regularWorkspace + 20_000 };
+  assert.throws(() => activity.mark(record, false), unavailable, "that was written before it failed");
+  clock.advance(11_000);
+  await new Promise(setImmediate);
+  // Another replica was told, a while ago, and has written it only now.
+  const short = { ...record, facts: { ...record.facts, customTimeout: "30s", lastActivity: clock.now() - 5_000 } };
+  assert.equal(activity.markAtOnce(short, false), true);
+  assert.equal(writes.length, 1);
 });
 
 test("what another replica has written of later activity is not set back, neither by the sweep nor by what a call changes", async () => {

@@ -7,7 +7,7 @@ import { isConflict, type AnnotationChanges } from "../../../src/main/kube/objec
 import { isOvertaken, Permit } from "../../../src/main/lifecycle/acting.ts";
 import { isQuick, type DropPlaceholder, QuickActions } from "../../../src/main/lifecycle/quick-actions.ts";
 import { newRecord } from "../../../src/main/state/records.ts";
-import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
+import { unknownVersion, type WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { workspaceResult } from "../../support/results.ts";
 import { RecordingLog } from "../kube/helpers.ts";
 
@@ -62,6 +62,15 @@ test("the end is told before the finalizer goes", async () => {
   const { did, first } = setup();
   await first({ action: "removeFinalizer" });
   assert.deepEqual(did, ["declared", [{}, { finalizers: { remove: "gitpod.io/finalizer" } }]]);
+});
+
+test("of a pod that is not known well enough, since the API server's store was set back, nothing is deleted, released or told as ended", async () => {
+  for (const action of [{ action: "removeFinalizer" }, { action: "deletePvc" }, { action: "deletePod", gracePeriodSeconds: 30 }] as const) {
+    const { did, first, record } = setup();
+    record.resourceVersion = unknownVersion;
+    await assert.rejects(first(action), { status: 409 });
+    assert.deepEqual(did, []);
+  }
 });
 
 test("what is never taken back is only written on the pod that was decided about; one that has changed is decided about anew", async () => {

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { systemClock } from "../../../src/domain/clock.ts";
+import { WsmanError } from "../../../src/domain/errors.ts";
 import { silentLog } from "../../../src/domain/log.ts";
 import { startRpcServer } from "../../../src/main/rpc/server.ts";
 import type { RpcServer } from "../../../src/main/rpc/server.ts";
@@ -154,6 +155,19 @@ test("close ends streams, refuses new ones, and finishes as soon as clients have
   }
   assert.equal((await harness.client.wsman("DescribeCluster")).code, status.UNAVAILABLE);
   await harness.server.close(tooLong);
+});
+
+test("close lets calls end that end in time", patiently, async (t) => {
+  const harness = await startHarness(t);
+  const { promise, reject } = Promise.withResolvers<never>();
+  harness.reader.instead = () => promise;
+  const slow = harness.client.wsman("GetWorkspaces");
+  await until("the call to arrive", () => harness.reader.filters.length === 1);
+  const closing = harness.server.close(tooLong);
+  await until("no more calls are taken", async () => (await harness.client.wsman("DescribeCluster")).code === status.UNAVAILABLE);
+  reject(new WsmanError("NOT_FOUND", "its own answer"));
+  assert.equal((await slow).code, status.NOT_FOUND);
+  await closing;
 });
 
 test("close cuts off calls and clients that do not end in time", patiently, async (t) => {

@@ -616,7 +616,7 @@ test("a pod of a workspace that was given up, which a read finds to be there, is
 
 test("after the API server's store was set back, a pod that was gone is there again, and so is one for whose successor its workspace waits", () => {
   for (const watchFirst of [false, true]) {
-    const { apply, told, store, reread, list } = setup();
+    const { apply, told, store, list } = setup();
     apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 90, uid: "e" });
     apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e", removed: true });
     apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused });
@@ -630,7 +630,6 @@ test("after the API server's store was set back, a pod that was gone is there ag
     apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 51, uid: "w", actions: refused }, "list");
     finish(store, "60");
     assert.equal(store.registry.byUid("w")?.vacant, false);
-    assert.deepEqual(reread, watchFirst ? ["ws-ended"] : [], "what the watch told of it before the list did is learned");
     store.giveUp("w");
     assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["ended", RUNNING], ["ended", STOPPED], ["waits", PENDING], ["ended", RUNNING]]);
     // From then on, what is gone stays gone.
@@ -647,15 +646,51 @@ test("after the API server's store was set back, a workspace whose end was told,
   apply({ id: "ending", podName: "ws-ending", phase: RUNNING, failed: "no" }, { rv: 92, uid: "i" });
   apply({ id: "ending", podName: "ws-ending", phase: STOPPING, failed: "no" }, { rv: 93, uid: "i" });
   apply({ id: "over", podName: "ws-over", phase: STOPPED }, { rv: 94, uid: "o" });
+  apply({ id: "gone", podName: "ws-gone", phase: STOPPED }, { rv: 95, uid: "g" });
+  const before = [changed.length, told().length];
   store.listStarted(true);
-  assert.deepEqual(forgotten, ["e", "o"]);
-  const before = changed.length;
   apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
   apply({ id: "ending", podName: "ws-ending", phase: RUNNING }, { rv: 51, uid: "i" }, "list");
+  apply({ id: "over", podName: "ws-over", phase: STOPPED }, { rv: 52, uid: "o" }, "list");
   finish(store, "60");
-  assert.deepEqual(changed.slice(before), ["e", "i"]);
-  assert.equal(store.registry.byUid("e")?.stopped, false);
-  assert.deepEqual(told().slice(5).map(({ id, phase, conditions }) => [id, phase, conditions?.failed]), [["ended", RUNNING, ""], ["ending", RUNNING, "no"]], "a failure once told stays");
+  assert.deepEqual(changed.slice(before[0]), ["e", "i", "o"]);
+  assert.deepEqual(forgotten, ["e", "g"]);
+  assert.deepEqual([store.registry.byUid("e")?.stopped, store.registry.byUid("o")?.stopped], [false, true]);
+  assert.deepEqual(told().slice(before[1]).map(({ id, phase, conditions }) => [id, phase, conditions?.failed]), [["ended", RUNNING, ""], ["ending", RUNNING, "no"]], "a failure once told stays, and an end that is still there is told once");
+  // From then on, phases do not go back.
+  apply({ id: "ending", podName: "ws-ending", phase: STOPPING }, { rv: 70, uid: "i" });
+  apply({ id: "ending", podName: "ws-ending", phase: RUNNING }, { rv: 71, uid: "i" });
+  assert.deepEqual(told().at(-1)?.phase, STOPPING);
+});
+
+test("a pod that is deleted while the list after a set-back is read stays gone, whether it was known or had gone before; one of which a line or an item could not be read is learned", () => {
+  for (const before of ["known", "gone"] as const) {
+    for (const how of ["a line", "a line that can not be read"] as const) {
+      const { apply, store, told } = setup();
+      apply({ phase: RUNNING }, { rv: 100, uid: "e" });
+      if (before === "gone") apply({ phase: STOPPED }, { rv: 101, uid: "e", removed: true });
+      store.listStarted(true);
+      if (how === "a line") apply({ phase: STOPPED }, { rv: 61, uid: "e", removed: true });
+      else store.apply({ ...skipped, uid: "e", resourceVersion: "61", removed: true }, Buffer.alloc(0), "watch");
+      apply({ phase: RUNNING }, { rv: 50, uid: "e" }, "list");
+      finish(store, "60");
+      assert.equal(store.registry.size, 0, `${before}, ${how}`);
+      assert.equal(told().at(-1)?.phase, STOPPED);
+    }
+  }
+  const { apply, store, reread } = setup();
+  for (const uid of ["e", "f"]) {
+    apply({ id: uid, podName: `ws-${uid}`, phase: RUNNING }, { rv: 100, uid });
+    apply({ id: uid, podName: `ws-${uid}`, phase: STOPPED }, { rv: 101, uid, removed: true });
+  }
+  store.listStarted(true);
+  store.unreadable("e");
+  apply({ id: "e", podName: "ws-e", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
+  store.apply({ ...skipped, uid: "f", resourceVersion: "51" }, Buffer.alloc(0), "list");
+  finish(store, "60");
+  assert.deepEqual(reread, ["ws-e"]);
+  apply({ id: "f", podName: "ws-f", phase: RUNNING }, { rv: 70, uid: "f" });
+  assert.equal(store.registry.byId("f")?.facts.phase, RUNNING);
 });
 
 test("what was seen of a refused pod before it went does not bring it back, however its end became known", () => {
