@@ -222,7 +222,7 @@ export function banner(served: Served, kubeconfigPath: string): string {
     `  npm run --silent wsmand -- watch${address}${tls}`,
     `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,
     `  npm run --silent wsmand -- start examples/start-request.json${address}${tls}         then, with its ID: active, timeout, snapshot, backup, stop`,
-    ...(served.configPath === undefined ? [] : [`  npm run --silent wsmand -- preflight --config ${served.configPath} --kubeconfig ${kubeconfigPath}         and, with the same flags: explain ID`]),
+    ...(served.configPath === undefined ? [] : [`  npm run --silent wsmand -- preflight --config ${served.configPath} --kubeconfig ${kubeconfigPath}`, "    and, with the same flags: explain ID. Both files go when this ends."]),
     `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch         if kubectl is installed`,
     "Ctrl-C ends it.",
     "",

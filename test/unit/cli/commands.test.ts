@@ -336,7 +336,7 @@ test("the banner's commands can be typed as they stand: with the address, and wi
   assert.match(banner({ rpc: "127.0.0.1:8080", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: undefined }, "k"), /^ {2}Kubernetes API {3}http:\/\/127\.0\.0\.1:2\n[^]*-- watch\n/m);
   assert.match(banner({ rpc: "127.0.0.1:1", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: "/ca.crt" }, "k"), /-- watch --address 127\.0\.0\.1:1 --tls-ca \/ca\.crt --tls-cert FILE --tls-key FILE\n/);
   const served = { rpc: "127.0.0.1:8080", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: undefined };
-  assert.match(banner({ ...served, configPath: "/c" }, "/k"), /-- preflight --config \/c --kubeconfig \/k /);
+  assert.match(banner({ ...served, configPath: "/c" }, "/k"), /-- preflight --config \/c --kubeconfig \/k\n {4}and, with the same flags: explain ID\. Both files go when this ends\.\n/);
   assert.doesNotMatch(banner(served, "/k"), /preflight/, "whoever has a file of their own knows where it is");
 });
 
