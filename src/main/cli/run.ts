@@ -127,7 +127,8 @@ export async function startCluster(options: EmbeddedClusterOptions, parts: Parts
 /** Words for what kept a part from starting. @param ports how other ports are chosen; undefined: they can not be. */
 function startError(what: string, error: unknown, ports: string | undefined): CliError {
   const message = plainCause(messageOf(error));
-  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it${ports === undefined ? "" : `, or choose other ports with ${ports}`}` : undefined;
+  const taker = ports === flagsOfRun ? "another program, perhaps another npm start," : "another program";
+  const hint = message.includes("EADDRINUSE") ? `${taker} listens on that port: stop it${ports === undefined ? "" : `, or choose other ports with ${ports}`}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 

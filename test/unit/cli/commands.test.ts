@@ -299,9 +299,9 @@ test("the hint for a port that is taken fits how it was chosen", async () => {
   const { parts } = fakeParts(() => Promise.reject(new Error("listen EADDRINUSE")));
   for (const args of [["--config", "examples/local.json"], ["--embedded", "--config", "examples/local.json"]]) {
     const { err } = await command(["run", ...args], {}, parts);
-    assert.match(err, /^hint: .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
+    assert.match(err, /^hint: another program listens on that port: stop it, or .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
   }
-  assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
+  assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: another program, perhaps another npm start, listens on that port: stop it, or .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
   const taken: Parts = { ...parts, embeddedCluster: async () => () => Promise.reject(new Error("listen EADDRINUSE")) };
   assert.match((await command(["embedded", "--port", "1"], {}, taken)).err, /^hint: .* with --port and --wsdaemon-port \(behind npm: npm run --silent wsmand -- embedded FLAGS\)$/m);
   assert.match((await command(["run", "--embedded"], {}, taken)).err, /^hint: another program listens on that port: stop it$/m, "run has no flags for the cluster's ports");
