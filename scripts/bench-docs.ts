@@ -1,6 +1,6 @@
 // Measures all that docs/benchmarks.md tells of, keeps the results in docs/benchmarks.json, and renders them into the page. --help tells the flags.
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { messageOf } from "../src/domain/errors.ts";
@@ -10,6 +10,7 @@ import { insertFigures, renderFigures } from "./bench-docs/render.ts";
 import { entryOf, failure, formatResults, parseResults } from "./bench-docs/results.ts";
 import type { Entry } from "./bench-docs/results.ts";
 import { runBench } from "./bench-docs/run.ts";
+import { builtEntry, refuseOldBuild } from "./built.ts";
 
 interface Flags {
   readonly only?: readonly Measurement[];
@@ -20,7 +21,7 @@ interface Flags {
 }
 
 const root = resolve(import.meta.dirname, "..");
-const entryFile = join(root, "dist/main/index.js");
+const entryFile = join(root, builtEntry);
 const resultsFile = join(root, "docs/benchmarks.json");
 const pageFile = join(root, "docs/benchmarks.md");
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -56,7 +57,8 @@ function list(): void {
 }
 
 async function measureAll({ only = measurements, runs, kubeconfig }: Flags): Promise<void> {
-  refuseOldBuild();
+  // Figures of an old build would be told of as this commit's.
+  refuseOldBuild(root);
   // What is wrong with the files is told now, and not after the first measurement.
   write(read());
   const signal = endSignal();
@@ -103,13 +105,6 @@ function write(results: ReturnType<typeof parseResults>): void {
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
   }
-}
-
-/** Figures of an old build would be told of as this commit's. */
-function refuseOldBuild(): void {
-  const built = statSync(entryFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const newer = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).find((file) => file.endsWith(".ts") && statSync(join(root, "src", file)).mtimeMs > built);
-  if (newer !== undefined) throw new Error(`dist/ is older than src/${newer}: npm run build first`);
 }
 
 /** Whether what is measured is not what the commit holds. */

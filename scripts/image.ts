@@ -1,6 +1,6 @@
 // Makes the container image from Debian's packages, npm's and this checkout, and tries it as the chart runs it. --help tells the steps.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { Argument, Command } from "commander";
@@ -8,10 +8,11 @@ import { readBase } from "./image/base.ts";
 import { buildImage, isThere, makeBuildBase, runLoud } from "./image/builder.ts";
 import { differences } from "./image/compare.ts";
 import { usualSources } from "./image/downloads.ts";
-import { checkSize, largestIn, makeTree, sizeOf, treeIn } from "./image/tree.ts";
+import { checkSize, largestIn, makeTree, places, sizeOf, treeIn } from "./image/tree.ts";
 import { tryImage } from "./image/trial.ts";
 import { refreshBase } from "./image/refresh.ts";
 import { epochOf, ociArchive, revisionOf, versionOf } from "./image/whole.ts";
+import { builtEntry, refuseOldBuild } from "./built.ts";
 import { runScript } from "./command.ts";
 
 interface Flags {
@@ -46,6 +47,9 @@ async function main(steps: readonly string[], flags: Flags): Promise<void> {
     refresh: () => refreshBase(root, usualSources()),
     tree: () => tellTree(out),
     archive: async () => {
+      // Its labels say of which commit it is.
+      refuseOldBuild(root);
+      refuseOldTree(out);
       const { archive, digest } = await ociArchive(root, treeIn(out), name, epochOf(root), revisionOf(root));
       writeFileSync(join(out, "wsmand.oci.tar"), archive);
       say(`${join(out, "wsmand.oci.tar")}: ${archive.length} bytes, ${digest}`);
@@ -57,7 +61,16 @@ async function main(steps: readonly string[], flags: Flags): Promise<void> {
   for (const step of steps) await work[step]?.();
 }
 
+/** @throws Error if the tree holds another build than dist/. */
+function refuseOldTree(out: string): void {
+  const timeOf = (folder: string): number => statSync(join(folder, builtEntry), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const made = timeOf(join(treeIn(out).app, places.app));
+  if (made === 0) throw new Error(`${out} holds no tree: step tree comes first`);
+  if (made < timeOf(root)) throw new Error(`the tree in ${out} is older than dist/: step tree comes first`);
+}
+
 async function tellTree(out: string): Promise<void> {
+  refuseOldBuild(root);
   const tree = await makeTree(root, out, epochOf(root));
   const { base, app, total, layers } = sizeOf(tree);
   for (const [what, bytes] of largestIn(tree, 15)) say(`${String(bytes).padStart(11)}  ${what}`);

@@ -27,17 +27,22 @@ export function epochOf(root: string): number {
   const given = process.env["SOURCE_DATE_EPOCH"];
   if (given !== undefined && /^\d+$/.test(given)) return Number(given);
   try {
-    return Number(execFileSync("git", ["-C", root, "log", "-1", "--format=%ct"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+    return Number(git(root, "log", "-1", "--format=%ct"));
   } catch {
     return 0;
   }
 }
 
-/** The commit that is checked out; "unknown" without a repository. */
+/** The commit that is checked out, with "-dirty" where its files were changed; "unknown" without a repository. */
 export function revisionOf(root: string): string {
   try {
-    return execFileSync("git", ["-C", root, "rev-parse", "HEAD"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    const changed = git(root, "status", "--porcelain", "--untracked-files=no") !== "";
+    return `${git(root, "rev-parse", "HEAD")}${changed ? "-dirty" : ""}`;
   } catch {
     return "unknown";
   }
+}
+
+function git(root: string, ...args: readonly string[]): string {
+  return execFileSync("git", ["-C", root, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 }

@@ -21,3 +21,13 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
 export function isLoopback({ host }: Pick<ListenAddress, "host">): boolean {
   return host !== undefined && (host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host));
 }
+
+/** Whether the second of two can not be listened on once the first is: the same port of the same host, or of all. A port that the system chooses is never taken. */
+export function sharePort(one: ListenAddress, other: ListenAddress): boolean {
+  return one.port !== 0 && one.port === other.port && (one.host === other.host || covers(one, other) || covers(other, one));
+}
+
+/** Whether the first is one of all addresses, among them the second's. All of IPv4 are not all of IPv6. */
+function covers({ host }: ListenAddress, other: ListenAddress): boolean {
+  return host === undefined || host === "::" || (host === "0.0.0.0" && !(other.host?.includes(":") ?? false));
+}

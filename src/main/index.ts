@@ -6,7 +6,11 @@ import { shapeHeap } from "./heap.ts";
 
 const leastNode = 24;
 if (Number.parseInt(process.versions.node, 10) < leastNode) {
-  process.stderr.write(`wsmand needs Node.js ${leastNode} or newer, and this is ${process.versions.node}.\nnpm scripts use the one that \`npm ci\` installs: npm start, or npm run wsmand -- COMMAND.\n`);
+  // A script of npm finds this one only where node_modules does not hold the right one, or not yet.
+  const hint = process.env["npm_lifecycle_event"] === undefined
+    ? "npm scripts use the one that `npm ci` installs: npm start, or npm run wsmand -- COMMAND."
+    : "The one that npm scripts use is not installed: run `npm ci` first, or wait until the one that runs is done.";
+  process.stderr.write(`wsmand needs Node.js ${leastNode} or newer, and this is ${process.versions.node}.\n${hint}\n`);
   process.exit(1);
 }
 

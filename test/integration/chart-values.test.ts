@@ -4,7 +4,7 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { text } from "../../src/embedded/kubelet/json.ts";
+import { record, records, text } from "../../src/embedded/kubelet/json.ts";
 import { chartFolder, noHelm, objectOf, objectsIn, rendered, runHelm } from "../support/chart.ts";
 
 const skip = (await noHelm()) ?? false;
@@ -20,7 +20,16 @@ const refusedValues: readonly (readonly [what: string, flags: readonly string[],
     [`a text for ${key}`, ["--set", `config.${key}=foo`], new RegExp(`at '/config/${key.replaceAll(".", "/")}': got string, want null or object`)] as const),
   ["a mount without a place", ["--set-json", 'extraVolumeMounts=[{"name":"more"}]'], /at '\/extraVolumeMounts\/0': missing property 'mountPath'/],
   ["a place elsewhere that is no whole path", ["--set-json", 'filesElsewhere=["secrets"]'], /at '\/filesElsewhere\/0'/],
-  ["two files in place of the configuration", ["--set", "existingConfig.configMap=a,existingConfig.secret=b"], /existingConfig/],
+  ["two files in place of the configuration", ["--set", "existingConfig.configMap=a,existingConfig.secret=b"], /existingConfig\.configMap and existingConfig\.secret exclude each other/],
+  ...(["rpcServer", "prometheus"] as const).flatMap((section) => [":0", ":65536", ":99999", ":99999999999999999999"].map((addr) =>
+    [`port ${addr} of ${section}`, ["--set", `config.${section}.addr=${addr}`], new RegExp(`config\\.${section}\\.addr is "${addr}": its port must be from 1 to 65535`)] as const)),
+  ["one port for gRPC and metrics", ["--set", "config.rpcServer.addr=0.0.0.0:9500"], /config\.rpcServer\.addr and config\.prometheus\.addr have the same port, 9500/],
+  ...([["localhost:8080", "rpcServer", 8080], ["[::1]:9500", "prometheus", 9500]] as const).map(([addr, section, port]) =>
+    [`one port for profiles and ${section}`, ["--set", `config.pprof.addr=${addr}`], new RegExp(`config\\.${section}\\.addr and config\\.pprof\\.addr have the same port, ${port}`)] as const),
+  ...["tls.rpc.secretName", "tls.wsdaemon.secretName", "existingConfig.secret", "existingConfig.configMap", "imagePullSecrets[0].name"].flatMap((key) => ["A_b", "a..b", "-a"].map((name) =>
+    [`${name} as ${key}`, ["--set", `${key}=${name}`], new RegExp(`at '/${key.replace("[0]", "/0").replaceAll(".", "/")}': '${name}' does not match pattern`)] as const)),
+  ...([["2", 2], ["3", 2], ["51%", 2], ["100%", 3]] as const).map(([away, replicas]) =>
+    [`${away} of ${replicas} replicas that may be away`, ["--set", `podDisruptionBudget.maxUnavailable=${away},replicaCount=${replicas}`], new RegExp(`podDisruptionBudget\\.maxUnavailable is ${away}, and replicaCount ${replicas}: all replicas could be taken away at once`)] as const),
   ["a certificate that nobody issues", ["--set", "tls.rpc.certManager.enabled=true"], /issuerRef\.name is required/],
   ["a service account that is not named", ["--set", "serviceAccount.create=false"], /serviceAccount\.name is required/],
 ];
@@ -39,6 +48,18 @@ test("parts of the configuration that are null are none", { skip }, async () => 
 test("an end that has its time is taken", { skip }, async () => {
   for (const drain of ["50s", "50000ms", "0h0m49.5s"]) await rendered("default", "gitpod", "--set", `config.wsmand.drainTimeout=${drain}`);
   await rendered("default", "gitpod", "--set", "config.wsmand.drainTimeout=1h30m,terminationGracePeriodSeconds=5410,preStopSleepSeconds=5");
+});
+
+test("ports, names and disruptions that make sense are taken", { skip }, async () => {
+  for (const values of [
+    "config.rpcServer.addr=:65535,config.prometheus.addr=:1", "config.pprof.addr=127.0.0.1:6060", "existingConfig.secret=mine,config.pprof.addr=127.0.0.1:8080", "tls.rpc.secretName=a-1.b,imagePullSecrets[0].name=c",
+    "replicaCount=1", "replicaCount=0", "podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget.maxUnavailable=50%", "podDisruptionBudget.maxUnavailable=99%,replicaCount=100", "podDisruptionBudget.maxUnavailable=2,podDisruptionBudget.enabled=false",
+  ]) await rendered("default", "gitpod", "--set", values);
+});
+
+test("a port is that number, with zeros before it or not", { skip }, async () => {
+  const service = objectOf(await rendered("default", "gitpod", "--set", "config.rpcServer.addr=:09000"), "Service");
+  assert.equal(records(record(service["spec"])["ports"])[0]?.["port"], 9000);
 });
 
 const profiling = ["ca", "crt", "key"].map((name) => `config.wsmand.profiling.tls.${name}=/mnt/profiling/${name}`).join(",");

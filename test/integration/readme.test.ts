@@ -87,7 +87,7 @@ test("the README's commands on a daemon do what it says, one after the other", {
 
 test("the preflight that npm start tells of finds that all is well, and the daemon's Lease", { skip: onRealCluster && "has a cluster of its own" }, async (t) => {
   const daemon = await startDaemon(t);
-  const [, typed = ""] = /-- (preflight --config \S+ --kubeconfig \S+) /.exec(daemon.out()) ?? [];
+  const [, typed = ""] = /-- (preflight --config \S+ --kubeconfig \S+)\n/.exec(daemon.out()) ?? [];
   let out = "";
   await until("its node daemons are ready", async () => {
     const { code, out: told } = start([...typed.split(" "), "--json"]);

@@ -127,7 +127,8 @@ export async function startCluster(options: EmbeddedClusterOptions, parts: Parts
 /** Words for what kept a part from starting. @param ports how other ports are chosen; undefined: they can not be. */
 function startError(what: string, error: unknown, ports: string | undefined): CliError {
   const message = plainCause(messageOf(error));
-  const hint = message.includes("EADDRINUSE") ? `another program listens on that port: stop it${ports === undefined ? "" : `, or choose other ports with ${ports}`}` : undefined;
+  const taker = ports === flagsOfRun ? "another program, perhaps another npm start," : "another program";
+  const hint = message.includes("EADDRINUSE") ? `${taker} listens on that port: stop it${ports === undefined ? "" : `, or choose other ports with ${ports}`}` : undefined;
   return new CliError(`${what}: ${message}`, { hint, cause: error });
 }
 
@@ -222,7 +223,7 @@ export function banner(served: Served, kubeconfigPath: string): string {
     `  npm run --silent wsmand -- watch${address}${tls}`,
     `  npm run --silent wsmand -- list${address}${tls}         and: describe ID`,
     `  npm run --silent wsmand -- start examples/start-request.json${address}${tls}         then, with its ID: active, timeout, snapshot, backup, stop`,
-    ...(served.configPath === undefined ? [] : [`  npm run --silent wsmand -- preflight --config ${served.configPath} --kubeconfig ${kubeconfigPath}         and, with the same flags: explain ID`]),
+    ...(served.configPath === undefined ? [] : [`  npm run --silent wsmand -- preflight --config ${served.configPath} --kubeconfig ${kubeconfigPath}`, "    and, with the same flags: explain ID. Both files go when this ends."]),
     `  kubectl --kubeconfig ${kubeconfigPath} get pods --watch         if kubectl is installed`,
     "Ctrl-C ends it.",
     "",

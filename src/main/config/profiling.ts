@@ -1,9 +1,9 @@
 /** Whether profiles may be served as it is configured (pprof.addr, wsmand.profiling). */
 import { isLoopback, parseListenAddress } from "../../domain/listen-address.ts";
-import type { Config, TlsConfig } from "./types.ts";
+import type { Config } from "./types.ts";
 
 /** To this machine only, or to whoever has a client certificate. */
-export function mayServeProfiles(addr: string, tls: TlsConfig | undefined): boolean {
+export function mayServeProfiles(addr: string, tls: object | undefined): boolean {
   return tls !== undefined || isLoopback(parseListenAddress(addr) ?? { host: undefined });
 }
 

@@ -4,6 +4,7 @@ import { workersFor } from "../../domain/worker-count.ts";
 import { bytesWithDefault, choice, duration, durationWithDefault, entries, flag, listenAddress, notAbove, numberWithDefault, optionalCheckedText, optionalListenAddress, optionalNumber, optionalText, section, whenMissing } from "./fields.ts";
 import type { Field } from "./fields.ts";
 import { isGrpcTarget } from "./grpc-target.ts";
+import { listenerRules } from "./listeners.ts";
 import { manager, tls } from "./schema-manager.ts";
 import { storage } from "./schema-storage.ts";
 import { logFormats, logLevels } from "./types.ts";
@@ -104,7 +105,7 @@ export function configSchema(defaults: SchemaDefaults): Field<Config> {
     pprof: section({ addr: optionalListenAddress().describe("Where profiles are served: a loopback address (`127.0.0.1:6060`), or any with `wsmand.profiling.tls`. One that others reach, without that, is warned of, and nothing listens there.") }).describe("Profiles on demand."),
     prometheus: section({ addr: optionalListenAddress().describe("Where `/metrics`, `/healthz`, `/livez`, `/readyz` and a page for people are served; without it they are not.") }).describe("Metrics and health."),
     wsmand: wsmand(defaults),
-  });
+  }, listenerRules);
 }
 
 /** A problem's kind that only warns: members that the schema does not know. */

@@ -299,9 +299,9 @@ test("the hint for a port that is taken fits how it was chosen", async () => {
   const { parts } = fakeParts(() => Promise.reject(new Error("listen EADDRINUSE")));
   for (const args of [["--config", "examples/local.json"], ["--embedded", "--config", "examples/local.json"]]) {
     const { err } = await command(["run", ...args], {}, parts);
-    assert.match(err, /^hint: .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
+    assert.match(err, /^hint: another program listens on that port: stop it, or .*rpcServer\.addr, prometheus\.addr and pprof\.addr in the configuration$/m, args.join(" "));
   }
-  assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
+  assert.match((await command(["run", "--embedded"], {}, parts)).err, /^hint: another program, perhaps another npm start, listens on that port: stop it, or .*--metrics-addr 127\.0\.0\.1:PORT \(behind npm: npm start -- FLAGS\)$/m);
   const taken: Parts = { ...parts, embeddedCluster: async () => () => Promise.reject(new Error("listen EADDRINUSE")) };
   assert.match((await command(["embedded", "--port", "1"], {}, taken)).err, /^hint: .* with --port and --wsdaemon-port \(behind npm: npm run --silent wsmand -- embedded FLAGS\)$/m);
   assert.match((await command(["run", "--embedded"], {}, taken)).err, /^hint: another program listens on that port: stop it$/m, "run has no flags for the cluster's ports");
@@ -336,7 +336,7 @@ test("the banner's commands can be typed as they stand: with the address, and wi
   assert.match(banner({ rpc: "127.0.0.1:8080", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: undefined }, "k"), /^ {2}Kubernetes API {3}http:\/\/127\.0\.0\.1:2\n[^]*-- watch\n/m);
   assert.match(banner({ rpc: "127.0.0.1:1", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: "/ca.crt" }, "k"), /-- watch --address 127\.0\.0\.1:1 --tls-ca \/ca\.crt --tls-cert FILE --tls-key FILE\n/);
   const served = { rpc: "127.0.0.1:8080", metrics: undefined, api: "http://127.0.0.1:2", tlsCa: undefined };
-  assert.match(banner({ ...served, configPath: "/c" }, "/k"), /-- preflight --config \/c --kubeconfig \/k /);
+  assert.match(banner({ ...served, configPath: "/c" }, "/k"), /-- preflight --config \/c --kubeconfig \/k\n {4}and, with the same flags: explain ID\. Both files go when this ends\.\n/);
   assert.doesNotMatch(banner(served, "/k"), /preflight/, "whoever has a file of their own knows where it is");
 });
 

@@ -15,8 +15,12 @@ test("an older Node is told which one is needed, also where its own modules lack
   const older = `import { registerHooks } from "node:module";
     registerHooks({ resolve: (name, context, next) => (name === "node:module" ? { url: "data:text/javascript,export const createRequire = undefined", shortCircuit: true } : next(name, context)) });
     Object.defineProperty(process.versions, "node", { value: "20.11.0" });`;
-  const run = promisify(execFile)(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(older)}`, entry, "version"]);
-  await assert.rejects(run, { code: 1, stdout: "", stderr: /^wsmand needs Node\.js 24 or newer, and this is 20\.11\.0\.\n/ });
+  for (const [script, hint] of [[undefined, "npm scripts use the one that `npm ci` installs: npm start, or npm run wsmand -- COMMAND."], ["start", "The one that npm scripts use is not installed: run `npm ci` first, or wait until the one that runs is done."]] as const) {
+    // One that is undefined is not in the child's environment, though these tests are a script of npm's.
+    const env = { ...process.env, npm_lifecycle_event: script };
+    const run = promisify(execFile)(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(older)}`, entry, "version"], { env });
+    await assert.rejects(run, { code: 1, stdout: "", stderr: `wsmand needs Node.js 24 or newer, and this is 20.11.0.\n${hint}\n` });
+  }
 });
 
 test("output that can not be written is an error, whatever the command", { skip: !existsSync("/dev/full") && "this system has no /dev/full" }, async () => {

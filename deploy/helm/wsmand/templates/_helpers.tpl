@@ -56,7 +56,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if not (regexMatch "^(0\\.0\\.0\\.0|\\[::\\])?:[0-9]+$" $addr) }}
 {{- fail (printf "config.%s.addr is %q: in a pod it must be \":PORT\", so that clients and probes reach it" $section $addr) }}
 {{- end }}
-{{- regexFind "[0-9]+$" $addr }}
+{{- $port := regexFind "[0-9]+$" $addr | atoi }}
+{{- if or (lt $port 1) (gt $port 65535) }}
+{{- fail (printf "config.%s.addr is %q: its port must be from 1 to 65535, as the Service has the same" $section $addr) }}
+{{- end }}
+{{- $port }}
+{{- end }}
+
+{{/* Fails where two servers of the daemon would have one port. The profiles of existingConfig are not known here. */}}
+{{- define "wsmand.checkPorts" -}}
+{{- $ports := dict (include "wsmand.port" (list .Values "rpcServer")) "rpcServer" }}
+{{- $metrics := include "wsmand.port" (list .Values "prometheus") }}
+{{- if hasKey $ports $metrics }}
+{{- fail (printf "config.rpcServer.addr and config.prometheus.addr have the same port, %s: give each a port of its own" $metrics) }}
+{{- end }}
+{{- $_ := set $ports $metrics "prometheus" }}
+{{- $profiles := get (.Values.config.pprof | default dict) "addr" | toString | regexFind "[0-9]+$" | atoi | toString }}
+{{- if and (hasKey $ports $profiles) (not (or .Values.existingConfig.configMap .Values.existingConfig.secret)) }}
+{{- fail (printf "config.%s.addr and config.pprof.addr have the same port, %s: give each a port of its own" (get $ports $profiles) $profiles) }}
+{{- end }}
 {{- end }}
 
 {{/* Where certificates of a purpose are mounted. */}}
@@ -106,6 +124,26 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- $least := add (ceil $drain | int) (.Values.preStopSleepSeconds | int) 5 }}
 {{- if lt (.Values.terminationGracePeriodSeconds | int) ($least | int) }}
 {{- fail (printf "terminationGracePeriodSeconds is %d: it must be at least %d, which is preStopSleepSeconds, config.wsmand.drainTimeout and 5 s together" (.Values.terminationGracePeriodSeconds | int) ($least | int)) }}
+{{- end }}
+{{- end }}
+
+{{/* Fails where more pods may be away at once than leave one that answers. A single replica may: nobody could empty its node otherwise. */}}
+{{- define "wsmand.checkDisruptions" -}}
+{{- $replicas := .Values.replicaCount | int }}
+{{- $given := .Values.podDisruptionBudget.maxUnavailable | toString }}
+{{- $away := $given | int }}
+{{- if hasSuffix "%" $given }}
+{{- $away = div (add (mul (trimSuffix "%" $given | atoi) $replicas) 99) 100 | int }}
+{{- end }}
+{{- if and .Values.podDisruptionBudget.enabled (gt $replicas 1) (ge $away $replicas) }}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %s, and replicaCount %d: all replicas could be taken away at once. It must be less" $given $replicas) }}
+{{- end }}
+{{- end }}
+
+{{/* Fails where it is not known which file counts. */}}
+{{- define "wsmand.checkExistingConfig" -}}
+{{- if and .Values.existingConfig.configMap .Values.existingConfig.secret }}
+{{- fail "existingConfig.configMap and existingConfig.secret exclude each other: name the one that holds the file" }}
 {{- end }}
 {{- end }}
 
