@@ -98,7 +98,7 @@ async function addOthers(api: KubeApi): Promise<readonly string[]> {
   return ["other", "ws-other", "unmarked", "ws-unmarked", "plain"];
 }
 
-test(`${count} random requests, many at once, are answered as documented, and change nothing but what was answered OK`, async (t) => {
+test(`${count} random requests, many at once, are answered as documented, and change nothing but what was answered OK`, { timeout: 600_000 }, async (t) => {
   t.diagnostic(`WSMAND_TEST_SEED=${seed}`);
   const cluster = await startTestCluster();
   let close = async (): Promise<void> => {};
