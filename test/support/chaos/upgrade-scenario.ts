@@ -84,7 +84,9 @@ async function put(lab: Lab, file: string, index: number): Promise<Recorded | un
 function letGo({ cluster }: Lab): void {
   for (const { metadata } of cluster.store.list("pods", cluster.namespace).filter(({ metadata }) => metadata.finalizers?.includes(held))) {
     cluster.store.update("pods", cluster.namespace, metadata.name, (draft) => {
-      draft["metadata"] = { ...record(draft["metadata"]), finalizers: metadata.finalizers?.filter((name) => name !== held) ?? [] };
+      // The daemon may have taken its own meanwhile: that must not come back.
+      const now = record(draft["metadata"]);
+      draft["metadata"] = { ...now, finalizers: texts(now["finalizers"]).filter((name) => name !== held) };
     });
   }
 }
