@@ -66,7 +66,7 @@ export class PodWriter {
     const metadata = metadataIn(pod);
     if (textAt(metadata, "uid") !== record.uid) throw anotherPod(podName);
     await seen(pod);
-    if (record.resourceVersion === unknownVersion) throw new KubeError(`pod ${podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
+    if (record.resourceVersion === unknownVersion) throw notKnownYet(podName);
     const read = textAt(metadata, "resourceVersion");
     return compareVersions(record.resourceVersion, read) > 0 ? record.resourceVersion : read;
   }
@@ -114,6 +114,11 @@ export class PodWriter {
     const meant = uid ?? (await this.claimUid(record, wish));
     if (meant !== undefined) await objects.remove(claimOf(record), meant, 0, wish);
   }
+}
+
+/** What a pod is to be changed for may have been of a history that there is no more, since the API server's store was set back: it is decided anew once the pod is known again. */
+export function notKnownYet(podName: string): KubeError {
+  return new KubeError(`pod ${podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
 }
 
 function claimOf({ facts }: WorkspaceRecord): string {

@@ -5,13 +5,12 @@ import type { Log } from "../../domain/log.ts";
 import { annotations, finalizer } from "../../domain/names.ts";
 import { wsman } from "../../gen/proto.js";
 import type { Priority } from "../kube/budget.ts";
-import { KubeError } from "../kube/errors.ts";
 import { isMissing, type AnnotationChanges } from "../kube/objects.ts";
 import { unknownVersion, type Placeholder, type WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, type Permit } from "./acting.ts";
 import { claimStays } from "./claim-ends.ts";
 import { mayPass } from "./errors.ts";
-import type { PodWriter } from "./pod-writer.ts";
+import { notKnownYet, type PodWriter } from "./pod-writer.ts";
 import type { Recreation } from "./recreation.ts";
 
 /** What it works with. */
@@ -97,7 +96,7 @@ export class QuickActions {
   async #one(record: WorkspaceRecord, action: Exclude<QuickAction, Patch>, permit: Permit): Promise<void> {
     const { writer, placeholders, declareStopped } = this.#options;
     // After the API server's store was set back the pod may be as it was before all that, and in use.
-    if (record.resourceVersion === unknownVersion) throw new KubeError(`pod ${record.facts.podName} is not known well enough yet`, { status: 409, reason: "Conflict" });
+    if (record.resourceVersion === unknownVersion) throw notKnownYet(record.facts.podName);
     const wish = permit.wish("finalization");
     switch (action.action) {
       case "deletePod":

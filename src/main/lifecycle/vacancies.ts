@@ -65,10 +65,10 @@ export class Vacancies {
   }
 
   #due(record: WorkspaceRecord, looks: number): void {
-    const leftMs = this.#leftMs(record) + marginMs;
+    const leftMs = this.#leftMs(record);
     // The clock was ahead when the pod went.
-    if (leftMs > marginMs) {
-      this.#arm(record, leftMs, looks);
+    if (leftMs > 0) {
+      this.#arm(record, leftMs + marginMs, looks);
       return;
     }
     const ending = new AbortController();

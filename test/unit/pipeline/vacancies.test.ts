@@ -20,6 +20,18 @@ async function vacated(): Promise<Stage> {
   return core;
 }
 
+/** The same, given up: neither placeholder nor pod was found when its time was over. */
+async function givenUp(): Promise<Stage> {
+  const core = await vacated();
+  core.clock.advance(overMs);
+  for (let i = 0; i < 2; i++) {
+    await turns();
+    core.next().answer();
+  }
+  await turns();
+  return core;
+}
+
 const phasesOf = (core: Core): readonly unknown[] => ofA(core.published.map(({ frame }) => frame)).map(({ phase }) => phase);
 
 test("a workspace without a pod has ended when its time is over and neither a placeholder nor a pod is found, looked for in this order; what comes late of it from a watch that was away is not told", async () => {
@@ -101,13 +113,7 @@ test("a look at whether a pod is there does not take the answer of a read that b
 });
 
 test("a pod that was made so late that its workspace was given up, and that is there, is told of and looked after", async () => {
-  const core = await vacated();
-  core.clock.advance(overMs);
-  for (let i = 0; i < 2; i++) {
-    await turns();
-    core.next().answer();
-  }
-  await turns();
+  const core = await givenUp();
   await core.watch("ADDED", pod(2));
   await turns();
   core.next().answer(pod(2));
@@ -116,13 +122,7 @@ test("a pod that was made so late that its workspace was given up, and that is t
 });
 
 test("whether a pod of a workspace that was given up is there is asked until it is known", async () => {
-  const core = await vacated();
-  core.clock.advance(overMs);
-  for (let i = 0; i < 2; i++) {
-    await turns();
-    core.next().answer();
-  }
-  await turns();
+  const core = await givenUp();
   await core.watch("ADDED", pod(2));
   for (let i = 0; i < 3; i++) {
     await turns();
