@@ -1,13 +1,16 @@
-/** A workspace's pod and its events, read from the cluster: what `explain ID` explains. */
+/** A workspace's pod and its events, and since when there is a leader, read from the cluster: what `explain ID` explains. */
 import { systemClock } from "../../domain/clock.ts";
 import { asObject, objectAt, objectsAt, textAt, type JsonObject } from "../../domain/json.ts";
 import { isLabelValue } from "../../domain/kubernetes-names.ts";
 import { silentLog } from "../../domain/log.ts";
 import { labels, workspaceSelector } from "../../domain/names.ts";
+import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { KubeClient } from "../kube/client.ts";
 import { Credentials } from "../kube/credentials.ts";
 import { findKubeSource } from "../kube/source.ts";
-import { InterruptedError } from "./errors.ts";
+import { LeaseClient, type Lease } from "../lifecycle/lease.ts";
+import { tellWarnings } from "./config-flags.ts";
+import { errorText, InterruptedError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
 /** Which workspace. */
@@ -16,28 +19,58 @@ export interface WorkspaceQuery {
   readonly namespace: string;
   /** Value of --kubeconfig. */
   readonly kubeconfig: string | undefined;
+  /** The time for which it is to be explained, Unix milliseconds. */
+  readonly now: number;
+}
+
+/** What was read. */
+export interface ReadWorkspace {
+  readonly pod: JsonObject;
+  readonly events: readonly JsonObject[];
+  /** Since when the leader leads, Unix milliseconds: the time of workspaces from before depends on it. Now, if there is none: whoever begins. 0, with a warning, if that can not be read. */
+  readonly ledSince: number;
 }
 
 /** A pod has few events; more are not looked at. */
 const maxEvents = "500";
+/** The Lease is answered within this time, or goes unread, milliseconds. */
+const leaseMs = 5_000;
 
 /**
- * Reads them, as `explain` takes them.
+ * Reads them, the pod and the events as `explain` takes them.
  * @throws Error if there is no access to the cluster, or no such workspace; InterruptedError when the signal aborts.
  */
-export async function readWorkspace(io: Pick<Io, "env" | "signal">, query: WorkspaceQuery): Promise<{ readonly pod: JsonObject; readonly events: readonly JsonObject[] }> {
+export async function readWorkspace(io: Pick<Io, "env" | "signal" | "stderr">, query: WorkspaceQuery): Promise<ReadWorkspace> {
   const source = findKubeSource({ kubeconfig: query.kubeconfig, env: io.env.variables, home: io.env.home });
   const client = new KubeClient({ credentials: new Credentials(source, systemClock, silentLog), clock: systemClock });
   try {
     const pod = await podOf(client, query, io.signal);
     const uid = textAt(objectAt(pod, "metadata"), "uid");
     const events = await list(client, query.namespace, "events", { fieldSelector: `involvedObject.kind=Pod,involvedObject.uid=${uid}`, limit: maxEvents }, io.signal);
-    return { pod, events };
+    return { pod, events, ledSince: await ledSince(io, client, query) };
   } catch (error) {
     throw io.signal.aborted ? new InterruptedError() : error;
   } finally {
     await client.close();
   }
+}
+
+async function ledSince(io: Pick<Io, "signal" | "stderr">, client: KubeClient, { namespace, now }: WorkspaceQuery): Promise<number> {
+  try {
+    const lease = await new LeaseClient({ client, namespace, clock: systemClock }).get(leaseMs, io.signal);
+    return (lease && beginningOf(lease, now)) ?? now;
+  } catch (error) {
+    if (io.signal.aborted) throw error;
+    tellWarnings(io, [`the Lease can not be read (${errorText(error)}): if the lead has changed lately, workspaces have longer until they time out than is shown`]);
+    return 0;
+  }
+}
+
+/** When whoever holds it began to; undefined: nobody does any more. */
+function beginningOf({ holder, acquireTime, renewTime, durationMs = 0 }: Lease, now: number): number | undefined {
+  const renewed = parseTimeMs(renewTime);
+  if (holder === "" || renewed === undefined || renewed + durationMs < now) return undefined;
+  return parseTimeMs(acquireTime);
 }
 
 async function podOf(client: KubeClient, { id, namespace }: WorkspaceQuery, signal: AbortSignal): Promise<JsonObject> {

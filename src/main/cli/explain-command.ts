@@ -6,6 +6,7 @@ import { loadConfig } from "./config-flags.ts";
 import { exitCodes, failWithJson, usageError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { readInput, type Input, type Io } from "./io.ts";
+import { reckoningOf } from "./reckoning.ts";
 import { toSafeJson } from "./text.ts";
 
 /** Flags of `explain`. */
@@ -23,7 +24,7 @@ export interface ExplainFlags {
   readonly showSecrets?: boolean | undefined;
 }
 
-const input: Input = {
+const podInput: Input = {
   what: 'a Pod, or {"pod": Pod, "events": [Event...]} (JSON)',
   instead: "give the ID of a workspace of the cluster",
   // No pod of Kubernetes, with its events, comes near this.
@@ -38,8 +39,8 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
   try {
     // It makes no pod, so it needs no templates: they may be on the daemon's machine alone.
     const config = await loadConfig(io, flags.config, { elsewhere: true });
-    const given = await inputOf(io, flags, config.manager.namespace);
-    const explained = explain(given, { derive: toDeriveConfig(config), timeouts: toTimeouts(config) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
+    const { input, ledSince } = await given(io, flags, config.manager.namespace, now);
+    const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config), reckoning: reckoningOf(config, { now: () => now }, ledSince) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.
     const shown = flags.id === undefined || flags.showSecrets === true ? explained : { ...explained, status: withoutSecrets(explained.status) };
     io.stdout.write(`${toSafeJson(shown, 2)}\n`);
@@ -56,10 +57,18 @@ function timeFlag(flag: string, text: string | undefined): number | undefined {
   return time;
 }
 
-async function inputOf(io: Io, { id, kubeconfig }: ExplainFlags, namespace: string): Promise<unknown> {
-  if (id === undefined) return parseInput(await readInput(io, input));
+/** What is to be explained, and since when there is a leader, Unix milliseconds. */
+interface Given {
+  readonly input: unknown;
+  readonly ledSince: number;
+}
+
+/** A pod that is given is explained as by a leader who was always there. */
+async function given(io: Io, { id, kubeconfig }: ExplainFlags, namespace: string, now: number): Promise<Given> {
+  if (id === undefined) return { input: parseInput(await readInput(io, podInput)), ledSince: 0 };
   const { readWorkspace } = await import("./explain-cluster.ts");
-  return readWorkspace(io, { id, kubeconfig, namespace });
+  const { pod, events, ledSince } = await readWorkspace(io, { id, kubeconfig, namespace, now });
+  return { input: { pod, events }, ledSince };
 }
 
 /** The parser's own message quotes the input, which may hold tokens. */

@@ -4,14 +4,15 @@ import type { Clock } from "../../domain/clock.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { annotations } from "../../domain/names.ts";
-import { timeoutOf, type TimedOut, type Timeouts } from "../../domain/timeouts.ts";
+import type { Timeouts } from "../../domain/timeouts.ts";
 import { compareVersions } from "../../domain/versions.ts";
 import { isConflict, isMissing, metadataIn, podPath, unlessMissing, type AnnotationChanges, type KubeObjects } from "../kube/objects.ts";
 import { textAt } from "../../domain/json.ts";
 import type { Registry, WorkspaceRecord } from "../state/registry.ts";
 import { isOvertaken, retryDelays, type Note, type Permit } from "./acting.ts";
+import { nextDue, timedActionAt, type TimedAction } from "./decision.ts";
 import { disposalStatus } from "./disposal.ts";
-import { dueOf, type Reckoning } from "./elapsed.ts";
+import type { Reckoning } from "./elapsed.ts";
 import type { PodWriter } from "./pod-writer.ts";
 
 /** When which workspace is to be looked at. */
@@ -143,13 +144,13 @@ export class TimeoutWatch {
   }
 
   #dueAt(record: WorkspaceRecord): number | undefined {
-    return canTimeOut(record) ? dueOf(this.#reckoning.of(record), this.#options.timeouts) : undefined;
+    return nextDue(record, this.#reckoning.of(record), this.#options.timeouts);
   }
 
   /** Reads the pod first: another replica may have been told of activity. Marked is what was read and nothing newer, so that no activity is overlooked. */
   async #look(record: WorkspaceRecord): Promise<void> {
     const { registry, objects, seen } = this.#options;
-    if (!this.#timedOut(record)) return;
+    if (!this.#decide(record)) return;
     const wish = this.#permit.wish("finalization");
     const pod = await objects.get(podPath(record.facts.podName), wish).catch(unlessMissing);
     const metadata = pod && metadataIn(pod);
@@ -160,14 +161,13 @@ export class TimeoutWatch {
     const resourceVersion = textAt(metadata, "resourceVersion");
     // `seen` does not wait for long, and a pod that can not be understood never takes effect.
     if (compareVersions(record.resourceVersion, resourceVersion) < 0) throw new Error("its pod was read, but is not known yet as it was read");
-    const timedOut = this.#timedOut(record);
-    if (timedOut) await this.#mark(record, timedOut, resourceVersion);
+    const decided = this.#decide(record);
+    if (decided) await this.#write(record, decided, resourceVersion);
   }
 
-  async #mark(record: WorkspaceRecord, { text, activity }: TimedOut, resourceVersion: string): Promise<void> {
+  async #write(record: WorkspaceRecord, { action, text }: TimedAction, resourceVersion: string): Promise<void> {
     const { writer, log, note, gaveUp } = this.#options;
-    // It is written once; where that was for another reason, a backup that does not end still has to be given up.
-    const status = record.facts.timedOut !== "" && activity === "backup" ? disposalStatus({ failure: text, gitStatus: undefined }) : undefined;
+    const status = action === "giveUpBackup" ? disposalStatus({ failure: text, gitStatus: undefined }) : undefined;
     const changes: AnnotationChanges = status === undefined ? { [annotations.timedOut]: text } : { [annotations.disposalStatus]: status };
     this.#permit.check();
     try {
@@ -181,17 +181,8 @@ export class TimeoutWatch {
     }
   }
 
-  #timedOut(record: WorkspaceRecord): TimedOut | undefined {
+  #decide(record: WorkspaceRecord): TimedAction | undefined {
     const { clock, timeouts } = this.#options;
-    const [at, now] = [this.#dueAt(record), clock.now()];
-    if (at === undefined || at > now) return undefined;
-    const { facts, lastActivity } = this.#reckoning.of(record);
-    return timeoutOf(facts, lastActivity, now, timeouts);
+    return timedActionAt(record, this.#reckoning.of(record), timeouts, clock.now());
   }
-}
-
-/** Whether a workspace can be marked as timed out: one that was marked already can not any more, but for its backup. */
-export function canTimeOut({ facts, stopped, vacant }: WorkspaceRecord): boolean {
-  if (stopped || vacant) return false;
-  return facts.timedOut === "" || (facts.deletedAt !== undefined && !facts.backupComplete && !facts.timedOut.includes("backup"));
 }

@@ -3,12 +3,12 @@ import type { Action } from "../../domain/actions.ts";
 import type { Clock } from "../../domain/clock.ts";
 import type { Log } from "../../domain/log.ts";
 import { Slots } from "../../domain/slots.ts";
-import { dueAt, timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
+import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
 import { TokenBucket } from "../../domain/token-bucket.ts";
 import { Deadlines } from "../lifecycle/deadlines.ts";
+import { nextDue, timedActionAt } from "../lifecycle/decision.ts";
 import { isBackedUp } from "../lifecycle/disposal.ts";
-import { dueOf, Reckoning, type Elapsed } from "../lifecycle/elapsed.ts";
-import { canTimeOut } from "../lifecycle/timeouts.ts";
+import { Reckoning, type Elapsed } from "../lifecycle/elapsed.ts";
 import type { WorkspaceRecord } from "../state/registry.ts";
 
 /** What it goes by. */
@@ -118,7 +118,11 @@ export class Decisions {
 
   #arm(watched: Watched): void {
     const { record, told } = watched;
-    this.#due.set(record.uid, told.has(timeOut) || !canTimeOut(record) ? undefined : dueOf(this.#elapsed(watched), this.#options.timeouts));
+    this.#due.set(record.uid, told.has(timeOut) ? undefined : this.#dueOf(watched));
+  }
+
+  #dueOf(watched: Watched): number | undefined {
+    return nextDue(watched.record, this.#elapsed(watched), this.#options.timeouts);
   }
 
   #elapsed({ record, activeAt }: Watched): Elapsed {
@@ -127,11 +131,11 @@ export class Decisions {
 
   #onDue(uid: string): void {
     const watched = this.#watched.get(uid);
-    if (!watched || !canTimeOut(watched.record)) return;
+    if (!watched || this.#dueOf(watched) === undefined) return;
     const { lastActivityOf, clock, timeouts } = this.#options;
     // If somebody used it right now.
     const dueIfUsed = dueAt(this.#elapsed(watched).facts, clock.now(), timeouts);
-    if (dueIfUsed !== undefined && dueIfUsed <= clock.now()) this.#timeOut(watched);
+    if (dueIfUsed !== undefined && dueIfUsed <= clock.now()) this.#timeOutOrArm(watched);
     else if (lastActivityOf) void this.#ask(watched, lastActivityOf);
     else {
       this.#tell(watched, { name: "time out unless used", message: "would time out unless it was used lately, which a shadow learns only with --compare", minor: true });
@@ -141,26 +145,24 @@ export class Decisions {
 
   /** Never rejects. */
   async #ask(watched: Watched, lastActivityOf: (id: string) => Promise<number | undefined>): Promise<void> {
-    const { clock, timeouts } = this.#options;
+    const { clock } = this.#options;
     const { uid, facts } = watched.record;
     const isThere = (): boolean => this.#watched.get(uid) === watched && !this.#closed.signal.aborted;
     try {
       const told = await this.#asking.run(this.#closed.signal, async () => (isThere() ? lastActivityOf(facts.id) : undefined));
       if (!isThere()) return;
       if (told !== undefined) watched.activeAt = Math.max(told, watched.activeAt ?? told);
-      const due = dueOf(this.#elapsed(watched), timeouts);
-      if (due !== undefined && due <= clock.now() && canTimeOut(watched.record)) this.#timeOut(watched);
-      else this.#arm(watched);
+      this.#timeOutOrArm(watched);
     } catch {
       if (isThere()) this.#due.set(uid, clock.now() + askAgainMs);
     }
   }
 
-  #timeOut(watched: Watched): void {
+  #timeOutOrArm(watched: Watched): void {
     const { clock, timeouts } = this.#options;
-    const { facts, lastActivity } = this.#elapsed(watched);
-    const timedOut = timeoutOf(facts, lastActivity, clock.now(), timeouts);
-    if (timedOut) this.#tell(watched, { name: timeOut, message: "would time out", fields: { reason: timedOut.text } });
+    const timed = timedActionAt(watched.record, this.#elapsed(watched), timeouts, clock.now());
+    if (timed) this.#tell(watched, { name: timeOut, message: "would time out", fields: { reason: timed.text } });
+    else this.#arm(watched);
   }
 
   #tell({ record: { facts }, told }: Watched, { name, message, key = "", fields, minor = false }: Decision): void {

@@ -106,6 +106,43 @@ test("explain reads a workspace of the cluster, with its events", async () => {
   await rm(folder, { recursive: true });
 });
 
+test("explain tells when a workspace of the cluster times out by the leader's own times, and by when it began to lead", async (t) => {
+  const cluster = await startEmbeddedCluster();
+  t.after(() => cluster.close());
+  const folder = await mkdtemp(join(tmpdir(), "wsmand-explain-"));
+  const kubeconfig = join(folder, "kubeconfig");
+  await cluster.writeKubeconfig(kubeconfig);
+  const created = Date.parse("2026-01-01T00:00:00Z");
+  const used = makeWorkspacePod({ id: "8b3c1f0a-52d7-4c1e-a111-0123456789ab", phase: "running" });
+  const { metadata } = cluster.store.create("pods", { ...used, metadata: { ...used.metadata, creationTimestamp: new Date(created).toISOString() } }, "default");
+  const { timeouts: { regularWorkspace } } = (await load("examples/config.json")).config.manager;
+  const createdAt = Date.parse(String(cluster.store.get("pods", "default", metadata.name)?.metadata.creationTimestamp));
+  const at = (ms: number): string => new Date(createdAt + ms).toISOString();
+  const explained = async (...args: readonly string[]): Promise<{ readonly left: number; readonly steps: string; readonly err: string }> => {
+    const { code, out, err } = await command(["explain", "8b3c1f0a-52d7-4c1e-a111-0123456789ab", "--config", "examples/config.json", "--kubeconfig", kubeconfig, "--last-activity", at(0), ...args]);
+    assert.equal(code, 0, err);
+    const { timesOutAt, actions } = record(JSON.parse(out));
+    return { left: Date.parse(String(timesOutAt)) - createdAt - regularWorkspace, steps: JSON.stringify(actions), err };
+  };
+  const now = regularWorkspace + 1000;
+  const nobody = await explained("--now", at(now));
+  assert.ok(nobody.left > 144_000 && !nobody.steps.includes("timeOut"), `where nobody leads, whoever begins gives users time: ${JSON.stringify(nobody)}`);
+  const lease = (acquired: number, renewed: number) => ({ metadata: { name: "ws-manager-leader.gitpod.io" }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: at(acquired), renewTime: at(renewed), leaseTransitions: 0 } });
+  const { metadata: { name } } = cluster.store.create("leases", lease(-60_000, now), "default");
+  const led = await explained("--now", at(now));
+  assert.ok(led.left === 0 && led.steps.includes("timeOut"), JSON.stringify(led));
+  const replace = (acquired: number, renewed: number): void => {
+    cluster.store.delete("leases", "default", name);
+    cluster.store.create("leases", lease(acquired, renewed), "default");
+  };
+  replace(now - 1000, now);
+  const young = await explained("--now", at(now));
+  assert.ok(young.left > 144_000 && !young.steps.includes("timeOut"), JSON.stringify(young));
+  replace(-60_000, now - 16_000);
+  assert.deepEqual(await explained("--now", at(now)), nobody, "who does not renew leads no more");
+  await rm(folder, { recursive: true });
+});
+
 test("a person at a terminal is told in words what can not be explained or rendered", async () => {
   for (const [name, reason] of [["explain", /^error: the standard input is not JSON/], ["render", /^error: the input is not JSON/]] as const) {
     const { code, out, err } = await command([name, "--config", "examples/config.json"], { stdin: "{", terminal: { columns: 80, rows: 24 } });

@@ -3,14 +3,15 @@ import type { Action } from "../../../domain/actions.ts";
 import { toPodEvents } from "../../../domain/events.ts";
 import type { JsonObject } from "../../../domain/json.ts";
 import type { DeriveConfig, WorkspaceFacts } from "../../../domain/messages.ts";
-import { timeoutOf, type Timeouts } from "../../../domain/timeouts.ts";
+import type { Timeouts } from "../../../domain/timeouts.ts";
 import { wsman } from "../../../gen/proto.js";
 import { decide } from "../../../workers/actions.ts";
 import { factsOf } from "../../../workers/facts.ts";
 import { InvalidPodError, readPod } from "../../../workers/pod.ts";
 import { deriveStatus } from "../../../workers/status.ts";
+import { decideAt, isTimed } from "../../lifecycle/decision.ts";
 import { isBackedUp } from "../../lifecycle/disposal.ts";
-import { dueOf, type Reckoning } from "../../lifecycle/elapsed.ts";
+import type { Reckoning } from "../../lifecycle/elapsed.ts";
 import { odditiesOf, unknownNames, type Oddity } from "./oddities.ts";
 
 /** What it goes by. */
@@ -58,29 +59,21 @@ export function takeOver(rawPod: JsonObject, rawEvents: readonly JsonObject[], c
     podName = pod.name;
     const status = deriveStatus(pod, toPodEvents(rawEvents), config.derive);
     const facts = factsOf(pod, status);
-    const actions = decide(pod, status);
+    const elapsed = config.reckoning.of({ facts, activeAt: undefined });
+    const steps = decideAt({ facts, actions: decide(pod, status), stopped: false, vacant: false }, elapsed, config.timeouts, config.now);
     return {
       kind: "taken", id: facts.id, podName, nodeName: facts.nodeName,
       phase: wsman.WorkspacePhase[facts.phase] ?? "UNKNOWN",
       type: wsman.WorkspaceType[facts.type] ?? "UNKNOWN",
-      fates: [...new Set(actions.map((action) => fateOf(action, facts)))],
-      timedOut: timedOutNow(facts, config),
-      unprotected: actions.some(({ action }) => action === "addFinalizer" || action === "guardPod"),
+      fates: [...new Set(steps.filter((step) => !isTimed(step)).map((step) => fateOf(step, facts)))],
+      timedOut: steps.find(isTimed)?.text ?? "",
+      unprotected: steps.some(({ action }) => action === "addFinalizer" || action === "guardPod"),
       oddities: odditiesOf(pod, config.classes),
       unknown: unknownNames(pod),
     };
   } catch (error) {
     return { kind: "not understood", podName, reason: error instanceof InvalidPodError ? error.message : "it can not be worked on" };
   }
-}
-
-/** As a leader sees it that begins now: activity that it was not told of counts as late as it may have been. */
-function timedOutNow(facts: WorkspaceFacts, { reckoning, timeouts, now }: TakeoverConfig): string {
-  if (facts.timedOut !== "") return "";
-  const elapsed = reckoning.of({ facts, activeAt: undefined });
-  const due = dueOf(elapsed, timeouts);
-  if (due === undefined || due > now) return "";
-  return timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts)?.text ?? "";
 }
 
 /** What an action means for a workspace; of finalizations it depends on what there is to be saved. */

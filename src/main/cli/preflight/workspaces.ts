@@ -2,9 +2,7 @@
 import { objectAt, textAt, type JsonObject } from "../../../domain/json.ts";
 import { eventReasons, workspaceSelector } from "../../../domain/names.ts";
 import { toDeriveConfig, toTimeouts } from "../../config/index.ts";
-import { holdMsOf } from "../../lifecycle/hold-time.ts";
-import { unwrittenMs } from "../../lifecycle/activity.ts";
-import { Reckoning } from "../../lifecycle/elapsed.ts";
+import { reckoningOf } from "../reckoning.ts";
 import { count, note, problem, some, warning, type Check, type Context, type Finding } from "./check.ts";
 import { inNamespace } from "./cluster-view.ts";
 import { takeOver, type Fate, type NotUnderstood, type Taken, type TakeoverConfig } from "./takeover.ts";
@@ -86,11 +84,9 @@ export const workspaces: Check = {
 };
 
 function takeoverConfig({ config, clock }: Context): TakeoverConfig {
-  const { manager, wsmand } = config;
+  const { manager } = config;
   const now = clock.now();
-  const reckoning = new Reckoning({ unwrittenMs: unwrittenMs(wsmand.activity.persistInterval), holdMs: holdMsOf(manager), finalizationMs: manager.timeouts.contentFinalization, clock });
-  reckoning.begin(now);
-  return { derive: toDeriveConfig(config), timeouts: toTimeouts(config), reckoning, now, classes: new Set(manager.workspaceClasses.map(({ id }) => id)) };
+  return { derive: toDeriveConfig(config), timeouts: toTimeouts(config), reckoning: reckoningOf(config, clock, now), now, classes: new Set(manager.workspaceClasses.map(({ id }) => id)) };
 }
 
 /** The Events that statuses depend on, as the daemon watches them. */
