@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../domain/clock.ts";
 import { sleep } from "../../domain/clock.ts";
+import { compareVersions } from "../../domain/versions.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
 import { Attempts } from "./attempts.ts";
@@ -14,6 +15,7 @@ import { defaultLimits, type ReflectorLimits } from "./limits.ts";
 import { listInto } from "./list.ts";
 import { ResumePoint } from "./resume.ts";
 import type { ReflectorSink } from "./sink.ts";
+import { storeVersion } from "./store-check.ts";
 import { Watch } from "./watch.ts";
 
 /** Why a list is read again. `quiet`: several watches in a row brought nothing at all. */
@@ -66,6 +68,8 @@ export class Reflector {
   #watch: Watch | undefined;
   /** Steady watches in a row that brought nothing. */
   #quiet = 0;
+  /** A watch has broken, and since then neither a list nor the store's version was read: the API server may have begun anew, with a store that was set back. */
+  #doubted = false;
   /** Resolves when a list may be owed, or a watch may begin, that was not before. */
   #woken = Promise.withResolvers<void>();
 
@@ -148,6 +152,7 @@ export class Reflector {
       this.#watch?.stop();
     }
     if (setBack || !this.#watch) this.#resume.startAt(version);
+    this.#doubted = false;
     this.#listDue = undefined;
     this.#list = list;
     this.#wake();
@@ -184,21 +189,42 @@ export class Reflector {
     const { client, clock, path, random, sink } = this.#options;
     const { watchSeconds, watchSecondsSpread, maxObjectBytes, silenceMs, steadyMs } = this.#limits;
     const timeoutSeconds = watchSeconds + Math.floor(random() * (watchSecondsSpread + 1));
-    const watch = new Watch({
+    const over = new AbortController();
+    let check: Promise<void> | undefined;
+    const watch: Watch = new Watch({
       client, clock, path, signal, silenceMs, steadyMs, maxLineBytes: maxObjectBytes,
       query: { ...this.#selectors(), watch: "1", allowWatchBookmarks: "true", resourceVersion: version, timeoutSeconds: String(timeoutSeconds) },
       line: (line) => sink.line(line),
       bookmark: (at) => this.#resume.bookmark(at),
       heard: () => this.#heard(),
-      works: () => this.#watches.works(),
+      works: () => {
+        this.#watches.works();
+        if (this.#doubted) check = this.#checkStore(watch, AbortSignal.any([signal, over.signal]));
+      },
     });
     this.#watch = watch;
     const error = await watch.run();
+    over.abort();
+    await check;
     const end = error ? endOf(error) : "closed";
+    if (error && end !== "expired") this.#doubted = true;
     if (!signal.aborted && !watch.stopped) this.#options.hooks?.onWatchRestart?.(end);
     await this.#settle(watch, signal);
     this.#watch = undefined;
     return signal.aborted || watch.stopped ? 0 : this.#afterWatch(watch, end, error);
+  }
+
+  /** A watch that works after one that broke tells nothing if the store was set back meanwhile. Never rejects. */
+  async #checkStore(watch: Watch, signal: AbortSignal): Promise<void> {
+    const { client, clock, path } = this.#options;
+    const { maxObjectBytes, listIdleMs } = this.#limits;
+    const seen = this.#resume.newest;
+    const version = await storeVersion({ client, clock, path, query: this.#selectors(), signal, maxItemBytes: maxObjectBytes, idleMs: listIdleMs });
+    if (version === undefined || signal.aborted || watch.stopped) return;
+    this.#doubted = false;
+    if (seen === undefined || compareVersions(version, seen) >= 0) return;
+    watch.stop();
+    this.#relist("went-back", 0);
   }
 
   /** Learns from the sink where to continue. If it does not say in time, the watch continues earlier and events come twice, which a sink must bear anyway. */

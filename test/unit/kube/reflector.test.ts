@@ -17,7 +17,12 @@ function serving(version: string, ...pods: readonly object[]): (answer: Answer) 
 const prepare = (handle: (answer: Answer) => void) => ({ prepare: (server: FakeApiServer): void => void (server.handle = handle) });
 
 function lists(bench: Bench): number {
-  return bench.server.requests.filter(({ watch }) => !watch).length;
+  return bench.server.requests.filter(({ watch, query }) => !watch && query.get("limit") !== "1").length;
+}
+
+/** Questions for the store's version. */
+function checks(bench: Bench): number {
+  return bench.server.requests.filter(({ watch, query }) => !watch && query.get("limit") === "1").length;
 }
 
 function watchedFrom(bench: Bench): (string | null)[] {
@@ -394,13 +399,53 @@ describe("a server that offers the past", () => {
 
   test("watches on which nothing ever comes lead to a list after the third, those with bookmarks do not", async (t) => {
     const bench = await startBench(t, { limits: { silenceMs: 60_000 }, ...prepare((answer) => {
-      if (!answer.request.watch) answer.list("50", []);
+      if (!answer.request.watch) answer.list(bench.server.watches.length < 3 ? "50" : "51", []);
       else if (bench.server.watches.length === 3) answer.bookmark("51");
       else answer.open();
     }) });
     await bench.until(() => lists(bench) === 2, "second list", 300);
     assert.deepEqual(watchedFrom(bench), ["50", "50", "50", "51", "51", "51"]);
     assert.deepEqual(bench.told.filter((entry) => entry.startsWith("relist")), ["relist quiet"]);
+  });
+
+  /** An API server that begins anew with a store that was set back, and accepts watches at versions that it does not have. */
+  const restored = (bench: () => Bench, check: (answer: Answer) => void) => prepare((answer) => {
+    const [first, { query }] = [bench().server.watches.length < 2, answer.request];
+    if (answer.request.watch) answer.open();
+    else if (query.get("limit") === "1") check(answer);
+    else answer.list(first ? "50" : "21", []);
+  });
+
+  test("after a watch that broke the store's version is asked for once, and one that was set back is noticed though its watch says nothing", async (t) => {
+    const bench: Bench = await startBench(t, restored(() => bench, (answer) => answer.list("20", [{ metadata: { name: "one" } }], { continue: "more" })));
+    await bench.until(() => bench.server.watches.length === 1, "watch");
+    bench.server.watches[0]?.reset();
+    await bench.until(() => bench.server.watches.length === 3, "a watch of the new history", 50);
+    assert.deepEqual(watchedFrom(bench), ["50", "50", "21"]);
+    assert.deepEqual(bench.sink.calls.slice(-2), ["listStarted setBack", "listFinished 21"]);
+    assert.deepEqual([checks(bench), bench.told.filter((entry) => entry.startsWith("relist"))], [1, ["relist went-back"]]);
+  });
+
+  test("a store that is as new as it was is left at that: the watch goes on", async (t) => {
+    const bench: Bench = await startBench(t, restored(() => bench, (answer) => answer.list("50", [])));
+    await bench.until(() => bench.server.watches.length === 1, "watch");
+    bench.clock.advance(5_000);
+    bench.server.watches[0]?.reset();
+    await bench.until(() => checks(bench) === 1, "check", 50);
+    bench.server.watches[1]?.end();
+    await bench.until(() => bench.server.watches.length === 3, "third watch", 50);
+    await bench.until(() => bench.clock.monotonic() > 60_000, "a minute", 200);
+    assert.deepEqual([checks(bench), lists(bench), watchedFrom(bench)], [1, 1, ["50", "50", "50"]]);
+  });
+
+  test("a question for the store's version that is not answered is asked again, also beside the next watch, and ends with the reflector", async (t) => {
+    const bench: Bench = await startBench(t, restored(() => bench, (answer) => (checks(bench) < 4 ? answer.status(500, "InternalError") : answer.list("20", []))));
+    await bench.until(() => bench.server.watches.length === 1, "watch");
+    bench.server.watches[0]?.reset();
+    await bench.until(() => checks(bench) === 2, "asked again", 100);
+    bench.server.watches[1]?.end();
+    await bench.until(() => bench.told.includes("relist went-back"), "list", 100);
+    assert.equal(checks(bench), 4);
   });
 
   test("a bookmark older than where the watch started leads to a list", async (t) => {
