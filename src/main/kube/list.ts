@@ -105,7 +105,7 @@ class ListRun {
     }
     if (!this.#started) {
       this.#started = true;
-      this.#options.sink.listStarted(setBack);
+      this.#options.sink.listStarted(setBack, version);
     }
   }
 

@@ -165,6 +165,10 @@ export class Reflector {
     this.#synced = true;
     const announce = (): void => {
       if (signal.aborted) return;
+      if (sink.contradicted) {
+        this.#resume.setBack();
+        this.#startOver();
+      }
       hooks?.onListed?.((clock.monotonic() - from) / 1000);
       if (first) hooks?.onSynced?.();
     };
@@ -223,7 +227,12 @@ export class Reflector {
     if (version === undefined || signal.aborted || watch.stopped) return;
     this.#doubted = false;
     if (seen === undefined || compareVersions(version, seen) >= 0) return;
-    watch.stop();
+    this.#startOver();
+  }
+
+  /** The store was set back: the watch is one of a history that there is no more. */
+  #startOver(): void {
+    this.#watch?.stop();
     this.#relist("went-back", 0);
   }
 

@@ -13,6 +13,7 @@ export class ResumePoint {
   #newest: string | undefined;
   #refused = 0;
   #lastRefused: string | undefined;
+  #setBack = false;
 
   constructor(tries: number) {
     this.#tries = tries;
@@ -29,10 +30,16 @@ export class ResumePoint {
   }
 
   /**
-   * Throws a retryable KubeError (reason "Stale") if a list is older than what was seen. True: it is older and was accepted all the same.
+   * Throws a retryable KubeError (reason "Stale") if a list is older than what was seen. True: the store was set back; it is older and was accepted all the same, or `setBack` said so.
    * @param seen {@link newest} when the list was asked for: a watch beside it may have seen newer ones since, and rightly so.
    */
   acceptList(version: string, seen: string | undefined): boolean {
+    if (this.#setBack) {
+      this.#setBack = false;
+      this.#refused = 0;
+      this.#newest = version;
+      return true;
+    }
     if (seen === undefined || !isLess(version, seen)) {
       this.#refused = 0;
       return false;
@@ -71,6 +78,11 @@ export class ResumePoint {
   /** A list is needed. */
   forget(): void {
     this.#version = undefined;
+  }
+
+  /** The store was set back, whatever its versions say: the next list counts. */
+  setBack(): void {
+    this.#setBack = true;
   }
 
   #see(version: string): void {

@@ -11,12 +11,18 @@ export interface ReflectorSink {
   /**
    * A complete list begins: its items follow, then listFinished or listAborted. What came before it may be newer than the list all the same.
    * @param setBack the API server's store was set back (etcd restored from a backup): resourceVersions lower than those known are the newest now.
+   * @param resourceVersion the list's, if it was told before the items.
    */
-  listStarted(setBack: boolean): void;
+  listStarted(setBack: boolean, resourceVersion: string | undefined): void;
   /** One item of the list: the object's JSON. */
   item(bytes: Uint8Array): void | Promise<void>;
   /** The list is complete, as of this resourceVersion: what was known and was not among the items is gone, unless a line has told of it in a later version. */
   listFinished(resourceVersion: string): void;
+  /**
+   * Whether the list that took effect last told of something as it was before a version that is known, although the list is newer than that: the store was set back, and its versions
+   * were raised after that (etcdutl snapshot restore --bump-revision), or have been passed again.
+   */
+  readonly contradicted?: boolean;
   /** The list broke off: nothing follows from what was not among the items. */
   listAborted(): void;
   /** An ADDED, MODIFIED or DELETED line of a watch, without the line break. */

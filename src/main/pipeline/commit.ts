@@ -10,8 +10,10 @@ import { peekUid } from "./peek.ts";
 export interface PipelineTarget {
   /** Publications so far. */
   readonly sequence: number;
+  /** Whether the last list shows the store to be set back (`ReflectorSink`). */
+  readonly contradicted: boolean;
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined;
-  listStarted(setBack: boolean): void;
+  listStarted(setBack: boolean, resourceVersion: string | undefined): void;
   /** Takes effect step by step: between them the event loop may get its turn, but nothing else is applied. */
   listFinished(resourceVersion: string): Iterator<void>;
 }

@@ -105,11 +105,15 @@ export class Pipeline implements ReflectorSink {
     return new Promise((resolve) => this.#add("read", bytes, resolve));
   }
 
-  listStarted(setBack: boolean): void {
+  get contradicted(): boolean {
+    return this.#options.target.contradicted;
+  }
+
+  listStarted(setBack: boolean, resourceVersion: string | undefined): void {
     this.#controlOnce(() => {
       // What came before is of a history that there is no more.
       if (setBack) this.#commit.forgetVersion();
-      this.#options.target.listStarted(setBack);
+      this.#options.target.listStarted(setBack, resourceVersion);
     });
   }
 

@@ -10,6 +10,8 @@ const maxDoubts = 1000;
 export class Listing {
   readonly #registry: Registry;
   #generation = 0;
+  #version: string | undefined;
+  #contradicted = false;
   /** Items that could not be told apart: while there are any, absence proves nothing. */
   #unknown = 0;
   /** Pods buried before it began. */
@@ -32,11 +34,26 @@ export class Listing {
     return origin === "list" ? this.#generation : this.#generation - 1;
   }
 
-  /** Another list begins. */
-  start(): void {
+  /** Whether it tells of a pod as it was before what is known of it, and is newer than that. */
+  get contradicted(): boolean {
+    return this.#contradicted;
+  }
+
+  /** Another list begins. @param version its resourceVersion, if that is known already. */
+  start(version: string | undefined): void {
     this.#generation++;
+    this.#version = version;
+    this.#contradicted = false;
     this.#unknown = 0;
     this.#buried = this.#registry.buried;
+  }
+
+  /** An item is of a pod that is known. */
+  found(record: WorkspaceRecord, resourceVersion: string): void {
+    record.listGeneration = this.#generation;
+    if (compareVersions(resourceVersion, record.resourceVersion) >= 0 || this.#version === undefined) return;
+    // What is known from a later version than the list's, the watch has told beside it.
+    if (compareVersions(record.resourceVersion, this.#version) <= 0) this.#contradicted = true;
   }
 
   /** An item does not tell which pod it is of. */

@@ -67,9 +67,14 @@ export class StateStore {
     return this.#publisher.sequence;
   }
 
+  /** Whether the last list told of a pod as it was before what is known of it, and is newer than that: the store was set back. */
+  get contradicted(): boolean {
+    return this.#list.contradicted;
+  }
+
   /** A complete list begins. After the API server's store was set back, what it says counts although its resourceVersions are lower. */
-  listStarted(setBack: boolean): void {
-    this.#list.start();
+  listStarted(setBack: boolean, resourceVersion: string | undefined): void {
+    this.#list.start(resourceVersion);
     if (!setBack) return;
     this.registry.forgetGone();
     for (const record of this.registry.records()) {
@@ -110,7 +115,7 @@ export class StateStore {
    */
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
-    if (known && origin === "list") known.listGeneration = this.#list.generation;
+    if (known && origin === "list") this.#list.found(known, result.resourceVersion);
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
     return known ? this.#applyKnown(known, result, bytes, origin) : this.#applyNew(result, bytes, origin);
   }

@@ -23,7 +23,7 @@ const bytes = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(valu
 
 function list(store: PodEventStore, reason: EventReason, ...events: readonly object[]): void {
   const sink = store.sinkFor(reason);
-  sink.listStarted(false);
+  sink.listStarted(false, undefined);
   for (const each of events) void sink.item(bytes(each));
   sink.listFinished("1000");
 }
@@ -74,7 +74,7 @@ describe("events of pods", () => {
     const { store } = setup();
     list(store, "FailedMount", event("a", "p1", 10));
     const sink = store.sinkFor("FailedMount");
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     sink.listAborted();
     assert.deepEqual(messages(store, "p1"), ["message a"]);
   });
@@ -112,12 +112,12 @@ describe("events of pods", () => {
     assert.equal(await sink.settled(), undefined);
     void sink.line(bytes({ type: "ADDED", object: event("a", "p1", 77) }));
     assert.equal(await sink.settled(), "77");
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     void sink.item(bytes(event("a", "p1", 50)));
     void sink.line(bytes({ type: "ADDED", object: event("b", "p1", 78) }));
     sink.listFinished("60");
     assert.equal(await sink.settled(), "78");
-    sink.listStarted(true);
+    sink.listStarted(true, undefined);
     assert.equal(await sink.settled(), undefined);
   });
 
@@ -129,7 +129,7 @@ describe("events of pods", () => {
     // What is told before the list's first item may be newer than the list as well.
     line("ADDED", event("early", "p4", 21));
     line("DELETED", event("deleted", "p3", 22));
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     line("ADDED", event("late", "p5", 23));
     line("MODIFIED", event("changed", "p2", 24));
     changed.length = 0;
@@ -137,7 +137,7 @@ describe("events of pods", () => {
     sink.listFinished("20");
     assert.deepEqual(["p1", "p2", "p3", "p4", "p5"].map((pod) => store.eventsOf(pod)?.map(({ message, timeMs }) => `${message} at ${timeMs / 1000}`)), [["message old at 1"], ["message changed at 24"], undefined, ["message early at 21"], ["message late at 23"]]);
     assert.deepEqual(changed, []);
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     sink.listFinished("30");
     assert.equal(store.size, 0);
   });
@@ -147,7 +147,7 @@ describe("events of pods", () => {
     const sink = store.sinkFor("FailedMount");
     for (const uid of ["kept", "deleted", "gone"]) void sink.line(bytes({ type: "ADDED", object: event(uid, uid, 100) }));
     void sink.line(bytes({ type: "DELETED", object: event("deleted", "deleted", 101) }));
-    sink.listStarted(true);
+    sink.listStarted(true, undefined);
     for (const uid of ["kept", "deleted"]) void sink.item(bytes(event(uid, uid, 50, { message: "as it was" })));
     sink.listFinished("60");
     assert.deepEqual(["kept", "deleted", "gone"].map((pod) => messages(store, pod)), [["as it was"], ["as it was"], undefined]);
@@ -156,13 +156,13 @@ describe("events of pods", () => {
   test("are listed again if more were deleted while a list was read than are remembered", () => {
     const { store } = setup();
     const sink = store.sinkFor("FailedMount");
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     for (let i = 0; i < 2500; i++) void sink.line(bytes({ type: "DELETED", object: event(`e${i}`, "p1", 100) }));
     void sink.item(bytes(event("a", "p1", 1)));
     void sink.line(bytes({ type: "DELETED", object: event("one-more", "p1", 100) }));
     assert.throws(() => void sink.item(bytes(event("b", "p1", 2))), /too many were deleted/);
     sink.listAborted();
-    sink.listStarted(false);
+    sink.listStarted(false, undefined);
     void sink.item(bytes(event("b", "p1", 2)));
     sink.listFinished("200");
     assert.deepEqual(messages(store, "p1"), ["message b"]);

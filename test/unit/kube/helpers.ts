@@ -53,6 +53,8 @@ export class RecordingSink implements ReflectorSink {
   readonly known = new Map<string, string>();
   /** Name to resourceVersion of their deletion. */
   readonly #gone = new Map<string, string>();
+  /** What the reflector is told of the last list. */
+  contradicted = false;
   /** Called for each item and line; a promise it gives is handed to the reflector. */
   hold: () => void | Promise<void> = () => undefined;
   #listed: Set<string> | undefined;
@@ -60,6 +62,7 @@ export class RecordingSink implements ReflectorSink {
 
   listStarted(setBack: boolean): void {
     this.calls.push(setBack ? "listStarted setBack" : "listStarted");
+    this.contradicted = false;
     this.#listed = new Set();
     if (!setBack) return;
     this.#last = undefined;

@@ -426,6 +426,23 @@ describe("a server that offers the past", () => {
     assert.deepEqual([checks(bench), bench.told.filter((entry) => entry.startsWith("relist"))], [1, ["relist went-back"]]);
   });
 
+  test("a list that contradicts what is known, though its version is a later one, is followed by another one that counts, and by a watch from there", async (t) => {
+    const bench: Bench = await startBench(t, prepare((answer) => {
+      if (!answer.request.watch) answer.list(String([50, 1000, 1001][lists(bench) - 1]), [pod("a", "40")]);
+      else if (bench.server.watches.length === 1) answer.event("ERROR", statusObject(410, "Expired"));
+      else answer.open();
+    }));
+    const { sink } = bench;
+    sink.settled = async () => {
+      sink.contradicted = lists(bench) === 2;
+      return undefined;
+    };
+    await bench.until(() => watchedFrom(bench).includes("1001"), "a watch after the third list", 50);
+    assert.deepEqual(sink.calls.filter((call) => call.startsWith("listStarted")), ["listStarted", "listStarted", "listStarted setBack"]);
+    assert.deepEqual(bench.told.filter((entry) => entry.startsWith("relist")), ["relist expired", "relist went-back"]);
+    assert.ok(bench.log.entries.some(({ message }) => message.includes("set back")));
+  });
+
   test("a store that is as new as it was is left at that: the watch goes on", async (t) => {
     const bench: Bench = await startBench(t, restored(() => bench, (answer) => answer.list("50", [])));
     await bench.until(() => bench.server.watches.length === 1, "watch");

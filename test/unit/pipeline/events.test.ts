@@ -133,17 +133,17 @@ test("with a pod that is gone its Events go, and one that is derived again then 
 test("a pod that is derived again while a list is read that has it no more is gone with that list, told once", async () => {
   const core = startCore();
   const sink = core.events.sinkFor("FailedMount");
-  sink.listStarted(false);
+  sink.listStarted(false, undefined);
   void sink.item(json(eventOf("uid-a")));
   sink.listFinished("5");
-  core.pipeline.listStarted(false);
+  core.pipeline.listStarted(false, undefined);
   void core.pipeline.item(json(podOf("a", "creating", 1)));
   core.pipeline.listFinished("10");
   await turns();
-  core.pipeline.listStarted(false);
+  core.pipeline.listStarted(false, undefined);
   void core.pipeline.item(json(podOf("b", "running", 12)));
   await turns();
-  sink.listStarted(false);
+  sink.listStarted(false, undefined);
   sink.listFinished("19");
   core.pipeline.listFinished("20");
   await turns();
@@ -158,7 +158,7 @@ test("a pod that is derived again while a list is read that has it no more is go
 test("an Event that comes between a list's items and its end is told once, and the list ends nobody who is in it", async () => {
   const core = startCore();
   for (const version of ["10", "20"]) {
-    core.pipeline.listStarted(false);
+    core.pipeline.listStarted(false, undefined);
     core.pool.hold();
     void core.pipeline.item(json(podOf("a", "creating", 1)));
     await turns();

@@ -160,7 +160,7 @@ export class History {
   }
 
   #startListing(list: { started: boolean }): void {
-    if (!list.started) this.core.pipeline.listStarted(false);
+    if (!list.started) this.core.pipeline.listStarted(false, undefined);
     list.started = true;
   }
 

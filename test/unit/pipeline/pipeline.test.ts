@@ -33,6 +33,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
       get sequence() {
         return applied.length;
       },
+      contradicted: false,
       apply: (result) => {
         applied.push(result);
         options.applied?.();
@@ -84,7 +85,7 @@ test("lines take effect in the order in which they came, although batches finish
 
 test("the start and end of a list keep their place among the lines", async () => {
   const { pipeline, order } = setup();
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   void pipeline.item(testLine({ id: "w1", rv: 1 }));
   pipeline.listFinished("1");
   void pipeline.line(testLine({ id: "w2", rv: 2 }));
@@ -105,13 +106,13 @@ test("settled tells the last line of the watch, beside lists, until the API serv
   const { pipeline } = setup();
   assert.equal(await pipeline.settled(), undefined);
   void pipeline.line(testLine({ id: "w1", rv: 7 }));
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   void pipeline.item(testLine({ id: "w1", rv: 3 }));
   assert.equal(await pipeline.settled(), "7");
   void pipeline.line(testLine({ id: "w2", rv: 8 }));
   pipeline.listFinished("5");
   assert.equal(await pipeline.settled(), "8");
-  pipeline.listStarted(true);
+  pipeline.listStarted(true, undefined);
   assert.equal(await pipeline.settled(), undefined);
 });
 
@@ -159,7 +160,7 @@ test("lines of the watch do not take the room of lists", async () => {
 test("a list's end that takes long takes effect in slices: between them the event loop gets its turn, and what comes behind it waits", async () => {
   const clock = new VirtualClock();
   const { pipeline, order } = setup({ clock, limits: { sliceMs: 5 }, steps: 50, applied: () => clock.advance(1) });
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   pipeline.listFinished("1");
   void pipeline.line(testLine({ id: "w1", rv: 1 }));
   const settled = pipeline.settled();
@@ -340,7 +341,7 @@ test("results that take long to apply are applied in slices: between them the ev
   const clock = new VirtualClock();
   const { pipeline, order } = setup({ clock, limits: { sliceMs: 5 }, applied: () => clock.advance(1) });
   for (let n = 0; n < 50; n++) void pipeline.line(testLine({ id: `w${n}`, rv: n }));
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   for (let n = 50; n < 100; n++) void pipeline.item(testLine({ id: `w${n}`, rv: n }));
   const settled = pipeline.settled();
   const slices: number[] = [];

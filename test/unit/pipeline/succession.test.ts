@@ -132,7 +132,7 @@ for (const [what, look] of Object.entries(looks)) {
     next().answer(pod(2));
     await turns();
     assert.deepEqual(told().map(({ phase }) => phase), [PENDING]);
-    pipeline.listStarted(false);
+    pipeline.listStarted(false, undefined);
     void pipeline.item(json(pod(2)));
     pipeline.listFinished("50");
     await pipeline.settled();

@@ -139,7 +139,7 @@ test("an answer that is late brings no pod back that came and went unseen", asyn
   const { workspaces, pipeline, gets, store, clock } = await setup();
   const collected = workspaces.collect(matchAll, never);
   await turns();
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   for (const id of ["b", "c"]) void pipeline.item(json(podOf(id, "running", 1)));
   pipeline.listFinished("9");
   await pipeline.settled();
@@ -153,7 +153,7 @@ test("an answer that is late brings no pod back that came and went unseen", asyn
 test("nothing is synchronized before the first complete list", async () => {
   const { workspaces, pipeline } = await setup();
   assert.equal(workspaces.synced, false);
-  pipeline.listStarted(false);
+  pipeline.listStarted(false, undefined);
   pipeline.listFinished("9");
   await pipeline.settled();
   assert.equal(workspaces.synced, true);

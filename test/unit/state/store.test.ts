@@ -61,7 +61,7 @@ function setup(maxBytes = 1_000_000, tombstones = 20_000) {
   };
   /** A complete list in which these are found. */
   const list = (version: string, items: () => void = () => {}) => {
-    store.listStarted(false);
+    store.listStarted(false, undefined);
     items();
     finish(store, version);
   };
@@ -88,7 +88,7 @@ test("nothing older than what was published is published", () => {
 test("after the API server's store was set back, its older versions count", () => {
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 100 });
-  store.listStarted(true);
+  store.listStarted(true, undefined);
   apply({ phase: STOPPING }, { rv: 50 }, "list");
   finish(store, "50");
   apply({ phase: RUNNING }, { rv: 49 });
@@ -101,7 +101,7 @@ test("after the API server's store was set back, no pod is derived again from a 
   const [record] = store.registry.records();
   assert.ok(record);
   record.held = Buffer.from("a pod of version 100");
-  store.listStarted(true);
+  store.listStarted(true, undefined);
   assert.equal(record.held, undefined);
 });
 
@@ -148,10 +148,10 @@ test("STOPPED is told once and nothing follows it", () => {
 
 test("a pod that disappears without having stopped is told as STOPPED, with its last status", () => {
   const { store, apply, told } = setup();
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
   finish(store, "50");
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   finish(store, "50");
   assert.deepEqual(told().map((status) => [status.phase, status.conditions?.failed, status.metadata?.owner]), [[RUNNING, "x", "alice"], [STOPPED, "x", "alice"]]);
   assert.equal(store.registry.size, 0);
@@ -246,20 +246,20 @@ test("failures and ends are marked as what no reader may miss", () => {
 
 test("it is told as STOPPED even if its status was evicted", () => {
   const { store, apply, told } = setup(1);
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   apply({ phase: RUNNING, failed: "x" }, { rv: 1 }, "list");
   finish(store, "50");
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   finish(store, "50");
   assert.deepEqual(told().map((status) => [status.id, status.phase, status.conditions?.failed, status.metadata?.owner]), [["ws1", RUNNING, "x", "alice"], ["ws1", STOPPED, "x", "alice"]]);
 });
 
 test("a list proves nothing about the absent while it held something unreadable: they are read one by one", () => {
   const { store, apply, told, reread } = setup();
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   apply({ phase: RUNNING }, { rv: 1 }, "list");
   finish(store, "50");
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   store.apply({ kind: "skipped", reason: "unparsable", message: "", uid: "", podName: "", resourceVersion: "", removed: false }, new Uint8Array(), "list");
   finish(store, "50");
   assert.equal(told().length, 1);
@@ -269,7 +269,7 @@ test("a list proves nothing about the absent while it held something unreadable:
 test("a live workspace whose pod becomes invalid keeps its status", () => {
   const { store, apply, told } = setup();
   apply({ phase: RUNNING }, { rv: 1 });
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   store.apply({ kind: "skipped", reason: "invalid", message: "", uid: "uid-ws-ws1", podName: "ws-ws1", resourceVersion: "2", removed: false }, new Uint8Array(), "list");
   finish(store, "50");
   assert.equal(told().length, 1);
@@ -306,7 +306,7 @@ test("a pod that is made while a list is read, and is not in it, is not ended by
   const { store, apply, told } = setup();
   // The line may be there before the list's first item, although the list is older.
   apply({ id: "early", podName: "ws-early" }, { rv: 21 });
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   apply({ id: "late", podName: "ws-late" }, { rv: 22 });
   finish(store, "20");
   assert.deepEqual(told().map(({ id, phase }) => [id, phase]), [["early", RUNNING], ["late", RUNNING]]);
@@ -409,7 +409,7 @@ test("the end of a list takes effect in steps, one for each pod that is gone", (
   list("10", () => {
     for (let i = 0; i < 5; i++) apply({ id: `w${i}`, podName: `ws-w${i}` }, { rv: 1 }, "list");
   });
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   apply({ id: "w2", podName: "ws-w2" }, { rv: 1 }, "list");
   assert.equal(finish(store, "20"), 4);
   assert.equal(store.registry.size, 1);
@@ -418,7 +418,7 @@ test("the end of a list takes effect in steps, one for each pod that is gone", (
 test("it is synchronized after the last step of a complete list's end, not before", () => {
   const { store, apply } = setup();
   apply({}, { rv: 1 });
-  store.listStarted(false);
+  store.listStarted(false, undefined);
   const steps = store.listFinished("20");
   assert.equal(steps.next().done, false);
   assert.equal(store.synced, false);
@@ -621,7 +621,7 @@ test("after the API server's store was set back, a pod that was gone is there ag
     apply({ id: "ended", podName: "ws-ended", phase: STOPPED }, { rv: 91, uid: "e", removed: true });
     apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 92, uid: "w", actions: refused });
     apply({ id: "waits", podName: "ws-waits", phase: STOPPED }, { rv: 93, uid: "w", removed: true });
-    store.listStarted(true);
+    store.listStarted(true, undefined);
     if (watchFirst) {
       apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 61, uid: "e" });
       apply({ id: "waits", podName: "ws-waits", phase: PENDING }, { rv: 62, uid: "w", actions: refused });
@@ -648,7 +648,7 @@ test("after the API server's store was set back, a workspace whose end was told,
   apply({ id: "over", podName: "ws-over", phase: STOPPED }, { rv: 94, uid: "o" });
   apply({ id: "gone", podName: "ws-gone", phase: STOPPED }, { rv: 95, uid: "g" });
   const before = [changed.length, told().length];
-  store.listStarted(true);
+  store.listStarted(true, undefined);
   apply({ id: "ended", podName: "ws-ended", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
   apply({ id: "ending", podName: "ws-ending", phase: RUNNING }, { rv: 51, uid: "i" }, "list");
   apply({ id: "over", podName: "ws-over", phase: STOPPED }, { rv: 52, uid: "o" }, "list");
@@ -663,13 +663,34 @@ test("after the API server's store was set back, a workspace whose end was told,
   assert.deepEqual(told().at(-1)?.phase, STOPPING);
 });
 
+test("a list that is newer than what is known of a pod, and tells of it as it was before, shows that the store was set back; one beside which the watch told of it does not", () => {
+  const { apply, store } = setup();
+  const listed = (version: string | undefined, rv: number): boolean => {
+    store.listStarted(false, version);
+    apply({ phase: RUNNING }, { rv, uid: "a" }, "list");
+    finish(store, version ?? "2000");
+    return store.contradicted;
+  };
+  apply({ phase: RUNNING }, { rv: 100, uid: "a" });
+  assert.equal(listed("99", 90), false, "the watch has told of it after the list's version");
+  assert.equal(listed("100", 100), false);
+  assert.equal(listed("100", 99), true);
+  assert.equal(listed("1000", 99), true);
+  assert.equal(listed(undefined, 99), false, "a list whose version is not known yet shows nothing");
+  assert.equal(listed("1001", 1001), false, "each list speaks for itself");
+  store.listStarted(true, "1002");
+  apply({ phase: RUNNING }, { rv: 99, uid: "a" }, "list");
+  finish(store, "1002");
+  assert.equal(store.contradicted, false, "of a store that is known to be set back nothing is expected");
+});
+
 test("a pod that is deleted while the list after a set-back is read stays gone, whether it was known or had gone before; one of which a line or an item could not be read is learned", () => {
   for (const before of ["known", "gone"] as const) {
     for (const how of ["a line", "a line that can not be read"] as const) {
       const { apply, store, told } = setup();
       apply({ phase: RUNNING }, { rv: 100, uid: "e" });
       if (before === "gone") apply({ phase: STOPPED }, { rv: 101, uid: "e", removed: true });
-      store.listStarted(true);
+      store.listStarted(true, undefined);
       if (how === "a line") apply({ phase: STOPPED }, { rv: 61, uid: "e", removed: true });
       else store.apply({ ...skipped, uid: "e", resourceVersion: "61", removed: true }, Buffer.alloc(0), "watch");
       apply({ phase: RUNNING }, { rv: 50, uid: "e" }, "list");
@@ -683,7 +704,7 @@ test("a pod that is deleted while the list after a set-back is read stays gone, 
     apply({ id: uid, podName: `ws-${uid}`, phase: RUNNING }, { rv: 100, uid });
     apply({ id: uid, podName: `ws-${uid}`, phase: STOPPED }, { rv: 101, uid, removed: true });
   }
-  store.listStarted(true);
+  store.listStarted(true, undefined);
   store.unreadable("e");
   apply({ id: "e", podName: "ws-e", phase: RUNNING }, { rv: 50, uid: "e" }, "list");
   store.apply({ ...skipped, uid: "f", resourceVersion: "51" }, Buffer.alloc(0), "list");
