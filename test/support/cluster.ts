@@ -13,6 +13,8 @@ export interface TestCluster {
   readonly kubeconfig: string;
   /** Only the built-in one fails on demand. */
   readonly faults?: Faults;
+  /** Only a real one has a store that can be kept, and set back to what was kept. */
+  readonly store?: { backUp(): Promise<void>; restore(): Promise<void> };
   close(): Promise<void>;
 }
 
@@ -31,6 +33,7 @@ async function startReal(): Promise<TestCluster> {
   const unlimit = limitDaemons(real.kubeconfig);
   return {
     kubeconfig: real.kubeconfig,
+    store: real,
     close: async () => {
       unlimit();
       await real.close();

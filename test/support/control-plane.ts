@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +17,10 @@ export interface ControlPlane {
   readonly server: string;
   /** Bearer token with all rights. */
   readonly token: string;
+  /** Keeps the store as it is now. Both processes are away meanwhile. */
+  backUp(): Promise<void>;
+  /** Sets the store back to how it was kept, without raising its versions. Both processes are away meanwhile. */
+  restore(): Promise<void>;
   /** Ends both processes and removes their folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -44,9 +48,25 @@ export async function startControlPlane(): Promise<ControlPlane | undefined> {
     for (const child of processes.toReversed()) await endProcess(child);
     await rm(directory, { recursive: true, force: true });
   };
+  const [data, kept] = [join(directory, "etcd-data"), join(directory, "etcd-kept")];
   try {
-    const etcd = await startEtcd(binaries, directory, processes);
-    return { ...(await startApiServer(binaries, directory, etcd, processes)), close };
+    const etcd = await startEtcd(binaries, directory, processes, [await freePort(), await freePort()]);
+    const access = await prepareAccess(directory);
+    await startApiServer(binaries, directory, etcd.url, processes, access);
+    const interrupted = async (change: () => Promise<void>): Promise<void> => {
+      for (const child of processes.splice(0).toReversed()) await endProcess(child);
+      await change();
+      await startEtcd(binaries, directory, processes, etcd.ports);
+      await startApiServer(binaries, directory, etcd.url, processes, access);
+    };
+    return {
+      kubeconfig: await writeKubeconfig(directory, access), server: access.server, token: access.token, close,
+      backUp: () => interrupted(() => cp(data, kept, { recursive: true })),
+      restore: () => interrupted(async () => {
+        await rm(data, { recursive: true });
+        await cp(kept, data, { recursive: true });
+      }),
+    };
   } catch (error) {
     await close();
     throw error;
@@ -59,8 +79,8 @@ async function findBinaries(): Promise<string | undefined> {
   return canUnpack ? unpacked() : undefined;
 }
 
-async function startEtcd(binaries: string, directory: string, processes: ChildProcess[]): Promise<string> {
-  const [clients, peers] = [await freePort(), await freePort()];
+async function startEtcd(binaries: string, directory: string, processes: ChildProcess[], ports: readonly [number, number]): Promise<{ readonly url: string; readonly ports: readonly [number, number] }> {
+  const [clients, peers] = ports;
   const url = `http://127.0.0.1:${clients}`;
   const peerUrl = `http://127.0.0.1:${peers}`;
   const child = await launch(join(binaries, "etcd"), directory, processes, [
@@ -70,10 +90,20 @@ async function startEtcd(binaries: string, directory: string, processes: ChildPr
     "--heartbeat-interval=50", "--election-timeout=250",
   ]);
   await ready(child, directory, async () => (await (await fetch(`${url}/health`)).text()).includes('"true"'));
-  return url;
+  return { url, ports };
 }
 
-async function startApiServer(binaries: string, directory: string, etcd: string, processes: ChildProcess[]): Promise<Omit<ControlPlane, "close">> {
+/** How the API server is reached. */
+interface ServerAccess {
+  readonly port: number;
+  readonly server: string;
+  readonly token: string;
+  /** Files for its command line. */
+  readonly key: string;
+  readonly tokens: string;
+}
+
+async function prepareAccess(directory: string): Promise<ServerAccess> {
   const port = await freePort();
   const server = `https://127.0.0.1:${port}`;
   const token = randomBytes(24).toString("hex");
@@ -82,6 +112,10 @@ async function startApiServer(binaries: string, directory: string, etcd: string,
   await writeFile(key, privateKey.export({ type: "sec1", format: "pem" }), { mode: 0o600 });
   const tokens = join(directory, "tokens.csv");
   await writeFile(tokens, `${token},admin,admin,system:masters\n`, { mode: 0o600 });
+  return { port, server, token, key, tokens };
+}
+
+async function startApiServer(binaries: string, directory: string, etcd: string, processes: ChildProcess[], { port, server, token, key, tokens }: ServerAccess): Promise<void> {
   const child = await launch(join(binaries, "kube-apiserver"), directory, processes, [
     `--etcd-servers=${etcd}`, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", `--secure-port=${port}`,
     "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.96.0.0/16", `--cert-dir=${join(directory, "certs")}`,
@@ -90,6 +124,9 @@ async function startApiServer(binaries: string, directory: string, etcd: string,
     "--disable-admission-plugins=ServiceAccount", "--shutdown-watch-termination-grace-period=1s", "--allow-privileged=true",
   ]);
   await ready(child, directory, async () => (await get(`${server}/readyz`, token)) === 200 && (await get(`${server}/api/v1/namespaces/default`, token)) === 200);
+}
+
+async function writeKubeconfig(directory: string, { server, token }: ServerAccess): Promise<string> {
   // The server made itself a certificate and appended its CA.
   const ca = await readFile(join(directory, "certs", "apiserver.crt"));
   const kubeconfig = join(directory, "kubeconfig");
@@ -99,7 +136,7 @@ async function startApiServer(binaries: string, directory: string, etcd: string,
     users: [{ name: "admin", user: { token } }],
     contexts: [{ name: "test", context: { cluster: "test", user: "admin", namespace: "default" } }],
   }), { mode: 0o600 });
-  return { kubeconfig, server, token };
+  return kubeconfig;
 }
 
 async function launch(binary: string, directory: string, processes: ChildProcess[], args: readonly string[]): Promise<ChildProcess> {
