@@ -19,22 +19,24 @@ export interface WorkspaceQuery {
   readonly namespace: string;
   /** Value of --kubeconfig. */
   readonly kubeconfig: string | undefined;
-  /** The time for which it is to be explained, Unix milliseconds. */
-  readonly now: number;
+  /** Whether there is an election (wsmand.leaderElection.enabled). Without one, whoever acts says nowhere since when. */
+  readonly elected: boolean;
 }
 
 /** What was read. */
 export interface ReadWorkspace {
   readonly pod: JsonObject;
   readonly events: readonly JsonObject[];
-  /** Since when the leader leads, Unix milliseconds: the time of workspaces from before depends on it. Now, if there is none: whoever begins. 0, with a warning, if that can not be read. */
-  readonly ledSince: number;
+  /** Since when the leader leads, Unix milliseconds: the time of workspaces from before depends on it. Undefined: nobody leads. 0: since ever, as far as is known; with a warning, if it can not be read. */
+  readonly ledSince: number | undefined;
 }
 
 /** A pod has few events; more are not looked at. */
 const maxEvents = "500";
 /** The Lease is answered within this time, or goes unread, milliseconds. */
 const leaseMs = 5_000;
+/** The holder's clock may be so far behind the one here, milliseconds. A Lease that its holder has left for not so long is taken for held: who leads next begins in a moment. */
+const skewMs = 60_000;
 
 /**
  * Reads them, the pod and the events as `explain` takes them.
@@ -55,10 +57,11 @@ export async function readWorkspace(io: Pick<Io, "env" | "signal" | "stderr">, q
   }
 }
 
-async function ledSince(io: Pick<Io, "signal" | "stderr">, client: KubeClient, { namespace, now }: WorkspaceQuery): Promise<number> {
+async function ledSince(io: Pick<Io, "signal" | "stderr">, client: KubeClient, { namespace, elected }: WorkspaceQuery): Promise<number | undefined> {
+  if (!elected) return 0;
   try {
     const lease = await new LeaseClient({ client, namespace, clock: systemClock }).get(leaseMs, io.signal);
-    return (lease && beginningOf(lease, now)) ?? now;
+    return lease && beginningOf(lease);
   } catch (error) {
     if (io.signal.aborted) throw error;
     tellWarnings(io, [`the Lease can not be read (${errorText(error)}): if the lead has changed lately, workspaces have longer until they time out than is shown`]);
@@ -66,10 +69,10 @@ async function ledSince(io: Pick<Io, "signal" | "stderr">, client: KubeClient, {
   }
 }
 
-/** When whoever holds it began to; undefined: nobody does any more. */
-function beginningOf({ holder, acquireTime, renewTime, durationMs = 0 }: Lease, now: number): number | undefined {
+/** When whoever holds it began to; undefined: nobody does any more. By the time that it is: who leads now says nothing of another one that is asked about. */
+function beginningOf({ holder, acquireTime, renewTime, durationMs = 0 }: Lease): number | undefined {
   const renewed = parseTimeMs(renewTime);
-  if (holder === "" || renewed === undefined || renewed + durationMs < now) return undefined;
+  if (holder === "" || renewed === undefined || renewed + durationMs + skewMs < systemClock.now()) return undefined;
   return parseTimeMs(acquireTime);
 }
 

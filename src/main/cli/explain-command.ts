@@ -1,7 +1,7 @@
 /** Command `explain`: a pod and its events, from the standard input or the cluster; what the daemon makes of them as JSON on the standard output. */
 import { parseTimeMs } from "../../domain/rfc3339.ts";
 import { withoutSecrets } from "../../domain/status-json.ts";
-import { toDeriveConfig, toTimeouts } from "../config/index.ts";
+import { toDeriveConfig, toTimeouts, type Config } from "../config/index.ts";
 import { loadConfig } from "./config-flags.ts";
 import { exitCodes, failWithJson, usageError } from "./errors.ts";
 import { explain } from "./explain.ts";
@@ -39,7 +39,7 @@ export async function explainCommand(io: Io, flags: ExplainFlags): Promise<numbe
   try {
     // It makes no pod, so it needs no templates: they may be on the daemon's machine alone.
     const config = await loadConfig(io, flags.config, { elsewhere: true });
-    const { input, ledSince } = await given(io, flags, config.manager.namespace, now);
+    const { input, ledSince } = await given(io, flags, config, now);
     const explained = explain(input, { derive: toDeriveConfig(config), timeouts: toTimeouts(config), reckoning: reckoningOf(config, { now: () => now }, ledSince) }, { now, ...(lastActivity === undefined ? {} : { lastActivity }) });
     // A pod that was given has its token in it; of one that is read from the cluster, nobody has seen it yet.
     const shown = flags.id === undefined || flags.showSecrets === true ? explained : { ...explained, status: withoutSecrets(explained.status) };
@@ -64,11 +64,12 @@ interface Given {
 }
 
 /** A pod that is given is explained as by a leader who was always there. */
-async function given(io: Io, { id, kubeconfig }: ExplainFlags, namespace: string, now: number): Promise<Given> {
+async function given(io: Io, { id, kubeconfig }: ExplainFlags, { manager: { namespace }, wsmand: { leaderElection } }: Config, now: number): Promise<Given> {
   if (id === undefined) return { input: parseInput(await readInput(io, podInput)), ledSince: 0 };
   const { readWorkspace } = await import("./explain-cluster.ts");
-  const { pod, events, ledSince } = await readWorkspace(io, { id, kubeconfig, namespace, now });
-  return { input: { pod, events }, ledSince };
+  const { pod, events, ledSince } = await readWorkspace(io, { id, kubeconfig, namespace, elected: leaderElection.enabled });
+  // Where nobody leads, as by whoever begins now, or did then.
+  return { input: { pod, events }, ledSince: ledSince ?? Math.min(now, io.clock.now()) };
 }
 
 /** The parser's own message quotes the input, which may hold tokens. */

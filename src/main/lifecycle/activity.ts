@@ -284,11 +284,12 @@ export class Activity {
     // Never back in time: another replica may have written of later activity.
     if (written > at && Object.keys(changes).length === 0) return true;
     // Not before the next interval if it fails, or a dead API server would get a request with every call.
-    record.activityWrittenAt = clock.now();
+    const begunAt = clock.now();
+    record.activityWrittenAt = begunAt;
     this.#underWay.set(record, clock.monotonic());
     try {
       await writer.annotate(record, { ...changes, [annotations.lastActivity]: rfc3339Nano(Math.max(at, written)) }, "note activity", this.#closed.signal, priority, (noted) => laterThan(noted, at, changes));
-      if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
+      this.#written(record, at, begunAt);
       return true;
     } catch (error) {
       if (error instanceof WsmanError && error.code === "NOT_FOUND") {
@@ -304,6 +305,12 @@ export class Activity {
     } finally {
       this.#underWay.delete(record);
     }
+  }
+
+  /** A write was done. What it told of may be from before one that failed, but writes work again. */
+  #written(record: WorkspaceRecord, at: number, begunAt: number): void {
+    if (record.activeAt !== undefined && record.activeAt <= at) this.#unwritten.delete(record);
+    if ((this.#failedAt.get(record) ?? Number.POSITIVE_INFINITY) <= begunAt) this.#failedAt.delete(record);
   }
 }
 

@@ -106,24 +106,27 @@ export class LeaseHold {
     return lease;
   }
 
-  /** Makes the Lease ours, or keeps it so. @param lease undefined: there is none. @returns when the request was sent, from which the lead counts. */
-  async write(lease: Lease | undefined, withinMs: number, signal: AbortSignal): Promise<Moment> {
-    const { clock, identity, leaseDurationMs } = this.#options;
-    const sent = momentOf(clock);
-    const now = microTime(sent.wall);
-    const isOurs = lease !== undefined && this.isOurs(lease);
-    const record: LeaseRecord = {
-      holder: identity,
-      durationMs: leaseDurationMs,
-      acquireTime: isOurs ? (lease.acquireTime ?? now) : now,
-      renewTime: now,
-      transitions: lease === undefined ? 0 : lease.transitions + (isOurs ? 0 : 1),
-    };
+  /** Makes the Lease ours, or keeps it so. @param lease undefined: there is none. @param begins a lead begins with it, also where it is ours still from one that is over. @returns when the request was sent, from which the lead counts. */
+  async write(lease: Lease | undefined, withinMs: number, signal: AbortSignal, begins = false): Promise<Moment> {
+    const sent = momentOf(this.#options.clock);
+    const record = this.#recordFor(lease, microTime(sent.wall), begins);
     // The first one of all, as far as we know, waits for nobody.
     if (!lease && (this.#seen || this.#mayHold)) this.#claimedUntil = Number.POSITIVE_INFINITY;
     this.#mayHold = true;
     this.#observe(await (lease ? this.#leases.update(lease, record, withinMs, signal) : this.#leases.create(record, withinMs, signal)));
     return sent;
+  }
+
+  #recordFor(lease: Lease | undefined, now: string, begins: boolean): LeaseRecord {
+    const { identity, leaseDurationMs } = this.#options;
+    const ours = lease && this.isOurs(lease) ? lease : undefined;
+    return {
+      holder: identity,
+      durationMs: leaseDurationMs,
+      acquireTime: (begins ? undefined : ours?.acquireTime) ?? now,
+      renewTime: now,
+      transitions: (lease?.transitions ?? 0) + (lease && !ours ? 1 : 0),
+    };
   }
 
   /** Gives the Lease back, as client-go does, if it may be ours and that can be had within so long (ms). */

@@ -142,7 +142,7 @@ export class Leader {
     const lease = this.#hold.ours() ?? (await this.#hold.look(renewDeadlineMs, signal));
     if (signal.aborted || this.#hold.isTaken()) return;
     try {
-      const sent = await this.#hold.write(lease, renewDeadlineMs, signal);
+      const sent = await this.#hold.write(lease, renewDeadlineMs, signal, true);
       // The answer may have taken too long, or we were stopped meanwhile; or we are asked to leave.
       if (!signal.aborted && !this.#hold.onlyClaims() && ageOf(sent, clock) < renewDeadlineMs) this.#begin(sent);
     } catch (error) {

@@ -221,6 +221,31 @@ test("a write that failed is forgotten once the activity was written, here or by
   assert.equal(writes.length, 1);
 });
 
+test("a write that failed does not make calls fail any more once a later one has worked, though it told of activity from before", async () => {
+  const clock = new FakeClock();
+  const written: AnnotationChanges[] = [];
+  let works = false;
+  const failing = Promise.withResolvers<void>();
+  const annotate = async (_record: WorkspaceRecord, changes: AnnotationChanges): Promise<void> => {
+    if (!works) await failing.promise;
+    written.push(changes);
+  };
+  const activity = new Activity({ writer: { annotate }, persistIntervalMs: interval, timeouts, leads: () => false, clock, log: silentLog });
+  const record = recordOf("a", { everActive: true, createdAt: longAgo, customTimeout: "1m", lastActivity: clock.now() - 11_000 });
+  assert.equal(activity.markAtOnce(record, false), true);
+  const usedAt = clock.now();
+  clock.advance(5_000);
+  works = true;
+  failing.reject(new Error("no API server"));
+  await new Promise(setImmediate);
+  clock.advance(26_000);
+  await new Promise(setImmediate);
+  assert.equal(written.length, 1, "swept");
+  record.facts = { ...record.facts, lastActivity: usedAt };
+  clock.advance(1_000);
+  assert.equal(activity.markAtOnce(record, false), true);
+});
+
 test("what another replica has written of later activity is not set back, neither by the sweep nor by what a call changes", async () => {
   const { activity, clock, writes } = setup();
   const began = clock.now();

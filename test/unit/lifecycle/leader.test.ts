@@ -102,6 +102,9 @@ test("the lead ends before others may take it when the API server can not be rea
   const log = new RecordingLog();
   const elector = new Elector("a", new Machine(time, 0), server, () => (cut ? { there: Infinity, back: 0 } : quick()), { log }).start();
   await until("it leads", () => elector.acts);
+  const acquired = specOf(server)["acquireTime"];
+  await pass(10_000);
+  assert.equal(specOf(server)["acquireTime"], acquired, "a renewal begins nothing");
   cut = true;
   const lasted = await until("it leads no more", () => elector.terms[0]?.aborted === true);
   assert.ok(lasted > 7_000 && lasted <= 10_000, `${lasted} ms`);
@@ -110,6 +113,8 @@ test("the lead ends before others may take it when the API server can not be rea
   cut = false;
   await until("it leads again", () => elector.acts, 15_000);
   assert.equal(elector.terms.length, 2);
+  const again = Date.parse(String(specOf(server)["acquireTime"]));
+  assert.ok(again > time.now() - 5_000, "the Lease says since when it leads, though nobody else had it in between");
   assert.deepEqual([log.entries.filter(({ message }) => message.includes("works again")).length, specOf(server)["leaseTransitions"]], [1, 0]);
   await Promise.all([elector.leave(), pass(1_000)]);
 });
