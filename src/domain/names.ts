@@ -44,6 +44,8 @@ export const annotations = {
   lastActivity: "gitpod.io/lastActivity",
   /** On pods that were made anew: when the workspace's first one was made, RFC 3339. */
   firstCreated: "gitpod.io/firstCreated",
+  /** On image builds: another start was answered with this one. */
+  joined: "gitpod.io/joined",
   /** On placeholders: what of the pod is kept out of its effect, as JSON. On pods that were made from one: the version of it that they were made from. */
   placeholder: "gitpod.io/placeholder",
   fullWorkspaceBackup: "gitpod/fullWorkspaceBackup",

@@ -17,6 +17,7 @@ import { buildControl, type Control } from "./control.ts";
 import { Activity } from "./lifecycle/activity.ts";
 import { Creation, type Known } from "./lifecycle/creation.ts";
 import { ImageSpecs } from "./lifecycle/image-specs.ts";
+import { joinBuild } from "./lifecycle/joining.ts";
 import { Sightings } from "./lifecycle/sightings.ts";
 import { Snapshots } from "./lifecycle/snapshots.ts";
 import { Starter } from "./lifecycle/start.ts";
@@ -184,7 +185,7 @@ function buildStorage({ storage: config, clock, log }: DaemonOptions): Pick<Core
 function buildStarter({ manager, seccompField, surroundings, clock, log }: DaemonOptions, metrics: Metrics, { objects, writer, snapshots, store, rereader }: Pick<Core, "writer" | "snapshots" | "store" | "rereader"> & { readonly objects: KubeObjects }): Starter {
   const known = (id: string): Known => ({ uid: store.registry.byId(id)?.uid, ownerToken: tokenIn(store.cache.peek(id)) });
   const creation = new Creation({ manager, seccompField, objects, snapshots, clock, log, seen: (pod) => writer.seen(pod), known, onCreated: (type, workspaceClass) => metrics.workspaces.created(type, workspaceClass), readTemplate: readPodTemplate });
-  return new Starter({ creation, clock, randomBytes: surroundings?.randomBytes ?? randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record), known });
+  return new Starter({ creation, clock, randomBytes: surroundings?.randomBytes ?? randomBytes, registry: store.registry, frameOf: (record) => rereader.frame(record), known, join: (record, signal) => joinBuild(objects, record, signal) });
 }
 
 function tokenIn(frame: Buffer | undefined): string | undefined {

@@ -11,6 +11,8 @@ export interface FoundPod {
   /** It has the claim of its name. */
   readonly hasClaim: boolean;
   readonly everReady: boolean;
+  /** An image build that another start was answered with. */
+  readonly isJoined: boolean;
   /** It is being deleted. */
   readonly isGoing: boolean;
   readonly hasNode: boolean;
@@ -27,12 +29,13 @@ export function readFoundPod(bytes: Uint8Array): FoundPod {
     ownerToken: textAt(noted, annotations.ownerToken),
     hasClaim: objectAt(metadata, "labels")?.[labels.pvcFeature] === "true",
     everReady: noted?.[annotations.neverReady] === undefined,
+    isJoined: noted?.[annotations.joined] !== undefined,
     isGoing: textAt(metadata, "deletionTimestamp") !== "",
     hasNode: textAt(objectAt(pod, "spec"), "nodeName") !== "",
   };
 }
 
-/** Whether the pod uses the claim of its name: somebody else's that has one, or ours that was ready already. @param ownerToken ours. */
+/** Whether the pod uses the claim of its name: somebody else's that has one, or ours that was ready already, or that another start has joined. @param ownerToken ours. */
 export function usesClaim(pod: FoundPod, ownerToken: string): boolean {
-  return pod.ownerToken === ownerToken ? pod.everReady : pod.hasClaim;
+  return pod.ownerToken === ownerToken ? pod.everReady || pod.isJoined : pod.hasClaim;
 }

@@ -29,6 +29,8 @@ export interface StarterOptions {
   /** A workspace's frame, from memory or read anew; undefined if it is gone. */
   readonly frameOf: (record: WorkspaceRecord) => Buffer | undefined | Promise<Buffer | undefined>;
   readonly known: (id: string) => Known;
+  /** Keeps the pod of an image build, which another start has made, for this one, too. False: it is gone, or about to go. */
+  readonly join: (record: WorkspaceRecord, signal: AbortSignal) => Promise<boolean>;
   readonly randomBytes: RandomBytes;
   readonly clock: Clock;
 }
@@ -100,7 +102,7 @@ export class Starter {
     const tokens = before?.digest === digest && !before.result && !this.#failed.isSpent(before.tokens) ? before.tokens : undefined;
     // Whether a pod that we may have made is there is asked of the API server, and while nothing is cleaned up: one that is known here may be about to go, or have gone.
     const known = tokens ? undefined : this.#options.registry.byId(start.id);
-    if (known) return this.#sameBuild(start, known, before);
+    if (known) return this.#sameBuild(start, known, before, signal);
     throwIfGone(signal);
     return this.#attempt(start, digest, tokens ?? this.#tokens(), signal);
   }
@@ -126,10 +128,16 @@ export class Starter {
   }
 
   /** What an image build of this very ID was started with, if it runs and is for the same, whoever has asked for it. @throws WsmanError ALREADY_EXISTS for all else. */
-  async #sameBuild(start: WorkspaceStart, record: WorkspaceRecord, before: Attempt | undefined): Promise<Started> {
+  async #sameBuild(start: WorkspaceStart, record: WorkspaceRecord, before: Attempt | undefined, signal: AbortSignal): Promise<Started> {
     const started = start.type === "IMAGEBUILD" && isBuildFor(filterOf(start), record) ? await this.#startedAs(record) : undefined;
-    if (!started || this.#isLeft(record, started, before)) throw alreadyExists();
+    if (!started || this.#isLeft(record, started, before) || !(await this.#share(record, signal))) throw alreadyExists();
     return started;
+  }
+
+  /** Whether a build's pod stays, so that a start can be answered with it. One of another daemon may be taken away there at any time: that may know nothing but that its start has failed. */
+  async #share(record: WorkspaceRecord, signal: AbortSignal): Promise<boolean> {
+    const own = this.#attempts.peek(record.facts.id);
+    return (own?.result !== undefined && own.uid === record.uid) || this.#options.join(record, signal);
   }
 
   /** Whether a workspace is what a failed start has left, which is about to go. @param last the last attempt at its ID. */
@@ -211,7 +219,7 @@ export class Starter {
   }
 
   async #run(start: WorkspaceStart, attempt: Attempt, unwanted: AbortSignal): Promise<Started> {
-    const joined = attempt.build && (await this.#runningBuild(start.id, attempt.build, attempt.number));
+    const joined = attempt.build && (await this.#runningBuild(start.id, attempt.build, attempt.number, unwanted));
     if (joined) {
       attempt.uid = joined.uid;
       return joined.started;
@@ -224,23 +232,26 @@ export class Starter {
   }
 
   /** An image build of the same owner for the same thing is not done twice at once: one that runs is joined, and so is one that was asked for before and is not known yet. */
-  async #runningBuild(id: string, filter: Filter, number: number): Promise<Build | undefined> {
+  async #runningBuild(id: string, filter: Filter, number: number, unwanted: AbortSignal): Promise<Build | undefined> {
+    const going = new Set<string>();
     for (const record of this.#options.registry.records()) {
       // The pod of an earlier attempt of the same request is known by its token.
       if (record.facts.id === id || !isBuildFor(filter, record)) continue;
       const started = await this.#startedAs(record);
-      if (started && !this.#isLeft(record, started, this.#attempts.peek(record.facts.id))) return { uid: record.uid, started };
+      if (!started || this.#isLeft(record, started, this.#attempts.peek(record.facts.id))) continue;
+      if (await this.#share(record, unwanted)) return { uid: record.uid, started };
+      going.add(record.uid);
     }
-    return this.#buildAskedFor(filter, number);
+    return this.#buildAskedFor(filter, number, going);
   }
 
-  /** Only those that began before this one: two would wait for each other. */
-  async #buildAskedFor(filter: Filter, number: number): Promise<Build | undefined> {
+  /** Only those that began before this one: two would wait for each other. @param going pods that are about to go. */
+  async #buildAskedFor(filter: Filter, number: number, going: ReadonlySet<string>): Promise<Build | undefined> {
     const before = [...this.#attempts.values()].filter((other) => other.number < number && isFor(filter, other.build));
     for (const other of before) {
       if (!other.result || this.#hasStopped(other)) continue;
       const started = await other.result.catch(() => undefined);
-      if (started) return { uid: other.uid, started };
+      if (started && !going.has(other.uid)) return { uid: other.uid, started };
     }
     return undefined;
   }

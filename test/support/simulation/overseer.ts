@@ -114,7 +114,8 @@ export class Overseer {
     const { uid, resourceVersion } = record(preconditions);
     if (gracePeriodSeconds !== 0 || resourceVersion === undefined) return false;
     const pod = this.#podOf(podPath, path);
-    return pod === undefined || pod.metadata.uid !== uid || !this.#options.truth.isStarted(lifeOfPod(pod.metadata));
+    // One that is of another version by now is not deleted.
+    return pod === undefined || pod.metadata.uid !== uid || pod.metadata.resourceVersion !== resourceVersion || !this.#options.truth.isStarted(lifeOfPod(pod.metadata));
   }
 
   #podOf(pattern: RegExp, path: string): KubeObject | undefined {
@@ -126,6 +127,8 @@ export class Overseer {
     const { ledger, truth } = this.#options;
     const preconditions = record(body["preconditions"]);
     if (text(preconditions["uid"]) !== pod.metadata.uid) return;
+    const version = text(preconditions["resourceVersion"]);
+    if (version !== "" && version !== pod.metadata.resourceVersion) return;
     ledger.did("pods that were deleted");
     const noted = pod.metadata.annotations ?? {};
     const status = record(pod["status"]);

@@ -10,6 +10,8 @@ const [theClaim, thePod] = ["persistentvolumeclaims/ws-instance-1", "pods/ws-ins
 /** A pod that another replica has made with the claim of the same name. */
 const another = (answer: Answer): void => answer.json(200, { metadata: { uid: "u2", labels: { "gitpod.io/pvcFeature": "true" }, annotations: { "gitpod/ownerToken": "another", "gitpod/never-ready": "true" } } });
 const gone = status(404, "NotFound");
+/** Our pod, which another start was answered with. */
+const joined = pod("owner-token", { resourceVersion: "8", annotations: { "gitpod/ownerToken": "owner-token", "gitpod/never-ready": "true", "gitpod.io/joined": "true" } });
 const quota = (answer: Answer): void => answer.status(403, "Forbidden", { message: "exceeded quota" });
 const removals = ({ asked }: Setup): readonly string[] => asked().filter((each) => each.startsWith("DELETE"));
 
@@ -53,6 +55,15 @@ test("the pod of a request that was not answered is looked for also where it was
   const world = await setup(t);
   await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost, quota], "GET pods": [gone, pod("owner-token"), gone], "PATCH pods": [made], "DELETE pods": [pod("owner-token")], "DELETE persistentvolumeclaims": [made] }, "RESOURCE_EXHAUSTED");
   assert.deepEqual(removals(world), [`DELETE ${thePod}`, `DELETE ${theClaim}`]);
+});
+
+test("an image build that another replica has answered a start with stays, also where that comes between the look and the deletion", async (t) => {
+  for (const looks of [[joined], [pod("owner-token"), joined]]) {
+    const world = await setup(t);
+    await fail(world, { "POST persistentvolumeclaims": [made], "POST pods": [lost, quota], "GET pods": looks, "PATCH pods": [made], "DELETE pods": [status(409, "Conflict")], "DELETE persistentvolumeclaims": [made] }, "RESOURCE_EXHAUSTED");
+    assert.deepEqual(removals(world), looks.length === 1 ? [] : [`DELETE ${thePod}`]);
+    assert.ok(!world.asked().some((each) => each.startsWith("PATCH")), "and it keeps its finalizer");
+  }
 });
 
 test("a pod that a node has by the time it is deleted keeps its finalizer and its claim: what is on the node ends as that of any workspace", async (t) => {

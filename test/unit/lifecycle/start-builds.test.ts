@@ -134,6 +134,22 @@ test("an image build whose ID is known already, from another replica or before a
   assert.equal(creating.length, 0);
 });
 
+test("an image build that another replica has made is joined once it is noted on its pod, so that it stays there; one that is about to go is not, and one that was made here needs no note", async () => {
+  const { creating, know, start, joined, going } = setup();
+  know("a", "its token", wsman.WorkspaceType.IMAGEBUILD);
+  assert.equal((await start(build("a"))).ownerToken, "its token");
+  assert.equal((await start(build("b"))).ownerToken, "its token");
+  assert.deepEqual(joined, ["uid-a", "uid-a"]);
+  going.add("uid-a");
+  assert.equal(await codeOf(start(build("a"))), "ALREADY_EXISTS");
+  const own = start(build("c"));
+  await settle();
+  creating[0]?.done.resolve({ uid: "uid-c", url: "https://c" });
+  know("c", (await own).ownerToken, wsman.WorkspaceType.IMAGEBUILD);
+  assert.deepEqual(await start(build("d")), await own);
+  assert.deepEqual([creating.map(({ id }) => id), joined.length], [["c"], 2]);
+});
+
 test("an image build for the same, of the same ID and with other words, joins the one that was asked for here", async () => {
   const { creating, know, start } = setup();
   const build = (image: string): wsman.StartWorkspaceRequest => request({ id: "a", type: "IMAGEBUILD", metadata: { owner: "o", metaId: "m" } }, { workspaceImage: image });

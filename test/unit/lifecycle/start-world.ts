@@ -28,6 +28,9 @@ export interface Setup {
   readonly lingering: { on: boolean };
   /** Clean-ups find that the pod ends by itself. */
   readonly ending: { on: boolean };
+  /** Pods that starts have joined; those in `going` can not be. */
+  readonly joined: string[];
+  readonly going: Set<string>;
   /** A workspace is known from now on, of the type that was asked for. */
   readonly know: (id: string, ownerToken: string, type?: wsman.WorkspaceType, phase?: wsman.WorkspacePhase) => void;
   readonly start: (from: wsman.StartWorkspaceRequest) => Promise<Started>;
@@ -50,6 +53,11 @@ export function setup(): Setup {
     },
     gone: () => {},
   };
+  const [joined, going] = [new Array<string>(), new Set<string>()];
+  const join = async ({ uid }: WorkspaceRecord): Promise<boolean> => {
+    if (!going.has(uid)) joined.push(uid);
+    return !going.has(uid);
+  };
   const [lingering, ending] = [{ on: false }, { on: false }];
   const records = new Map<string, WorkspaceRecord>();
   const know = (id: string, ownerToken: string, type = wsman.WorkspaceType.REGULAR, phase = wsman.WorkspacePhase.RUNNING): void => {
@@ -62,8 +70,8 @@ export function setup(): Setup {
   };
   let bytes = 0;
   const randomBytes = (count: number): Uint8Array => new Uint8Array(count).map(() => bytes++ % 60);
-  const starter = new Starter({ creation, clock, randomBytes, frameOf: ({ frame }) => frame, known: (id) => ({ uid: records.get(id)?.uid, ownerToken: tokenOf(id) }), registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
-  return { starter, clock, creating, cleaned, gone, lingering, ending, know, start: async (from) => starter.start(from, new AbortController().signal) };
+  const starter = new Starter({ creation, clock, join, randomBytes, frameOf: ({ frame }) => frame, known: (id) => ({ uid: records.get(id)?.uid, ownerToken: tokenOf(id) }), registry: { byId: (id) => records.get(id), byUid: (uid) => records.get(uid.replace("uid-", "")), records: () => records.values(), isGone: (uid) => gone.has(uid) } });
+  return { starter, clock, creating, cleaned, gone, lingering, ending, joined, going, know, start: async (from) => starter.start(from, new AbortController().signal) };
 }
 
 /** Lets everything go on that can. */
