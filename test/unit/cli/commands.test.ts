@@ -127,19 +127,35 @@ test("explain tells when a workspace of the cluster times out by the leader's ow
   const now = regularWorkspace + 1000;
   const nobody = await explained("--now", at(now));
   assert.ok(nobody.left > 144_000 && !nobody.steps.includes("timeOut"), `where nobody leads, whoever begins gives users time: ${JSON.stringify(nobody)}`);
-  const lease = (acquired: number, renewed: number) => ({ metadata: { name: "ws-manager-leader.gitpod.io" }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: at(acquired), renewTime: at(renewed), leaseTransitions: 0 } });
+  const lease = (acquired: number, renewed: number, changes: object = {}) => ({ metadata: { name: "ws-manager-leader.gitpod.io" }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: at(acquired), renewTime: at(renewed), leaseTransitions: 0, ...changes } });
   const { metadata: { name } } = cluster.store.create("leases", lease(-60_000, now), "default");
   const led = await explained("--now", at(now));
   assert.ok(led.left === 0 && led.steps.includes("timeOut"), JSON.stringify(led));
-  const replace = (acquired: number, renewed: number): void => {
+  const replace = (acquired: number, renewed: number, changes: object = {}): void => {
     cluster.store.delete("leases", "default", name);
-    cluster.store.create("leases", lease(acquired, renewed), "default");
+    cluster.store.create("leases", lease(acquired, renewed, changes), "default");
   };
   replace(now - 1000, now);
   const young = await explained("--now", at(now));
   assert.ok(young.left > 144_000 && !young.steps.includes("timeOut"), JSON.stringify(young));
-  replace(-60_000, now - 16_000);
-  assert.deepEqual(await explained("--now", at(now)), nobody, "who does not renew leads no more");
+  for (const renewed of [now - 16_000, now - 15_001]) {
+    replace(-60_000, renewed);
+    assert.deepEqual(await explained("--now", at(now)), nobody, "who does not renew leads no more");
+  }
+  for (const [what, renewed, changes] of [["at the last moment", now - 15_000, {}], ["without a duration", now, { leaseDurationSeconds: null }]] as const) {
+    replace(-60_000, renewed, changes);
+    assert.deepEqual(await explained("--now", at(now)), led, `who renewed in time leads: ${what}`);
+  }
+  const notHeld = [{ holderIdentity: "" }, { renewTime: "just now" }, { renewTime: null }, { acquireTime: "a while ago" }, { leaseDurationSeconds: null, renewTime: at(now - 1) }];
+  for (const changes of notHeld) {
+    replace(-60_000, now, changes);
+    assert.deepEqual(await explained("--now", at(now)), nobody, `nobody is known to lead: ${JSON.stringify(changes)}`);
+  }
+  replace(now - 1000, now);
+  cluster.faults.add({ resources: ["leases"], code: 403, message: "leases is forbidden" });
+  const unread = await explained("--now", at(now));
+  assert.ok(unread.left === 0 && unread.steps.includes("timeOut"), `a lead that can not be read gives no time: ${JSON.stringify(unread)}`);
+  assert.match(unread.err, /^warning: the Lease can not be read \(.*leases is forbidden.*\): if the lead has changed lately, workspaces have longer until they time out than is shown\n$/);
   await rm(folder, { recursive: true });
 });
 
