@@ -13,6 +13,7 @@ import { readStartRequest } from "../../src/main/cli/start-request.ts";
 import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import { createAuthority } from "../support/certs.ts";
 import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { closedAtLast } from "../support/closing.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { TestClient, type UnaryResult } from "../support/grpc-client.ts";
 import { kubeApi, type KubeApi } from "../support/kube-api.ts";
@@ -159,12 +160,15 @@ async function builtIn(t: TestContext, nodeDaemons: NodeDaemonsOptions = {}, dem
   const { config } = await embeddedConfig({ wsdaemon: { port: own.nodeDaemons?.port ?? 0 } });
   const daemon = await startTestDaemon(kubeconfig, { manager: config.manager });
   const client = new TestClient(daemon.rpcPort);
+  const close = closedAtLast(async () => {
+    await own.close();
+    await rm(folder, { recursive: true, force: true });
+  });
   // After the API client's own end.
   t.after(async () => {
     client.close();
     await daemon.close();
-    await own.close();
-    await rm(folder, { recursive: true, force: true });
+    await close();
   });
   await daemon.synced;
   const call = async (method: string, request: Uint8Array): Promise<Buffer> => {

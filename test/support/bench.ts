@@ -201,8 +201,11 @@ export async function benchBesideNodes(...args: readonly string[]): Promise<Repo
     assert.deepEqual(busy.store.list("pods", namespace).filter(isOurs).map(({ metadata }) => metadata.name), []);
     return report;
   } finally {
-    await daemon.close();
-    await busy.close();
+    try {
+      await daemon.close();
+    } finally {
+      await busy.close();
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedCluster, type Faults } from "../../src/embedded/index.ts";
+import { closedAtLast } from "./closing.ts";
 import { startControlPlane } from "./control-plane.ts";
 import { limitDaemons } from "./rights.ts";
 import { keepSecret, secret } from "./secrets.ts";
@@ -34,10 +35,10 @@ async function startReal(): Promise<TestCluster> {
   return {
     kubeconfig: real.kubeconfig,
     store: real,
-    close: async () => {
+    close: closedAtLast(async () => {
       unlimit();
       await real.close();
-    },
+    }),
   };
 }
 
@@ -49,9 +50,9 @@ async function startBuiltIn(): Promise<TestCluster> {
   return {
     kubeconfig,
     faults: cluster.faults,
-    close: async () => {
+    close: closedAtLast(async () => {
       await cluster.close();
       await rm(folder, { recursive: true, force: true });
-    },
+    }),
   };
 }

@@ -6,6 +6,7 @@ import { assembleDaemon, type Daemon, type DaemonOptions } from "../../src/main/
 import { KubeClient } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
 import { findKubeSource } from "../../src/main/kube/source.ts";
+import { closedAtLast } from "./closing.ts";
 import { daemonKubeconfig } from "./rights.ts";
 import { assertNoSecrets } from "./secrets.ts";
 
@@ -60,8 +61,7 @@ export async function startTestDaemon(kubeconfig: string, options: Partial<Daemo
     assertNoSecrets("the daemon's log", entries);
     assertNoSecrets("the daemon's metrics", [metrics]);
   };
-  let closed: Promise<void> | undefined;
-  return { ...daemon, close: () => (closed ??= close()) };
+  return { ...daemon, close: closedAtLast(close) };
 }
 
 /** The text of /metrics; empty if the daemon serves none. */

@@ -12,6 +12,7 @@ import type { ManagerConfig } from "../../src/main/config/types.ts";
 import { embeddedConfig } from "../../src/main/config/embedded.ts";
 import type { Daemon, DaemonOptions } from "../../src/main/daemon.ts";
 import { request } from "../unit/render/helpers.ts";
+import { closedAtLast } from "./closing.ts";
 import { startTestDaemon } from "./daemon.ts";
 import { TestClient } from "./grpc-client.ts";
 import { StatusStream, type ReadStatus } from "./status-stream.ts";
@@ -60,10 +61,13 @@ export async function startWholeCluster(t: TestContext, { speed = 20, nodes = 2 
   const fleet = cluster.nodeDaemons;
   if (!fleet) throw new Error("there are no node daemons");
   const running: ActingDaemon[] = [];
-  t.after(async () => {
-    for (const daemon of running) await daemon.close();
+  const close = closedAtLast(async () => {
     await cluster.close();
     await rm(folder, { recursive: true, force: true });
+  });
+  t.after(async () => {
+    for (const daemon of running) await daemon.close();
+    await close();
   });
   const workspaces = (): readonly KubeObject[] => cluster.store.list("pods", "default").filter((pod) => pod.metadata.labels?.["gpwsman"] === "true");
   return {

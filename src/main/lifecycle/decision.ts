@@ -55,5 +55,5 @@ export function nextDue(known: Known, elapsed: Elapsed, timeouts: Timeouts): num
 function canTimeOut({ facts, stopped, vacant }: Known): boolean {
   if (stopped || vacant) return false;
   if (facts.timedOut === "") return true;
-  return facts.phase === wsman.WorkspacePhase.STOPPING && facts.deletedAt !== undefined && !facts.backupComplete && !facts.timedOut.includes("backup");
+  return facts.phase === wsman.WorkspacePhase.STOPPING && !facts.backupComplete && !facts.timedOut.includes("backup");
 }

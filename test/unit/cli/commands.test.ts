@@ -129,15 +129,15 @@ test("explain tells when a workspace of the cluster times out by the leader's ow
   t.mock.method(systemClock, "now", () => createdAt + now);
   const nobody = await explained();
   assert.ok(nobody.left > 144_000 && !nobody.steps.includes("timeOut"), `where nobody leads, whoever begins gives users time: ${JSON.stringify(nobody)}`);
-  const lease = (acquired: number, renewed: number) => ({ metadata: { name: "ws-manager-leader.gitpod.io" }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: at(acquired), renewTime: at(renewed), leaseTransitions: 0 } });
+  const lease = (acquired: number, renewed: number, changes: object = {}) => ({ metadata: { name: "ws-manager-leader.gitpod.io" }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: at(acquired), renewTime: at(renewed), leaseTransitions: 0, ...changes } });
   const { metadata: { name } } = cluster.store.create("leases", lease(-60_000, now), "default");
   const led = await explained();
   assert.ok(led.left === 0 && led.steps.includes("timeOut"), JSON.stringify(led));
   const ahead = await explained("--now", at(now + 3_600_000));
   assert.ok(ahead.left === 0 && ahead.steps.includes("timeOut"), `whoever leads now leads at the time that is asked about: ${JSON.stringify(ahead)}`);
-  const replace = (acquired: number, renewed: number): void => {
+  const replace = (acquired: number, renewed: number, changes: object = {}): void => {
     cluster.store.delete("leases", "default", name);
-    cluster.store.create("leases", lease(acquired, renewed), "default");
+    cluster.store.create("leases", lease(acquired, renewed, changes), "default");
   };
   replace(now - 1000, now);
   const young = await explained();
@@ -146,8 +146,24 @@ test("explain tells when a workspace of the cluster times out by the leader's ow
   assert.ok(later.left === young.left && later.steps.includes("timeOut"), JSON.stringify(later));
   replace(-60_000, now - 60_000);
   assert.deepEqual(await explained(), led, "its clock may be behind");
-  replace(-60_000, now - 76_000);
-  assert.deepEqual(await explained(), nobody, "who does not renew leads no more");
+  for (const renewed of [now - 76_000, now - 75_001]) {
+    replace(-60_000, renewed);
+    assert.deepEqual(await explained(), nobody, "who does not renew leads no more");
+  }
+  for (const [what, renewed, changes] of [["at the last moment", now - 75_000, {}], ["without a duration", now, { leaseDurationSeconds: null }]] as const) {
+    replace(-60_000, renewed, changes);
+    assert.deepEqual(await explained(), led, `who renewed in time leads: ${what}`);
+  }
+  const notHeld = [{ holderIdentity: "" }, { renewTime: "just now" }, { renewTime: null }, { acquireTime: "a while ago" }, { leaseDurationSeconds: null, renewTime: at(now - 60_001) }];
+  for (const changes of notHeld) {
+    replace(-60_000, now, changes);
+    assert.deepEqual(await explained(), nobody, `nobody is known to lead: ${JSON.stringify(changes)}`);
+  }
+  replace(now - 1000, now);
+  cluster.faults.add({ resources: ["leases"], code: 403, message: "leases is forbidden" });
+  const unread = await explained();
+  assert.ok(unread.left === 0 && unread.steps.includes("timeOut"), `a lead that can not be read gives no time: ${JSON.stringify(unread)}`);
+  assert.match(unread.err, /^warning: the Lease can not be read \(.*leases is forbidden.*\): if the lead has changed lately, workspaces have longer until they time out than is shown\n$/);
   const document = record(JSON.parse(await readFile("examples/config.json", "utf8")));
   const alone = join(folder, "alone.json");
   await writeFile(alone, JSON.stringify({ ...document, wsmand: { leaderElection: { enabled: false } } }));

@@ -68,3 +68,27 @@ test("activity never makes an end come sooner, whoever leads since when", () => 
     assert.ok(dueOfThat(moreActive) >= dueOfThat(of));
   }), { numRuns: 2000 });
 });
+
+test("a workspace whose time is over times out; once it has, only a backup is given up, if it is still being made and was not given up before", () => {
+  const lifetime = "workspace timed out after maximum lifetime (36h00m) took longer than 36h00m";
+  const ending = { phase: STOPPING, createdAt: start, deletedAt: start + 1, timedOut: lifetime };
+  const now = start + 3000 * minute;
+  const step = (changes: Parameters<typeof workspaceResult>[0], more: Partial<Known> = {}): string | undefined => {
+    const of: Known = { facts: workspaceResult(changes).result.facts, actions: [], stopped: false, vacant: false, ...more };
+    return decideAt(of, elapsedOf(of, 0, now), timeouts, now)[0]?.action;
+  };
+  for (const phase of [PENDING, CREATING, INITIALIZING, RUNNING, INTERRUPTED]) {
+    const running = { phase, createdAt: start };
+    assert.equal(step(running), "timeOut", wsman.WorkspacePhase[phase]);
+    assert.equal(step({ ...running, timedOut: lifetime }), undefined, "it is written once");
+    assert.equal(step({ ...running, deletedAt: start + 1, timedOut: lifetime }), undefined, "it does not end yet");
+    assert.deepEqual([step(running, { stopped: true }), step(running, { vacant: true })], [undefined, undefined]);
+  }
+  assert.equal(step(ending), "giveUpBackup");
+  assert.equal(step({ ...ending, timedOut: "" }), "timeOut");
+  assert.equal(step({ ...ending, timedOut: "", backupComplete: true }), "timeOut", "whose pod does not go");
+  for (const changes of [{ deletedAt: undefined }, { backupComplete: true }, { timedOut: "workspace timed out after backup (01h00m) took longer than 00h55m" }]) {
+    assert.equal(step({ ...ending, ...changes }), undefined, JSON.stringify(changes));
+  }
+  assert.deepEqual([step(ending, { stopped: true }), step(ending, { vacant: true })], [undefined, undefined]);
+});

@@ -65,11 +65,15 @@ test("the end is told before the finalizer goes", async () => {
 });
 
 test("of a pod that is not known well enough, since the API server's store was set back, nothing is deleted, released or told as ended", async () => {
-  for (const action of [{ action: "removeFinalizer" }, { action: "deletePvc" }, { action: "deletePod", gracePeriodSeconds: 30 }] as const) {
+  for (const action of [{ action: "removeFinalizer" }, { action: "deletePvc" }, { action: "deletePod", gracePeriodSeconds: 30 }, { action: "dropPlaceholder", placeholder: { podName: "placeholder-ws-ws1", uid: "s" } }] as const) {
     const { did, first, record } = setup();
+    const version = record.resourceVersion;
     record.resourceVersion = unknownVersion;
     await assert.rejects(first(action), { status: 409 });
     assert.deepEqual(did, []);
+    record.resourceVersion = version;
+    assert.equal(await first(action), 1);
+    assert.notDeepEqual(did, [], `${action.action} is done once the pod is known`);
   }
 });
 

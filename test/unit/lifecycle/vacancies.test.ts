@@ -6,6 +6,7 @@ import { Vacancies, type VacancyOptions } from "../../../src/main/lifecycle/vaca
 import type { WorkspaceRecord } from "../../../src/main/state/registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordOf as anyRecordOf } from "../../support/results.ts";
+import { RecordingLog } from "../kube/helpers.ts";
 
 /** A workspace whose pod is gone. */
 const recordOf = (...args: Parameters<typeof anyRecordOf>): WorkspaceRecord => Object.assign(anyRecordOf(...args), { vacant: true });
@@ -18,7 +19,7 @@ interface Stage {
   readonly pass: (ms: number) => Promise<void>;
 }
 
-function stage(options: Partial<Pick<VacancyOptions, "caughtUp" | "look">> = {}): Stage {
+function stage(options: Partial<Pick<VacancyOptions, "caughtUp" | "look" | "log">> = {}): Stage {
   const clock = new FakeClock();
   const givenUp: string[] = [];
   const vacancies = new Vacancies({ giveUp: (uid) => givenUp.push(uid), caughtUp: async () => {}, look: async () => false, limitMs: 600_000, clock, log: silentLog, ...options });
@@ -175,4 +176,39 @@ test("a clock that was ahead when the pod went ends no workspace early", async (
   assert.deepEqual(givenUp, []);
   await pass(1_000);
   assert.deepEqual(givenUp, ["a"]);
+});
+
+test("a wait that goes on is logged with its first look, and with each 50th from then on", async () => {
+  const log = new RecordingLog();
+  let looks = 0;
+  const look = async (): Promise<boolean> => {
+    looks++;
+    throw new Error("connection refused");
+  };
+  const { vacancies, pass } = stage({ look, log });
+  vacancies.add(recordOf("a", { id: "a", createdAt: 0 }));
+  const loggedAt: number[] = [];
+  for (let i = 0; i < 120; i++) {
+    const before = log.entries.length;
+    await pass(12_000);
+    if (log.entries.length > before) loggedAt.push(looks);
+  }
+  assert.deepEqual([looks, loggedAt, log.entries.length], [120, [1, 51, 101], 3]);
+  assert.deepEqual(log.entries[1], { level: "warn", fields: { id: "a", error: "connection refused" }, message: "cannot tell whether a workspace's pod was made anew: it has not ended until that is known" });
+});
+
+test("a workspace ends as soon as nothing is left of its time by the wall clock, and waits while a millisecond is", async () => {
+  for (const leftMs of [0, 1]) {
+    const { clock, vacancies, givenUp, pass } = stage();
+    const createdAt = clock.now();
+    vacancies.add(recordOf("a", { createdAt }));
+    await pass(1_000);
+    // So that it is set back by the margin.
+    clock.setWall(clock.now() - 12_000 - leftMs);
+    await pass(611_000);
+    assert.equal(clock.now(), createdAt + 600_000 - leftMs);
+    assert.deepEqual(givenUp, leftMs === 0 ? ["a"] : []);
+    await pass(12_000 + leftMs);
+    assert.deepEqual(givenUp, ["a"]);
+  }
 });
