@@ -6,6 +6,7 @@ import { machineNow } from "../load/clock.ts";
 import { runFlow } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
+import { pointsOf } from "../load/timeline.ts";
 import { measured, slope } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { lateness, limits, ms, shares } from "../report/limits.ts";
@@ -100,7 +101,7 @@ function plots(lab: Lab, all: readonly Step[]): readonly Plot[] {
   return [
     percentilePlot("Delay by percentile, from due to delivered", delays),
     timePlot("Longest delay in each second", "ms", named(({ flow }) => flow.longestPerSecond.map((value, second) => [second + 0.5, value] as const))),
-    timePlot("Throughput", "messages/s", named(({ flow }) => flow.deliveredPerSecond.map((value, second) => [second + 0.5, value] as const))),
+    timePlot("Throughput", "messages/s", named(({ flow }) => pointsOf(flow.deliveredPerSecond, "sum", (flow.deliveredAt - flow.plan.startAt) / 1000))),
     timePlot("The daemon's resident memory", "MiB", named((step) => curves(step).rss)),
     timePlot("The daemon's CPU", "cores", named((step) => curves(step).cpu)),
   ];

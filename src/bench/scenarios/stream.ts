@@ -1,6 +1,7 @@
 /** Scenario stream: changes at a fixed rate, from the write to every subscriber. */
 import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
+import { pointsOf } from "../load/timeline.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
@@ -46,7 +47,7 @@ export function streamPlots(lab: Lab, { latency, added, plan, to, deliveredPerSe
   return [
     percentilePlot("Delay by percentile", { "from due to delivered": latency, "over a bare watch, to the last subscriber": added }),
     timePlot("Longest delay in each second", "ms", { "from due to delivered": points(longestPerSecond) }),
-    timePlot("Throughput", "messages/s", { "delivered to all subscribers": points(deliveredPerSecond) }),
+    timePlot("Throughput", "messages/s", { "delivered to all subscribers": pointsOf(deliveredPerSecond, "sum", (to - plan.startAt) / 1000) }),
     timePlot("Resident memory", "MiB", { daemon: rss }),
     timePlot("CPU", "cores", { daemon: cpu }),
   ];
