@@ -32,6 +32,7 @@ export const scale: Scenario = {
   summary: "--rate changes/s with 100, 1,000, 5,000 and --workspaces workspaces, each with a daemon of its own: CPU per change and memory",
   defaults: { workspaces: 20_000, subscribers: 10, rate: 200, seconds: 8 },
   replays: true,
+  needs: { pid: ["cpu_growth", "rss_mb_per_1000", "cpu_us_per_change_*", "rss_mb_*"] },
   run: async (lab) => {
     if (!lab.ownsAll && lab.options.runs > 1) throw new Error("on a cluster that is not its own, scale runs once: workspaces are only added there");
     const all: Step[] = [];
