@@ -51,7 +51,7 @@ async function main(flags: Flags): Promise<void> {
 
 function list(): void {
   for (const measurement of measurements) {
-    const aims = measurement.aims.map(({ figure, at, value }) => `${figure} ${at === "most" ? "<=" : ">="} ${value}`);
+    const aims = measurement.aims.map((aim) => `${aim.figure} ${aim.at === "within" ? `within ${aim.noise}` : `${aim.at === "most" ? "<=" : ">="} ${aim.value}`}`);
     process.stdout.write(`${measurement.id.padEnd(13)} ${argumentsOf(measurement, measurement.runs, kubeconfigPlaceholder).join(" ")}${aims.length > 0 ? `  (${aims.join(", ")})` : ""}\n`);
   }
 }

@@ -10,8 +10,6 @@ const marks = { begin: "<!-- figures: made by npm run bench:docs -->", end: "<!-
 /** Figures that must be 0 in every run of every measurement, and what is said of them. */
 const faults = ["lost", "reordered", "repeated"];
 
-type Summary = Entry["figures"][string];
-
 /** Puts figures between the markers. @throws Error if the page does not have both, once and in order. */
 export function insertFigures(page: string, figures: string): string {
   return insertBetween(page, marks, figures);
@@ -41,18 +39,32 @@ function resultOf(measurement: Measurement, entry: Entry | undefined, newest: En
   if (entry.failed !== undefined) return [`**failed**: ${text(entry.failed)}`, ...origin];
   const aims = new Map(measurement.aims.map((aim) => [aim.figure, aim]));
   const names = new Set([...aims.keys(), ...measurement.figures]);
-  return [...[...names].map((name) => figureText(name, entry.figures[name], aims.get(name))), ...faultsText(entry), ...entry.notes.map((note) => `_${text(note)}_`), ...origin];
+  return [...[...names].map((name) => figureText(name, entry.figures, aims.get(name))), ...faultsText(entry), ...entry.notes.map((note) => `_${text(note)}_`), ...origin];
 }
 
-function figureText(name: string, figure: Summary | undefined, aim: Aim | undefined): string {
+function figureText(name: string, figures: Entry["figures"], aim: Aim | undefined): string {
+  const figure = figures[name];
   const value = figure ? `${number(figure.median)}${figure.min === figure.max ? "" : ` (${number(figure.min)} to ${number(figure.max)})`}` : "not measured";
-  return `\`${name}\` ${value}${aim ? `, ${aimText(aim, figure)}` : ""}`;
+  return `\`${name}\` ${value}${aim ? `, aim ${aimText(aim)}${verdict(aim, figures)}` : ""}`;
 }
 
-function aimText({ at, value }: Aim, figure: Summary | undefined): string {
-  const aim = `aim ${at === "least" ? "≥ " : value === 0 ? "" : "≤ "}${number(value)}`;
-  if (!figure) return aim;
-  return `${aim}: ${(at === "most" ? figure.median <= value : figure.median >= value) ? "met" : "**missed**"}`;
+function aimText(aim: Aim): string {
+  if (aim.at === "within") return `within ±\`${aim.noise}\``;
+  return `${aim.at === "least" ? "≥ " : aim.value === 0 ? "" : "≤ "}${number(aim.value)}`;
+}
+
+/** Nothing where what it takes was not measured. */
+function verdict(aim: Aim, figures: Entry["figures"]): string {
+  const isMet = met(aim, figures);
+  return isMet === undefined ? "" : `: ${isMet ? "met" : "**missed**"}`;
+}
+
+function met(aim: Aim, figures: Entry["figures"]): boolean | undefined {
+  const median = figures[aim.figure]?.median;
+  const bound = aim.at === "within" ? figures[aim.noise]?.median : aim.value;
+  if (median === undefined || bound === undefined) return undefined;
+  if (aim.at === "least") return median >= bound;
+  return (aim.at === "within" ? Math.abs(median) : median) <= bound;
 }
 
 /** Of these a single one in a single run is one too many. */

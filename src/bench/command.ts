@@ -8,6 +8,7 @@ import type { Options } from "./options.ts";
 import { checkFiles, writeFiles } from "./report/files.ts";
 import type { ReportFile } from "./report/files.ts";
 import { htmlReport } from "./report/html.ts";
+import { leftOut, leftOutNote } from "./report/left-out.ts";
 import { reportOf } from "./report/report.ts";
 import type { ReportJson } from "./report/report.ts";
 import { table } from "./report/table.ts";
@@ -53,7 +54,8 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<boole
 
 async function report(name: string, options: Options, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
   const { summary, json } = await reportOf(name, options, outcomes);
-  stdout.write(`${table(summary, outcomes.length)}\n`);
+  const left = Object.fromEntries(outcomes.flatMap((outcome) => Object.entries(outcome.leftOut ?? {})));
+  stdout.write(`${table(summary, outcomes.length, left)}\n`);
   await writeFiles(filesOf(options, json), ({ flag, path }) => lineTo(stderr, `${flag}: written to ${resolve(path)}`));
 }
 
@@ -98,7 +100,10 @@ async function runOnce(scenario: Scenario, lab: Lab, stderr: BenchIo["stderr"]):
   const found = await scenario.run(lab).catch(failed(signal));
   const noted = lab.takeNotes();
   // What a run gives that was ended in its warm-up looks like figures, and is none: nothing lost, of nothing.
-  if (found && !(found instanceof Error) && (lab.takeMeasured() || !signal.aborted)) return { ...found, notes: [...noted, ...found.notes] };
+  if (found && !(found instanceof Error) && (lab.takeMeasured() || !signal.aborted)) {
+    const left = leftOut(scenario.needs ?? {}, found.figures, { options: lab.options, seen: lab.sawDaemon, complete: !signal.aborted });
+    return { ...found, notes: [...noted, ...leftOutNote(left), ...found.notes], ...(Object.keys(left).length > 0 && { leftOut: left }) };
+  }
   // Something may be left that has to be cleaned up by hand.
   for (const note of noted) lineTo(stderr, note);
   return found instanceof Error ? found : undefined;

@@ -138,6 +138,11 @@ export class Lab implements AsyncDisposable {
     return notes;
   }
 
+  /** Whether the daemon's process was ever seen on this machine. */
+  get sawDaemon(): boolean {
+    return this.usage.memory("daemon", 0, Number.POSITIVE_INFINITY).length > 0;
+  }
+
   /** Numbers for stamps that no other plan has. */
   stamps(count: number): number {
     const first = this.#nextStamp;

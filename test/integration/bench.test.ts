@@ -103,6 +103,13 @@ describe("the load tool", { concurrency: 3 }, () => {
       assert.match(notesIn(report), /api_requests hold what was asked for others/);
     });
 
+    await t.test("of a daemon of which no more than its address is known, it says which figures are left out, and why", async () => {
+      const address = site.flags.slice(0, site.flags.indexOf("--metrics"));
+      const report = await bench("stream", ...small, ...brief, ...address);
+      assert0(report, ...losses);
+      assert.match(notesIn(report), /^left out: daemon_cpu_us_per_change: give --pid; daemon_rss_mb: give --pid or --metrics; api_requests: give --metrics$/m);
+    });
+
     await t.test("Ctrl-C in the warm-up gives no figures: nothing lost, of nothing, would read as good", async () => {
       const file = join(common().folder, "warming.json");
       const wish = new AbortController();

@@ -46,24 +46,29 @@ export class Timeline {
   }
 }
 
-/** Points of several timelines of one kind together, until a time (seconds): for sums the values per second, else the largest. */
+/**
+ * Points of several timelines of one kind together, until a time (seconds): for sums the values per second, else the largest.
+ * Of sums a last step that is not over by then is left out: what came in a part of it would look like a fall. If there is no other, what came is told over that part.
+ */
 export function mergedPoints(parts: readonly PackedTimeline[], until: number): Points {
   const first = parts[0];
   if (!first) return [];
   const step = parts.reduce((widest, part) => Math.max(widest, part.step), 1);
   const even = parts.map((part) => widened(part, step));
-  const steps = Math.min(Math.max(0, ...even.map(({ length }) => length)), Math.max(1, Math.ceil(until / step)));
+  const whole = Math.max(1, first.join === "sum" ? Math.floor(until / step) : Math.ceil(until / step));
+  const steps = Math.min(Math.max(0, ...even.map(({ length }) => length)), whole);
+  const width = first.join === "sum" && until > 0 ? Math.min(step, until) : step;
   return Array.from({ length: steps }, (_, i) => {
     const value = even.reduce((sum, values) => joined(first.join, sum, values[i] ?? 0), 0);
-    return [(i + 0.5) * step, first.join === "sum" ? value / step : value] as const;
+    return [i * step + width / 2, first.join === "sum" ? value / width : value] as const;
   });
 }
 
-/** Values of single seconds as a bounded number of points. */
-export function pointsOf(perSecond: readonly number[], join: Join): Points {
+/** Values of single seconds as a bounded number of points. @param until seconds, where the last second was not over: see {@link mergedPoints}. */
+export function pointsOf(perSecond: readonly number[], join: Join, until = perSecond.length): Points {
   const timeline = new Timeline(join);
   for (const [second, value] of perSecond.entries()) timeline.add(second + 0.5, value);
-  return mergedPoints([timeline.packed()], perSecond.length);
+  return mergedPoints([timeline.packed()], until);
 }
 
 function widened({ join, step, values }: PackedTimeline, wanted: number): readonly number[] {

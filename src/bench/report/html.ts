@@ -65,6 +65,8 @@ function list(title: string, values: Readonly<Record<string, unknown>>): Markup 
 
 function figuresTable({ runs }: ReportJson): Markup {
   const summary = [...summarize(runs.map(({ figures }) => figures))];
+  const known = new Set(summary.map(([name]) => name));
+  const left = [...new Map(runs.flatMap(({ leftOut = {} }) => Object.entries(leftOut)))].filter(([name]) => !known.has(name));
   if (summary.length === 0) return html`<h2>Figures</h2><p>Nothing was measured.</p>`;
   const several = runs.length > 1;
   const heads = several ? ["figure", "median", "min", "max", "spread"] : ["figure", "value"];
@@ -75,6 +77,7 @@ function figuresTable({ runs }: ReportJson): Markup {
 ${summary.map(([name, figure]) => html`<tr><td><code>${name}</code></td><td class="main">${plain(figure.median)}</td>${several ? [plain(figure.min), plain(figure.max), spread(figure)].map((text) => html`<td>${text}</td>`) : []}</tr>\n`)}
 </tbody>
 </table></div>
+${left.length > 0 ? html`<p>Left out:</p><ul>${left.map(([name, why]) => html`<li><code>${name}</code>: ${why}</li>`)}</ul>` : []}
 ${several ? html`<p class="faint">Over ${runs.length} runs. Spread: from the smallest to the largest, as a share of the median.</p>` : []}`;
 }
 

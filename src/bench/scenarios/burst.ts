@@ -9,6 +9,7 @@ import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
 import { machineNow } from "../load/clock.ts";
+import { pointsOf } from "../load/timeline.ts";
 import { effective } from "../load/probe.ts";
 import { metrics } from "../parts/daemon.ts";
 import { parserSchema } from "../load/results.ts";
@@ -40,6 +41,7 @@ export const burst: Scenario = {
   summary: "--changes as fast as a watch carries them: until every subscriber has every final status, as a share of what the workers can parse alone",
   defaults: { subscribers: 1, seconds: 3 },
   replays: true,
+  needs: { pid: ["main_us_per_change", "daemon_us_per_change"], metrics: ["worker_us_per_change", "batch_lines"], ownDaemon: ["ratio_to_parse_limit", "parse_limit_per_s", "parse_us_per_line"] },
   run: async (lab) => {
     await using flood = await startFlood(lab);
     lab.say("warming up");
@@ -60,7 +62,7 @@ export const burst: Scenario = {
       plots: [
         // All of them are due when it begins.
         percentilePlot("Time from the burst's begin until a change, or a newer one, was delivered, by percentile", { "to each subscriber": read.latency }),
-        timePlot("Throughput", "statuses/s", { "delivered to all subscribers": read.deliveredPerSecond.map((value, second) => [second + 0.5, value]) }),
+        timePlot("Throughput", "statuses/s", { "delivered to all subscribers": pointsOf(read.deliveredPerSecond, "sum", (read.deliveredAt - read.plan.startAt) / 1000) }),
         ...usagePlots(lab, ["daemon", "replayer", "subscribers"], read.plan.startAt, alone?.to ?? read.to),
       ],
     };

@@ -70,6 +70,7 @@ export const fanout: Scenario = {
   // Small pods: what is measured is behind the workers, which shall not need the cores.
   defaults: { workspaces: 200, subscribers: 200, size: 0, seconds: 5 },
   replays: true,
+  needs: { pid: ["per_cpu_ratio_to_bare", "daemon_main_share"] },
   run: async (lab) => {
     await using flood = await startFlood(lab);
     const frames = await capture(lab, flood);

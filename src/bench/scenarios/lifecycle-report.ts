@@ -83,7 +83,7 @@ function plotsOf(lab: Lab, { lived, rest, load }: LivesFound): readonly Plot[] {
   const delays = decodeFromCompressedBase64;
   // Nothing happens before.
   const begin = (lived.begunAt - rest[0]) / 1000;
-  const overTime = (timeline: PackedTimeline): Points => mergedPoints([timeline], Number.POSITIVE_INFINITY).map(([x, y]) => [begin + x, y] as const);
+  const overTime = (timeline: PackedTimeline): Points => mergedPoints([timeline], (load[1] - lived.begunAt) / 1000).map(([x, y]) => [begin + x, y] as const);
   return [
     percentilePlot("From StartWorkspace to RUNNING, and from StopWorkspace to STOPPED, by percentile", { start: delays(lived.start), stop: delays(lived.stop) }),
     percentilePlot("The same above what cluster and node daemon take", { start: delays(lived.startOverhead), stop: delays(lived.stopOverhead) }),

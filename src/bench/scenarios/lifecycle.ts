@@ -40,6 +40,7 @@ export const lifecycle: Scenario = {
   summary: "whole lives at --rate: started, initialized, stopped, backed up, gone, on kubelets and node daemons, beside --workspaces that live on",
   defaults: { workspaces: 1000, subscribers: 1, size: 10_000, rate: 10, seconds: 40, warmup: 5, qps: 100_000 },
   pulls: true,
+  needs: { pid: ["daemon_cpu_percent", "rss_mb", "rest_cpu_percent", "rest_rss_mb", "daemon_cpu_ms_per_life"], metrics: ["api_requests_per_life", "events_per_life"] },
   lives: ({ rate }) => rate * lifeSeconds,
   run: async (lab) => {
     if (!lab.ownsAll && !lab.options.target) throw new Error("lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target");

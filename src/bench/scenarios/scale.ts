@@ -6,6 +6,7 @@ import { machineNow } from "../load/clock.ts";
 import { runFlow } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
+import { pointsOf } from "../load/timeline.ts";
 import { measured, slope } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { lateness, limits, ms, shares } from "../report/limits.ts";
@@ -31,6 +32,7 @@ export const scale: Scenario = {
   summary: "--rate changes/s with 100, 1,000, 5,000 and --workspaces workspaces, each with a daemon of its own: CPU per change and memory",
   defaults: { workspaces: 20_000, subscribers: 10, rate: 200, seconds: 8 },
   replays: true,
+  needs: { pid: ["cpu_growth", "rss_mb_per_1000", "cpu_us_per_change_*", "rss_mb_*"] },
   run: async (lab) => {
     if (!lab.ownsAll && lab.options.runs > 1) throw new Error("on a cluster that is not its own, scale runs once: workspaces are only added there");
     const all: Step[] = [];
@@ -100,7 +102,7 @@ function plots(lab: Lab, all: readonly Step[]): readonly Plot[] {
   return [
     percentilePlot("Delay by percentile, from due to delivered", delays),
     timePlot("Longest delay in each second", "ms", named(({ flow }) => flow.longestPerSecond.map((value, second) => [second + 0.5, value] as const))),
-    timePlot("Throughput", "messages/s", named(({ flow }) => flow.deliveredPerSecond.map((value, second) => [second + 0.5, value] as const))),
+    timePlot("Throughput", "messages/s", named(({ flow }) => pointsOf(flow.deliveredPerSecond, "sum", (flow.deliveredAt - flow.plan.startAt) / 1000))),
     timePlot("The daemon's resident memory", "MiB", named((step) => curves(step).rss)),
     timePlot("The daemon's CPU", "cores", named((step) => curves(step).cpu)),
   ];

@@ -26,6 +26,7 @@ type Scraped = z.infer<typeof scrapedSchema>;
 export const scrape: Scenario = {
   summary: `/metrics ${scrapesPerSecond} times a second with autocannon, and health probes, while changes stream to subscribers`,
   defaults: { workspaces: 5000, rate: 200 },
+  needs: { pid: ["daemon_rss_mb"], metrics: ["loop_delay_max_ms"] },
   run: async (lab) => {
     if (lab.options.target && lab.options.metrics === undefined) throw new Error("scrape needs to know where that daemon's metrics are: give --metrics URL");
     await lab.workspaces(lab.options.workspaces);

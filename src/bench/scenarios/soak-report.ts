@@ -184,7 +184,7 @@ function soakPlots(lab: Lab, { load, visits, calls, lives }: Soaked, { rss, heap
   const until = (to - visits.startedAt) / 1000;
   return [
     timePlot("Memory", "MiB", { resident: thinned(rss), "heap in use": thinned(heap), "heap taken": told(({ heapTotalMb }) => heapTotalMb), "outside the heap": told(({ externalMb }) => externalMb), "status cache": told(({ cacheMb }) => cacheMb) }),
-    timePlot("Throughput", "messages/s", { "to subscribers that stay": measuredOnly(pointsOf(load.deliveredPerSecond, "sum"), plan.startAt), "to those that come and go": measuredOnly(mergedPoints([visits.messages], until), visits.startedAt) }),
+    timePlot("Throughput", "messages/s", { "to subscribers that stay": measuredOnly(pointsOf(load.deliveredPerSecond, "sum", (to - plan.startAt) / 1000), plan.startAt), "to those that come and go": measuredOnly(mergedPoints([visits.messages], until), visits.startedAt) }),
     timePlot("Longest delay at a time", "ms", { "from due to delivered": measuredOnly(pointsOf(load.longestPerSecond, "max"), plan.startAt), "until the initial state is complete": measuredOnly(mergedPoints([visits.slowest], until), visits.startedAt) }),
     percentilePlot("Delay by percentile", delaysOf(load.latency, visits, lives, calls)),
     timePlot("Longest delay of the event loop", "ms", { daemon: told(({ loopDelayMs }) => loopDelayMs) }),

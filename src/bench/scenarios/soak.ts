@@ -43,6 +43,12 @@ interface Company {
 export const soak: Scenario = {
   summary: "all of it together, for as long as one likes: subscribers come, go and hang, workspaces come and go, watches break; does memory grow, is anything lost?",
   defaults: { workspaces: 1000, subscribers: 40, rate: 300, stalled: 4, seconds: 60, warmup: 20 },
+  needs: {
+    pid: ["daemon_cpu_us_per_change"],
+    pidOrMetrics: ["rss_mb", "rss_slope_mb_per_h", "rss_slope_noise_mb_per_h", "rss_first_mb", "rss_last_mb", "rss_max_mb"],
+    metrics: ["heap_first_mb", "heap_last_mb", "heap_max_mb", "heap_slope_mb_per_h", "heap_slope_noise_mb_per_h", "heap_total_mb", "status_cache_growth_mb", "loop_delay_max_ms", "relists", "skipped_pods", "worker_restarts", "stalled_ended"],
+    builtIn: ["watch_breaks", "compactions"],
+  },
   run: async (lab) => {
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();

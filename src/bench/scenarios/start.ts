@@ -44,6 +44,7 @@ export const start: Scenario = {
   summary: "StartWorkspace and StopWorkspace at --rate, --concurrency at once, and --storm at the same moment, beside the bare pods",
   defaults: { workspaces: 100, subscribers: 1, size: 10_000, rate: 50, seconds: 40, warmup: 2, concurrency: 50, qps: 100_000 },
   pulls: true,
+  needs: { metrics: ["api_requests_per_start"] },
   run: async (lab) => {
     if (lab.options.size > maxSize) throw new Error(`start sends requests of at most --size ${maxSize}`);
     await lab.workspaces(lab.options.workspaces);

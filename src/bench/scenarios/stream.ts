@@ -1,6 +1,7 @@
 /** Scenario stream: changes at a fixed rate, from the write to every subscriber. */
 import { runLoad } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
+import { pointsOf } from "../load/timeline.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
@@ -12,6 +13,7 @@ import type { Outcome, Scenario } from "./scenario.ts";
 export const stream: Scenario = {
   summary: "the delay of changes at a fixed rate, from the write to the subscribers",
   defaults: {},
+  needs: { pid: ["daemon_cpu_us_per_change"], pidOrMetrics: ["daemon_rss_mb"], metrics: ["api_requests"] },
   run: async (lab) => {
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
@@ -46,7 +48,7 @@ export function streamPlots(lab: Lab, { latency, added, plan, to, deliveredPerSe
   return [
     percentilePlot("Delay by percentile", { "from due to delivered": latency, "over a bare watch, to the last subscriber": added }),
     timePlot("Longest delay in each second", "ms", { "from due to delivered": points(longestPerSecond) }),
-    timePlot("Throughput", "messages/s", { "delivered to all subscribers": points(deliveredPerSecond) }),
+    timePlot("Throughput", "messages/s", { "delivered to all subscribers": pointsOf(deliveredPerSecond, "sum", (to - plan.startAt) / 1000) }),
     timePlot("Resident memory", "MiB", { daemon: rss }),
     timePlot("CPU", "cores", { daemon: cpu }),
   ];

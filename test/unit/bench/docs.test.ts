@@ -73,6 +73,18 @@ test("figures that are 0 or the same in every run have no range; a figure that i
   assert.ok(text.endsWith("| `api_requests` 0, aim 0: met<br>`gone` not measured, aim ≤ 1 |"), text);
 });
 
+test("what should be within its noise is told as met or missed by the noise that was measured, and as neither without it", () => {
+  const measurement: Measurement = { ...one, aims: [{ figure: "slope", at: "within", noise: "noise" }], figures: [] };
+  const text = (figures: Readonly<Record<string, number>>): string => row({ ...entry, notes: [], figures: Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, { median: value, min: value, max: value }])) }, measurement);
+  assert.ok(text({ slope: 3, noise: 4 }).endsWith("| `slope` 3, aim within ±`noise`: met |"), text({ slope: 3, noise: 4 }));
+  for (const slope of [5, -5]) assert.ok(text({ slope, noise: 4 }).endsWith(`| \`slope\` ${slope}, aim within ±\`noise\`: **missed** |`), text({ slope, noise: 4 }));
+  assert.ok(text({ slope: 3 }).endsWith("| `slope` 3, aim within ±`noise` |"), text({ slope: 3 }));
+});
+
+test("figures that are aimed at are medians of five, but for the two longest measurements", () => {
+  assert.deepEqual(measurements.filter(({ aims, runs }) => aims.length > 0 && runs < 5).map(({ id }) => id), ["lifecycle-10000", "soak"]);
+});
+
 test("a single lost status in a single run is told", () => {
   const text = row({ ...entry, figures: { lost: { median: 0, min: 0, max: 2 }, repeated: { median: 0, min: 0, max: 0 } } });
   assert.ok(text.includes("<br>**lost 2**, in the worst run<br>"), text);

@@ -51,6 +51,12 @@ test("each figure has its median, smallest and largest value, and the spread", a
   assert.ok(single.includes(`<tr><td><code>latency_ms</code></td><td class="main">5</td></tr>`));
 });
 
+test("figures that no run has are named, with the reason", async () => {
+  const page = await htmlReport(reportOf(runs.map((run) => ({ ...run, leftOut: { daemon_rss_mb: "give --pid", lost: "never" } }))));
+  assert.ok(page.includes("<p>Left out:</p><ul><li><code>daemon_rss_mb</code>: give --pid</li></ul>"));
+  assert.ok(!(await htmlReport(reportOf(runs))).includes("Left out"));
+});
+
 test("no text breaks out of its place, wherever it stands", async () => {
   const plots: readonly Plot[] = [{ title: nasty, kind: "time", unit: nasty, lines: [{ name: nasty, points: [[0, 1]] }] }];
   const plain = await htmlReport(reportOf(runs));

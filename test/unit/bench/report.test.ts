@@ -40,6 +40,11 @@ test("the table gives the spread only where there is one", () => {
   assert.deepEqual([0, 0.1234, 12.345, 123.4].map(plain), ["0", "0.123", "12.35", "123"]);
 });
 
+test("the table names what is left out, and why, unless another run has it", () => {
+  const figures = new Map([["rss", { median: 5, min: 5, max: 5 }]]);
+  assert.equal(table(figures, 1, { rss: "give --pid", api_requests: "give --metrics" }), "rss           5\napi_requests  -  give --metrics");
+});
+
 test("a process' CPU time and memory are seen", { skip: process.platform !== "linux" }, async () => {
   const usage = new Usage();
   usage.watch("me", process.pid);

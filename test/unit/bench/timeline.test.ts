@@ -27,8 +27,7 @@ describe("a timeline", () => {
     }
     const rates = mergedPoints([sums.packed()], day);
     assert.ok(rates.length >= 500 && rates.length <= 1024, `${rates.length}`);
-    // The last step may have begun only.
-    for (const [, rate] of rates.slice(0, -1)) assert.equal(rate, 3);
+    for (const [, rate] of rates) assert.equal(rate, 3);
     const peaks = mergedPoints([most.packed()], day).filter(([, value]) => value > 1);
     assert.equal(peaks.length, 1);
     assert.ok(Math.abs((peaks[0]?.[0] ?? 0) - 40_000) <= 128);
@@ -54,6 +53,17 @@ describe("a timeline", () => {
     late.add(50, 1);
     assert.equal(mergedPoints([late.packed()], 10).length, 10);
     assert.deepEqual(mergedPoints([], 10), []);
+  });
+
+  test("has no fall at its end: of a step that was not over only the largest value is told, unless it is the only one", () => {
+    const perSecond = [500, 500, 6];
+    assert.deepEqual(pointsOf(perSecond, "sum", 2.01), [[0.5, 500], [1.5, 500]]);
+    assert.deepEqual(pointsOf(perSecond, "sum", 3), [[0.5, 500], [1.5, 500], [2.5, 6]]);
+    assert.deepEqual(pointsOf(perSecond, "max", 2.01), [[0.5, 500], [1.5, 500], [2.5, 6]]);
+    assert.deepEqual(pointsOf([200], "sum", 0.5), [[0.25, 400]]);
+    const long = new Timeline("sum");
+    for (let second = 0; second < 2003; second++) long.add(second, 3);
+    assert.deepEqual(mergedPoints([long.packed()], 2003).at(-1), [2001, 3]);
   });
 });
 
