@@ -5,6 +5,8 @@ import type { Registry, WorkspaceRecord } from "./registry.ts";
 
 /** At the bound, every pod that the list introduces is read again. */
 const maxDoubts = 1000;
+/** At the bound, absence proves nothing. */
+const maxLeftAside = 1000;
 
 /** The current list, or the last one. */
 export class Listing {
@@ -19,6 +21,8 @@ export class Listing {
   /** Pods that were not known when a line of the watch told something of them that could not be read: an item of the list may be older than that. */
   readonly #doubts = new Set<string>();
   #doubtsLost = false;
+  /** Pods that it tells of, and that did not become known by that: a read may make them known before its end. */
+  readonly #leftAside = new Set<string>();
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -45,15 +49,31 @@ export class Listing {
     this.#version = version;
     this.#contradicted = false;
     this.#unknown = 0;
+    this.#leftAside.clear();
     this.#buried = this.#registry.buried;
   }
 
   /** An item is of a pod that is known. */
   found(record: WorkspaceRecord, resourceVersion: string): void {
     record.listGeneration = this.#generation;
-    if (compareVersions(resourceVersion, record.resourceVersion) >= 0 || this.#version === undefined) return;
+    this.#compare(resourceVersion, record.resourceVersion);
+  }
+
+  /** An item is of a pod that is not known. @param goneAs the last version that is known of it, if it is gone. */
+  foundUnknown(resourceVersion: string, goneAs: string | undefined): void {
+    if (goneAs !== undefined) this.#compare(resourceVersion, goneAs);
+  }
+
+  #compare(resourceVersion: string, known: string): void {
+    if (compareVersions(resourceVersion, known) >= 0 || this.#version === undefined) return;
     // What is known from a later version than the list's, the watch has told beside it.
-    if (compareVersions(record.resourceVersion, this.#version) <= 0) this.#contradicted = true;
+    if (compareVersions(known, this.#version) <= 0) this.#contradicted = true;
+  }
+
+  /** An item is of a pod that is there, and is not known all the same: another one has its ID, or a read has to show that it is no history. */
+  leaveAside(uid: string): void {
+    if (this.#leftAside.size < maxLeftAside) this.#leftAside.add(uid);
+    else this.#unknown++;
   }
 
   /** An item does not tell which pod it is of. */
@@ -78,7 +98,7 @@ export class Listing {
 
   /** What the complete list says of a pod. `unclear`: it may be among those that could not be told apart. */
   verdict(record: WorkspaceRecord, resourceVersion: string): "there" | "gone" | "unclear" {
-    if (record.listGeneration === this.#generation || compareVersions(record.resourceVersion, resourceVersion) > 0) return "there";
+    if (record.listGeneration === this.#generation || this.#leftAside.has(record.uid) || compareVersions(record.resourceVersion, resourceVersion) > 0) return "there";
     return this.#unknown > 0 ? "unclear" : "gone";
   }
 
@@ -86,5 +106,6 @@ export class Listing {
   finish(): void {
     this.#doubts.clear();
     this.#doubtsLost = false;
+    this.#leftAside.clear();
   }
 }

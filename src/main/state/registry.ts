@@ -66,13 +66,13 @@ export class Registry {
   /** The frames that are at hand, without gaps and in no order, and whose they are: who wants all of them visits no record. */
   readonly #frames = new FrameList();
   readonly #owners: WorkspaceRecord[] = [];
-  /** Pods that are gone: late lines about them are dropped. At the bound the oldest is forgotten. */
-  readonly #gone: LRUCache<string, true>;
+  /** Pods that are gone: late lines about them are dropped. With the last version that is known of each, "" if none is. At the bound the oldest is forgotten. */
+  readonly #gone: LRUCache<string, string>;
   #buried = 0;
 
   /** @param tombstones how many gone pods are remembered. */
   constructor(tombstones = 20_000) {
-    this.#gone = new LRUCache<string, true>({ max: tombstones });
+    this.#gone = new LRUCache<string, string>({ max: tombstones });
   }
 
   /** How many pods were buried so far. */
@@ -99,6 +99,11 @@ export class Registry {
 
   isGone(uid: string): boolean {
     return this.#gone.has(uid);
+  }
+
+  /** The last version that is known of a pod that is gone, as a rule that of its deletion; "" if none is, undefined if the pod is not known to be gone. */
+  goneAs(uid: string): string | undefined {
+    return this.#gone.peek(uid);
   }
 
   /** All records, live: ones added while iterating are visited too, ones removed are not. */
@@ -128,10 +133,10 @@ export class Registry {
     this.#takeOut(other);
   }
 
-  /** Takes a pod's record out, which is gone. */
-  remove(record: WorkspaceRecord): void {
+  /** Takes a pod's record out, which is gone. @param version as of which. */
+  remove(record: WorkspaceRecord, version = record.resourceVersion): void {
     this.#takeOut(record);
-    this.bury(record.uid);
+    this.bury(record.uid, version);
   }
 
   #takeOut(record: WorkspaceRecord): void {
@@ -177,10 +182,10 @@ export class Registry {
     this.#takeOut(record);
   }
 
-  /** Remembers a pod as gone. */
-  bury(uid: string): void {
+  /** Remembers a pod as gone. @param version as of which, or the last one in which it was there. */
+  bury(uid: string, version = ""): void {
     if (uid === "") return;
     this.#buried++;
-    this.#gone.set(uid, true);
+    this.#gone.set(uid, version);
   }
 }

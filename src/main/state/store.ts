@@ -115,9 +115,17 @@ export class StateStore {
    */
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined {
     const known = result.uid === "" ? undefined : this.registry.byUid(result.uid);
-    if (known && origin === "list") this.#list.found(known, result.resourceVersion);
+    if (origin === "list") this.#found(known, result);
     if (result.kind === "skipped") return this.#applySkipped(result, known, origin);
-    return known ? this.#applyKnown(known, result, bytes, origin) : this.#applyNew(result, bytes, origin);
+    if (known) return this.#applyKnown(known, result, bytes, origin);
+    const frame = this.#applyNew(result, bytes, origin);
+    if (origin === "list" && !this.registry.byUid(result.uid) && !this.registry.isGone(result.uid)) this.#list.leaveAside(result.uid);
+    return frame;
+  }
+
+  #found(known: WorkspaceRecord | undefined, { uid, resourceVersion }: LineResult): void {
+    if (known) this.#list.found(known, resourceVersion);
+    else this.#list.foundUnknown(resourceVersion, this.registry.goneAs(uid));
   }
 
   /** The pod with this uid does not exist any more (a read said so). */
@@ -159,7 +167,7 @@ export class StateStore {
     this.#hooks.skipped(result);
     if (record && result.removed) this.#end(record, result.resourceVersion);
     // A list may still tell of it as it was before.
-    else if (result.removed) this.registry.bury(result.uid);
+    else if (result.removed) this.registry.bury(result.uid, result.resourceVersion);
     else if (result.uid === "" && origin === "list") this.#list.countUnknown();
   }
 
@@ -298,21 +306,21 @@ export class StateStore {
 
   /** The pod is gone; STOPPED is published if it was not yet, and another pod is not to take its place. */
   #end(record: WorkspaceRecord, version?: string): void {
-    if (!this.#vacates(record, version)) this.#finish(record);
+    if (!this.#vacates(record, version)) this.#finish(record, version);
   }
 
-  #finish(record: WorkspaceRecord): void {
+  #finish(record: WorkspaceRecord, version?: string): void {
     if (!record.stopped) {
       const status = stoppedStatus(lastStatus(record, this.cache));
       record.facts = { ...record.facts, phase: STOPPED };
       this.#publisher.publish(record.facts, encodeStatus(status), true);
       this.#tellTransition(record);
     }
-    this.#forget(record);
+    this.#forget(record, version);
   }
 
-  #forget(record: WorkspaceRecord): void {
-    this.registry.remove(record);
+  #forget(record: WorkspaceRecord, version?: string): void {
+    this.registry.remove(record, version);
     // Nothing is to be made from it after the end.
     if (record.placeholder) this.registry.bury(record.placeholder.uid);
     this.#hooks.forgotten(record);

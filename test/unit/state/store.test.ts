@@ -684,6 +684,63 @@ test("a list that is newer than what is known of a pod, and tells of it as it wa
   assert.equal(store.contradicted, false, "of a store that is known to be set back nothing is expected");
 });
 
+test("a list that tells of a pod as it was before it went, and is newer than its end, shows that the store was set back as well, however the end became known", () => {
+  const ends: Record<string, (world: ReturnType<typeof setup>) => void> = {
+    "a line": ({ apply }) => apply({ phase: STOPPED }, { rv: 101, uid: "a", removed: true }),
+    "a line that can not be read": ({ store }) => store.apply({ ...skipped, uid: "a", resourceVersion: "101", removed: true }, Buffer.alloc(0), "watch"),
+    "a list": ({ list }) => list("101", () => {}),
+    "a line, and another pod has its name": ({ apply }) => {
+      apply({ phase: STOPPED, start: 1 }, { rv: 101, uid: "a", removed: true });
+      apply({ phase: RUNNING, start: 2 }, { rv: 102, uid: "b" });
+    },
+  };
+  for (const [how, end] of Object.entries(ends)) {
+    for (const [version, contradicted] of [["100", false], ["1000", true]] as const) {
+      const world = setup();
+      const { apply, store } = world;
+      apply({ phase: RUNNING, start: 1 }, { rv: 100, uid: "a" });
+      end(world);
+      store.listStarted(false, version);
+      apply({ phase: RUNNING, start: 1 }, { rv: 100, uid: "a" }, "list");
+      finish(store, version);
+      assert.equal(store.contradicted, contradicted, `${how}, ${version}`);
+      // The next one counts.
+      store.listStarted(true, version);
+      apply({ phase: RUNNING, start: 1 }, { rv: 100, uid: "a" }, "list");
+      finish(store, version);
+      assert.equal(store.registry.byUid("a")?.facts.phase, RUNNING, how);
+      assert.equal(store.contradicted, false);
+    }
+  }
+});
+
+test("a pod that a list tells of, and that becomes known by a read only, is there at the list's end", () => {
+  const ways: Record<string, (world: ReturnType<typeof setup>) => void> = {
+    "its start was given up": ({ apply, store }) => {
+      apply({ phase: PENDING, start: 1 }, { rv: 2, uid: "a", actions: refused });
+      apply({ phase: STOPPED, start: 1 }, { rv: 3, uid: "a", removed: true });
+      store.giveUp("a");
+    },
+    "another pod has its ID": ({ apply }) => apply({ podName: "other", phase: RUNNING }, { rv: 2, uid: "a" }),
+  };
+  for (const [how, begin] of Object.entries(ways)) {
+    const world = setup();
+    const { apply, store, reread } = world;
+    begin(world);
+    store.listStarted(false, "50");
+    apply({ phase: RUNNING, start: 1 }, { rv: 5, uid: "b" }, "list");
+    if (how !== "its start was given up") apply({ podName: "other", phase: STOPPED }, { rv: 51, uid: "a", removed: true });
+    assert.equal(reread.length, 1, how);
+    apply({ phase: RUNNING, start: 1 }, { rv: 5, uid: "b" }, "read");
+    finish(store, "50");
+    assert.equal(store.registry.byUid("b")?.facts.phase, RUNNING, how);
+    // That was of this list: the next one does not tell of it.
+    store.listStarted(false, "60");
+    finish(store, "60");
+    assert.equal(store.registry.byUid("b"), undefined, how);
+  }
+});
+
 test("a pod that is deleted while the list after a set-back is read stays gone, whether it was known or had gone before; one of which a line or an item could not be read is learned", () => {
   for (const before of ["known", "gone"] as const) {
     for (const how of ["a line", "a line that can not be read"] as const) {
