@@ -21,8 +21,8 @@ const maxOvertaken = 5;
 const maxPods = 5;
 /** A pod that is not there any more may have left changes that the watch is still bringing: they are waited for so long. */
 const graceMs = 5_000;
-/** Attempts at a read that nobody waits for: about five minutes. */
-const maxAttempts = 10;
+/** Attempts at a read that nobody waits for, until that is an error: about five minutes. It goes on, once a minute: what is known of the pod may be wrong as long as it was not read. */
+const warnedAttempts = 10;
 const backoff = { baseMs: 1_000, maxMs: 60_000 };
 
 /** What the reader needs. */
@@ -112,7 +112,7 @@ export class Rereader {
     });
   }
 
-  /** Reads a pod for its effect only, by a read that begins from now on; tried again for some minutes. */
+  /** Reads a pod for its effect only, by a read that begins from now on; tried again until it works, or the pod is known to be gone. */
   readLater(podName: string, uid: string): void {
     const key = keyOf({ podName, uid });
     const known = this.#efforts.get(key);
@@ -122,7 +122,7 @@ export class Rereader {
     }
     const effort = { due: true };
     this.#efforts.set(key, effort);
-    this.#persist(podName, uid, effort).catch((error: unknown) => this.#options.log.error({ pod: podName, error: messageOf(error) }, "could not read the pod again"));
+    this.#persist(podName, uid, effort).catch((error: unknown) => this.#options.log.error({ pod: podName, error: messageOf(error) }, "reading a pod again failed"));
   }
 
   /** Gives up all that is under way. */
@@ -140,8 +140,10 @@ export class Rereader {
           await this.#readAnew(key, podName, uid, effort);
           delays.reset();
         } catch (error) {
-          if (delays.attempts + 1 === maxAttempts) throw error;
-          log.warn({ pod: podName, error: messageOf(error), attempt: delays.attempts + 1 }, "could not read the pod, trying again");
+          const attempt = delays.attempts + 1;
+          const details = { pod: podName, error: messageOf(error), attempt };
+          if (attempt < warnedAttempts) log.warn(details, "could not read the pod, trying again");
+          else if (attempt === warnedAttempts) log.error(details, "could not read the pod for minutes, trying again until it works");
           effort.due = true;
           await sleep(clock, delays.next(), this.#closed.signal);
           if (store.registry.isGone(uid)) return;

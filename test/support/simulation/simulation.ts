@@ -44,7 +44,7 @@ export interface Slot {
 /** So often a pod is refused before it finds a place. */
 const refusals = 2;
 /** Errors that logs may have: of workers that die together, and of a start that failed while the API server was away for so long that its pod is left to time out. */
-const expected = ["the worker pool does not work", "what a failed start made could not be removed"];
+const expected = ["the worker pool does not work", "what a failed start made could not be removed", "could not read the pod for minutes"];
 /** What a process takes to start, milliseconds. */
 const startMs = 300;
 

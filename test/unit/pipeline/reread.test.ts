@@ -368,20 +368,21 @@ test("where reading works now and then, it is not given up", async () => {
   assert.deepEqual(log.entries.filter(({ level }) => level === "error"), []);
 });
 
-test("it is given up after ten attempts, and that is told", async () => {
+test("after ten attempts that is told as an error, once, and it goes on once a minute until it works", async () => {
   const { rereader, tell, next, clock, sent, log } = setup();
   tell("a", 1);
   rereader.readLater("ws-a", "uid-a");
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 30; i++) {
     await turns();
     next().fail();
     await turns();
+    assert.equal(log.entries.filter(({ level }) => level === "error").length, i < 9 ? 0 : 1, `attempt ${i + 1}`);
     clock.advance(60_000);
   }
   await turns();
-  assert.equal(sent(), 10);
-  assert.deepEqual(log.entries.filter(({ level }) => level === "error").map(({ message }) => message), ["could not read the pod again"]);
-  assert.equal(clock.pending, 0);
+  assert.equal(sent(), 31);
+  assert.deepEqual(log.entries.filter(({ level }) => level === "error").map(({ message }) => message), ["could not read the pod for minutes, trying again until it works"]);
+  assert.equal(log.entries.filter(({ level }) => level === "warn").length, 9);
 });
 
 test("it ends with the workspace that it is about; where the name alone is known, it goes on", async () => {
