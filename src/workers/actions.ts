@@ -82,9 +82,14 @@ function stoppingActions(pod: Pod, status: Status): Actions {
   if (!isBeingDeleted(pod)) return deletion(pod, defaultGraceSeconds);
   const shortened = stopRequest(pod);
   if (isContainerRunning(pod)) return shortened;
-  const resume = annotation(pod, annotations.startedDisposal) !== undefined;
+  const resume = disposalBegan(pod);
   if (resume || !failedBeforeReady(pod)) return [...shortened, { action: "finalizeContent", resume }];
   return [...shortened, ...failedStart(pod, status)];
+}
+
+/** Either mark says so: both are written at once, and people take single ones away. An end that has begun may be over at the node daemon, which does not know the content any more then. */
+function disposalBegan(pod: Pod): boolean {
+  return annotation(pod, annotations.startedDisposal) !== undefined || annotation(pod, annotations.disposalSince) !== undefined;
 }
 
 /** There is no content to save of a workspace that failed before it was ever ready. */

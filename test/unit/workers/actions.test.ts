@@ -119,7 +119,9 @@ describe("stopping", () => {
     assert.deepEqual(actions(deletedPod((p) => withState(p, ended))), [finalize]);
     assert.deepEqual(actions(deletedPod(with_(["gitpod.io/containerIsGone", "true"]))), [finalize]);
     assert.deepEqual(actions(deletedPod((p) => (p.status = { phase: "Pending" }))), [finalize]);
-    assert.deepEqual(actions(deletedPod((p) => { withState(p, ended); with_(["gitpod.io/startedDisposal", "true"])(p); })), [{ action: "finalizeContent", resume: true }]);
+    for (const mark of [["gitpod.io/startedDisposal", "true"], ["gitpod.io/disposalSince", "2026-01-01T00:00:00Z"]] as const) {
+      assert.deepEqual(actions(deletedPod((p) => { withState(p, ended); with_([...mark])(p); })), [{ action: "finalizeContent", resume: true }], `one of the marks of a beginning is enough: ${mark[0]}`);
+    }
   });
   it("a start that failed leaves nothing to save", () => {
     const failedStart = (...more: [string, string][]): RawPod => deletedPod((p) => { withState(p, ended); with_(neverReady, ["gitpod/failedBeforeStopping", "true"], ...more)(p); });
