@@ -11,6 +11,9 @@ import { readMarkdown } from "../support/docs/markdown.ts";
 import { shellCommands } from "../support/docs/shell.ts";
 import { repository } from "../support/docs/world.ts";
 import { onRealCluster } from "../support/cluster.ts";
+import { wsman } from "../../src/gen/proto.js";
+import { TestClient } from "../support/grpc-client.ts";
+import { assertNoSecrets, keepSecret } from "../support/secrets.ts";
 import { until } from "../support/until.ts";
 
 /** A command of wsmand. */
@@ -48,14 +51,27 @@ function start(args: readonly string[], { input, env }: { readonly input?: strin
   return { child, out: () => out, err: () => err, code: once(child, "close").then(([code]: unknown[]) => code) };
 }
 
-/** `npm start` on ports that are free, with one workspace; resolves when it has told what there is to try. */
+function rpcPortOf(daemon: Started): number {
+  return Number(daemon.err().split("\n").map(objectIn).find((entry) => entry?.["msg"] === "serving")?.["rpcPort"]);
+}
+
+/** `npm start` on ports that are free, with one workspace; resolves when it has told what there is to try. The test fails if it writes the owner token of a workspace that it told of. */
 async function startDaemon(t: TestContext, ...flags: readonly string[]): Promise<Started> {
   const daemon = start(["run", "--embedded", "--rpc-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--demo", "1", ...flags]);
+  const messages: Buffer[] = [];
+  const watching: { client?: TestClient } = {};
   t.after(async () => {
     daemon.child.kill("SIGTERM");
     await daemon.code;
+    watching.client?.close();
+    const tokens = messages.map((message) => wsman.SubscribeResponse.decode(message).status?.auth?.ownerToken ?? "").filter((token) => token !== "");
+    assert.ok(tokens.length > 0, "it told of a workspace");
+    for (const token of tokens) keepSecret("an owner token", token);
+    assertNoSecrets("what the daemon wrote", [daemon.out(), daemon.err()]);
   });
   await until("it has told what there is to try", () => daemon.out().includes("Ctrl-C ends it."), 60_000);
+  watching.client = new TestClient(rpcPortOf(daemon));
+  watching.client.subscribe().call.on("data", (message: Buffer) => void messages.push(message));
   return daemon;
 }
 
@@ -73,8 +89,7 @@ test("the README's commands on a daemon do what it says, one after the other", {
   const chosen = lines.filter(({ args }) => !offline.has(args[0] ?? ""));
   assert.deepEqual(chosen.map(({ args }) => args[0]), ["watch", "list", "start", "describe", "stop"]);
   const daemon = await startDaemon(t, "--speed", "20");
-  const served = daemon.err().split("\n").map(objectIn).find((entry) => entry?.["msg"] === "serving");
-  const env = { WSMAN_ADDRESS: `127.0.0.1:${Number(served?.["rpcPort"])}` };
+  const env = { WSMAN_ADDRESS: `127.0.0.1:${rpcPortOf(daemon)}` };
   for (const { args, input } of chosen) {
     const command = start(args, { input, env });
     if (args[0] === "watch") {

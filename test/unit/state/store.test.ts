@@ -776,6 +776,7 @@ test("what was seen of a refused pod before it went does not bring it back, howe
   const ends: Record<string, (world: ReturnType<typeof setup>) => void> = {
     "a line of the watch": ({ apply }) => apply(stands, { rv: 100, uid: "w", removed: true }),
     "a line that can not be read": ({ store }) => store.apply({ ...skipped, uid: "w", resourceVersion: "100", removed: true }, Buffer.alloc(0), "watch"),
+    "a line in which its ID was changed": ({ apply }) => apply({ ...stands, id: "another" }, { rv: 100, uid: "w", removed: true }),
     "a list": ({ list }) => list("100"),
   };
   for (const [how, end] of Object.entries(ends)) {
