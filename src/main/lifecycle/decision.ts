@@ -1,6 +1,7 @@
 /**
- * What is to be done about a workspace now: a pure function of what is known of it and the time (spec: lifecycle). The controller acts on it; `explain`, `preflight` and shadows show it.
- * The part that no clock changes comes from the workers, with the status (workers/actions.ts), and is kept; here is the rest.
+ * What is to be done about a workspace now: a pure function of what is known of it and the time (spec: lifecycle). `explain` and `preflight` show the whole, `decideAt`.
+ * The part that no clock changes comes from the workers, with the status (workers/actions.ts), and is kept in the record: the controller's jobs act on that whenever it changes. Here is the rest, on which its
+ * timeouts act when it is due, and which shadows tell.
  */
 import type { Action } from "../../domain/actions.ts";
 import { timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
