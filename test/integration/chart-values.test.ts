@@ -30,6 +30,7 @@ const refusedValues: readonly (readonly [what: string, flags: readonly string[],
     [`${name} as ${key}`, ["--set", `${key}=${name}`], new RegExp(`at '/${key.replace("[0]", "/0").replaceAll(".", "/")}': '${name}' does not match pattern`)] as const)),
   ...([["2", 2], ["3", 2], ["51%", 2], ["100%", 3]] as const).map(([away, replicas]) =>
     [`${away} of ${replicas} replicas that may be away`, ["--set", `podDisruptionBudget.maxUnavailable=${away},replicaCount=${replicas}`], new RegExp(`podDisruptionBudget\\.maxUnavailable is ${away}, and replicaCount ${replicas}: all replicas could be taken away at once`)] as const),
+  ["several replicas that all act", ["--set", "config.wsmand.leaderElection.enabled=false"], /replicaCount is 2, and config\.wsmand\.leaderElection\.enabled false: all of them would act/],
   ["a certificate that nobody issues", ["--set", "tls.rpc.certManager.enabled=true"], /issuerRef\.name is required/],
   ["a service account that is not named", ["--set", "serviceAccount.create=false"], /serviceAccount\.name is required/],
 ];
@@ -43,6 +44,12 @@ for (const [what, flags, said] of refusedValues) {
 test("parts of the configuration that are null are none", { skip }, async () => {
   for (const key of ["manager.workspaceClass.default.templates", "rpcServer.tls", "manager.wsdaemon.tls", "wsmand.profiling", "content.storage"]) await rendered("default", "gitpod", "--set-json", `config.${key}=null`);
   for (const kind of ["gcloud", "minio"]) await rendered("default", "gitpod", "--set-json", `config.content.storage={"kind":"${kind}","gcloud":null,"minio":null}`);
+});
+
+test("a daemon that acts without an election is gone before the next one begins; one that does not act may stand beside others", { skip }, async () => {
+  const strategyOf = async (values: string): Promise<unknown> => record(record(objectOf(await rendered("default", "gitpod", "--set", values), "Deployment")["spec"])["strategy"])["type"];
+  assert.equal(await strategyOf("config.wsmand.leaderElection.enabled=false,replicaCount=1"), "Recreate");
+  assert.equal(await strategyOf("config.wsmand.leaderElection.enabled=false,config.wsmand.lifecycle.enabled=false"), "RollingUpdate");
 });
 
 test("an end that has its time is taken", { skip }, async () => {

@@ -140,6 +140,18 @@ key: /etc/wsmand/tls/{{ . }}/tls.key
 {{- end }}
 {{- end }}
 
+{{/* Not empty: each daemon acts on workspaces, whoever else does. There must be no other then, in an upgrade neither. */}}
+{{- define "wsmand.actsAlone" -}}
+{{- if and (dig "wsmand" "lifecycle" "enabled" true .Values.config) (not (dig "wsmand" "leaderElection" "enabled" true .Values.config)) }}true{{ end }}
+{{- end }}
+
+{{/* Fails where several would act at once. */}}
+{{- define "wsmand.checkReplicas" -}}
+{{- if and (include "wsmand.actsAlone" .) (gt (.Values.replicaCount | int) 1) }}
+{{- fail (printf "replicaCount is %d, and config.wsmand.leaderElection.enabled false: all of them would act on workspaces. Set replicaCount to 1, or leave leader election on" (.Values.replicaCount | int)) }}
+{{- end }}
+{{- end }}
+
 {{/* Fails where it is not known which file counts. */}}
 {{- define "wsmand.checkExistingConfig" -}}
 {{- if and .Values.existingConfig.configMap .Values.existingConfig.secret }}
