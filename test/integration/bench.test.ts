@@ -72,8 +72,9 @@ describe("the load tool", { concurrency: 3 }, () => {
     const { delivered = 0, coalesced = 0 } = report.figures;
     assert.equal(delivered + coalesced, 4 * 100);
     assertAbove0(report, "relists", "ready_s");
-    // In so few seconds nothing may have come where a gap could end.
-    assertThere(report, "loop_delay_max_ms", "longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms");
+    assertThere(report, "loop_delay_max_ms");
+    // In so few seconds nothing may have come where a gap could end: then none is told, rather than one of 0 ms.
+    for (const name of ["longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms"]) assert.notEqual(report.figures[name], 0, name);
   });
 
   test("streams of a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {

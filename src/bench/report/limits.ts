@@ -41,6 +41,12 @@ export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly
   return notes;
 }
 
+/** Of a load that is to be more than the daemon can take: only a watch that is replayed is as fast. */
+export function notReplayed({ kubeconfig, events }: Pick<Lab["options"], "kubeconfig" | "events">): readonly string[] {
+  if (kubeconfig === undefined && events === 0) return [];
+  return ["the load side was the limit: changes were written to an API server, which takes far fewer than a replayed watch brings, so that the figures are the least that the daemon does, and a ratio to another server tells nothing of it"];
+}
+
 /** What counts as lost because it had not come when it was waited for no longer. @param waited for how long, seconds; undefined: all came. */
 export function lateness({ lost }: Pick<Balance, "lost">, waited: number | undefined): readonly string[] {
   return waited === undefined || lost === 0 ? [] : [`${lost} statuses had not come ${waited.toFixed(1)} s after the last change was written, and count as lost: they may be late`];

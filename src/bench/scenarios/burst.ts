@@ -15,7 +15,7 @@ import { metrics } from "../parts/daemon.ts";
 import { parserSchema } from "../load/results.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { lateness, limits, shares } from "../report/limits.ts";
+import { lateness, limits, notReplayed, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
@@ -75,7 +75,7 @@ function unlessEnded<T>(lab: Lab, measure: () => Promise<T>): Promise<T | undefi
 }
 
 function notes(lab: Lab, read: Flow): readonly string[] {
-  const all = [...limits(lab.usage, read.from, read.to, read.share), ...lateness(read.balance, read.waited)];
+  const all = [...notReplayed(lab.options), ...limits(lab.usage, read.from, read.to, read.share), ...lateness(read.balance, read.waited)];
   if (read.sent.failed > 0) all.push(`the API server did not take ${read.sent.failed} changes`);
   if (read.ended > 0) all.push(`${read.ended} streams ended early: ${read.why}`);
   if (lab.signal.aborted) all.push("ended early by the user");

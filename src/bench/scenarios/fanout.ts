@@ -18,7 +18,7 @@ import type { Crowd } from "../load/run.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { limits, shares } from "../report/limits.ts";
+import { limits, notReplayed, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Scenario } from "./scenario.ts";
@@ -135,6 +135,7 @@ function notesOf(lab: Lab, others: readonly Turn[], bareTurns: readonly Turn[], 
   if (!ours) return [...ended, ...bare];
   return [
     ...ended,
+    ...notReplayed(lab.options),
     ...idleness(lab.usage.cost("daemon", ours.from, ours.to)?.main),
     ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...others.map(({ share }) => share))),
     ...bare, ...shares(lab.usage, ours.from, ours.to, "the daemon"),

@@ -62,8 +62,10 @@ export const relist: Scenario = {
 
 function relistFigures({ plan, from: measuredFrom, gapPerSecond, sourceGapPerSecond }: LoadResult, { from, readySeconds, quietDelay, delay }: Breaks): Readonly<Record<string, number | undefined>> {
   const second = (at: number): number => Math.floor((at - plan.startAt) / 1000);
-  const quiet = (gaps: readonly number[]): number => Math.max(0, ...gaps.slice(second(measuredFrom), second(from)));
-  const broken = (gaps: readonly number[]): number => Math.max(0, ...gaps.slice(second(from)));
+  // Of no whole second nothing is known.
+  const longest = (gaps: readonly number[]): number | undefined => (gaps.length === 0 ? undefined : Math.max(...gaps));
+  const quiet = (gaps: readonly number[]): number | undefined => longest(gaps.slice(second(measuredFrom), second(from)));
+  const broken = (gaps: readonly number[]): number | undefined => longest(gaps.slice(second(from)));
   return {
     ready_s: median(readySeconds), ready_max_s: readySeconds.length > 0 ? Math.max(...readySeconds) : undefined, relists: readySeconds.length,
     loop_delay_max_ms: delay, loop_delay_quiet_ms: quietDelay,

@@ -6,7 +6,7 @@ import type { Called } from "../../../src/bench/load/called.ts";
 import { delayHistogram } from "../../../src/bench/load/ledger.ts";
 import { addTurn, noSides } from "../../../src/bench/load/turns.ts";
 import type { Sides } from "../../../src/bench/load/turns.ts";
-import { limitsOf, othersNote, shares, toolName } from "../../../src/bench/report/limits.ts";
+import { limitsOf, notReplayed, othersNote, shares, toolName } from "../../../src/bench/report/limits.ts";
 import { figuresOf } from "../../../src/bench/scenarios/start-report.ts";
 
 /** Ten calls, some of which failed. */
@@ -47,4 +47,9 @@ test("of a time too short to tell what processes took, nothing is told", () => {
 test("what others asked for is told of where there are others", () => {
   assert.deepEqual(othersNote({ ownsAll: true }, "api_requests"), []);
   assert.match(othersNote({ ownsAll: false }, "api_requests").join(), /^api_requests hold what was asked for others/);
+});
+
+test("where changes are written to an API server, in place of a watch that is replayed, the load side is said to be the limit of what is to be as fast as can be", () => {
+  assert.deepEqual(notReplayed({ kubeconfig: undefined, events: 0 }), []);
+  for (const options of [{ kubeconfig: "file", events: 0 }, { kubeconfig: undefined, events: 100 }]) assert.match(notReplayed(options).join(), /^the load side was the limit: changes were written to an API server/);
 });
