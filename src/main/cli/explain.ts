@@ -3,13 +3,13 @@ import { toPodEvents } from "../../domain/events.ts";
 import { asObject, type JsonObject } from "../../domain/json.ts";
 import type { DeriveConfig } from "../../domain/messages.ts";
 import { statusToJson } from "../../domain/status-json.ts";
-import { timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
+import type { Timeouts } from "../../domain/timeouts.ts";
 import { decide } from "../../workers/actions.ts";
 import { factsOf } from "../../workers/facts.ts";
 import { InvalidPodError, readPod } from "../../workers/pod.ts";
 import { deriveStatus } from "../../workers/status.ts";
 import { decideAt, type Step } from "../lifecycle/decision.ts";
-import { dueOf, type Reckoning } from "../lifecycle/elapsed.ts";
+import { dueOf, timedOutAt, type Reckoning } from "../lifecycle/elapsed.ts";
 
 /** What `explain` prints. */
 export interface Explanation {
@@ -49,7 +49,7 @@ export function explain(input: unknown, { derive, timeouts, reckoning }: Explain
   return {
     status: statusToJson(status),
     actions: decideAt({ facts, actions: decide(pod, status), stopped: false, vacant: false }, elapsed, timeouts, now),
-    timedOut: due !== undefined && due <= now ? (timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts)?.text ?? "") : "",
+    timedOut: timedOutAt(elapsed, timeouts, now)?.text ?? "",
     ...(due === undefined ? {} : { timesOutAt: timeText(due) }),
   };
 }

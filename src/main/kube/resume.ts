@@ -34,24 +34,19 @@ export class ResumePoint {
    * @param seen {@link newest} when the list was asked for: a watch beside it may have seen newer ones since, and rightly so.
    */
   acceptList(version: string, seen: string | undefined): boolean {
-    if (this.#setBack) {
-      this.#setBack = false;
-      this.#refused = 0;
-      this.#newest = version;
-      return true;
+    if (!this.#setBack) {
+      if (seen === undefined || !isLess(version, seen)) {
+        this.#refused = 0;
+        return false;
+      }
+      if (this.#lastRefused !== undefined && isLess(version, this.#lastRefused)) this.#refused = 0;
+      this.#lastRefused = version;
+      if (++this.#refused <= this.#tries) throw new KubeError(`list of resourceVersion ${version} is older than ${seen}, which was seen before`, { status: 0, reason: "Stale" });
     }
-    if (seen === undefined || !isLess(version, seen)) {
-      this.#refused = 0;
-      return false;
-    }
-    if (this.#lastRefused !== undefined && isLess(version, this.#lastRefused)) this.#refused = 0;
-    this.#lastRefused = version;
-    if (++this.#refused > this.#tries) {
-      this.#refused = 0;
-      this.#newest = version;
-      return true;
-    }
-    throw new KubeError(`list of resourceVersion ${version} is older than ${seen}, which was seen before`, { status: 0, reason: "Stale" });
+    this.#setBack = false;
+    this.#refused = 0;
+    this.#newest = version;
+    return true;
   }
 
   /** A list as of this version is read: a watch may begin there. */

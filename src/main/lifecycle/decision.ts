@@ -4,10 +4,10 @@
  * timeouts act when it is due, and which shadows tell.
  */
 import type { Action } from "../../domain/actions.ts";
-import { timeoutOf, type Timeouts } from "../../domain/timeouts.ts";
+import type { Timeouts } from "../../domain/timeouts.ts";
 import { wsman } from "../../gen/proto.js";
 import type { WorkspaceRecord } from "../state/registry.ts";
-import { dueOf, type Elapsed } from "./elapsed.ts";
+import { dueOf, timedOutAt, type Elapsed } from "./elapsed.ts";
 
 /** What is known of a workspace. */
 export type Known = Pick<WorkspaceRecord, "facts" | "actions" | "stopped" | "vacant">;
@@ -39,12 +39,8 @@ export function decideAt(known: Known, elapsed: Elapsed, timeouts: Timeouts, now
 
 /** The step that the time asks for, if it does. */
 export function timedActionAt(known: Known, elapsed: Elapsed, timeouts: Timeouts, now: number): TimedAction | undefined {
-  const due = nextDue(known, elapsed, timeouts);
-  if (due === undefined || due > now) return undefined;
-  const timedOut = timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts);
-  if (timedOut === undefined) return undefined;
-  const { text } = timedOut;
-  return { action: known.facts.timedOut === "" ? "timeOut" : "giveUpBackup", text };
+  const timedOut = canTimeOut(known) ? timedOutAt(elapsed, timeouts, now) : undefined;
+  return timedOut && { action: known.facts.timedOut === "" ? "timeOut" : "giveUpBackup", text: timedOut.text };
 }
 
 /** When the decision is another one though nothing has changed, Unix milliseconds; undefined: never. */

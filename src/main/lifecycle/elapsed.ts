@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../domain/clock.ts";
 import type { WorkspaceFacts } from "../../domain/messages.ts";
-import { dueAt, type Timeouts } from "../../domain/timeouts.ts";
+import { dueAt, timeoutOf, type TimedOut, type Timeouts } from "../../domain/timeouts.ts";
 import { lastActivityOf, type WorkspaceRecord } from "../state/registry.ts";
 
 /** Facts and last activity as timeouts are to take them. */
@@ -118,6 +118,12 @@ export class Reckoning {
 export function dueOf({ facts, lastActivity, neverActive, heldUntil }: Elapsed, timeouts: Timeouts): number | undefined {
   const due = dueAt(facts, lastActivity, timeouts, heldUntil);
   return neverActive ? later(due, dueAt(facts, undefined, timeouts, heldUntil)) : due;
+}
+
+/** Why its time is over, if it is: not before it is due, however long things took. @param now Unix milliseconds. */
+export function timedOutAt(elapsed: Elapsed, timeouts: Timeouts, now: number): TimedOut | undefined {
+  const due = dueOf(elapsed, timeouts);
+  return due !== undefined && due <= now ? timeoutOf(elapsed.facts, elapsed.lastActivity, now, timeouts) : undefined;
 }
 
 /** Creation times tell no less. */
