@@ -1,6 +1,6 @@
 /** Numbers and strings in a row of bytes, for what threads write for each other in shared memory. Little endian; both sides are the same program. */
 
-import { copyToShared } from "./copy.ts";
+import { copyShared } from "./copy.ts";
 
 /** Thrown by {@link ByteWriter} where its memory ends. */
 export class OutOfSpaceError extends RangeError {
@@ -44,7 +44,7 @@ export class ByteWriter {
   }
 
   bytes(value: Uint8Array): void {
-    copyToShared(value, this.#bytes, this.#take(value.length));
+    copyShared(value, this.#bytes, this.#take(value.length));
   }
 
   #take(length: number): number {

@@ -1,5 +1,5 @@
 /** Gathers lines into a buffer that main thread and worker share, so that a line is copied once on its way. */
-import { copyToShared } from "../../domain/copy.ts";
+import { copyShared } from "../../domain/copy.ts";
 import type { BatchTask, Origin, PodEvent, TaskLine } from "../../domain/messages.ts";
 
 /** Bytes of a usual batch's buffer; a longer line gets a buffer of its own size. */
@@ -45,7 +45,7 @@ export class Batch implements BatchTask {
   }
 
   add(origin: Origin, bytes: Uint8Array, events: readonly PodEvent[] | undefined, now: number): void {
-    copyToShared(bytes, this.#view, this.#used);
+    copyShared(bytes, this.#view, this.#used);
     this.origins.push(origin);
     this.lines.push({ source: origin === "watch" ? "watch" : "object", start: this.#used, length: bytes.length, events });
     this.arrivals.push(now);

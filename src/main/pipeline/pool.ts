@@ -3,6 +3,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { copyShared } from "../../domain/copy.ts";
 import { eventsOfLines, mailboxBytes, readResult, writeTask, type PostedTask } from "../../domain/mailbox.ts";
 import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
@@ -153,7 +154,10 @@ function mailbox(number: number | undefined): Mailbox {
 
 /** The result with bytes of its own: results wait for those before them, mailboxes do not. */
 function own(result: BatchResult): BatchResult {
-  return { ...result, bytes: new Uint8Array(result.bytes) };
+  const { bytes } = result;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copyShared(bytes, copy, 0);
+  return { ...result, bytes: copy };
 }
 
 /**

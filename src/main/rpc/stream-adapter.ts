@@ -7,6 +7,7 @@ import type { Tally } from "../../metrics/tally.ts";
 import type { EndReason, SubscriberStream, Subscription } from "../subscriptions/stream.ts";
 import { http2StreamOf, resetCall } from "./http2-stream.ts";
 import type { CallStatus } from "./status.ts";
+import type { TurnWrites } from "./turn-writes.ts";
 
 /** A server stream whose messages are encoded already. */
 export type FrameCall = ServerWritableStream<Buffer, Buffer>;
@@ -26,6 +27,8 @@ export interface AdapterOptions {
   readonly clock: Clock;
   /** Counts the messages, which pass the interceptors by. */
   readonly sent: Tally;
+  /** What writes to all streams. */
+  readonly writes: TurnWrites;
   /** Called once when the stream is gone. */
   readonly onClosed: () => void;
 }
@@ -67,7 +70,7 @@ export class StreamAdapter implements SubscriberStream {
     if (this.#state !== "open" || this.#stream.closed || !this.#stream.writable) return false;
     this.#options.sent.add();
     // Not call.write(): that would copy the bytes, which all streams share, and takes several times as long. The metadata was sent before.
-    return this.#stream.write(frame);
+    return this.#options.writes.write(this.#stream, frame);
   }
 
   end(reason: EndReason): void {
