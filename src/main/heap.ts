@@ -1,4 +1,5 @@
 /** How V8 keeps the daemon's heap. */
+import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -21,6 +22,21 @@ export function shapeHeap(): void {
   setFlagsFromString("--no-parallel-scavenge");
   growYoungGeneration();
   setFlagsFromString("--semi-space-growth-factor=1");
+  keepYoungGeneration();
+  // Of threads that begin from now on: workers, whose results of a full batch would outlive a collection or two as well. MiB.
+  setFlagsFromString("--min-semi-space-size=4");
+}
+
+/** V8 shrinks it when little is allocated, and could not grow it again when there is more to do: it may, until it has its size again. */
+function keepYoungGeneration(): void {
+  let mayGrow = false;
+  const observer = new PerformanceObserver(() => {
+    const small = youngSize() < youngBytes;
+    if (small === mayGrow) return;
+    mayGrow = small;
+    setFlagsFromString(`--semi-space-growth-factor=${small ? 2 : 1}`);
+  });
+  observer.observe({ entryTypes: ["gc"] });
 }
 
 /** The size follows from growth alone: hence the objects that outlive a collection or two. Takes 25 ms, which the kernel needs to find the memory. */

@@ -35,7 +35,7 @@ export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly
   const share = Math.max(callersShare, ...spans.map(({ from, to }) => usage.cost(toolName, from, to)?.main ?? 0));
   // Clocks of a virtual machine may tell more of a short time.
   const machine = most(spans.flatMap(({ from, to }) => usage.machine(from, to) ?? []));
-  if (share > busyShare) notes.push(`the load side was the limit: one of its threads was busy for ${percent(share)} of the time; where it is subscribers, give them more processes (--clients)`);
+  if (share > busyShare) notes.push(`the load side was the limit: one of its threads ran for ${percent(share)} of the time; where it is subscribers, give them more processes (--clients)`);
   if (late && ms(late, 99) > lateMs) notes.push(`the load side was late: 1 % of the changes went out more than ${ms(late, 99).toFixed(1)} ms after they were due (the API server may be slow to answer the ones before)`);
   if (machine !== undefined && machine > fullShare) notes.push(`the machine was the limit: ${percent(Math.min(1, machine))} of its CPU time was used, so that the figures hold waits for a free core`);
   return notes;
