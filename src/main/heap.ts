@@ -3,8 +3,10 @@ import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Both halves together, bytes: what the young generation has once a half is 4 MiB. */
-const youngBytes = 8 * 1024 * 1024;
+/** A half of the young generation, MiB. */
+const halfMiB = 4;
+/** Both halves together, bytes. */
+const youngBytes = 2 * halfMiB * 1024 * 1024;
 /** Growing takes about ten rounds. */
 const maxRounds = 100;
 /** A fourth of a MiB. */
@@ -21,10 +23,10 @@ export function shapeHeap(): void {
   // So little is copied sooner than other threads are woken to help, who would take a core from the workers.
   setFlagsFromString("--no-parallel-scavenge");
   growYoungGeneration();
-  setFlagsFromString("--semi-space-growth-factor=1");
+  letGrow(false);
   keepYoungGeneration();
-  // Of threads that begin from now on: workers, whose results of a full batch would outlive a collection or two as well. MiB.
-  setFlagsFromString("--min-semi-space-size=4");
+  // Of threads that begin from now on: workers, whose results of a full batch would outlive a collection or two as well.
+  setFlagsFromString(`--min-semi-space-size=${halfMiB}`);
 }
 
 /** V8 shrinks it when little is allocated, and could not grow it again when there is more to do: it may, until it has its size again. */
@@ -34,9 +36,13 @@ function keepYoungGeneration(): void {
     const small = youngSize() < youngBytes;
     if (small === mayGrow) return;
     mayGrow = small;
-    setFlagsFromString(`--semi-space-growth-factor=${small ? 2 : 1}`);
+    letGrow(small);
   });
   observer.observe({ entryTypes: ["gc"] });
+}
+
+function letGrow(may: boolean): void {
+  setFlagsFromString(`--semi-space-growth-factor=${may ? 2 : 1}`);
 }
 
 /** The size follows from growth alone: hence the objects that outlive a collection or two. Takes 25 ms, which the kernel needs to find the memory. */

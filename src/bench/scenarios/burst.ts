@@ -13,7 +13,7 @@ import { pointsOf } from "../load/timeline.ts";
 import { effective } from "../load/probe.ts";
 import { metrics } from "../parts/daemon.ts";
 import { parserSchema } from "../load/results.ts";
-import { measured } from "../report/figures.ts";
+import { measured, median } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { lateness, limits, notReplayed, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
@@ -47,18 +47,20 @@ export const burst: Scenario = {
     lab.say("warming up");
     await unread(lab, flood, Math.min(lab.options.changes, warmupChanges));
     // Before and after what it is compared with: the speed of a shared machine's cores changes within seconds.
-    const first = await parseLimit(lab);
+    const before = await parse(lab);
     const read = await runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, lab.options.changes));
-    const limit = meanOf([first, await parseLimit(lab)]);
+    const parsed = [...before, ...(await parse(lab))];
+    // Of two: the mean.
+    const limit = median(parsed.map(({ perSecond }) => perSecond));
     lab.say("the same without subscribers");
-    const alone = await unlessEnded(lab, () => unread(lab, flood, lab.options.changes));
+    const alone = lab.signal.aborted ? undefined : await unread(lab, flood, lab.options.changes);
     const perSecond = (read.sent.sent * 1000) / (read.deliveredAt - read.plan.startAt);
     return {
       figures: measured({
-        changes_per_s: perSecond, ratio_to_parse_limit: limit && perSecond / limit.perSecond,
+        changes_per_s: perSecond, ratio_to_parse_limit: perSecond / limit,
         ...read.balance,
         ...alone?.figures,
-        parse_limit_per_s: limit?.perSecond, parse_us_per_line: limit?.cpuMicrosPerLine,
+        parse_limit_per_s: limit, parse_us_per_line: median(parsed.map(({ cpuMicrosPerLine }) => cpuMicrosPerLine)),
       }),
       notes: [...notes(lab, read), ...(alone ? shares(lab.usage, alone.from, alone.to, "without subscribers") : [])],
       plots: [
@@ -70,11 +72,6 @@ export const burst: Scenario = {
     };
   },
 };
-
-/** What was measured until then is reported; the rest is left out. */
-function unlessEnded<T>(lab: Lab, measure: () => Promise<T>): Promise<T | undefined> {
-  return lab.signal.aborted ? Promise.resolve(undefined) : measure();
-}
 
 function notes(lab: Lab, read: Flow): readonly string[] {
   const all = [...notReplayed(lab.options), ...limits(lab.usage, read.from, read.to, read.share), ...lateness(read.balance, read.waited)];
@@ -110,22 +107,13 @@ async function unread(lab: Lab, flood: Flooded, changes: number): Promise<Unread
   return { changes: sent, from: plan.startAt, to, figures };
 }
 
-type Limit = z.infer<typeof parserSchema>;
-
-/** What the daemon's workers could do if there were nothing but them, in half of the time. Undefined: it is somebody else's daemon, or the user has ended the run. */
-async function parseLimit(lab: Lab): Promise<Limit | undefined> {
+/** What the daemon's workers could do if there were nothing but them, in half of the time. None of somebody else's daemon, or once the user has ended the run. */
+async function parse(lab: Lab): Promise<readonly z.infer<typeof parserSchema>[]> {
   const { options, namespace } = lab;
-  if (options.target || lab.signal.aborted) return undefined;
+  if (options.target || lab.signal.aborted) return [];
   lab.say("parsing alone");
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
   const threads = options.workers ?? workersFor(availableParallelism());
-  return await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: options.seconds * 500 }, parserSchema);
-}
-
-/** The mean of those that were measured. */
-function meanOf(all: readonly (Limit | undefined)[]): Limit | undefined {
-  const found = all.filter((limit) => limit !== undefined);
-  const mean = (name: keyof Limit): number => found.reduce((sum, limit) => sum + limit[name], 0) / found.length;
-  return found.length === 0 ? undefined : { perSecond: mean("perSecond"), cpuMicrosPerLine: mean("cpuMicrosPerLine") };
+  return [await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: options.seconds * 500 }, parserSchema)];
 }
