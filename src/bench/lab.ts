@@ -10,6 +10,7 @@ import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
 import { notRunning } from "./load/probe.ts";
 import type { Endpoint } from "./load/grpc-stream.ts";
 import type { Options } from "./options.ts";
+import { CpuProfiles } from "./parts/cpu-prof.ts";
 import { startDaemon } from "./parts/daemon.ts";
 import type { Daemon } from "./parts/daemon.ts";
 import { PartProcess } from "./parts/part.ts";
@@ -64,6 +65,7 @@ export class Lab implements AsyncDisposable {
   readonly #twins: string[] = [];
   /** Of the built-in cluster's node daemons; undefined: there are none, and our daemon does not act on workspaces. */
   #nodeDaemonPort: number | undefined;
+  #profiles: CpuProfiles | undefined;
   #nextStamp = 1;
   #measured = false;
   #notes: string[] = [];
@@ -195,9 +197,9 @@ export class Lab implements AsyncDisposable {
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
     const started = (pid: number | undefined): void => this.usage.watch("daemon", pid);
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, started });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags("daemon") ?? [], started });
     if (options.target) started(daemon.pid);
-    return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => daemon.end() };
+    return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => this.#endProfiled(daemon) };
   }
 
   /** Starts a part of the load. End it with `await using`. */
@@ -209,6 +211,7 @@ export class Lab implements AsyncDisposable {
 
   /** @param living how many workspaces live at a time, on nodes; undefined: none, there are no nodes that run them. */
   async #open(withoutCluster: boolean, living: number | undefined): Promise<void> {
+    if (this.options.cpuProf !== undefined) this.#profiles = await CpuProfiles.open(this.options.cpuProf);
     const { kubeconfig, namespace = living !== undefined ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#namespace = namespace ?? "";
@@ -234,12 +237,20 @@ export class Lab implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
     this.#ending.defer(() => rm(folder, { recursive: true, force: true }));
     const path = join(folder, "kubeconfig");
-    const program = startProgram(entry, ["embedded", "--port", "0", "--kubeconfig-path", path, ...(living === undefined ? ["--nodes", "1", "--no-node-daemons"] : ["--nodes", String(2 + Math.ceil(living / podsOfNode)), "--speed", String(kubeletSpeed)])], clusterFlags);
-    this.#ending.defer(() => program.end());
+    const program = startProgram(entry, ["embedded", "--port", "0", "--kubeconfig-path", path, ...(living === undefined ? ["--nodes", "1", "--no-node-daemons"] : ["--nodes", String(2 + Math.ceil(living / podsOfNode)), "--speed", String(kubeletSpeed)])], [...clusterFlags, ...(this.#profiles?.flags("api-server") ?? [])]);
+    this.#ending.defer(() => this.#endProfiled(program));
     await program.line((line) => (line.includes("serves http") ? true : undefined), "the built-in cluster did not start", startTimeoutMs);
     if (living !== undefined) this.#nodeDaemonPort = await program.line(nodeDaemonPortIn, "the node daemons did not start", startTimeoutMs);
     this.usage.watch("API server", program.pid);
     return path;
+  }
+
+  /** Ends a program, and tells what its profiles say. */
+  async #endProfiled(program: { end(): Promise<void> }): Promise<void> {
+    await program.end();
+    // They are beside the point of the run: what can not be read is told.
+    const lines = await this.#profiles?.summary().catch((error: unknown) => [`the CPU profiles can not be read: ${messageOf(error)}`]);
+    for (const line of lines ?? []) this.#tell(line);
   }
 
   async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {

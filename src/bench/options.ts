@@ -52,6 +52,8 @@ export interface Options {
   readonly supervisorImage?: string | undefined;
   readonly json?: string | undefined;
   readonly html?: string | undefined;
+  /** Folder for CPU profiles of the programs that the tool starts. */
+  readonly cpuProf?: string | undefined;
 }
 
 /** Defaults that a scenario has. */
@@ -134,12 +136,14 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
     .option("--supervisor-image <ref>", "likewise, of their supervisor")
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
+    .option("--cpu-prof <folder>", "write CPU profiles of our daemon's threads there, and of the built-in API server's, and tell what they say; figures hold what that costs")
     .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
   return program;
 }
 
 function conflict(given: Given): string | undefined {
-  const { target, kubeconfig, tlsCert, tlsKey, json, html } = given;
+  const { target, kubeconfig, tlsCert, tlsKey, json, html, cpuProf } = given;
+  if (target && cpuProf !== undefined) return "--cpu-prof does nothing with --target: it profiles a daemon that the tool starts";
   if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
   const idle = target ? undefined : needsTarget(given);
   if (idle !== undefined) return idle;

@@ -121,6 +121,7 @@ export function buildCore(options: DaemonOptions, metrics: Metrics, versions: Ve
     log,
     hooks: {
       batch: (lines, busyMicros) => metrics.pipeline.batch(lines, busyMicros),
+      atOnce: (lines) => metrics.pipeline.atOnce.add(lines),
       published: (ms) => metrics.pipeline.eventToPublish(ms / 1000),
       retried: () => metrics.pipeline.workerRestarts.add(),
       outdated: (uid) => rederiver.request(uid),

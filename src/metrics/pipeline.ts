@@ -11,6 +11,8 @@ export interface PipelineMetrics {
   eventToPublish(seconds: number): void;
   /** A batch of so many lines came back; its worker was busy with it for so many microseconds. */
   batch(lines: number, busyMicros: number): void;
+  /** Lines that came alone, and were derived in the main thread. */
+  readonly atOnce: Tally;
   /** A pod from which no status can be derived was passed over. */
   skippedPod(reason: "unparsable" | "invalid" | "poisoned"): void;
   /** A batch failed, because its worker crashed, hung or threw, and is done again. */
@@ -59,6 +61,7 @@ export function createPipelineMetrics(registry: Registry): PipelineMetrics {
       size.observe(lines);
       busy.observe(busyMicros / 1e6);
     },
+    atOnce: tallyCounter(registry, "wsmand_pipeline_lines_at_once_total", "Lines that came alone, and were derived in the main thread without waking a worker."),
     skippedPod: (reason) => skipped.of(reason).add(),
     workerRestarts: tallyCounter(registry, "wsmand_worker_restarts_total", "Batches that are done again because their worker crashed (and was replaced), hung (likewise) or failed."),
     queueDepth: depth,

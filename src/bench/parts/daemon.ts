@@ -35,6 +35,8 @@ export interface DaemonOptions {
   readonly qps: number;
   /** Of the cluster's node daemons: it acts on workspaces then. Undefined: there are none, and it does what calls ask for alone. */
   readonly nodeDaemonPort: number | undefined;
+  /** Node's own flags. */
+  readonly nodeFlags: readonly string[];
   /** Told of its process as soon as there is one. */
   readonly started: (pid: number) => void;
 }
@@ -43,12 +45,12 @@ export interface DaemonOptions {
 const absentScheduler = "wsmand-bench";
 
 /** Starts wsmand, without TLS on ports that the system chooses. */
-export async function startDaemon({ entry, kubeconfig, started, ...settings }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon({ entry, kubeconfig, nodeFlags, started, ...settings }: DaemonOptions): Promise<Daemon> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
   const config = join(folder, "config.json");
   await writeFile(config, JSON.stringify(configuration(settings)));
   const startedAt = machineNow();
-  const program = startProgram(entry, ["run", "--config", config, "--kubeconfig", kubeconfig]);
+  const program = startProgram(entry, ["run", "--config", config, "--kubeconfig", kubeconfig], nodeFlags);
   started(program.pid);
   const end = async (): Promise<void> => {
     await program.end();
@@ -74,7 +76,7 @@ function serving(line: string): { readonly rpcPort: number; readonly metricsPort
   return typeof rpcPort === "number" && typeof metricsPort === "number" ? { rpcPort, metricsPort } : undefined;
 }
 
-function configuration({ namespace, workers, qps, nodeDaemonPort }: Omit<DaemonOptions, "entry" | "kubeconfig" | "started">): object {
+function configuration({ namespace, workers, qps, nodeDaemonPort }: Pick<DaemonOptions, "namespace" | "workers" | "qps" | "nodeDaemonPort">): object {
   const acts = nodeDaemonPort !== undefined;
   // Where pods really have a place, a node is to have room for as many as it may run.
   const resources = { requests: acts ? { cpu: "100m", memory: "256Mi", "ephemeral-storage": "1Gi" } : { cpu: "1", memory: "2Gi", "ephemeral-storage": "5Gi" }, limits: { cpu: "4", memory: "8Gi", "ephemeral-storage": "30Gi" } };

@@ -28,7 +28,7 @@ export interface Report {
 /** Puts the report together. Files and credentials among the options are nobody's business and left out, and so is the address of the metrics, whose query may hold one. */
 export async function reportOf(scenario: string, options: Options, outcomes: readonly Outcome[]): Promise<Report> {
   const summary = summarize(outcomes.map((outcome) => outcome.figures));
-  const { json: _json, html: _html, entry: _entry, tlsCa: _ca, tlsCert: _cert, tlsKey: _key, metrics: _metrics, kubeconfig, ...rest } = options;
+  const { json: _json, html: _html, cpuProf: _cpuProf, entry: _entry, tlsCa: _ca, tlsCert: _cert, tlsKey: _key, metrics: _metrics, kubeconfig, ...rest } = options;
   const parameters = { ...rest, cluster: kubeconfig === undefined ? "built-in" : "given" };
   const figures = Object.fromEntries([...summary].map(([figure, { median }]) => [figure, median]));
   return { json: { scenario, machine: machine(), versions: await versions(), date: new Date().toISOString(), parameters, figures, runs: outcomes }, summary };

@@ -22,6 +22,8 @@ export interface PipelineTarget {
 export interface PipelineHooks {
   /** A batch of so many lines came back, on which its worker spent so many microseconds. */
   batch(lines: number, busyMicros: number): void;
+  /** So many lines were derived in this thread. */
+  atOnce(lines: number): void;
   /** A line of the watch led to a publication, so long (ms) after it arrived. */
   published(ms: number): void;
   /** A worker died or hung, and its batch is done again. */

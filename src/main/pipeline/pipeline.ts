@@ -2,17 +2,16 @@
  * The pipeline: lines in, ordered results out. Batches run on any worker; results take effect strictly in the order in which
  * the lines came (docs/architecture.md). Bounded by bytes: above, whoever brings lines is asked to wait.
  */
-import { watchdog } from "../../domain/clock.ts";
-import { messageOf } from "../../domain/errors.ts";
-import type { BatchResult, Origin } from "../../domain/messages.ts";
+import type { BatchResult, LineResult, Origin } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
+import { AtOnce } from "./at-once.ts";
 import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
 import { LineCommit, type CommitOptions } from "./commit.ts";
-import { Isolation } from "./isolation.ts";
 import { peekUid } from "./peek.ts";
 import type { WorkerPool } from "./pool.ts";
 import { Progress } from "./progress.ts";
 import { Room } from "./room.ts";
+import { Runs } from "./runs.ts";
 
 /** Bounds of the pipeline. */
 export interface PipelineLimits {
@@ -45,7 +44,8 @@ export class Pipeline implements ReflectorSink {
   readonly #options: PipelineOptions;
   readonly #limits: PipelineLimits;
   readonly #buffers = new BatchBuffers();
-  readonly #isolation: Isolation;
+  readonly #runs: Runs;
+  readonly #atOnce: AtOnce;
   /** In the order of arrival; a batch stays at the head until it was applied. Lines of a reflector are bounded by maxBytes, others by those who submit them. */
   readonly #order: Entry[] = [];
   /** Batches that wait for a free worker. */
@@ -53,11 +53,8 @@ export class Pipeline implements ReflectorSink {
   #open: Batch | undefined;
   readonly #room: Room;
   readonly #listRoom: Room;
-  /** Batches sent and not finished, and those of them that a worker of the pool still has. */
+  /** Batches sent and not finished. */
   #running = 0;
-  #inPool = 0;
-  readonly #underWay = new Set<AbortController>();
-  readonly #onLeft: (() => void)[] = [];
   #sendPlanned = false;
   #applyPlanned = false;
   readonly #commit: LineCommit;
@@ -71,8 +68,9 @@ export class Pipeline implements ReflectorSink {
     this.#listRoom = new Room(this.#limits.maxListBytes);
     this.#commit = new LineCommit(options);
     this.#progress = new Progress(options.clock);
-    // Isolation may take its time over one batch.
-    this.#isolation = new Isolation(this.#progress.watching(options.pool), options.clock, options.log, this.#limits.watchdogMs, this.#closed.signal);
+    this.#atOnce = new AtOnce(options.pool.atOnce);
+    const { pool, clock, log, hooks } = options;
+    this.#runs = new Runs({ pool, patientPool: this.#progress.watching(pool), clock, log, watchdogMs: this.#limits.watchdogMs, onRetry: () => hooks.retried() }, this.#closed.signal);
   }
 
   /** Lines that did not take effect yet. */
@@ -131,7 +129,6 @@ export class Pipeline implements ReflectorSink {
   /** Stops: what is under way is dropped. */
   close(): void {
     this.#closed.abort();
-    for (const ending of this.#underWay) ending.abort();
     // Whoever waits for a line is not left waiting.
     for (const entry of this.#order) if (entry.kind === "batch") for (const done of entry.batch.waiters.values()) done(undefined);
   }
@@ -184,51 +181,27 @@ export class Pipeline implements ReflectorSink {
 
   #send(): void {
     const { capacity } = this.#options.pool;
+    let derived = false;
     // Results that wait for the one at the head keep their buffers: with too many of them, lines gather in the open one.
-    while (this.#running < capacity && !this.#isolation.busy && this.#order.length - this.#ready.length < capacity * maxAhead) {
+    while (this.#running < capacity && !this.#runs.busy && this.#order.length - this.#ready.length < capacity * maxAhead) {
       const batch = this.#ready.shift();
-      if (!batch) return;
+      if (!batch) break;
       if (batch === this.#open) this.#open = undefined;
+      const result = this.#atOnce.derive(batch, this.#running === 0);
+      if (result) {
+        this.#options.hooks.atOnce(batch.lines.length);
+        this.#came(batch, result);
+        derived = true;
+        continue;
+      }
       this.#running++;
-      this.#run(batch).then(
+      this.#runs.run(batch).then(
         (result) => this.#finish(batch, result),
         // Only a closed pipeline gives a batch up.
         () => this.#finish(batch, undefined),
       );
     }
-  }
-
-  async #run(batch: Batch): Promise<BatchResult> {
-    // One for each batch, which close() aborts, too: a signal that follows others (AbortSignal.any) costs as much as sending a batch.
-    const ending = new AbortController();
-    const cancel = watchdog(this.#options.clock, this.#limits.watchdogMs, () => ending.abort());
-    this.#underWay.add(ending);
-    if (this.#closed.signal.aborted) ending.abort();
-    this.#inPool++;
-    try {
-      const result = await this.#options.pool.run(batch, ending.signal);
-      this.#left();
-      return result;
-    } catch (error) {
-      if (this.#closed.signal.aborted) throw error;
-      this.#options.hooks.retried();
-      this.#options.log.warn({ lines: batch.lines.length, error: messageOf(error) }, "a worker failed, its batch is done again line by line");
-      this.#left();
-      return await this.#isolation.run(batch, () => this.#alone());
-    } finally {
-      cancel();
-      this.#underWay.delete(ending);
-    }
-  }
-
-  /** Resolves once no batch runs in the pool but those that are done again one by one. */
-  async #alone(): Promise<void> {
-    while (this.#inPool > 0) await new Promise<void>((resolve) => this.#onLeft.push(resolve));
-  }
-
-  #left(): void {
-    this.#inPool--;
-    for (const resolve of this.#onLeft.splice(0)) resolve();
+    if (derived && !this.#applyPlanned) this.#apply();
   }
 
   #finish(batch: Batch, result: BatchResult | undefined): void {
@@ -238,11 +211,16 @@ export class Pipeline implements ReflectorSink {
       return;
     }
     this.#options.hooks.batch(batch.lines.length, result.busyMicros);
-    const entry = this.#order.find((candidate) => candidate.kind === "batch" && candidate.batch === batch);
-    if (entry?.kind === "batch") entry.result = result;
+    if (result.results.some(isPoison)) this.#atOnce.stop();
+    this.#came(batch, result);
     this.#send();
     // Otherwise several batches that come back together would take a slice each, and the event loop its turn after all of them.
     if (!this.#applyPlanned) this.#apply();
+  }
+
+  #came(batch: Batch, result: BatchResult): void {
+    const entry = this.#order.find((candidate) => candidate.kind === "batch" && candidate.batch === batch);
+    if (entry?.kind === "batch") entry.result = result;
   }
 
   #planApply(): void {
@@ -300,4 +278,8 @@ export class Pipeline implements ReflectorSink {
     this.#listRoom.give(batch.listBytes);
     this.#buffers.recycle(batch);
   }
+}
+
+function isPoison(line: LineResult): boolean {
+  return line.kind === "skipped" && line.reason === "poisoned";
 }

@@ -8,6 +8,7 @@ import { eventsOfLines, mailboxBytes, readResult, writeTask, type PostedTask } f
 import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
+import { processBatch } from "../../workers/batch.ts";
 
 /** Workers that start have loaded their code and answered by then, also on a machine that is starved, milliseconds. */
 export const workersStartMs = 30_000;
@@ -18,6 +19,8 @@ export interface WorkerPool {
   readonly capacity: number;
   /** Rejects if the worker dies, throws, or is aborted: an abort ends the workers, which are replaced, and makes what they have under way fail, too. */
   run(task: BatchTask, signal: AbortSignal): Promise<BatchResult>;
+  /** Does in the calling thread what a worker would do. Undefined: not possible. */
+  readonly atOnce?: ((task: BatchTask) => BatchResult) | undefined;
   close(): Promise<void>;
 }
 
@@ -58,6 +61,7 @@ type Workers = Piscina<PostedTask, BatchResult | number>;
 /** Piscina and the mailboxes of its tasks. */
 class MailboxPool implements ThreadPool {
   readonly capacity: number;
+  readonly atOnce: WorkerPool["atOnce"];
   readonly #options: PoolOptions;
   /** Undefined: started when it is needed. */
   #piscina: Workers | undefined;
@@ -69,6 +73,8 @@ class MailboxPool implements ThreadPool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.capacity = options.workers * tasksPerWorker;
+    // Other workers do other things.
+    if (options.workerFile === undefined) this.atOnce = (task) => processBatch(task, options.derive);
     // One more for the empty batch by which a pool is probed.
     this.#free = Array.from({ length: this.capacity + 1 }, (_, number) => mailbox(number));
     this.#known = this.#free.map(({ shared }) => shared);

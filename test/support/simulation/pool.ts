@@ -1,5 +1,5 @@
 /** The workers' code, run in the thread of the simulation: each batch takes a little virtual time, and some workers die, or hang. */
-import type { BatchResult, DeriveConfig } from "../../../src/domain/messages.ts";
+import type { BatchResult, BatchTask, DeriveConfig } from "../../../src/domain/messages.ts";
 import type { Random } from "../../../src/embedded/kubelet/random.ts";
 import type { WorkerPool } from "../../../src/main/pipeline/pool.ts";
 import { processBatch } from "../../../src/workers/batch.ts";
@@ -23,8 +23,11 @@ export function simulatedPool(machine: Machine, random: Random, derive: DeriveCo
   let troubled = 0;
   let hangs = false;
   let slowMs = 0;
+  const work = (task: BatchTask): BatchResult => decisions(processBatch(task, derive, () => machine.monotonic()));
   return {
     capacity,
+    // Changes that come alone wait for a worker in one process of two.
+    ...(random() < 0.5 && { atOnce: work }),
     run: (task, signal) => new Promise((resolve, reject) => {
       const fails = troubled > 0;
       if (fails) troubled--;
@@ -35,7 +38,7 @@ export function simulatedPool(machine: Machine, random: Random, derive: DeriveCo
       machine.timer(slowMs + random() * slowestMs, () => {
         signal.removeEventListener("abort", giveUp);
         if (fails) reject(new Error("the worker died"));
-        else resolve(decisions(processBatch(task, derive, () => machine.monotonic())));
+        else resolve(work(task));
       });
       return undefined;
     }),

@@ -71,7 +71,7 @@ export function startCore(options: CoreOptions = {}): Core {
   const submit = (bytes: Uint8Array): Promise<Buffer | undefined> => pipeline.submit(bytes);
   const rederiver = new Rederiver({ heldOf: (uid) => store.registry.byUid(uid)?.held, submit, log: silentLog });
   const events = new PodEventStore({ clock, log: silentLog, onChange: (uid) => rederiver.request(uid) });
-  const hooks = { batch() {}, published() {}, retried() {}, outdated: (uid: string) => rederiver.request(uid), unreadable: (uid: string) => store.unreadable(uid) };
+  const hooks = { batch() {}, atOnce() {}, published() {}, retried() {}, outdated: (uid: string) => rederiver.request(uid), unreadable: (uid: string) => store.unreadable(uid) };
   const pipeline = new Pipeline({ pool, target: store, events, clock, log: silentLog, hooks });
   const fetchPod = options.fetchPod ?? (() => Promise.resolve(undefined));
   const rereader = new Rereader({ store, fetchPod, submit, clock, random, log: silentLog });

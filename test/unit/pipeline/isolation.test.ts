@@ -227,7 +227,7 @@ test("in the pipeline, whatever is done again runs alone from beginning to end, 
   const pool = new CrowdedPool((n) => 1 + ((n * 7) % 5));
   const order: string[] = [];
   const target = { sequence: 0, contradicted: false, apply: (result: LineResult) => void order.push(...told([result])), listStarted() {}, listFinished: () => [].values() };
-  const hooks = { batch() {}, published() {}, retried() {}, outdated() {}, unreadable() {} };
+  const hooks = { batch() {}, atOnce() {}, published() {}, retried() {}, outdated() {}, unreadable() {} };
   const pipeline = new Pipeline({ pool, target, events: { size: 0, eventsOf: () => undefined }, clock: new VirtualClock(), log: silentLog, hooks });
   const ids = Array.from({ length: 60 }, (_, n) => `w${n}`);
   for (const [n, id] of ids.entries()) {

@@ -53,7 +53,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
     events: { size: 0, eventsOf: () => undefined },
     clock: options.clock ?? systemClock,
     log: silentLog,
-    hooks: { batch: () => {}, published: () => {}, retried: () => retried++, outdated: () => {}, unreadable: (uid) => unreadable.push(uid) },
+    hooks: { batch: () => {}, atOnce: () => {}, published: () => {}, retried: () => retried++, outdated: () => {}, unreadable: (uid) => unreadable.push(uid) },
     limits: { ...defaultPipelineLimits, ...options.limits },
   });
   return { pipeline, applied, order, unreadable, retried: () => retried };

@@ -1,0 +1,66 @@
+/** CPU profiles of the programs that the load tool starts (`--cpu-prof`): Node writes them, and what they say is told in short. */
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { reasonOf } from "../../domain/file-reasons.ts";
+import { summarizeProfile } from "../report/cpu-profile.ts";
+import type { Share } from "../report/cpu-profile.ts";
+
+/** Time between samples, microseconds: a change costs tens of them, and a run has tens of thousands of changes. */
+const intervalUs = 250;
+/** Rows of each list that are told; the files have the rest. */
+const rowsTold = 12;
+
+/** A folder of profiles. */
+export class CpuProfiles {
+  readonly #folder: string;
+  readonly #told = new Set<string>();
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** @throws Error that names flag, folder and reason if it can not be made. */
+  static async open(folder: string): Promise<CpuProfiles> {
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      throw new Error(`--cpu-prof: the folder ${JSON.stringify(folder)} can not be made: ${reasonOf(error)}`, { cause: error });
+    });
+    const profiles = new CpuProfiles(folder);
+    for (const file of await profiles.#files()) profiles.#told.add(file);
+    return profiles;
+  }
+
+  /** Node's flags for a program whose threads are profiled from start to end. @param name begins the names of its files. */
+  flags(name: string): readonly string[] {
+    // Node would give all threads the file of a whole name; a folder each keeps programs apart.
+    return ["--cpu-prof", `--cpu-prof-dir=${join(this.#folder, name)}`, `--cpu-prof-interval=${intervalUs}`];
+  }
+
+  /** What the profiles say that were written since this was asked for the last time; lines for people. */
+  async summary(): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const file of await this.#files()) {
+      if (this.#told.has(file)) continue;
+      this.#told.add(file);
+      lines.push(...describe(file, await readFile(join(this.#folder, file), "utf8")));
+    }
+    return lines;
+  }
+
+  async #files(): Promise<readonly string[]> {
+    const all = await readdir(this.#folder, { recursive: true });
+    return all.filter((file) => file.endsWith(".cpuprofile")).sort();
+  }
+}
+
+function describe(file: string, text: string): readonly string[] {
+  const { seconds, busySeconds, places, functions } = summarizeProfile(text);
+  return [
+    `${file}: busy ${busySeconds.toFixed(1)} s of ${seconds.toFixed(1)} s`,
+    "  by place, with the native code that it calls:", ...rows(places),
+    "  by function:", ...rows(functions),
+  ];
+}
+
+function rows(shares: readonly Share[]): readonly string[] {
+  return shares.slice(0, rowsTold).map(({ name, share }) => `  ${`${(share * 100).toFixed(1)} %`.padStart(8)}  ${name}`);
+}
