@@ -34,6 +34,9 @@ const firstTwin = 2 ** 29;
 /** For the built-in cluster: short pauses. All it makes stays a while (its history), and is copied by a small young generation in few milliseconds; threads that help would be waited for on busy cores. */
 const clusterFlags = ["--max-semi-space-size=4", "--no-parallel-scavenge"];
 
+/** Said of runs with --cpu-prof. */
+const profiled = "CPU profiles were taken: the figures hold what that costs";
+
 /** What a laboratory has of whoever opens it. */
 export interface LabHost {
   /** Aborts when the user wants an end. */
@@ -196,6 +199,7 @@ export class Lab implements AsyncDisposable {
   /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
   async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
+    if (this.#profiles && !this.#notes.includes(profiled)) this.note(profiled);
     const started = (pid: number | undefined): void => this.usage.watch("daemon", pid);
     const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags("daemon") ?? [], started });
     if (options.target) started(daemon.pid);

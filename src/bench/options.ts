@@ -142,11 +142,9 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
 }
 
 function conflict(given: Given): string | undefined {
-  const { target, kubeconfig, tlsCert, tlsKey, json, html, cpuProf } = given;
-  if (target && cpuProf !== undefined) return "--cpu-prof does nothing with --target: it profiles a daemon that the tool starts";
-  if (target && kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
-  const idle = target ? undefined : needsTarget(given);
-  if (idle !== undefined) return idle;
+  const { target, tlsCert, tlsKey, json, html } = given;
+  const misplaced = target ? besideTarget(given) : needsTarget(given);
+  if (misplaced !== undefined) return misplaced;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
   if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) return "--json and --html name the same file";
   return undefined;
@@ -173,6 +171,12 @@ function imageProblem(given: Given, scenario: string, scenarios: ReadonlyMap<str
 /** The scenarios in which images matter. */
 function pulling(scenarios: ReadonlyMap<string, Described>): readonly string[] {
   return [...scenarios].filter(([, { pulls }]) => pulls).map(([name]) => name);
+}
+
+/** What a daemon that runs already needs beside it, and what it rules out. */
+function besideTarget({ kubeconfig, cpuProf }: Given): string | undefined {
+  if (kubeconfig === undefined) return "--target needs --kubeconfig: the cluster whose workspaces that daemon manages";
+  return cpuProf === undefined ? undefined : "--cpu-prof does nothing with --target: it profiles a daemon that the tool starts";
 }
 
 /** Flags that tell of a daemon that runs already would do nothing without one. */

@@ -2,6 +2,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { records, record, text } from "../../src/embedded/kubelet/json.ts";
 import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, severalMs, shareBench, small, start } from "../support/bench.ts";
@@ -157,7 +158,13 @@ describe("the load tool", { concurrency: 3 }, () => {
 
   test("stream: every change reaches every subscriber once, in order, and costs no API request", { skip: onRealCluster }, async () => {
     // The one that comes to its end as it does for people: with a process for each part of the load. Its output closes once all of them have ended.
-    const report = await benchAsProcesses("stream", ...small);
+    const profiles = join(common().folder, "profiles");
+    const report = await benchAsProcesses("stream", ...small, "--cpu-prof", profiles);
+    // One of each thread of the daemon, which has one worker at least.
+    assert.ok((await readdir(join(profiles, "daemon"))).length >= 2);
+    assert.equal((await readdir(join(profiles, "api-server"))).length, 1);
+    assert.match(notesIn(report), /CPU profiles were taken: the figures hold what that costs/);
+    assert.doesNotMatch(JSON.stringify(report), new RegExp(profiles));
     const { delivered = 0, coalesced = 0, api_requests = changes } = report.figures;
     assert.equal(delivered + coalesced, 4 * changes);
     assert0(report, ...losses);
@@ -195,7 +202,7 @@ describe("the load tool", { concurrency: 3 }, () => {
   });
 
   test("a command line that makes no sense is told, and nothing is started", async () => {
-    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--rate", "x"], /whole number/]] as const) {
+    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--target", "127.0.0.1:1", "--kubeconfig", "x", "--cpu-prof", "y"], /--cpu-prof does nothing with --target/], [["stream", "--rate", "x"], /whole number/]] as const) {
       const { output, code } = command(new AbortController().signal, ...args);
       assert.equal(await code, 2);
       assert.match(output(), message);
