@@ -63,7 +63,12 @@ test("CPU and heap of main thread and worker are profiled while statuses go on, 
   const name = await player.play(podIn("running", "profiled"));
   const enough = new AbortController();
   const changes = (async () => {
-    for (let i = 0; !enough.signal.aborted; i++) await player.annotate(name, { "gitpod.io/lastActivity": new Date(1_700_000_000_000 + i * 60_000).toISOString(), "example.com/x": String(i) });
+    for (let i = 0; !enough.signal.aborted; i++) {
+      await player.annotate(name, { "gitpod.io/lastActivity": new Date(1_700_000_000_000 + i * 60_000).toISOString(), "example.com/x": String(i) });
+      // New pods are the worker's.
+      await player.createPod(podIn("running", "passing"));
+      await player.remove("ws-passing");
+    }
   })();
   // Should the test fail, it is not about these.
   changes.catch(() => {});
