@@ -45,7 +45,11 @@ const way = {
     heatmap("Change to stream", "s", "wsmand_event_to_publish_seconds", "The same, all of them."),
     graph("Lines that wait", "none", [{ expr: `max by (instance) (wsmand_pipeline_queue_depth{${own}})`, legend: "{{instance}}" }], "Read from the API server, and not yet applied. High while lists are read."),
     graph("A worker's batch", "s", quantiles("wsmand_worker_task_seconds"), "Time that a worker is busy with a batch of lines."),
-    graph("Lines in a batch", "none", [{ expr: `sum by (instance) (${rate("wsmand_pipeline_batch_lines_sum")}) / sum by (instance) (${rate("wsmand_pipeline_batch_lines_count")})`, legend: "{{instance}}" }], "In the mean. One: nothing waits. 64: as many as fit."),
+    graph("Lines", "cps", [
+      { expr: `sum by (instance) (${rate("wsmand_pipeline_batch_lines_sum")})`, legend: "{{instance}} workers" },
+      { expr: `sum by (instance) (${rate("wsmand_pipeline_lines_at_once_total")})`, legend: "{{instance}} main thread" },
+    ], "By who derives their statuses. Changes that come alone are the main thread's, others go to the workers."),
+    graph("Lines in a batch", "none", [{ expr: `sum by (instance) (${rate("wsmand_pipeline_batch_lines_sum")}) / sum by (instance) (${rate("wsmand_pipeline_batch_lines_count")})`, legend: "{{instance}}" }], "Of those that workers get, in the mean. One: nothing waits. 64: as many as fit."),
     graph("Trouble", "none", [
       { expr: `60 * sum by (instance) (${rate("wsmand_worker_restarts_total")})`, legend: "{{instance}} batches done again" },
       { expr: `60 * sum by (instance, reason) (${rate("wsmand_skipped_pods_total")})`, legend: "{{instance}} pods passed over: {{reason}}" },

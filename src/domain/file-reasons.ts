@@ -3,6 +3,7 @@
 const reasons: ReadonlyMap<unknown, string> = new Map([
   ["ENOENT", "there is no such file"],
   ["EISDIR", "it is a directory"],
+  ["EEXIST", "there is something else of that name"],
   ["EACCES", "permission denied"],
   ["ENOTDIR", "a part of the path is no directory"],
   ["EROFS", "its file system can not be written to"],

@@ -1,7 +1,7 @@
 /** CPU profiles of the programs that the load tool starts (`--cpu-prof`): Node writes them, and what they say is told in short. */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { reasonOf } from "../../domain/file-reasons.ts";
+import { writeReasonOf } from "../../domain/file-reasons.ts";
 import { summarizeProfile } from "../report/cpu-profile.ts";
 import type { Share } from "../report/cpu-profile.ts";
 
@@ -21,8 +21,10 @@ export class CpuProfiles {
 
   /** @throws Error that names flag, folder and reason if it can not be made. */
   static async open(folder: string): Promise<CpuProfiles> {
-    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-      throw new Error(`--cpu-prof: the folder ${JSON.stringify(folder)} can not be made: ${reasonOf(error)}`, { cause: error });
+    // Not with those above it: where none can be made at all (/proc), Node would try without end.
+    await mkdir(folder).catch(async (error: unknown) => {
+      if (await isFolder(folder)) return;
+      throw new Error(`--cpu-prof: the folder ${JSON.stringify(folder)} can not be made: ${writeReasonOf(error)}`, { cause: error });
     });
     const profiles = new CpuProfiles(folder);
     for (const file of await profiles.#files()) profiles.#told.add(file);
@@ -50,6 +52,10 @@ export class CpuProfiles {
     const all = await readdir(this.#folder, { recursive: true });
     return all.filter((file) => file.endsWith(".cpuprofile")).sort();
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then((found) => found.isDirectory(), () => false);
 }
 
 function describe(file: string, text: string): readonly string[] {

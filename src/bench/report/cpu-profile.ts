@@ -36,7 +36,7 @@ export interface ProfileSummary {
 /** The thread waits: for events, or (a worker of Piscina) for its next task. */
 const waits: ReadonlySet<string> = new Set(["(idle)", "atomicsWaitLoop"]);
 /** What V8 calls time that belongs to no function, in words. */
-const engineNames: Readonly<Record<string, string>> = { "(garbage collector)": "garbage collection", "(program)": "the engine, and what it can not name", "(root)": "the engine, and what it can not name" };
+const engineNames: ReadonlyMap<string, string> = new Map([["(garbage collector)", "garbage collection"], ["(program)", "the engine, and what it can not name"], ["(root)", "the engine, and what it can not name"]]);
 
 /** Sums a profile up. @throws Error if the text is no CPU profile. */
 export function summarizeProfile(text: string): ProfileSummary {
@@ -66,7 +66,7 @@ export function summarizeProfile(text: string): ProfileSummary {
 /** Of the nearest caller that has a file: native code costs whoever calls it. */
 function placeOf(node: ProfileNode, parents: ReadonlyMap<number, ProfileNode>): string {
   for (let at: ProfileNode | undefined = node; at; at = parents.get(at.id)) {
-    const engine = engineNames[at.callFrame.functionName];
+    const engine = engineNames.get(at.callFrame.functionName);
     if (engine !== undefined) return at === node ? engine : "native code that nobody called";
     if (at.callFrame.url !== "") return placeOfUrl(at.callFrame.url);
   }
@@ -82,7 +82,7 @@ function placeOfUrl(url: string): string {
 }
 
 function functionOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode, place: string): string {
-  const engine = engineNames[functionName];
+  const engine = engineNames.get(functionName);
   if (engine !== undefined) return engine;
   const name = functionName === "" ? "(nameless)" : functionName;
   return url === "" ? `${name}, native, for ${place}` : `${name}, ${place} ${url.replace(/.*\//, "")}:${lineNumber + 1}`;

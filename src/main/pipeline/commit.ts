@@ -12,6 +12,8 @@ export interface PipelineTarget {
   readonly sequence: number;
   /** Whether the last list shows the store to be set back (`ReflectorSink`). */
   readonly contradicted: boolean;
+  /** Whether a status of this pod took effect, and it is there yet. */
+  knows(uid: string): boolean;
   apply(result: LineResult, bytes: Uint8Array, origin: Origin): Buffer | undefined;
   listStarted(setBack: boolean, resourceVersion: string | undefined): void;
   /** Takes effect step by step: between them the event loop may get its turn, but nothing else is applied. */

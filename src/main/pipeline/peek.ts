@@ -22,11 +22,3 @@ export function peekIdentity(bytes: Uint8Array): { readonly uid: string; readonl
   const [, uid, resourceVersion] = identity.exec(Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, window)).toString("latin1")) ?? [];
   return uid === undefined || resourceVersion === undefined ? undefined : { uid, resourceVersion };
 }
-
-/** As API servers begin the line of a pod that the watch, or the list before it, has told of already. */
-const laterLines = ['{"type":"MODIFIED"', '{"type":"DELETED"'].map((text) => Buffer.from(text));
-
-/** Whether a watch's line is of a pod that was there before. False as well if it begins in another way. */
-export function isLaterLine(bytes: Uint8Array): boolean {
-  return laterLines.some((beginning) => bytes.length > beginning.length && beginning.every((byte, i) => bytes[i] === byte));
-}

@@ -2,7 +2,7 @@
  * The pipeline: lines in, ordered results out. Batches run on any worker; results take effect strictly in the order in which
  * the lines came (docs/architecture.md). Bounded by bytes: above, whoever brings lines is asked to wait.
  */
-import type { BatchResult, LineResult, Origin } from "../../domain/messages.ts";
+import type { BatchResult, Origin } from "../../domain/messages.ts";
 import type { ReflectorSink } from "../kube/sink.ts";
 import { AtOnce } from "./at-once.ts";
 import { Batch, BatchBuffers, type LineDone } from "./batch.ts";
@@ -68,9 +68,9 @@ export class Pipeline implements ReflectorSink {
     this.#listRoom = new Room(this.#limits.maxListBytes);
     this.#commit = new LineCommit(options);
     this.#progress = new Progress(options.clock);
-    this.#atOnce = new AtOnce(options.pool.atOnce);
-    const { pool, clock, log, hooks } = options;
-    this.#runs = new Runs({ pool, patientPool: this.#progress.watching(pool), clock, log, watchdogMs: this.#limits.watchdogMs, onRetry: () => hooks.retried() }, this.#closed.signal);
+    this.#atOnce = new AtOnce(options.pool.atOnce, (uid) => options.target.knows(uid));
+    const { pool, clock, log } = options;
+    this.#runs = new Runs({ pool, patientPool: this.#progress.watching(pool), clock, log, watchdogMs: this.#limits.watchdogMs, onRetry: (batch) => this.#retried(batch) }, this.#closed.signal);
   }
 
   /** Lines that did not take effect yet. */
@@ -183,7 +183,7 @@ export class Pipeline implements ReflectorSink {
     const { capacity } = this.#options.pool;
     let derived = false;
     // Results that wait for the one at the head keep their buffers: with too many of them, lines gather in the open one.
-    while (this.#running < capacity && !this.#runs.busy && this.#order.length - this.#ready.length < capacity * maxAhead) {
+    while (this.#running < capacity && !this.#runs.busy && !this.#closed.signal.aborted && this.#order.length - this.#ready.length < capacity * maxAhead) {
       const batch = this.#ready.shift();
       if (!batch) break;
       if (batch === this.#open) this.#open = undefined;
@@ -211,11 +211,15 @@ export class Pipeline implements ReflectorSink {
       return;
     }
     this.#options.hooks.batch(batch.lines.length, result.busyMicros);
-    if (result.results.some(isPoison)) this.#atOnce.stop();
     this.#came(batch, result);
     this.#send();
     // Otherwise several batches that come back together would take a slice each, and the event loop its turn after all of them.
     if (!this.#applyPlanned) this.#apply();
+  }
+
+  #retried(batch: Batch): void {
+    this.#options.hooks.retried();
+    this.#atOnce.suspect(batch);
   }
 
   #came(batch: Batch, result: BatchResult): void {
@@ -278,8 +282,4 @@ export class Pipeline implements ReflectorSink {
     this.#listRoom.give(batch.listBytes);
     this.#buffers.recycle(batch);
   }
-}
-
-function isPoison(line: LineResult): boolean {
-  return line.kind === "skipped" && line.reason === "poisoned";
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { copyShared } from "../../domain/copy.ts";
-import { eventsOfLines, mailboxBytes, readResult, writeTask, type PostedTask } from "../../domain/mailbox.ts";
+import { eventsOfLines, mailboxBytes, readResult, writeResult, writeTask, type PostedTask } from "../../domain/mailbox.ts";
 import type { BatchResult, BatchTask, DeriveConfig } from "../../domain/messages.ts";
 import { messageOf, WsmanError } from "../../domain/errors.ts";
 import type { Log } from "../../domain/log.ts";
@@ -19,8 +19,8 @@ export interface WorkerPool {
   readonly capacity: number;
   /** Rejects if the worker dies, throws, or is aborted: an abort ends the workers, which are replaced, and makes what they have under way fail, too. */
   run(task: BatchTask, signal: AbortSignal): Promise<BatchResult>;
-  /** Does in the calling thread what a worker would do. Undefined: not possible. */
-  readonly atOnce?: ((task: BatchTask) => BatchResult) | undefined;
+  /** Does in the calling thread what a worker would do; undefined if there is too much of it. No such function: that is not possible. */
+  readonly atOnce?: ((task: BatchTask) => BatchResult | undefined) | undefined;
   close(): Promise<void>;
 }
 
@@ -74,7 +74,7 @@ class MailboxPool implements ThreadPool {
     this.#options = options;
     this.capacity = options.workers * tasksPerWorker;
     // Other workers do other things.
-    if (options.workerFile === undefined) this.atOnce = (task) => processBatch(task, options.derive);
+    if (options.workerFile === undefined) this.atOnce = atOnce(options.derive);
     // One more for the empty batch by which a pool is probed.
     this.#free = Array.from({ length: this.capacity + 1 }, (_, number) => mailbox(number));
     this.#known = this.#free.map(({ shared }) => shared);
@@ -156,6 +156,12 @@ class MailboxPool implements ThreadPool {
 function mailbox(number: number | undefined): Mailbox {
   const shared = new SharedArrayBuffer(mailboxBytes);
   return { number, shared, memory: Buffer.from(shared) };
+}
+
+/** The derivation, for the caller's thread. What comes back went the way of workers' answers: its texts are copies, not parts of the whole line's, which would stay with them. */
+function atOnce(derive: DeriveConfig): (task: BatchTask) => BatchResult | undefined {
+  const memory = Buffer.alloc(mailboxBytes);
+  return (task) => (writeResult(memory, processBatch(task, derive)) === undefined ? undefined : own(readResult(memory)));
 }
 
 /** The result with bytes of its own: results wait for those before them, mailboxes do not. */

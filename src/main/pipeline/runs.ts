@@ -16,8 +16,8 @@ export interface RunsOptions {
   readonly log: Log;
   /** See PipelineLimits. */
   readonly watchdogMs: number;
-  /** A batch's worker failed. */
-  readonly onRetry: () => void;
+  /** A batch's worker failed; it is done again. */
+  readonly onRetry: (batch: Batch) => void;
 }
 
 /** Runs batches. */
@@ -61,7 +61,7 @@ export class Runs {
       return result;
     } catch (error) {
       if (this.#closed.aborted) throw error;
-      onRetry();
+      onRetry(batch);
       log.warn({ lines: batch.lines.length, error: messageOf(error) }, "a worker failed, its batch is done again line by line");
       this.#left();
       return await this.#isolation.run(batch, () => this.#alone());

@@ -68,6 +68,11 @@ export class StateStore {
   }
 
   /** Whether the last list told of a pod as it was before what is known of it, and is newer than that: the store was set back. */
+  /** Whether a status of this pod took effect, and it is there yet. */
+  knows(uid: string): boolean {
+    return this.registry.byUid(uid) !== undefined;
+  }
+
   get contradicted(): boolean {
     return this.#list.contradicted;
   }

@@ -36,6 +36,11 @@ test("a profile of a thread that did nothing has no shares", () => {
   assert.deepEqual(summarizeProfile(JSON.stringify({ nodes: [node(1, "(idle)")], samples: [1, 1], timeDeltas: [0, 100] })), { seconds: 100 / 1e6, busySeconds: 0, places: [], functions: [] });
 });
 
+test("a function that is named like what all objects have is one like others", () => {
+  const { places, functions } = summarizeProfile(JSON.stringify({ nodes: [node(1, "toString", "file:///x/dist/domain/a.js", [2]), node(2, "utf8Slice")], samples: [1, 2, 1], timeDeltas: [0, 100, 100] }));
+  assert.deepEqual([places, functions.map(({ name }) => name)], [[{ name: "domain", share: 1 }], ["toString, domain a.js:10", "utf8Slice, native, for domain"]]);
+});
+
 test("profiles are told once each, those that were there before not at all, and a folder that can not be made is told with its flag", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-profiles-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -49,4 +54,7 @@ test("profiles are told once each, those that were there before not at all, and 
   assert.ok(rest.some((line) => line.trim() === "40.0 %  main/rpc"));
   assert.deepEqual(await profiles.summary(), []);
   await assert.rejects(CpuProfiles.open(join(folder, "daemon", "old.cpuprofile", "x")), /^Error: --cpu-prof: the folder ".*" can not be made: a part of the path is no directory$/);
+  await assert.rejects(CpuProfiles.open(join(folder, "daemon", "old.cpuprofile")), /can not be made: there is something else of that name$/);
+  await assert.rejects(CpuProfiles.open(join(folder, "no", "x")), /can not be made: its folder is not there$/);
+  await assert.rejects(CpuProfiles.open("/proc/x"), /can not be made/);
 });

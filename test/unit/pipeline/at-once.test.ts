@@ -10,8 +10,9 @@ import { until } from "../../support/until.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** A pipeline over workers whose answers come when the test lets them. */
-function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult; readonly worker?: (task: BatchTask) => BatchResult } = {}) {
+function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult | undefined; readonly unknown?: readonly string[] } = {}) {
   const order: string[] = [];
+  const unknown = new Set(work.unknown);
   const held: (() => void)[] = [];
   let [sent, direct] = [0, 0];
   const pool: WorkerPool = {
@@ -20,7 +21,7 @@ function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult; reado
       // An empty one proves that the workers work.
       if (task.lines.length === 0) return Promise.resolve({ bytes: new Uint8Array(), results: [], busyMicros: 0 });
       sent++;
-      return new Promise((resolve) => held.push(() => resolve(new Promise((answer) => answer((work.worker ?? fakeWork)(task))))));
+      return new Promise((resolve) => held.push(() => resolve(new Promise((answer) => answer(fakeWork(task))))));
     },
     atOnce: work.atOnce ?? fakeWork,
     close: () => Promise.resolve(),
@@ -28,7 +29,7 @@ function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult; reado
   const pipeline = new Pipeline({
     pool,
     target: {
-      sequence: 0, contradicted: false, listStarted() {}, listFinished: () => [].values(),
+      sequence: 0, contradicted: false, knows: (uid) => !unknown.has(uid), listStarted() {}, listFinished: () => [].values(),
       apply: (line: LineResult) => void order.push(line.kind === "workspace" ? `${line.facts.id}@${line.resourceVersion}` : line.reason),
     },
     events: { size: 0, eventsOf: () => undefined }, clock: new VirtualClock(), log: silentLog,
@@ -44,8 +45,6 @@ function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult; reado
 const microtasks = (): Promise<void> => new Promise((resolve) => process.nextTick(() => queueMicrotask(resolve)));
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const change = (id: string, rv: number, rest: object = {}): Uint8Array => testLine({ id, rv, ...rest });
-/** The same line, as that of a pod that was not there before. */
-const added = (id: string, rv: number): Uint8Array => Buffer.from(Buffer.from(change(id, rv)).toString().replace("MODIFIED", "ADDED"));
 
 test("a change that comes alone takes effect in the turn in which it came, and no worker is woken", async () => {
   const { pipeline, order, sent, direct } = setup();
@@ -58,9 +57,9 @@ test("a change that comes alone takes effect in the turn in which it came, and n
   assert.deepEqual([sent(), direct()], [0, 3]);
 });
 
-test("a pod that is new, one of a list, and one that was read are derived by workers", async () => {
-  const { pipeline, order, answer, sent, direct } = setup();
-  void pipeline.line(added("a", 1));
+test("a pod that is not known, one of a list, and one that was read are derived by workers", async () => {
+  const { pipeline, order, answer, sent, direct } = setup({ unknown: ["uid-a"] });
+  void pipeline.line(change("a", 1));
   await nextTurn();
   void pipeline.item(change("b", 2));
   await nextTurn();
@@ -74,16 +73,32 @@ test("a pod that is new, one of a list, and one that was read are derived by wor
   assert.deepEqual([order, sent(), direct()], [["a@1", "b@2", "c@3"], 3, 0]);
 });
 
-test("a change that comes while a worker has another one does not overtake it", async () => {
+test("a line that does not say of which pod it is, is for the workers", async () => {
   const { pipeline, order, answer, direct } = setup();
-  void pipeline.line(added("a", 1));
+  void pipeline.line(Buffer.from(JSON.stringify({ id: "a", rv: 1 })));
+  await nextTurn();
+  answer();
+  await until("it took effect", () => order.length === 1);
+  assert.equal(direct(), 0);
+});
+
+test("a change that comes while a worker has another one does not overtake it", async () => {
+  const { pipeline, order, answer, direct } = setup({ unknown: ["uid-new"] });
+  void pipeline.line(change("new", 1));
   await nextTurn();
   void pipeline.line(change("a", 2));
   await nextTurn();
   assert.deepEqual([order, direct()], [[], 0]);
   answer();
   await until("both took effect", () => order.length === 2);
-  assert.deepEqual(order, ["a@1", "a@2"]);
+  assert.deepEqual(order, ["new@1", "a@2"]);
+});
+
+test("three usual pods that come together are derived at once", async () => {
+  const { pipeline, order, sent, direct } = setup();
+  for (let n = 1; n <= 3; n++) void pipeline.line(change(`a${n}`, n, { text: "x".repeat(20_000) }));
+  await microtasks();
+  assert.deepEqual([order, sent(), direct()], [["a1@1", "a2@2", "a3@3"], 0, 3]);
 });
 
 test("what is more than a few lines, in one turn of the event loop, is for the workers", async () => {
@@ -109,9 +124,9 @@ test("what is more than a few lines, in one turn of the event loop, is for the w
 });
 
 test("a list's end that waits in between keeps its place", async () => {
-  const { pipeline, order, answer } = setup();
+  const { pipeline, order, answer } = setup({ unknown: ["uid-new"] });
   const ends: (string | undefined)[] = [];
-  void pipeline.line(added("a", 1));
+  void pipeline.line(change("new", 1));
   await nextTurn();
   void pipeline.settled().then((version) => ends.push(version));
   void pipeline.line(change("a", 2));
@@ -121,20 +136,55 @@ test("a list's end that waits in between keeps its place", async () => {
   assert.deepEqual(ends, ["1"]);
 });
 
-test("once a pod has made workers fail, no pod is derived in the main thread any more", async () => {
-  const { pipeline, order, answer, sent, direct } = setup();
-  const lines = [change("bad", 1, { poison: true }), ...["a", "b", "c"].map((id, n) => change(id, n + 2))];
-  for (const line of lines) void pipeline.line(line);
-  const answering = setInterval(answer, 1);
-  await until("the pod is set aside", () => order.length === 4);
-  clearInterval(answering);
-  assert.equal(order[0], "poisoned");
+/** A change of a pod that workers have. */
+async function byWorker({ pipeline, order, answer, sent }: ReturnType<typeof setup>, id: string, rv: number): Promise<boolean> {
   const before = sent();
-  void pipeline.line(change("a", 9));
+  void pipeline.line(change(id, rv));
   await nextTurn();
-  assert.deepEqual([sent() - before, direct()], [1, 0]);
+  const went = sent() > before;
   answer();
-  await until("the change took effect", () => order.at(-1) === "a@9");
+  await until("the change took effect", () => order.at(-1) === `${id}@${rv}`);
+  return went;
+}
+
+test("pods over which a worker failed are never derived in the main thread again, whatever became of them; others are", async () => {
+  const all = setup();
+  // Four at once: for the workers.
+  for (const line of [change("bad", 1, { poison: true }), ...["a", "b", "c"].map((id, n) => change(id, n + 2))]) void all.pipeline.line(line);
+  const answering = setInterval(all.answer, 1);
+  await until("the pod is set aside", () => all.order.length === 4);
+  clearInterval(answering);
+  assert.equal(all.order[0], "poisoned");
+  assert.equal(await byWorker(all, "bad", 9), true);
+  assert.equal(await byWorker(all, "a", 10), true);
+  assert.equal(await byWorker(all, "other", 11), false);
+  assert.equal(await byWorker(all, "bad", 12), true);
+});
+
+test("with more such pods than are remembered, no pod is derived in the main thread any more", async () => {
+  const all = setup();
+  const answering = setInterval(all.answer, 1);
+  for (let n = 0; n < 1024; n++) void all.pipeline.line(change(`s${n}`, n + 1, { poison: n % 64 === 0 }));
+  await until("all have taken effect", () => all.order.length === 1024, 60_000);
+  clearInterval(answering);
+  assert.equal(await byWorker(all, "other", 2000), true);
+});
+
+test("nothing is derived once the pipeline is closed", async () => {
+  const { pipeline, order, sent, direct } = setup();
+  void pipeline.line(change("a", 1));
+  pipeline.close();
+  await nextTurn();
+  assert.deepEqual([order, sent(), direct()], [[], 0, 0]);
+});
+
+test("what is too much for the way back is for the workers", async () => {
+  const { pipeline, order, answer, sent, direct } = setup({ atOnce: () => undefined });
+  void pipeline.line(change("a", 1));
+  await nextTurn();
+  answer();
+  await until("it took effect", () => order.length === 1);
+  assert.deepEqual([sent(), direct()], [1, 0]);
 });
 
 test("what fails in the main thread is left to the workers, who find out what it is", async () => {

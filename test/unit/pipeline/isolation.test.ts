@@ -226,7 +226,7 @@ class CrowdedPool implements WorkerPool {
 test("in the pipeline, whatever is done again runs alone from beginning to end, and lines that come meanwhile wait", async () => {
   const pool = new CrowdedPool((n) => 1 + ((n * 7) % 5));
   const order: string[] = [];
-  const target = { sequence: 0, contradicted: false, apply: (result: LineResult) => void order.push(...told([result])), listStarted() {}, listFinished: () => [].values() };
+  const target = { sequence: 0, contradicted: false, knows: () => true, apply: (result: LineResult) => void order.push(...told([result])), listStarted() {}, listFinished: () => [].values() };
   const hooks = { batch() {}, atOnce() {}, published() {}, retried() {}, outdated() {}, unreadable() {} };
   const pipeline = new Pipeline({ pool, target, events: { size: 0, eventsOf: () => undefined }, clock: new VirtualClock(), log: silentLog, hooks });
   const ids = Array.from({ length: 60 }, (_, n) => `w${n}`);

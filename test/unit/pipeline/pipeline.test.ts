@@ -33,7 +33,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; work?: (task: BatchT
       get sequence() {
         return applied.length;
       },
-      contradicted: false,
+      contradicted: false, knows: () => true,
       apply: (result) => {
         applied.push(result);
         options.applied?.();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { silentLog } from "../../../src/domain/log.ts";
 import { mailboxBytes } from "../../../src/domain/mailbox.ts";
-import type { BatchResult } from "../../../src/domain/messages.ts";
+import type { BatchResult, BatchTask } from "../../../src/domain/messages.ts";
 import { userAnnotationPrefix } from "../../../src/domain/names.ts";
 import { processBatch } from "../../../src/workers/batch.ts";
 import { runningPod } from "../workers/pods.ts";
@@ -77,6 +77,18 @@ test("results that are too large for a mailbox come back all the same, and the n
     const task = taskOf(text);
     assert.deepEqual(plain(await workers.run(task, AbortSignal.timeout(20_000))), plain(processBatch(task, derive)));
   }
+  assert.equal(workers.atOnce?.(taskOf(large)), undefined, "in the caller's thread: left to the workers");
+});
+
+test("what is derived in the caller's thread is what a worker gives, and stays as it is", async (t) => {
+  const workers = await pool(t);
+  const named = (owner: string): BatchTask => taskOf(JSON.stringify({ ...runningPod(), metadata: { ...runningPod().metadata, labels: { ...runningPod().metadata.labels, owner } } }));
+  const first = workers.atOnce?.(named("lone \ud800 surrogate"));
+  const byWorker = await workers.run(named("lone \ud800 surrogate"), AbortSignal.timeout(20_000));
+  // Its memory is used again.
+  assert.ok(workers.atOnce?.(named("another")));
+  assert.ok(first);
+  assert.deepEqual(plain(first), plain(byWorker));
 });
 
 test("tasks that run at the same time do not get each other's results", async (t) => {
