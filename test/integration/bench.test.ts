@@ -116,7 +116,7 @@ describe("the load tool", { concurrency: 3 }, () => {
       const file = join(common().folder, "warming.json");
       const wish = new AbortController();
       const { output, code } = command(wish.signal, "stream", ...small, "--warmup", "600", "--json", file, ...site.flags);
-      await until("the warm-up", () => output().includes("measuring"), longMs);
+      await until("the warm-up", () => output().includes("warming up"), longMs);
       wish.abort("SIGINT");
       assert.equal(await code, 130, output());
       assert.match(output(), /^ended early: nothing was measured yet$/m);

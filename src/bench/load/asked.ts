@@ -7,7 +7,7 @@ import type { Daemon, Told } from "../parts/daemon.ts";
 export interface Asked {
   /** Requests by kind, where the cluster tells of them. */
   readonly requests: ReadonlyMap<string, number> | undefined;
-  /** What the daemon tells instead, where the cluster does not: its own requests meanwhile, and its memory at the end. */
+  /** What the daemon tells instead, where the cluster does not: its own requests meanwhile. And its memory at the end, where its process is not known. */
   readonly told: Told | undefined;
 }
 
@@ -20,12 +20,16 @@ export async function countRequests(lab: Lab, daemon: Daemon, askDaemon: boolean
   const toldBefore = before || !askDaemon ? undefined : await told(daemon);
   return async () => {
     const after = await lab.cluster.requests();
-    const toldAfter = toldBefore && (await told(daemon));
+    const toldAfter = toldBefore || (askDaemon && isUnseen(lab)) ? await told(daemon) : undefined;
     return {
       requests: before && after && difference(before, after),
       told: toldAfter && { ...toldAfter, requests: grown(toldBefore?.requests, toldAfter.requests) },
     };
   };
+}
+
+function isUnseen({ options: { target, pid } }: Lab): boolean {
+  return target !== undefined && pid === undefined;
 }
 
 function grown(before: number | undefined, after: number | undefined): number | undefined {

@@ -5,11 +5,10 @@ import type { Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import type { Lab } from "../lab.ts";
 import { balanceSchema } from "./results.ts";
-import { machineNow } from "./clock.ts";
 import type { Flooded, Sent } from "./flood.ts";
 import { delayHistogram } from "./ledger.ts";
 import type { Balance } from "./ledger.ts";
-import { dueAt, endOf } from "./plan.ts";
+import { dueAt, progressOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { bySecond, openSubscribers, settle, startSubscribers, sumOf } from "./run.ts";
 import type { Crowd } from "./run.ts";
@@ -85,7 +84,7 @@ async function every(ms: number, signal: AbortSignal, task: () => Promise<void>)
 
 async function progress(lab: Lab, crowd: Crowd, plan: Plan): Promise<void> {
   if (plan.interval > 0) {
-    lab.say(`measuring, ${Math.max(0, Math.ceil((endOf(plan) - machineNow()) / 1000))} s to go`);
+    lab.say(progressOf(plan));
     return;
   }
   const balances = await Promise.all(crowd.map(({ part }) => part.call("balance", { written: new Float64Array(plan.workspaces) }, reachedSchema)));

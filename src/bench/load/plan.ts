@@ -1,4 +1,5 @@
 /** The plan of a load: which change is due when, on which workspace, and how a delivered status tells which change it carries. */
+import { machineNow } from "./clock.ts";
 import { z } from "zod";
 
 /** Name under which a change's number stands in `metadata.annotations` of the status. */
@@ -32,4 +33,11 @@ export function dueAt(plan: Plan, n: number): number {
 /** When the last change is due. */
 export function endOf(plan: Plan): number {
   return dueAt(plan, plan.total - 1);
+}
+
+/** How far a load is that goes by a plan, for people. */
+export function progressOf(plan: Plan): string {
+  const now = machineNow();
+  const warmUpMs = dueAt(plan, plan.measuredFrom) - now;
+  return warmUpMs > 0 && plan.measuredFrom > 0 ? `warming up, ${Math.ceil(warmUpMs / 1000)} s to go` : `measuring, ${Math.max(0, Math.ceil((endOf(plan) - now) / 1000))} s to go`;
 }

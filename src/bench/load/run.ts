@@ -11,7 +11,7 @@ import type { Asked } from "./asked.ts";
 import { machineNow } from "./clock.ts";
 import { delayHistogram, recordDelay } from "./ledger.ts";
 import type { Balance, Detail } from "./ledger.ts";
-import { dueAt, endOf } from "./plan.ts";
+import { dueAt, endOf, progressOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { arrivalsSchema, balanceSchema, writtenSchema } from "./results.ts";
 
@@ -156,7 +156,7 @@ async function begin(lab: Lab, { writer, watcher, subscribers }: Team, detail: D
 /** Waits until the last change is due, or the measurement is ended early. */
 async function watchProgress(lab: Lab, plan: Plan): Promise<void> {
   for (let left = endOf(plan) - machineNow(); left > 0 && !lab.signal.aborted; left = endOf(plan) - machineNow()) {
-    lab.say(`measuring, ${Math.ceil(left / 1000)} s to go`);
+    lab.say(progressOf(plan));
     await sleep(Math.min(left, 1000), undefined, { signal: lab.signal }).catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
 /** CPU profiles of the programs that the load tool starts (`--cpu-prof`): Node writes them, and what they say is told in short. */
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { writeReasonOf } from "../../domain/file-reasons.ts";
 import { summarizeProfile } from "../report/cpu-profile.ts";
 import type { Share } from "../report/cpu-profile.ts";
@@ -43,7 +43,8 @@ export class CpuProfiles {
     for (const file of await this.#files()) {
       if (this.#told.has(file)) continue;
       this.#told.add(file);
-      lines.push(...describe(file, await readFile(join(this.#folder, file), "utf8")));
+      const path = join(this.#folder, file);
+      lines.push(...describe(threadOf(file), path, await readFile(path, "utf8")));
     }
     return lines;
   }
@@ -58,10 +59,16 @@ async function isFolder(path: string): Promise<boolean> {
   return stat(path).then((found) => found.isDirectory(), () => false);
 }
 
-function describe(file: string, text: string): readonly string[] {
+/** Node's names have process, thread (0: the main thread) and number at their end. */
+function threadOf(file: string): string {
+  const thread = /\.(\d+)\.\d+\.cpuprofile$/.exec(file)?.[1];
+  return `${dirname(file)}, ${thread === undefined || thread === "0" ? "main thread" : `worker thread ${thread}`}`;
+}
+
+function describe(thread: string, path: string, text: string): readonly string[] {
   const { seconds, busySeconds, places, functions } = summarizeProfile(text);
   return [
-    `${file}: busy ${busySeconds.toFixed(1)} s of ${seconds.toFixed(1)} s`,
+    `${thread}: busy ${busySeconds.toFixed(1)} s of ${seconds.toFixed(1)} s (${path})`,
     "  by place, with the native code that it calls:", ...rows(places),
     "  by function:", ...rows(functions),
   ];

@@ -8,7 +8,7 @@ export interface Needs {
   readonly pid?: readonly string[];
   /** Its metrics. */
   readonly metrics?: readonly string[];
-  /** One of the two; where the API server counts requests itself the metrics may not be asked. */
+  /** One of the two. */
   readonly pidOrMetrics?: readonly string[];
   /** A daemon that the tool has started. */
   readonly ownDaemon?: readonly string[];

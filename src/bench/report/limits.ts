@@ -1,4 +1,5 @@
 /** Says what limited a run, where that was not the daemon. */
+import { cpus } from "node:os";
 import type { Histogram } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
 import type { Balance } from "../load/ledger.ts";
@@ -10,6 +11,8 @@ export const toolName = "bench";
 const busyShare = 0.9;
 /** Of all cores. */
 const fullShare = 0.95;
+/** Of a core, that others take: less may be the clocks' doing. */
+const othersShare = 0.1;
 /** Milliseconds that a change may go out late. */
 const lateMs = 10;
 
@@ -54,13 +57,15 @@ export function lateness({ lost }: Pick<Balance, "lost">, waited: number | undef
 
 /** What each process took, for people: a note, or none of a time that was too short to tell. @param what was measured, where a run has several such times. */
 export function shares(usage: Pick<Usage, "names" | "cost" | "machine">, from: number, to: number, what?: string): readonly string[] {
-  const parts = usage.names.flatMap((name) => {
+  const seen = usage.names.flatMap((name) => {
     const cost = usage.cost(name, from, to);
-    return cost ? `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MB` : [];
+    return cost ? [{ cpu: cost.cpu, text: `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MiB` }] : [];
   });
-  if (parts.length === 0) return [];
+  if (seen.length === 0) return [];
   const machine = usage.machine(from, to);
-  return [`${what === undefined ? "" : `${what}: `}CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; all of the machine's cores ${percent(machine)}`}`];
+  const others = machine === undefined ? 0 : machine * cpus().length - seen.reduce((sum, { cpu }) => sum + cpu, 0);
+  const parts = [...seen.map(({ text }) => text), ...(others >= othersShare ? [`other programs ${percent(others)}`] : [])];
+  return [`${what === undefined ? "" : `${what}: `}CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; of all of the machine's cores together ${percent(machine)} were used`}`];
 }
 
 /** What is counted of an API server, or a daemon, that works for others as well. @param figures that hold it. */

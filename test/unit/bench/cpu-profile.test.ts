@@ -48,9 +48,9 @@ test("profiles are told once each, those that were there before not at all, and 
   await writeFile(join(folder, "daemon", "old.cpuprofile"), profile);
   const profiles = await CpuProfiles.open(folder);
   assert.deepEqual(await profiles.summary(), []);
-  await writeFile(join(folder, "daemon", "new.cpuprofile"), profile);
+  await writeFile(join(folder, "daemon", "CPU.20261127.090305.10941.1.001.cpuprofile"), profile);
   const [first, ...rest] = await profiles.summary();
-  assert.equal(first, `${join("daemon", "new.cpuprofile")}: busy 0.0 s of 0.0 s`);
+  assert.equal(first, `daemon, worker thread 1: busy 0.0 s of 0.0 s (${join(folder, "daemon", "CPU.20261127.090305.10941.1.001.cpuprofile")})`);
   assert.ok(rest.some((line) => line.trim() === "40.0 %  main/rpc"));
   assert.deepEqual(await profiles.summary(), []);
   await assert.rejects(CpuProfiles.open(join(folder, "daemon", "old.cpuprofile", "x")), /^Error: --cpu-prof: the folder ".*" can not be made: a part of the path is no directory$/);
