@@ -1,6 +1,6 @@
 /** The plan of a load: which change is due when, on which workspace, and how a delivered status tells which change it carries. */
-import { machineNow } from "./clock.ts";
 import { z } from "zod";
+import { machineNow } from "./clock.ts";
 
 /** Name under which a change's number stands in `metadata.annotations` of the status. */
 export const stampKey = "bench";

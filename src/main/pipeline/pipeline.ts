@@ -183,11 +183,11 @@ export class Pipeline implements ReflectorSink {
     const { capacity } = this.#options.pool;
     let derived = false;
     // Results that wait for the one at the head keep their buffers: with too many of them, lines gather in the open one.
-    while (this.#running < capacity && !this.#runs.busy && !this.#closed.signal.aborted && this.#order.length - this.#ready.length < capacity * maxAhead) {
+    while (this.#running < capacity && !this.#runs.busy && this.#order.length - this.#ready.length < capacity * maxAhead) {
       const batch = this.#ready.shift();
       if (!batch) break;
       if (batch === this.#open) this.#open = undefined;
-      const result = this.#atOnce.derive(batch, this.#running === 0);
+      const result = this.#closed.signal.aborted ? undefined : this.#atOnce.derive(batch, this.#running === 0);
       if (result) {
         this.#options.hooks.atOnce(batch.lines.length);
         this.#came(batch, result);

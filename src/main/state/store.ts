@@ -67,12 +67,12 @@ export class StateStore {
     return this.#publisher.sequence;
   }
 
-  /** Whether the last list told of a pod as it was before what is known of it, and is newer than that: the store was set back. */
   /** Whether a status of this pod took effect, and it is there yet. */
   knows(uid: string): boolean {
     return this.registry.byUid(uid) !== undefined;
   }
 
+  /** Whether the last list told of a pod as it was before what is known of it, and is newer than that: the store was set back. */
   get contradicted(): boolean {
     return this.#list.contradicted;
   }

@@ -17,7 +17,9 @@ function setup(work: { readonly atOnce?: (task: BatchTask) => BatchResult | unde
   let [sent, direct] = [0, 0];
   const pool: WorkerPool = {
     capacity: 2,
-    run: (task) => {
+    run: (task, signal) => {
+      // As the real one: nothing is sent then.
+      if (signal.aborted) return Promise.reject(new Error("aborted"));
       // An empty one proves that the workers work.
       if (task.lines.length === 0) return Promise.resolve({ bytes: new Uint8Array(), results: [], busyMicros: 0 });
       sent++;
@@ -176,6 +178,15 @@ test("nothing is derived once the pipeline is closed", async () => {
   pipeline.close();
   await nextTurn();
   assert.deepEqual([order, sent(), direct()], [[], 0, 0]);
+});
+
+test("whoever wants a pod to be derived once the pipeline is closed is answered that there is nothing", { timeout: 20_000 }, async () => {
+  const { pipeline, answer } = setup();
+  pipeline.close();
+  const asked = pipeline.submit(change("a", 1));
+  await nextTurn();
+  answer();
+  assert.equal(await asked, undefined);
 });
 
 test("what is too much for the way back is for the workers", async () => {
