@@ -25,7 +25,7 @@ after(async () => {
   if (onRealCluster) await cluster.close();
 });
 
-test("a service account with the rights that the chart gives can lead and write Events; before it has them it says so, and tries on", { skip: !onRealCluster }, async (t) => {
+test("a service account with the rights that the chart gives can lead and write Events; before it has them it says so, and tries on", { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock });
   const user = `system:serviceaccount:${api.namespace}:wsmand`;

@@ -57,7 +57,7 @@ async function becomesReady(api: KubeApi, name: string): Promise<void> {
   await api.ok("PATCH", `${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true, boundVolumeSnapshotContentName: `${api.namespace}-${name}` } }, { contentType: patches.merge });
 }
 
-test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: !onRealCluster }, async (t) => {
+test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
   const { log, take, watch } = await setup(t);
   for (const name of ["a", "b"]) await assert.rejects(take(name), /the cluster has no volume snapshots/);
   assert.deepEqual([log.entries.length, watch.active], [1, false]);

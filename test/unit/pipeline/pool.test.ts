@@ -16,13 +16,16 @@ const derive = { regularWorkspaceTimeoutMs: 60_000 };
 
 async function pool(t: TestContext, worker?: string): Promise<WorkerPool> {
   const folder = mkdtempSync(join(tmpdir(), "pool-"));
+  // Registered first: it is gone also if no pool starts.
+  const ends: (() => Promise<void>)[] = [];
+  t.after(async () => {
+    for (const end of ends) await end();
+    rmSync(folder, { recursive: true });
+  });
   const file = join(folder, "worker.mjs");
   if (worker !== undefined) writeFileSync(file, worker);
   const started = await startPool({ workers: 1, derive, log: silentLog, ...(worker === undefined ? {} : { workerFile: file }) });
-  t.after(async () => {
-    await started.close();
-    rmSync(folder, { recursive: true });
-  });
+  ends.push(() => started.close());
   return started;
 }
 
