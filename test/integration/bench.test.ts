@@ -6,7 +6,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { records, record, text } from "../../src/embedded/kubelet/json.ts";
 import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, severalMs, shareBench, small, start } from "../support/bench.ts";
-import { onRealCluster } from "../support/cluster.ts";
+import { onRealCluster, unlessReal } from "../support/cluster.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
@@ -185,7 +185,7 @@ describe("the load tool", { concurrency: 3 }, () => {
     assert.doesNotMatch(JSON.stringify(namespaces["items"]), /wsmand-bench/);
   });
 
-  test("measures in a namespace of its own, and takes away what it made", { skip: !onRealCluster && "it is about a real API server" }, async () => {
+  test("measures in a namespace of its own, and takes away what it made", { skip: unlessReal }, async () => {
     const report = await bench("stream", ...small, "--kubeconfig", common().cluster.kubeconfig, "--events", "20");
     const { delivered = 0, coalesced = 0 } = report.figures;
     assert.equal(delivered + coalesced, 4 * changes);

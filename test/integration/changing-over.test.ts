@@ -10,7 +10,7 @@ import { parse } from "yaml";
 import { record, records, text, texts } from "../../src/embedded/kubelet/json.ts";
 import { buildProgram } from "../../src/main/cli/program.ts";
 import { chartFolder, helm, noHelm, objectOf, rendered, runHelm } from "../support/chart.ts";
-import { onRealCluster, startTestCluster } from "../support/cluster.ts";
+import { startTestCluster, unlessReal } from "../support/cluster.ts";
 import { commandLineProblems } from "../support/docs/command-line.ts";
 import { repository } from "../support/docs/world.ts";
 import { kubeApi, metaOf, namesOf, simplePod, type KubeApi } from "../support/kube-api.ts";
@@ -18,7 +18,7 @@ import { unlessThere } from "../support/tools.ts";
 import { noParts, testIo } from "../unit/cli/helpers.ts";
 
 const missing = await noHelm();
-const skipUnlessReal = missing ?? (onRealCluster ? unlessThere("kubectl", "kubernetes-client") : "needs a real API server");
+const skipUnlessReal = missing ?? (unlessReal || unlessThere("kubectl", "kubernetes-client"));
 /** It outlives the tests, which take away their namespaces at their end. */
 const cluster = skipUnlessReal === false ? await startTestCluster() : undefined;
 after(() => cluster?.close());

@@ -8,7 +8,7 @@ import type { Json } from "../../src/embedded/kubelet/json.ts";
 import { markerLabel } from "../../src/domain/names.ts";
 import { parseConfig } from "../../src/main/config/index.ts";
 import { chartFile, chartFolder, nameOf, noHelm, objectOf, objectsIn, rendered, runHelm, valueSets, valuesFile, type ValueSet } from "../support/chart.ts";
-import { onRealCluster, startTestCluster } from "../support/cluster.ts";
+import { startTestCluster, unlessReal } from "../support/cluster.ts";
 import { kubeApi, KubeApi, metaOf } from "../support/kube-api.ts";
 import { readKubeconfig } from "../support/kubeconfig.ts";
 import { chartRights, rulesIn } from "../support/rights.ts";
@@ -16,7 +16,7 @@ import { until } from "../support/until.ts";
 
 const missing = await noHelm();
 const skip = missing ?? false;
-const skipUnlessReal = missing ?? (onRealCluster ? false : "needs a real API server");
+const skipUnlessReal = missing ?? unlessReal;
 /** It outlives the tests, which take away their namespaces at their end. */
 const cluster = skipUnlessReal === false ? await startTestCluster() : undefined;
 after(() => cluster?.close());

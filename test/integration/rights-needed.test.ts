@@ -9,7 +9,7 @@ import { silentLog } from "../../src/domain/log.ts";
 import { KubeClient, type ClientHooks } from "../../src/main/kube/client.ts";
 import { Credentials } from "../../src/main/kube/credentials.ts";
 import { snapshotGroup, snapshotRoot } from "../../src/main/lifecycle/snapshots.ts";
-import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { onRealCluster, startTestCluster, type TestCluster, unlessReal } from "../support/cluster.ts";
 import { startTestDaemon } from "../support/daemon.ts";
 import { exercises, type Exercise, type ExercisePlace } from "../support/exercises.ts";
 import { TestClient } from "../support/grpc-client.ts";
@@ -104,7 +104,7 @@ test("there is an exercise for each right in the chart, and none for others", ()
 });
 
 for (const { name, needs, run } of exercises) {
-  test(`with the rights in the chart: ${name}`, { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
+  test(`with the rights in the chart: ${name}`, { skip: unlessReal }, async (t) => {
     const place = await open(t, rights, withinMs);
     await run(place);
     assert.deepEqual(refusals(place), []);
@@ -114,7 +114,7 @@ for (const { name, needs, run } of exercises) {
 }
 
 for (const right of allRights) {
-  test(`without the right to ${right} something is not done`, { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
+  test(`without the right to ${right} something is not done`, { skip: unlessReal }, async (t) => {
     const { run } = needing(right);
     const place = await open(t, without(right), withoutMs);
     await assert.rejects(run(place));

@@ -11,7 +11,7 @@ import { EventRecorder, type EventOutcome } from "../../src/main/kube/event-reco
 import { KubeObjects } from "../../src/main/kube/objects.ts";
 import { Leader } from "../../src/main/lifecycle/leader.ts";
 import { leaseName } from "../../src/main/lifecycle/lease.ts";
-import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { onRealCluster, startTestCluster, type TestCluster, unlessReal } from "../support/cluster.ts";
 import { kubeApi, metaOf, simplePod } from "../support/kube-api.ts";
 import { chartRights } from "../support/rights.ts";
 import { until } from "../support/until.ts";
@@ -25,7 +25,7 @@ after(async () => {
   if (onRealCluster) await cluster.close();
 });
 
-test("a service account with the rights that the chart gives can lead and write Events; before it has them it says so, and tries on", { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
+test("a service account with the rights that the chart gives can lead and write Events; before it has them it says so, and tries on", { skip: unlessReal }, async (t) => {
   const api = await kubeApi(t, cluster.kubeconfig);
   const client = new KubeClient({ credentials: new Credentials({ kind: "kubeconfig", files: [cluster.kubeconfig] }, systemClock, silentLog), clock: systemClock });
   const user = `system:serviceaccount:${api.namespace}:wsmand`;

@@ -11,7 +11,7 @@ import { Reflector } from "../../src/main/kube/reflector.ts";
 import { SnapshotWatch } from "../../src/main/lifecycle/snapshot-watch.ts";
 import { snapshotsPath } from "../../src/main/lifecycle/snapshots.ts";
 import { VolumeSnapshots } from "../../src/main/lifecycle/volume-snapshots.ts";
-import { onRealCluster, startTestCluster, type TestCluster } from "../support/cluster.ts";
+import { onRealCluster, startTestCluster, type TestCluster, unlessReal } from "../support/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeApi, patches, type KubeApi } from "../support/kube-api.ts";
 import { daemonKubeconfig } from "../support/rights.ts";
@@ -57,7 +57,7 @@ async function becomesReady(api: KubeApi, name: string): Promise<void> {
   await api.ok("PATCH", `${api.path("volumesnapshots", name)}/status`, { status: { readyToUse: true, boundVolumeSnapshotContentName: `${api.namespace}-${name}` } }, { contentType: patches.merge });
 }
 
-test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: !onRealCluster && "it is about a real API server" }, async (t) => {
+test("in a cluster without the kind a snapshot fails at once, and the log says so once", { skip: unlessReal }, async (t) => {
   const { log, take, watch } = await setup(t);
   for (const name of ["a", "b"]) await assert.rejects(take(name), /the cluster has no volume snapshots/);
   assert.deepEqual([log.entries.length, watch.active], [1, false]);

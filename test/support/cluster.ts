@@ -22,6 +22,9 @@ export interface TestCluster {
 /** Whether tests run on a real API server. */
 export const onRealCluster = process.env["WSMAND_TEST_CLUSTER"] === "real";
 
+/** For tests that want a real API server: why they are skipped; false where there is one. */
+export const unlessReal = onRealCluster ? false : "needs a real API server";
+
 /** Starts the cluster. Throws if a real one is asked for, and there are no binaries for it. */
 export async function startTestCluster(): Promise<TestCluster> {
   return onRealCluster ? startReal() : startBuiltIn();

@@ -16,17 +16,15 @@ const derive = { regularWorkspaceTimeoutMs: 60_000 };
 
 async function pool(t: TestContext, worker?: string): Promise<WorkerPool> {
   const folder = mkdtempSync(join(tmpdir(), "pool-"));
-  // Registered first: it is gone also if no pool starts.
-  const ends: (() => Promise<void>)[] = [];
-  t.after(async () => {
-    for (const end of ends) await end();
-    rmSync(folder, { recursive: true });
-  });
   const file = join(folder, "worker.mjs");
   if (worker !== undefined) writeFileSync(file, worker);
-  const started = await startPool({ workers: 1, derive, log: silentLog, ...(worker === undefined ? {} : { workerFile: file }) });
-  ends.push(() => started.close());
-  return started;
+  const starting = startPool({ workers: 1, derive, log: silentLog, ...(worker === undefined ? {} : { workerFile: file }) });
+  t.after(async () => {
+    // Who asked for a pool that does not start was told so.
+    await starting.then((started) => started.close(), () => {});
+    rmSync(folder, { recursive: true });
+  });
+  return starting;
 }
 
 function taskOf(text: string): ReturnType<typeof emptyTask> {
