@@ -69,6 +69,8 @@ export class Lab implements AsyncDisposable {
   /** Of the built-in cluster's node daemons; undefined: there are none, and our daemon does not act on workspaces. */
   #nodeDaemonPort: number | undefined;
   #profiles: CpuProfiles | undefined;
+  /** What our daemons' processes are called. */
+  readonly #daemons = new Set<string>();
   #nextStamp = 1;
   #measured = false;
   #notes: string[] = [];
@@ -143,9 +145,9 @@ export class Lab implements AsyncDisposable {
     return notes;
   }
 
-  /** Whether the daemon's process was ever seen on this machine. */
+  /** Whether a daemon's process was ever seen on this machine. */
   get sawDaemon(): boolean {
-    return this.usage.memory("daemon", 0, Number.POSITIVE_INFINITY).length > 0;
+    return [...this.#daemons].some((name) => this.usage.memory(name, 0, Number.POSITIVE_INFINITY).length > 0);
   }
 
   /** Numbers for stamps that no other plan has. */
@@ -196,11 +198,14 @@ export class Lab implements AsyncDisposable {
     this.signal.throwIfAborted();
   }
 
-  /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. */
-  async daemon(kubeconfig = this.#kubeconfig): Promise<Daemon & AsyncDisposable> {
+  /** Starts the daemon, or gives the one of --target. End it with `await using`. @param kubeconfig another cluster for a daemon of ours. @param name of its process, where several run at a time. */
+  async daemon(kubeconfig = this.#kubeconfig, name = "daemon"): Promise<Daemon & AsyncDisposable> {
     const { options } = this;
     if (this.#profiles && !this.#notes.includes(profiled)) this.note(profiled);
-    const started = (pid: number | undefined): void => this.usage.watch("daemon", pid);
+    const started = (pid: number | undefined): void => {
+      this.#daemons.add(name);
+      this.usage.watch(name, pid);
+    };
     const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags("daemon") ?? [], started });
     if (options.target) started(daemon.pid);
     return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => this.#endProfiled(daemon) };

@@ -35,11 +35,11 @@ export interface Flooded extends AsyncDisposable {
   finish(stop: boolean): Promise<Sent>;
 }
 
-/** Starts the daemon, and what changes its workspaces. */
-export async function startFlood(lab: Lab, workspaces = lab.options.workspaces): Promise<Flooded> {
+/** Starts the daemon, and what changes its workspaces. @param suffix of their processes' names, where several run at a time. */
+export async function startFlood(lab: Lab, workspaces = lab.options.workspaces, suffix = ""): Promise<Flooded> {
   await using starting = new AsyncDisposableStack();
-  const [source, kubeconfig] = lab.ownsAll ? await startReplayer(lab, workspaces, starting) : [await startWriter(lab, workspaces, starting), undefined];
-  const daemon = starting.use(await lab.daemon(kubeconfig));
+  const [source, kubeconfig] = lab.ownsAll ? await startReplayer(lab, workspaces, suffix, starting) : [await startWriter(lab, workspaces, starting), undefined];
+  const daemon = starting.use(await lab.daemon(kubeconfig, `daemon${suffix}`));
   await daemon.synced();
   const ending = starting.move();
   return {
@@ -52,11 +52,11 @@ export async function startFlood(lab: Lab, workspaces = lab.options.workspaces):
   };
 }
 
-async function startReplayer(lab: Lab, workspaces: number, ending: AsyncDisposableStack): Promise<readonly [Part, string]> {
+async function startReplayer(lab: Lab, workspaces: number, suffix: string, ending: AsyncDisposableStack): Promise<readonly [Part, string]> {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-bench-"));
   ending.defer(() => rm(folder, { recursive: true, force: true }));
   lab.say(`preparing ${workspaces} workspaces of ${lab.options.size} bytes`);
-  const replayer = ending.use(lab.part("replayer", "replayer"));
+  const replayer = ending.use(lab.part(`replayer${suffix}`, "replayer"));
   const kubeconfig = join(folder, "kubeconfig");
   await writeFile(kubeconfig, await replayer.call("listen", { namespace: lab.namespace, workspaces, size: lab.options.size }, z.string()));
   return [replayer, kubeconfig];

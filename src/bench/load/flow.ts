@@ -10,7 +10,7 @@ import { delayHistogram } from "./ledger.ts";
 import type { Balance } from "./ledger.ts";
 import { dueAt, progressOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
-import { bySecond, openSubscribers, settle, startSubscribers, sumOf } from "./run.ts";
+import { bySecond, closeSubscribers, openSubscribers, settle, startSubscribers, sumOf } from "./run.ts";
 import type { Crowd } from "./run.ts";
 
 const nothing = z.undefined();
@@ -40,12 +40,17 @@ export interface Flow {
   readonly longestPerSecond: readonly number[];
 }
 
-/** Runs a flood to its end, or to the user's. @param planned makes the plan once everyone is there. */
+/** Runs a flood, with subscribers of its own, to its end, or to the user's. @param planned makes the plan once everyone is there. */
 export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Promise<Flow> {
   await using subscribers = startSubscribers(lab);
-  const crowd = subscribers.parts;
-  await openSubscribers(lab, crowd, flood.daemon, 0);
-  const plan = planned();
+  await openSubscribers(lab, subscribers.parts, flood.daemon, 0);
+  const flow = await runFlowTo(lab, flood, subscribers.parts, planned());
+  await closeSubscribers(subscribers.parts);
+  return flow;
+}
+
+/** The same with subscribers that are there already, and stay. */
+export async function runFlowTo(lab: Lab, flood: Flooded, crowd: Crowd, plan: Plan): Promise<Flow> {
   await Promise.all(crowd.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail: "each" }, nothing)));
   const endedBefore = lab.signal.aborted;
   await flood.begin(plan);
@@ -54,7 +59,6 @@ export async function runFlow(lab: Lab, flood: Flooded, planned: () => Plan): Pr
   const waited = await settle(crowd, sent.written, lab.signal);
   await lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
-  await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));
   return collect(plan, sent, waited, balances);
 }
 

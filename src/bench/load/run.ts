@@ -104,7 +104,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
 /** What came, as the watcher and the subscribers have it; they close. */
 async function finish({ watcher, subscribers }: Team, written: Float64Array): Promise<{ readonly arrivals: z.infer<typeof arrivalsSchema> | undefined; readonly balances: readonly z.infer<typeof balanceSchema>[] }> {
   const [arrivals, ...balances] = await Promise.all([watcher?.call("finish", {}, arrivalsSchema), ...subscribers.map(({ part }) => part.call("finish", { written }, balanceSchema))]);
-  await Promise.all([watcher?.call("close", {}, nothing), ...subscribers.map(({ part }) => part.call("close", {}, nothing))]);
+  await Promise.all([watcher?.call("close", {}, nothing), closeSubscribers(subscribers)]);
   return { arrivals, balances };
 }
 
@@ -125,11 +125,11 @@ async function lastWritten(lab: Lab, writer: Part): Promise<z.infer<typeof writt
   }
 }
 
-/** Processes of subscribers, as many as were asked for. */
-export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: Crowd } {
+/** Processes of subscribers, as many as were asked for. @param suffix of their names, where several crowds run at a time. */
+export function startSubscribers(lab: Lab, suffix = ""): AsyncDisposable & { readonly parts: Crowd } {
   const { clients, subscribers } = lab.options;
   const count = Math.min(clients, subscribers);
-  const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(count === 1 ? "subscribers" : `subscribers ${i + 1}`, "subscribers"), count: share(subscribers, i, count) }));
+  const parts = Array.from({ length: count }, (_, i) => ({ part: lab.part(`subscribers${count === 1 ? "" : ` ${i + 1}`}${suffix}`, "subscribers"), count: share(subscribers, i, count) }));
   return { parts, [Symbol.asyncDispose]: async () => void (await Promise.all(parts.map(({ part }) => part[Symbol.asyncDispose]()))) };
 }
 
@@ -137,6 +137,11 @@ export function startSubscribers(lab: Lab): AsyncDisposable & { readonly parts: 
 export async function openSubscribers(lab: Lab, crowd: Crowd, { endpoint }: Pick<Daemon, "endpoint">, stalled: number): Promise<void> {
   const { connections } = lab.options;
   await Promise.all(crowd.map(({ part, count }, i) => part.call("open", { endpoint, subscribers: count, connections: Math.max(1, share(connections, i, crowd.length)), stalled: share(stalled, i, crowd.length), capture: 0 }, nothing)));
+}
+
+/** Ends their streams; the processes stay. */
+export async function closeSubscribers(crowd: Crowd): Promise<void> {
+  await Promise.all(crowd.map(({ part }) => part.call("close", {}, nothing)));
 }
 
 /** The i-th of `parts` nearly equal shares of a number. */
