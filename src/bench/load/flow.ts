@@ -12,6 +12,7 @@ import { dueAt, progressOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { bySecond, closeSubscribers, openSubscribers, settle, startSubscribers, sumOf } from "./run.ts";
 import type { Crowd } from "./run.ts";
+import type { Points } from "./timeline.ts";
 
 const nothing = z.undefined();
 const reachedSchema = z.object({ delivered: z.number(), coalesced: z.number() });
@@ -108,4 +109,16 @@ function collect(plan: Plan, sent: Sent, waited: number | undefined, balances: r
     deliveredPerSecond: bySecond(plan, deliveredAt, balances.map((balance) => balance.deliveredPerSecond), (a, b) => a + b),
     longestPerSecond: bySecond(plan, deliveredAt, balances.map((balance) => balance.longestPerSecond), Math.max),
   };
+}
+
+/** The delays of several flows. @param which from due to delivered, or to sent. */
+export function joinedDelays(flows: readonly Flow[], which: "latency" | "late"): Histogram {
+  const all = delayHistogram();
+  for (const flow of flows) all.add(flow[which]);
+  return all;
+}
+
+/** Points of several flows, each where it was. @param begin from when their time is told, on the machine's clock. */
+export function inTime(flows: readonly Flow[], begin: number, points: (flow: Flow) => Points): Points {
+  return flows.flatMap((flow) => points(flow).map(([at, value]) => [at + (flow.plan.startAt - begin) / 1000, value] as const));
 }

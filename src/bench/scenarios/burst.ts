@@ -4,19 +4,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import { workersFor } from "../../domain/worker-count.ts";
 import type { Lab } from "../lab.ts";
-import { finished, runFlow } from "../load/flow.ts";
+import { finished, inTime, joinedDelays, runFlow } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
 import { machineNow } from "../load/clock.ts";
+import { sumOf } from "../load/run.ts";
 import { pointsOf } from "../load/timeline.ts";
 import { effective } from "../load/probe.ts";
 import { metrics } from "../parts/daemon.ts";
 import { parserSchema } from "../load/results.ts";
 import { measured, median } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { lateness, limits, notReplayed, shares } from "../report/limits.ts";
+import { lateness, limitsOf, notReplayed, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
+import type { Plot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -29,16 +31,32 @@ const calmMs = 600;
 /** Of the threads that only parse, at most; --warmup if that is less. */
 const parseWarmupMs = 1000;
 
-/** A burst that no one reads. */
+/** Of fewer changes there are two turns, once forth and once back. */
+const turnsFrom = 80_000;
+
+/** A burst that no one reads: how many changes, when, and what they cost the daemon; NaN what can not be seen. */
 interface Unread {
   readonly changes: number;
-  readonly from: number;
+  readonly startAt: number;
   readonly to: number;
-  readonly figures: Figures;
+  readonly mainMs: number;
+  readonly cpuMs: number;
+  readonly workerSeconds: number;
+  readonly batches: number;
+  readonly lines: number;
 }
 
+/** A turn: the workers' code alone, and both bursts, one after the other. What is not there was not measured. */
+interface Turn {
+  readonly limit: Limit | undefined;
+  readonly read: Flow | undefined;
+  readonly unread: Unread | undefined;
+}
+
+type Limit = z.infer<typeof parserSchema>;
+
 export const burst: Scenario = {
-  summary: "--changes as fast as a watch carries them: until every subscriber has every final status, as a share of what the workers can parse alone",
+  summary: "--changes as fast as a watch carries them: until every subscriber has every final status, as a share of what the workers can parse alone; and without subscribers",
   defaults: { subscribers: 1, seconds: 3 },
   replays: true,
   needs: { pid: ["main_us_per_change", "daemon_us_per_change"], metrics: ["worker_us_per_change", "batch_lines"], ownDaemon: ["ratio_to_parse_limit", "parse_limit_per_s", "parse_us_per_line"] },
@@ -46,39 +64,88 @@ export const burst: Scenario = {
     await using flood = await startFlood(lab);
     lab.say("warming up");
     await unread(lab, flood, Math.min(lab.options.changes, warmupChanges));
-    // Before and after what it is compared with: the speed of a shared machine's cores changes within seconds.
-    const before = await parse(lab);
-    const read = await runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, lab.options.changes));
-    const parsed = [...before, ...(await parse(lab))];
-    // Of two: the mean.
-    const limit = median(parsed.map(({ perSecond }) => perSecond));
-    lab.say("the same without subscribers");
-    const alone = lab.signal.aborted ? undefined : await unread(lab, flood, lab.options.changes);
-    const perSecond = (read.sent.sent * 1000) / (read.deliveredAt - read.plan.startAt);
-    return {
-      figures: measured({
-        changes_per_s: perSecond, ratio_to_parse_limit: perSecond / limit,
-        ...read.balance,
-        ...alone?.figures,
-        parse_limit_per_s: limit, parse_us_per_line: median(parsed.map(({ cpuMicrosPerLine }) => cpuMicrosPerLine)),
-      }),
-      notes: [...notes(lab, read), ...(alone ? shares(lab.usage, alone.from, alone.to, "without subscribers") : [])],
-      plots: [
-        // All of them are due when it begins.
-        percentilePlot("Time from the burst's begin until a change, or a newer one, was delivered, by percentile", { "to each subscriber": read.latency }),
-        timePlot("Throughput", "statuses/s", { "delivered to all subscribers": pointsOf(read.deliveredPerSecond, "sum", (read.deliveredAt - read.plan.startAt) / 1000) }),
-        ...usagePlots(lab, ["daemon", "replayer", "subscribers"], read.plan.startAt, alone?.to ?? read.to),
-      ],
-    };
+    const turns = await inTurns(lab, flood);
+    return { figures: figuresOf(turns), notes: notes(lab, turns), plots: plots(lab, turns) };
   },
 };
 
-function notes(lab: Lab, read: Flow): readonly string[] {
-  const all = [...notReplayed(lab.options), ...limits(lab.usage, read.from, read.to, read.share), ...lateness(read.balance, read.waited)];
-  if (read.sent.failed > 0) all.push(`the API server did not take ${read.sent.failed} changes`);
-  if (read.ended > 0) all.push(`${read.ended} streams ended early: ${read.why}`);
+/** All turns, until the user wants an end: the speed of a shared machine's cores changes by half within seconds, so that what is compared has to be close together. */
+async function inTurns(lab: Lab, flood: Flooded): Promise<readonly Turn[]> {
+  const { changes } = lab.options;
+  const count = changes < turnsFrom ? 2 : 4;
+  const turns: Turn[] = [];
+  for (let i = 0; i < count && !lab.signal.aborted; i++) {
+    const part = Math.floor(((i + 1) * changes) / count) - Math.floor((i * changes) / count);
+    const unlessEnded = <T>(measure: () => Promise<T>): Promise<T | undefined> => (lab.signal.aborted ? Promise.resolve(undefined) : measure());
+    const read = (): Promise<Flow> => runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, part));
+    const alone = (): Promise<Unread> => {
+      lab.say("without subscribers");
+      return unread(lab, flood, part);
+    };
+    turns.push(await (i % 2 === 0 ? forth : back)({ limit: () => unlessEnded(() => parse(lab, count)), read: () => unlessEnded(read), unread: () => unlessEnded(alone) }));
+  }
+  return turns;
+}
+
+type Steps = { readonly [Name in keyof Turn]: () => Promise<Turn[Name]> };
+
+async function forth(steps: Steps): Promise<Turn> {
+  return { limit: await steps.limit(), read: await steps.read(), unread: await steps.unread() };
+}
+
+async function back(steps: Steps): Promise<Turn> {
+  return { unread: await steps.unread(), read: await steps.read(), limit: await steps.limit() };
+}
+
+function figuresOf(turns: readonly Turn[]): Figures {
+  const reads = turns.flatMap(({ read }) => read ?? []);
+  const unreads = turns.flatMap(({ unread }) => unread ?? []);
+  const limits = turns.flatMap(({ limit }) => limit ?? []);
+  const sum = (value: (one: Unread) => number): number => unreads.reduce((total, one) => total + value(one), 0);
+  const unreadChanges = sum(({ changes }) => changes);
+  return measured({
+    changes_per_s: rate(reads),
+    // Of each turn, whose parts are close together.
+    ratio_to_parse_limit: median(turns.flatMap(({ read, limit }) => (read && limit ? rate([read]) / limit.perSecond : []))),
+    ...(reads.length > 0 ? sumOf(reads.map(({ balance }) => balance)) : {}),
+    main_us_per_change: (sum(({ mainMs }) => mainMs) * 1000) / unreadChanges,
+    worker_us_per_change: (sum(({ workerSeconds }) => workerSeconds) * 1e6) / unreadChanges,
+    batch_lines: sum(({ lines }) => lines) / sum(({ batches }) => batches),
+    daemon_us_per_change: (sum(({ cpuMs }) => cpuMs) * 1000) / unreadChanges,
+    unread_changes_per_s: (unreadChanges * 1000) / sum(({ startAt, to }) => to - startAt),
+    parse_limit_per_s: median(limits.map(({ perSecond }) => perSecond)), parse_us_per_line: median(limits.map(({ cpuMicrosPerLine }) => cpuMicrosPerLine)),
+  });
+}
+
+/** Changes per second over several bursts. */
+function rate(reads: readonly Flow[]): number {
+  const time = reads.reduce((sum, { deliveredAt, plan }) => sum + deliveredAt - plan.startAt, 0);
+  return (reads.reduce((sum, { sent }) => sum + sent.sent, 0) * 1000) / time;
+}
+
+function notes(lab: Lab, turns: readonly Turn[]): readonly string[] {
+  const reads = turns.flatMap(({ read }) => read ?? []);
+  const all = [...notReplayed(lab.options), ...limitsOf(lab.usage, reads, Math.max(0, ...reads.map(({ share }) => share))), ...reads.flatMap(({ balance, waited }) => lateness(balance, waited))];
+  const failed = reads.reduce((sum, { sent }) => sum + sent.failed, 0);
+  if (failed > 0) all.push(`the API server did not take ${failed} changes`);
+  const ended = reads.reduce((sum, { ended }) => sum + ended, 0);
+  if (ended > 0) all.push(`${ended} streams ended early: ${reads.find(({ why }) => why !== "")?.why ?? ""}`);
   if (lab.signal.aborted) all.push("ended early by the user");
-  return [...all, ...shares(lab.usage, read.from, read.to)];
+  const read = reads.at(-1);
+  const unread = turns.flatMap((turn) => turn.unread ?? []).at(-1);
+  return [...all, ...(read ? shares(lab.usage, read.from, read.to, "the last burst that was read") : []), ...(unread ? shares(lab.usage, unread.startAt, unread.to, "the last one without subscribers") : [])];
+}
+
+function plots(lab: Lab, turns: readonly Turn[]): readonly Plot[] {
+  const reads = turns.flatMap(({ read }) => read ?? []);
+  const times = turns.flatMap(({ read, unread }) => [...(read ? [[read.plan.startAt, read.to] as const] : []), ...(unread ? [[unread.startAt, unread.to] as const] : [])]);
+  const [begin, end] = [Math.min(...times.map(([from]) => from)), Math.max(...times.map(([, to]) => to))];
+  return [
+    // All of them are due when it begins.
+    percentilePlot("Time from a burst's begin until a change, or a newer one, was delivered, by percentile", { "to each subscriber": joinedDelays(reads, "latency") }),
+    timePlot("Throughput", "statuses/s", { "delivered to all subscribers": inTime(reads, begin, ({ deliveredPerSecond, deliveredAt, plan }) => pointsOf(deliveredPerSecond, "sum", (deliveredAt - plan.startAt) / 1000)) }),
+    ...(times.length > 0 ? usagePlots(lab, ["daemon", "replayer", "subscribers"], begin, end) : []),
+  ];
 }
 
 /** Changes that no one is told of, and what they cost the daemon. */
@@ -94,26 +161,23 @@ async function unread(lab: Lab, flood: Flooded, changes: number): Promise<Unread
   await lab.usage.sample();
   // Whatever else there is to do, garbage collection say, is done before the metrics are asked for.
   await sleep(calmMs);
-  const cost = lab.usage.cost("daemon", from, to);
+  const { mainMs = Number.NaN, cpuMs = Number.NaN } = lab.usage.cost("daemon", from, to) ?? {};
   const after = await metrics(flood.daemon);
   const grown = (name: string): number => (after.get(name) ?? Number.NaN) - (before.get(name) ?? Number.NaN);
-  const figures = measured({
-    main_us_per_change: cost && (cost.mainMs * 1000) / sent,
-    worker_us_per_change: (grown("wsmand_worker_task_seconds_sum") * 1e6) / sent,
-    batch_lines: grown("wsmand_pipeline_batch_lines_sum") / grown("wsmand_pipeline_batch_lines_count"),
-    daemon_us_per_change: cost && (cost.cpuMs * 1000) / sent,
-    unread_changes_per_s: (sent * 1000) / (to - plan.startAt),
-  });
-  return { changes: sent, from: plan.startAt, to, figures };
+  return {
+    changes: sent, startAt: plan.startAt, to, mainMs, cpuMs,
+    workerSeconds: grown("wsmand_worker_task_seconds_sum"), lines: grown("wsmand_pipeline_batch_lines_sum"), batches: grown("wsmand_pipeline_batch_lines_count"),
+  };
 }
 
-/** What the daemon's workers could do if there were nothing but them, in half of the time. None of somebody else's daemon, or once the user has ended the run. */
-async function parse(lab: Lab): Promise<readonly z.infer<typeof parserSchema>[]> {
+/** What the daemon's workers could do if there were nothing but them. None of somebody else's daemon. @param turns in which that is measured. */
+async function parse(lab: Lab, turns: number): Promise<Limit | undefined> {
   const { options, namespace } = lab;
-  if (options.target || lab.signal.aborted) return [];
+  if (options.target) return undefined;
   lab.say("parsing alone");
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
   const threads = options.workers ?? workersFor(availableParallelism());
-  return [await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: options.seconds * 500 }, parserSchema)];
+  const limit = await parser.call("parse", { threads, namespace, workspaces: options.workspaces, size: options.size, warmupMs: Math.min(parseWarmupMs, options.warmup * 1000), measuredMs: (options.seconds * 1000) / turns }, parserSchema);
+  return limit;
 }

@@ -1,17 +1,14 @@
 /** Scenario scale: the same changes per second with ever more workspaces: what a change costs must not depend on how many there are, and memory must grow by little. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Histogram } from "hdr-histogram-js";
 import type { Lab } from "../lab.ts";
 import { machineNow } from "../load/clock.ts";
-import { runFlowTo } from "../load/flow.ts";
+import { inTime, joinedDelays, runFlowTo } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
-import { delayHistogram } from "../load/ledger.ts";
 import { closeSubscribers, openSubscribers, startSubscribers } from "../load/run.ts";
 import type { Crowd } from "../load/run.ts";
 import { pointsOf } from "../load/timeline.ts";
-import type { Points } from "../load/timeline.ts";
 import { measured, slope } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
 import { lateness, limitsOf, ms, shares, toolName } from "../report/limits.ts";
@@ -153,20 +150,13 @@ function figuresOf(lab: Lab, all: readonly Step[]): Figures {
     lost: sum("lost"), reordered: sum("reordered"), repeated: sum("repeated"),
     ...by("cpu_us_per_change", (step) => costs.get(step)),
     ...by("rss_mb", ({ rssMb }) => rssMb),
-    ...by("latency_p50_ms", ({ flows }) => ms(joined(flows, "latency"), 50)),
-    ...by("latency_p99_ms", ({ flows }) => ms(joined(flows, "latency"), 99)),
+    ...by("latency_p50_ms", ({ flows }) => ms(joinedDelays(flows, "latency"), 50)),
+    ...by("latency_p99_ms", ({ flows }) => ms(joinedDelays(flows, "latency"), 99)),
   });
 }
 
-/** The delays of several turns. */
-function joined(flows: readonly Flow[], which: "latency" | "late"): Histogram {
-  const all = delayHistogram();
-  for (const flow of flows) all.add(flow[which]);
-  return all;
-}
-
 function notes(lab: Lab, { workspaces, suffix, flows }: Step): Outcome["notes"] {
-  const all = [...limitsOf(lab.usage, flows, Math.max(...flows.map(({ share }) => share)), joined(flows, "late")), ...flows.flatMap(({ balance, waited }) => lateness(balance, waited))];
+  const all = [...limitsOf(lab.usage, flows, Math.max(...flows.map(({ share }) => share)), joinedDelays(flows, "late")), ...flows.flatMap(({ balance, waited }) => lateness(balance, waited))];
   const failed = flows.reduce((sum, { sent }) => sum + sent.failed, 0);
   if (failed > 0) all.push(`the API server did not take ${failed} changes`);
   // The streams are the same in all turns.
@@ -181,12 +171,10 @@ function plots(lab: Lab, all: readonly Step[]): readonly Plot[] {
   const begin = all[0]?.flows[0]?.plan.startAt ?? 0;
   const named = <T>(value: (step: Step) => T): Record<string, T> => Object.fromEntries(all.map((step) => [`${step.workspaces} workspaces`, value(step)]));
   const curves = ({ suffix, restedAt }: Step): ReturnType<typeof lab.usage.curves> => lab.usage.curves(`daemon${suffix}`, begin, restedAt);
-  /** Of all turns, each where it was. */
-  const inTime = ({ flows }: Step, points: (flow: Flow) => Points): Points => flows.flatMap((flow) => points(flow).map(([at, value]) => [at + (flow.plan.startAt - begin) / 1000, value] as const));
   return [
-    percentilePlot("Delay by percentile, from due to delivered", named(({ flows }) => joined(flows, "latency"))),
-    timePlot("Longest delay in each second", "ms", named((step) => inTime(step, ({ longestPerSecond }) => longestPerSecond.map((value, second) => [second + 0.5, value] as const)))),
-    timePlot("Throughput", "messages/s", named((step) => inTime(step, ({ deliveredPerSecond, deliveredAt, plan }) => pointsOf(deliveredPerSecond, "sum", (deliveredAt - plan.startAt) / 1000)))),
+    percentilePlot("Delay by percentile, from due to delivered", named(({ flows }) => joinedDelays(flows, "latency"))),
+    timePlot("Longest delay in each second", "ms", named((step) => inTime(step.flows, begin, ({ longestPerSecond }) => longestPerSecond.map((value, second) => [second + 0.5, value] as const)))),
+    timePlot("Throughput", "messages/s", named((step) => inTime(step.flows, begin, ({ deliveredPerSecond, deliveredAt, plan }) => pointsOf(deliveredPerSecond, "sum", (deliveredAt - plan.startAt) / 1000)))),
     timePlot("The daemons' resident memory", "MiB", named((step) => curves(step).rss)),
     timePlot("The daemons' CPU", "cores", named((step) => curves(step).cpu)),
   ];
