@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { reasonOf } from "../domain/file-reasons.ts";
 
 /** What can be set; scenarios have defaults of their own for most of it. */
@@ -70,6 +70,8 @@ type Given = Partial<Options>;
 export interface Described {
   readonly summary: string;
   readonly defaults: Defaults;
+  /** Which of the flags that do nothing in most scenarios do something here. */
+  readonly uses?: readonly RareName[];
   /** It starts workspaces whose images may be pulled, with --target. */
   readonly pulls?: boolean;
 }
@@ -92,32 +94,35 @@ const numbers = [
   { name: "clients", unit: "<n>", about: "processes of subscribers", min: 1, max: 64, common: 1 },
 ] as const;
 
+/** Flags that do nothing in most scenarios: there they are refused, rather than ignored. */
+const rare = ["changes", "rest", "stalled", "concurrency", "storm"] as const;
+type RareName = (typeof rare)[number];
+
 const imageFlags = [{ flag: "--image", name: "image" }, { flag: "--ide-image", name: "ideImage" }, { flag: "--supervisor-image", name: "supervisorImage" }] as const;
 /** Name, tag and digest, as far as that tells it from something else. */
 const imageReference = /^[\da-z][\w./:-]*(@sha256:[\da-f]{64})?$/i;
 
 /** Reads a command line. @throws CommanderError, after having told, for a wrong one and for --help. */
 export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<string, Described>, out: { readonly stdout: TextOutput; readonly stderr: TextOutput }): { readonly scenario: string; readonly options: Options } {
-  const named = scenarios.get(argv.find((text) => !text.startsWith("-")) ?? "");
-  const program = commandFor(scenarios, named).configureOutput({ writeOut: (text) => void out.stdout.write(text), writeErr: (text) => void out.stderr.write(text) });
+  const first = argv.find((text) => !text.startsWith("-")) ?? "";
+  const program = commandFor(scenarios, first).configureOutput({ writeOut: (text) => void out.stdout.write(text), writeErr: (text) => void out.stderr.write(text) });
   program.parse([...argv], { from: "user" });
   const [scenario = ""] = program.args;
   const found = scenarios.get(scenario);
   if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
   const given = program.opts<Given>();
-  const problem = metricsProblem(given) ?? conflict(given) ?? imageProblem(given, scenario, scenarios);
+  const problem = metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
   if (problem !== undefined) return program.error(`error: ${problem}`);
   return { scenario, options: complete(found.defaults, given) };
 }
 
-/** The command line. @param named the scenario that is asked for: its defaults are told. */
-export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Described | undefined): Command {
+/** The command line. @param name the scenario that is asked for: what it does, its flags and their defaults are told. */
+export function commandFor(scenarios: ReadonlyMap<string, Described>, name: string | undefined): Command {
+  const named = scenarios.get(name ?? "");
   const program = new Command("wsmand bench").exitOverride().showHelpAfterError("(--help tells what there is)")
-    .description("Measures a workspace manager from outside, through gRPC and the Kubernetes API. Without --kubeconfig and --target it starts the built-in cluster and the daemon, each in a process of its own.")
+    .description("Measures a workspace manager from outside, through gRPC and the Kubernetes API. Without --kubeconfig and --target it starts the built-in cluster and the daemon, each in a process of its own." + (named ? `\n\n${name}: ${named.summary}` : ""))
     .argument("<scenario>", [...scenarios.keys()].join(", "));
-  for (const { name, unit, about, min, max, common } of numbers) {
-    program.option(`--${name} ${unit}`, `${about} (default: ${named?.defaults[name] ?? common}${named ? "" : ", unless the scenario has another"})`, (name === "seconds" ? decimal : whole)(min, max));
-  }
+  for (const number of numbers) program.addOption(numberOption(number, named));
   program
     .option("--connections <n>", "connections that subscribers share (default: one each)", whole(1, 10_000))
     .option("--workers <n>", "worker threads of the daemon (default: its own)", whole(1, 64))
@@ -139,6 +144,21 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, named: Des
     .option("--cpu-prof <folder>", "write CPU profiles of our daemon's threads there, and of the built-in API server's, and tell what they say; figures hold what that costs")
     .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
   return program;
+}
+
+function numberOption({ name, unit, about, min, max, common }: (typeof numbers)[number], named: Described | undefined): Option {
+  const value = named?.defaults[name] ?? common;
+  return new Option(`--${name} ${unit}`, `${about} (default: ${value}${named ? "" : ", unless the scenario has another"})`)
+    .argParser((name === "seconds" ? decimal : whole)(min, max)).hideHelp(named !== undefined && isRare(name) && !named.uses?.includes(name));
+}
+
+function isRare(name: NumberName): name is RareName {
+  return rare.some((one) => one === name);
+}
+
+function rareProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  const useless = rare.find((name) => given[name] !== undefined && !scenarios.get(scenario)?.uses?.includes(name));
+  return useless && `--${useless} does nothing in ${scenario}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([name]) => name).join(", ")}`;
 }
 
 function conflict(given: Given): string | undefined {

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { records, record, text } from "../../src/embedded/kubelet/json.ts";
-import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, severalMs, shareBench, small, start } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, restless, severalMs, shareBench, small, start } from "../support/bench.ts";
 import { onRealCluster, unlessReal } from "../support/cluster.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
@@ -22,7 +22,7 @@ describe("the load tool", { concurrency: 3 }, () => {
   test("on a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
     await t.test("connect: everyone gets all of the initial state, in as many runs as are asked for", async () => {
-      const report = await site.bench("connect", ...small, "--runs", "2");
+      const report = await site.bench("connect", ...small, ...restless, "--runs", "2");
       assertAbove0(report, "connect_p99_ms");
       assert0(report, "incomplete");
       assert.equal(report.runs.length, 2);
@@ -60,7 +60,7 @@ describe("the load tool", { concurrency: 3 }, () => {
   });
 
   test("scale: no change is lost with any number of workspaces", { skip: onRealCluster }, async () => {
-    const report = await bench("scale", ...small, "--workspaces", "101");
+    const report = await bench("scale", ...small, ...restless, "--workspaces", "101");
     assert0(report, ...losses);
     assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101");
     assertThere(report, "cpu_us_per_change_100", "cpu_us_per_change_101");
@@ -176,7 +176,7 @@ describe("the load tool", { concurrency: 3 }, () => {
   });
 
   test("ready gives its figures; on a cluster that is there already it measures in a namespace of its own, and takes away what it made", { skip: onRealCluster }, async () => {
-    const report = await bench("ready", ...small, "--kubeconfig", common().cluster.kubeconfig, "--events", "20");
+    const report = await bench("ready", ...small, ...restless, "--kubeconfig", common().cluster.kubeconfig, "--events", "20");
     assertAbove0(report, "ready_s", "serving_s");
     assertThere(report, "list_s");
     const player = await Player.fromKubeconfig(common().cluster.kubeconfig);

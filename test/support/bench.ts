@@ -33,7 +33,9 @@ const plotSchema = z.object({ title: z.string(), kind: z.enum(["time", "percenti
 const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string(), z.number()), runs: z.array(z.object({ notes: z.array(z.string()), plots: z.array(plotSchema) })) });
 export type Report = z.infer<typeof reportSchema>;
 /** As little as shows that it works. Figures are asserted to be there, never how good they are: on a busy machine any of them may be anything. */
-export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--rest", "0", "--size", "0"];
+export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
+/** For those that read memory after a rest. */
+export const restless = ["--rest", "0"];
 /** The time of loads that are as fast as can be, and take all of the machine: any will do. Of all turns together. */
 export const brief = ["--seconds", "0.3"];
 /** For what takes its time on a busy machine: a step of the tool, whatever it waits for; and several scenarios one after the other. */

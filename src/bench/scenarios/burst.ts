@@ -57,6 +57,7 @@ type Limit = z.infer<typeof parserSchema>;
 
 export const burst: Scenario = {
   summary: "--changes as fast as a watch carries them: until every subscriber has every final status, as a share of what the workers can parse alone; and without subscribers",
+  uses: ["changes"],
   defaults: { subscribers: 1, seconds: 3 },
   replays: true,
   needs: { pid: ["main_us_per_change", "daemon_us_per_change"], metrics: ["worker_us_per_change", "batch_lines"], ownDaemon: ["ratio_to_parse_limit", "parse_limit_per_s", "parse_us_per_line"] },

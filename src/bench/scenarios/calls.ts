@@ -66,6 +66,7 @@ interface Found {
 
 export const calls: Scenario = {
   summary: "every call with one answer in turn (start has starts and stops), by --concurrency callers; those that write beside a bare patch of the same size",
+  uses: ["concurrency"],
   defaults: { workspaces: 100, subscribers: 1, seconds: 30, warmup: 3, qps: 100_000 },
   pulls: true,
   lives: placedOf,

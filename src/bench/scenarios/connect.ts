@@ -19,6 +19,7 @@ const leadMs = 200;
 
 export const connect: Scenario = {
   summary: "subscribers come at a fixed rate (--rate), get the current statuses, and go",
+  uses: ["rest"],
   defaults: { workspaces: 1000, subscribers: 1500, rate: 30, rest: 3 },
   needs: { pid: ["rss_before_mb", "rss_connected_mb", "rss_after_mb"] },
   run: async (lab) => {

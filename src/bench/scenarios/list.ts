@@ -17,6 +17,7 @@ const describedCount = 200;
 
 export const list: Scenario = {
   summary: "GetWorkspaces and DescribeWorkspace, as a share of what bare grpc-js answers with the same bytes, in turn",
+  uses: ["concurrency"],
   defaults: { workspaces: 5000, subscribers: 1, seconds: 10, warmup: 1 },
   replays: true,
   needs: { pid: ["get_per_cpu_ratio_to_bare", "describe_per_cpu_ratio_to_bare", "rss_mb"], metrics: ["loop_delay_max_ms"] },

@@ -46,6 +46,7 @@ interface Steady {
 
 export const markactive: Scenario = {
   summary: "MarkActive as fast as --concurrency callers go, beside bare grpc-js with the same bytes; and of --workspaces every 30 s",
+  uses: ["concurrency"],
   // A whole round of all workspaces warms up: from then on as many are due to be written as at any time.
   defaults: { workspaces: 10_000, subscribers: 1, seconds: 10, warmup: beatSeconds, qps: 100_000 },
   needs: { pid: ["per_cpu_ratio_to_bare", "daemon_cpu_percent", "rss_mb"], metrics: ["api_requests", "steady_api_requests"] },

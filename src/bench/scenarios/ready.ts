@@ -10,6 +10,7 @@ import type { Scenario } from "./scenario.ts";
 
 export const ready: Scenario = {
   summary: "the daemon's start: time until it serves and has its first complete list, its longest event loop delay, its memory",
+  uses: ["rest"],
   defaults: { workspaces: 5000 },
   run: async (lab) => {
     if (lab.options.target) throw new Error("ready starts the daemon itself: it can not be used with --target");

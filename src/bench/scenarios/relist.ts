@@ -39,6 +39,7 @@ interface Breaks {
 
 export const relist: Scenario = {
   summary: "a stream while its watches are broken again and again so that all workspaces are listed anew",
+  uses: ["stalled"],
   defaults: { workspaces: 10_000, subscribers: 10, rate: 200, seconds: 24 },
   run: async (lab) => {
     if (lab.options.target || !lab.ownsAll) throw new Error("relist breaks the watches of the built-in API server: it can not be used with --target or --kubeconfig");

@@ -47,6 +47,7 @@ interface Step extends AsyncDisposable {
 
 export const scale: Scenario = {
   summary: "--rate changes/s with 100, 1,000, 5,000 and --workspaces workspaces, each with a daemon of its own, in turn: CPU per change and memory",
+  uses: ["rest"],
   defaults: { workspaces: 20_000, subscribers: 10, rate: 200, seconds: 12 },
   replays: true,
   needs: { pid: ["cpu_growth", "rss_mb_per_1000", "cpu_us_per_change_*", "rss_mb_*"] },

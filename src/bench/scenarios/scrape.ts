@@ -25,6 +25,7 @@ type Scraped = z.infer<typeof scrapedSchema>;
 
 export const scrape: Scenario = {
   summary: `/metrics ${scrapesPerSecond} times a second with autocannon, and health probes, while changes stream to subscribers`,
+  uses: ["stalled"],
   defaults: { workspaces: 5000, rate: 200 },
   needs: { pid: ["daemon_rss_mb"], metrics: ["loop_delay_max_ms"] },
   run: async (lab) => {

@@ -42,6 +42,7 @@ interface Company {
 
 export const soak: Scenario = {
   summary: "all of it together, for as long as one likes: subscribers come, go and hang, workspaces come and go, watches break; does memory grow, is anything lost?",
+  uses: ["stalled"],
   defaults: { workspaces: 1000, subscribers: 40, rate: 300, stalled: 4, seconds: 60, warmup: 20 },
   needs: {
     pid: ["daemon_cpu_us_per_change"],

@@ -16,6 +16,7 @@ const order = ["without", "with", "with", "without"] as const;
 
 export const stall: Scenario = {
   summary: "the same with and without one tenth more subscribers that do not read, twice each in turn (--stalled for another number)",
+  uses: ["stalled"],
   defaults: { subscribers: 45, seconds: 12 },
   needs: { pid: ["rss_growth_mb", "rss_growth_without_mb", "rss_over_without_mb", "rss_first_mb", "rss_last_mb", "rss_max_mb"] },
   run: async (lab) => {

@@ -42,6 +42,7 @@ interface Both {
 
 export const start: Scenario = {
   summary: "StartWorkspace and StopWorkspace at --rate, --concurrency at once, and --storm at the same moment, beside the bare pods",
+  uses: ["concurrency", "storm"],
   defaults: { workspaces: 100, subscribers: 1, size: 10_000, rate: 50, seconds: 40, warmup: 2, concurrency: 50, qps: 100_000 },
   pulls: true,
   needs: { metrics: ["api_requests_per_start"] },

@@ -12,6 +12,7 @@ import type { Outcome, Scenario } from "./scenario.ts";
 
 export const stream: Scenario = {
   summary: "the delay of changes at a fixed rate, from the write to the subscribers",
+  uses: ["stalled"],
   defaults: {},
   needs: { pid: ["daemon_cpu_us_per_change"], pidOrMetrics: ["daemon_rss_mb"], metrics: ["api_requests"] },
   run: async (lab) => {

@@ -48,12 +48,24 @@ test("flags that contradict each other, or would do nothing, are a wrong command
     [["--metrics", "http://127.0.0.1:1/metrics"], "--metrics needs --target"],
     [["--tls"], "the --tls flags need --target"],
     [["--metrics", "nonsense"], "--metrics must be an http or https URL"],
+    [["--storm", "5"], "--storm does nothing in stream: it is for start"],
+    [["--changes", "5"], "--changes does nothing in stream: it is for burst"],
     [["--image", "registry.example.com/a:b"], "--image does nothing in stream: start, calls, lifecycle start workspaces"],
   ] as const) {
     const { code, err } = await command(["bench", "stream", ...flags]);
     assert.equal(code, 2, err);
     assert.ok(err.includes(message), err);
   }
+});
+
+test("a scenario's help says what it does, and leaves out the flags that do nothing there", async () => {
+  const { code, out } = await command(["bench", "stream", "--help"]);
+  assert.equal(code, 0);
+  assert.match(out, /stream: the delay of changes at a fixed rate/);
+  assert.match(out, /--stalled <n>/);
+  assert.doesNotMatch(out, /--(changes|rest|concurrency|storm) </);
+  const all = await command(["bench", "--help"]);
+  for (const flag of ["changes", "rest", "concurrency", "storm", "stalled"]) assert.match(all.out, new RegExp(`--${flag} <`));
 });
 
 test("an image is refused where nothing pulls it, and where it is none", async () => {
