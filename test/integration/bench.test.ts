@@ -60,11 +60,25 @@ describe("the load tool", { concurrency: 3 }, () => {
   });
 
   test("scale: no change is lost with any number of workspaces", { skip: onRealCluster }, async () => {
-    const report = await bench("scale", ...small, ...restless, "--workspaces", "101");
+    const report = await bench("scale", ...small, ...restless, ...brief, "--workspaces", "101");
     assert0(report, ...losses);
     assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101");
     assertThere(report, "cpu_us_per_change_100", "cpu_us_per_change_101");
     assert.ok("rss_mb_per_1000" in report.figures);
+  });
+
+  test("scale: Ctrl-C in one of the turns gives what was measured until then, memory included", { skip: onRealCluster }, async () => {
+    const file = join(common().folder, "scale.json");
+    const wish = new AbortController();
+    const { output, code } = command(wish.signal, "scale", ...small, ...restless, "--workspaces", "101", "--seconds", "2", "--json", file);
+    await until("the second turn", () => output().includes("101 workspaces, turn"), longMs);
+    await until("its changes", () => (output().match(/^measuring/gm) ?? []).length > 1, longMs);
+    wish.abort("SIGINT");
+    assert.equal(await code, 0, output());
+    const report = await reportIn(file);
+    assert.match(notesIn(report), /ended early/);
+    assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100");
+    assert0(report, "reordered", "repeated");
   });
 
   test("relist: nothing is lost when the watches break and all workspaces are listed anew", { skip: onRealCluster }, async () => {
@@ -84,6 +98,13 @@ describe("the load tool", { concurrency: 3 }, () => {
       const report = await site.bench("stall", ...small, ...brief);
       assert0(report, ...losses);
       assertAbove0(report, "p99_ratio");
+    });
+
+    await t.test("scale: workspaces are added to those that are there", async () => {
+      const report = await site.bench("scale", ...small, ...restless, ...brief, "--workspaces", "20");
+      assert0(report, ...losses);
+      assertAbove0(report, "rss_mb_20", "latency_p99_ms_20");
+      assert.match(notesIn(report), /^with one number of workspaces \(20\) there is no growth to tell of/m);
     });
 
     await t.test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {

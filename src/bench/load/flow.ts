@@ -111,14 +111,24 @@ function collect(plan: Plan, sent: Sent, waited: number | undefined, balances: r
   };
 }
 
-/** The delays of several flows. @param which from due to delivered, or to sent. */
-export function joinedDelays(flows: readonly Flow[], which: "latency" | "late"): Histogram {
+/** Those of several flows that were not cut short by the user; all of them if none is whole. */
+export function wholeOf<T extends Pick<Flow, "sent" | "plan">>(flows: readonly T[]): readonly T[] {
+  const whole = flows.filter(({ sent, plan }) => sent.sent >= plan.total);
+  return whole.length > 0 ? whole : flows;
+}
+
+/** The delays of several loads. @param which from due to delivered, or to sent. */
+export function joinedDelays<Which extends "latency" | "late">(loads: readonly Readonly<Record<Which, Histogram>>[], which: Which): Histogram {
   const all = delayHistogram();
-  for (const flow of flows) all.add(flow[which]);
+  for (const load of loads) all.add(load[which]);
   return all;
 }
 
-/** Points of several flows, each where it was. @param begin from when their time is told, on the machine's clock. */
-export function inTime(flows: readonly Flow[], begin: number, points: (flow: Flow) => Points): Points {
-  return flows.flatMap((flow) => points(flow).map(([at, value]) => [at + (flow.plan.startAt - begin) / 1000, value] as const));
+/** Points of several flows, each where it was: between them there was nothing. @param begin from when their time is told, on the machine's clock. */
+export function inTime<T extends Pick<Flow, "plan" | "deliveredAt">>(flows: readonly T[], begin: number, points: (flow: T) => Points): Points {
+  return flows.flatMap((flow) => {
+    const from = (flow.plan.startAt - begin) / 1000;
+    const to = (flow.deliveredAt - begin) / 1000;
+    return [[from, 0], ...points(flow).map(([at, value]) => [Math.min(to, from + at), value] as const), [to, 0]] as const;
+  });
 }

@@ -55,16 +55,17 @@ export function lateness({ lost }: Pick<Balance, "lost">, waited: number | undef
   return waited === undefined || lost === 0 ? [] : [`${lost} statuses had not come ${waited.toFixed(1)} s after the last change was written, and count as lost: they may be late`];
 }
 
-/** What each process took, for people: a note, or none of a time that was too short to tell. @param what was measured, where a run has several such times. */
-export function shares(usage: Pick<Usage, "names" | "cost" | "machine">, from: number, to: number, what?: string): readonly string[] {
+/** What each process took, for people: a note, or none of a time that was too short to tell. @param what was measured, where a run has several such times. @param told which of them are told one by one. */
+export function shares(usage: Pick<Usage, "names" | "cost" | "machine">, from: number, to: number, what?: string, told: (name: string) => boolean = () => true): readonly string[] {
   const seen = usage.names.flatMap((name) => {
     const cost = usage.cost(name, from, to);
-    return cost ? [{ cpu: cost.cpu, text: `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MiB` }] : [];
+    return cost ? [{ told: told(name), cpu: cost.cpu, text: `${name} ${percent(cost.cpu)} (main thread ${percent(cost.main)}), ${cost.rssMb.toFixed(0)} MiB` }] : [];
   });
   if (seen.length === 0) return [];
   const machine = usage.machine(from, to);
   const others = machine === undefined ? 0 : machine * cpus().length - seen.reduce((sum, { cpu }) => sum + cpu, 0);
-  const parts = [...seen.map(({ text }) => text), ...(others >= othersShare ? [`other programs ${percent(others)}`] : [])];
+  const untold = seen.filter((one) => !one.told);
+  const parts = [...seen.filter((one) => one.told).map(({ text }) => text), ...(untold.length > 0 ? [`the tool's other processes ${percent(untold.reduce((sum, { cpu }) => sum + cpu, 0))}`] : []), ...(others >= othersShare ? [`other programs ${percent(others)}`] : [])];
   return [`${what === undefined ? "" : `${what}: `}CPU of one core: ${parts.join("; ")}${machine === undefined ? "" : `; of all of the machine's cores together ${percent(machine)} were used`}`];
 }
 

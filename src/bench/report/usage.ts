@@ -11,8 +11,8 @@ const everyMs = 250;
 /** Most samples that are kept of a process: the first 80 minutes go in as they are. */
 const maxSamples = 20_000;
 
-/** Most processes that are remembered. */
-const maxProcesses = 64;
+/** Most processes that are remembered: more than run at a time, in scale with as many clients as there may be. */
+const maxProcesses = 512;
 
 /** A process at a moment. */
 interface Sample {
@@ -66,8 +66,12 @@ export class Usage {
   /** Watches a process under a name, from now until it ends. Another one may have had the name before it. */
   watch(name: string, pid: number | undefined): void {
     if (pid === undefined || pid === 0 || this.#processes.some((process) => process.name === name && process.pid === pid && !process.gone)) return;
-    // Of those that have ended the oldest goes.
-    if (this.#processes.length >= maxProcesses) this.#processes.splice(Math.max(0, this.#processes.findIndex(({ gone }) => gone)), 1);
+    if (this.#processes.length >= maxProcesses) {
+      // Of those that have ended the oldest goes.
+      const oldest = this.#processes.findIndex((process) => process.gone);
+      if (oldest < 0) return;
+      this.#processes.splice(oldest, 1);
+    }
     this.#processes.push({ name, pid, series: new Series<Sample>(maxSamples, folded), gone: false });
     // What its start costs is seen, too.
     void this.sample();

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import { workersFor } from "../../domain/worker-count.ts";
 import type { Lab } from "../lab.ts";
-import { finished, inTime, joinedDelays, runFlow } from "../load/flow.ts";
+import { finished, inTime, joinedDelays, runFlow, wholeOf } from "../load/flow.ts";
 import type { Flow } from "../load/flow.ts";
 import { startFlood } from "../load/flood.ts";
 import type { Flooded } from "../load/flood.ts";
@@ -31,7 +31,7 @@ const calmMs = 600;
 /** Of the threads that only parse, at most; --warmup if that is less. */
 const parseWarmupMs = 1000;
 
-/** Of fewer changes there are two turns, once forth and once back. */
+/** Of fewer changes there are two turns, once forth and once back, rather than four. */
 const turnsFrom = 80_000;
 
 /** A burst that no one reads: how many changes, when, and what they cost the daemon; NaN what can not be seen. */
@@ -73,23 +73,24 @@ export const burst: Scenario = {
 /** All turns, until the user wants an end: the speed of a shared machine's cores changes by half within seconds, so that what is compared has to be close together. */
 async function inTurns(lab: Lab, flood: Flooded): Promise<readonly Turn[]> {
   const { changes } = lab.options;
-  const count = changes < turnsFrom ? 2 : 4;
+  const count = Math.min(changes, changes < turnsFrom ? 2 : 4);
   const turns: Turn[] = [];
   for (let i = 0; i < count && !lab.signal.aborted; i++) {
     const part = Math.floor(((i + 1) * changes) / count) - Math.floor((i * changes) / count);
-    const unlessEnded = <T>(measure: () => Promise<T>): Promise<T | undefined> => (lab.signal.aborted ? Promise.resolve(undefined) : measure());
+    const orSkip = <T>(measure: () => Promise<T>): Promise<T | undefined> => (lab.signal.aborted ? Promise.resolve(undefined) : measure());
     const read = (): Promise<Flow> => runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, part));
     const alone = (): Promise<Unread> => {
       lab.say("without subscribers");
       return unread(lab, flood, part);
     };
-    turns.push(await (i % 2 === 0 ? forth : back)({ limit: () => unlessEnded(() => parse(lab, count)), read: () => unlessEnded(read), unread: () => unlessEnded(alone) }));
+    turns.push(await (i % 2 === 0 ? forth : back)({ limit: () => orSkip(() => parse(lab, count)), read: () => orSkip(read), unread: () => orSkip(alone) }));
   }
   return turns;
 }
 
 type Steps = { readonly [Name in keyof Turn]: () => Promise<Turn[Name]> };
 
+// What stands first is measured first.
 async function forth(steps: Steps): Promise<Turn> {
   return { limit: await steps.limit(), read: await steps.read(), unread: await steps.unread() };
 }
@@ -99,7 +100,7 @@ async function back(steps: Steps): Promise<Turn> {
 }
 
 function figuresOf(turns: readonly Turn[]): Figures {
-  const reads = turns.flatMap(({ read }) => read ?? []);
+  const reads = wholeOf(turns.flatMap(({ read }) => read ?? []));
   const unreads = turns.flatMap(({ unread }) => unread ?? []);
   const limits = turns.flatMap(({ limit }) => limit ?? []);
   const sum = (value: (one: Unread) => number): number => unreads.reduce((total, one) => total + value(one), 0);
@@ -107,7 +108,7 @@ function figuresOf(turns: readonly Turn[]): Figures {
   return measured({
     changes_per_s: rate(reads),
     // Of each turn, whose parts are close together.
-    ratio_to_parse_limit: median(turns.flatMap(({ read, limit }) => (read && limit ? rate([read]) / limit.perSecond : []))),
+    ratio_to_parse_limit: median(turns.flatMap(({ read, limit }) => (read && limit && reads.includes(read) ? rate([read]) / limit.perSecond : []))),
     ...(reads.length > 0 ? sumOf(reads.map(({ balance }) => balance)) : {}),
     main_us_per_change: (sum(({ mainMs }) => mainMs) * 1000) / unreadChanges,
     worker_us_per_change: (sum(({ workerSeconds }) => workerSeconds) * 1e6) / unreadChanges,

@@ -1,6 +1,5 @@
 /** Scenario stall: a stream with and without subscribers that do not read, in turn: the others must not notice, and memory must stay flat. */
-import type { Histogram } from "hdr-histogram-js";
-import { delayHistogram } from "../load/ledger.ts";
+import { joinedDelays } from "../load/flow.ts";
 import { runLoad, sumOf } from "../load/run.ts";
 import type { LoadResult } from "../load/run.ts";
 import type { Lab } from "../lab.ts";
@@ -36,7 +35,7 @@ export const stall: Scenario = {
     return {
       figures: figuresOf(lab, loads),
       notes: [...notesOf(lab, loads, shown), ...(shown ? streamNotes(lab, shown) : [])],
-      plots: shown ? [percentilePlot("Delay by percentile, of all loads", { "without who does not read": delaysOf(loads.without), "with them": delaysOf(loads.with) }), ...streamPlots(lab, shown)] : [],
+      plots: shown ? [percentilePlot("Delay by percentile, of all loads", { "without who does not read": joinedDelays(loads.without, "latency"), "with them": joinedDelays(loads.with, "latency") }), ...streamPlots(lab, shown)] : [],
     };
   },
 };
@@ -75,17 +74,11 @@ function figuresOf(lab: Lab, { without, with: hanging }: Loads): Figures {
   });
 }
 
-function delaysOf(loads: readonly LoadResult[]): Histogram {
-  const all = delayHistogram();
-  for (const { latency } of loads) all.add(latency);
-  return all;
-}
-
 /** Delays over all loads of a side, and the daemon's memory in the last one. */
 function sideFigures(lab: Lab, loads: readonly LoadResult[]): Figures {
   const last = loads.at(-1);
   if (!last) return {};
-  const all = delaysOf(loads);
+  const all = joinedDelays(loads, "latency");
   const cost = lab.usage.cost("daemon", last.from, last.to);
   return measured({ p50_ms: ms(all, 50), p99_ms: ms(all, 99), rss_first_mb: cost?.rssFirstMb, rss_last_mb: cost?.rssLastMb, rss_max_mb: cost?.rssMaxMb });
 }

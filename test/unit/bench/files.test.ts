@@ -50,6 +50,8 @@ test("flags that contradict each other, or would do nothing, are a wrong command
     [["--metrics", "nonsense"], "--metrics must be an http or https URL"],
     [["--storm", "5"], "--storm does nothing in stream: it is for start"],
     [["--changes", "5"], "--changes does nothing in stream: it is for burst"],
+    [["--rest", "5"], "--rest does nothing in stream: it is for scale, ready, connect"],
+    [["--concurrency", "5"], "--concurrency does nothing in stream: it is for list, start, markactive, calls"],
     [["--image", "registry.example.com/a:b"], "--image does nothing in stream: start, calls, lifecycle start workspaces"],
   ] as const) {
     const { code, err } = await command(["bench", "stream", ...flags]);
