@@ -89,8 +89,7 @@ export class Lab implements AsyncDisposable {
   static async open(options: Options, host: LabHost, { replays = false, lives }: { readonly replays?: boolean; readonly lives?: (options: Options) => number }): Promise<Lab> {
     const lab = new Lab(options, host);
     try {
-      // Events have to be written somewhere.
-      await lab.#open(replays && options.kubeconfig === undefined && options.events === 0, options.kubeconfig === undefined ? lives?.(options) : undefined);
+      await lab.#open(replays && options.kubeconfig === undefined, options.kubeconfig === undefined ? lives?.(options) : undefined);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -206,7 +205,7 @@ export class Lab implements AsyncDisposable {
       this.#daemons.add(name);
       this.usage.watch(name, pid);
     };
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags("daemon") ?? [], started });
+    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags(name) ?? [], started });
     if (options.target) started(daemon.pid);
     return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => this.#endProfiled(daemon) };
   }

@@ -72,6 +72,8 @@ export interface Described {
   readonly defaults: Defaults;
   /** Which of the flags that do nothing in most scenarios do something here. */
   readonly uses?: readonly RareName[];
+  /** Where cluster and daemon are the tool's own, the pods come from a replayer: no other API server is needed. */
+  readonly replays?: boolean;
   /** It starts workspaces whose images may be pulled, with --target. */
   readonly pulls?: boolean;
 }
@@ -158,6 +160,7 @@ function isRare(name: NumberName): name is RareName {
 
 function rareProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
   const useless = rare.find((name) => given[name] !== undefined && !scenarios.get(scenario)?.uses?.includes(name));
+  if (given.events !== undefined && given.kubeconfig === undefined && scenarios.get(scenario)?.replays) return `--events does nothing in ${scenario} without --kubeconfig: its pods come from a replayer, and there is no API server to write Events to`;
   return useless && `--${useless} does nothing in ${scenario}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([name]) => name).join(", ")}`;
 }
 

@@ -26,9 +26,8 @@ export type Sent = z.infer<typeof sentSchema>;
 /** A daemon, and what changes its workspaces. End it with `await using`. */
 export interface Flooded extends AsyncDisposable {
   readonly daemon: Daemon;
-  /** How many; change n is one of workspace n mod this. */
   readonly workspaces: number;
-  /** Changes for now. @param rate per second; Infinity: as fast as they are taken. @param measuredFrom changes before this one are not measured. */
+  /** Changes for now, the first one of the workspace behind the last plan's last: with many workspaces, none is changed again soon. @param rate per second; Infinity: as fast as they are taken. @param measuredFrom changes before this one are not measured. */
   plan(rate: number, total?: number, measuredFrom?: number): Plan;
   begin(plan: Plan): Promise<void>;
   /** Ends the changes, or waits for the last one to be taken. */
@@ -42,10 +41,16 @@ export async function startFlood(lab: Lab, workspaces = lab.options.workspaces, 
   const daemon = starting.use(await lab.daemon(kubeconfig, `daemon${suffix}`));
   await daemon.synced();
   const ending = starting.move();
+  let planned = 0;
+  const plan: Flooded["plan"] = (rate, total = rate * maxSeconds, measuredFrom = 0) => {
+    const first = planned % workspaces;
+    planned += Math.ceil(total);
+    return { base: lab.stamps(total), total, workspaces, first, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom };
+  };
   return {
     daemon,
     workspaces,
-    plan: (rate, total = rate * maxSeconds, measuredFrom = 0) => ({ base: lab.stamps(total), total, workspaces, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom }),
+    plan,
     begin: (plan) => source.call("begin", plan, nothing),
     finish: (stop) => source.call("finish", { stop }, sentSchema, maxWaitMs),
     [Symbol.asyncDispose]: () => ending.disposeAsync(),

@@ -12,8 +12,9 @@ export const planSchema = z.object({
   base: z.number(),
   /** Changes in all. */
   total: z.number(),
-  /** Workspaces; change n is one of workspace n mod this. */
+  /** Workspaces, and the one that change 0 is one of: each of the next changes is one of the next workspace, in a circle. */
   workspaces: z.number(),
+  first: z.number(),
   /** Time between changes, milliseconds. */
   interval: z.number(),
   /** When the first change is due, on the machine's clock. */
@@ -24,6 +25,11 @@ export const planSchema = z.object({
 
 /** A load at a fixed rate. Changes are numbered from 0 in all code; `base` is added in the pod only. */
 export type Plan = Readonly<z.infer<typeof planSchema>>;
+
+/** The workspace that change n is one of. Whoever only tells the plan's workspaces apart calls it n mod their number, which is shorter by a constant turn of the circle. */
+export function workspaceOf({ first, workspaces }: Pick<Plan, "first" | "workspaces">, n: number): number {
+  return (first + n) % workspaces;
+}
 
 /** When change n is due. */
 export function dueAt(plan: Plan, n: number): number {

@@ -6,6 +6,7 @@ import { FrameReader, runningPhase } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
 import type { Endpoint } from "./grpc-stream.ts";
 import { pathOf } from "./paths.ts";
+import { workspaceOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 
 const path = pathOf("DescribeWorkspace");
@@ -25,10 +26,10 @@ const idTag = 0x0a;
 export async function effective(endpoint: Endpoint, plan: Plan, written: Float64Array, deadlineMs: number): Promise<number> {
   const connection = new GrpcConnection(endpoint, Buffer.alloc(64 * 1024));
   const end = machineNow() + deadlineMs;
-  const newest = Array.from(written, (change, workspace) => ({ change, workspace })).filter(({ change }) => change >= 0).toSorted((a, b) => b.change - a.change);
+  const newest = written.filter((change) => change >= 0).toSorted((a, b) => b - a);
   try {
-    for (const { change, workspace } of newest.slice(0, lastOnes)) {
-      while ((await described(connection, replayedId(workspace))).stamp < plan.base + change) {
+    for (const change of newest.slice(0, lastOnes)) {
+      while ((await described(connection, replayedId(workspaceOf(plan, change)))).stamp < plan.base + change) {
         if (machineNow() > end) throw new Error(`the last changes had no effect within ${deadlineMs / 1000} s`);
         await sleep(pauseMs);
       }

@@ -152,7 +152,7 @@ function share(total: number, i: number, parts: number): number {
 async function begin(lab: Lab, { writer, watcher, subscribers }: Team, detail: Detail): Promise<Plan> {
   const { workspaces, rate, warmup, seconds } = lab.options;
   const total = Math.ceil(rate * (warmup + seconds));
-  const plan: Plan = { base: lab.stamps(total), total, workspaces, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom: rate * warmup };
+  const plan: Plan = { base: lab.stamps(total), total, workspaces, first: 0, interval: 1000 / rate, startAt: machineNow() + leadMs, measuredFrom: rate * warmup };
   await Promise.all([watcher?.call("begin", plan, nothing), ...subscribers.map(({ part, count }) => part.call("begin", { plan, subscribers: count, detail }, nothing))]);
   await writer.call("begin", plan, nothing);
   return plan;

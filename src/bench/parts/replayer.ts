@@ -47,7 +47,7 @@ async function play(replay: Replay, plan: Plan, signal: AbortSignal): Promise<Wr
   const sent = await replay.play(plan, signal, (made) => {
     if (plan.interval > 0) for (const now = machineNow(); before < made; before++) recordDelay(late, now - dueAt(plan, before));
   });
-  // Change n is one of workspace n mod their number: the last one of each is among the last so many.
+  // The last change of each workspace is among the last so many.
   const written = Float64Array.from({ length: plan.workspaces }, (_, i) => (i >= sent ? -1 : sent - 1 - ((sent - 1 - i) % plan.workspaces)));
   return { written, sent, failed: 0, late: encodeIntoCompressedBase64(late), share: share() };
 }

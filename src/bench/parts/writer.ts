@@ -5,7 +5,7 @@ import { ApiPool } from "../load/api-pool.ts";
 import { machineNow, sleepUntil } from "../load/clock.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import { Pending } from "../load/pending.ts";
-import { dueAt, planSchema, stampAnnotation } from "../load/plan.ts";
+import { dueAt, planSchema, stampAnnotation, workspaceOf } from "../load/plan.ts";
 import type { Plan } from "../load/plan.ts";
 import type { writtenSchema } from "../load/results.ts";
 import { loadShare } from "./share.ts";
@@ -73,7 +73,7 @@ const underWay = new Map<number, Promise<boolean>>();
 
 /** One change, after the workspace's one before. False: the API server did not take it. */
 async function send(plan: Plan, n: number, out: () => void): Promise<boolean> {
-  const workspace = n % plan.workspaces;
+  const workspace = workspaceOf(plan, n);
   const before = underWay.get(workspace);
   const answered = before ? before.then(() => patch(workspace, plan.base + n, out)) : patch(workspace, plan.base + n, out);
   underWay.set(workspace, answered);

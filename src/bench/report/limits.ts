@@ -45,8 +45,8 @@ export function limitsOf(usage: Pick<Usage, "machine" | "cost">, spans: readonly
 }
 
 /** Of a load that is to be more than the daemon can take: only a watch that is replayed is as fast. */
-export function notReplayed({ kubeconfig, events }: Pick<Lab["options"], "kubeconfig" | "events">): readonly string[] {
-  if (kubeconfig === undefined && events === 0) return [];
+export function notReplayed({ ownsAll }: Pick<Lab, "ownsAll">): readonly string[] {
+  if (ownsAll) return [];
   return ["the load side was the limit: changes were written to an API server, which takes far fewer than a replayed watch brings, so that the figures are the least that the daemon does, and a ratio to another server tells nothing of it"];
 }
 

@@ -100,7 +100,9 @@ async function back(steps: Steps): Promise<Turn> {
 }
 
 function figuresOf(turns: readonly Turn[]): Figures {
-  const reads = wholeOf(turns.flatMap(({ read }) => read ?? []));
+  const all = turns.flatMap(({ read }) => read ?? []);
+  // A burst that was cut short hardly got going.
+  const reads = wholeOf(all);
   const unreads = turns.flatMap(({ unread }) => unread ?? []);
   const limits = turns.flatMap(({ limit }) => limit ?? []);
   const sum = (value: (one: Unread) => number): number => unreads.reduce((total, one) => total + value(one), 0);
@@ -109,7 +111,7 @@ function figuresOf(turns: readonly Turn[]): Figures {
     changes_per_s: rate(reads),
     // Of each turn, whose parts are close together.
     ratio_to_parse_limit: median(turns.flatMap(({ read, limit }) => (read && limit && reads.includes(read) ? rate([read]) / limit.perSecond : []))),
-    ...(reads.length > 0 ? sumOf(reads.map(({ balance }) => balance)) : {}),
+    ...(all.length > 0 ? sumOf(all.map(({ balance }) => balance)) : {}),
     main_us_per_change: (sum(({ mainMs }) => mainMs) * 1000) / unreadChanges,
     worker_us_per_change: (sum(({ workerSeconds }) => workerSeconds) * 1e6) / unreadChanges,
     batch_lines: sum(({ lines }) => lines) / sum(({ batches }) => batches),
@@ -127,7 +129,7 @@ function rate(reads: readonly Flow[]): number {
 
 function notes(lab: Lab, turns: readonly Turn[]): readonly string[] {
   const reads = turns.flatMap(({ read }) => read ?? []);
-  const all = [...notReplayed(lab.options), ...limitsOf(lab.usage, reads, Math.max(0, ...reads.map(({ share }) => share))), ...reads.flatMap(({ balance, waited }) => lateness(balance, waited))];
+  const all = [...notReplayed(lab), ...limitsOf(lab.usage, reads, Math.max(0, ...reads.map(({ share }) => share))), ...reads.flatMap(({ balance, waited }) => lateness(balance, waited))];
   const failed = reads.reduce((sum, { sent }) => sum + sent.failed, 0);
   if (failed > 0) all.push(`the API server did not take ${failed} changes`);
   const ended = reads.reduce((sum, { ended }) => sum + ended, 0);

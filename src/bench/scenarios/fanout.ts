@@ -135,7 +135,7 @@ function notesOf(lab: Lab, others: readonly Turn[], bareTurns: readonly Turn[], 
   if (!ours) return [...ended, ...bare];
   return [
     ...ended,
-    ...notReplayed(lab.options),
+    ...notReplayed(lab),
     ...idleness(lab.usage.cost("daemon", ours.from, ours.to)?.main),
     ...limits(lab.usage, ours.from, ours.to, Math.max(ours.share, sourceShare, ...others.map(({ share }) => share))),
     ...bare, ...shares(lab.usage, ours.from, ours.to, "the daemon"),

@@ -30,43 +30,49 @@ export interface Size {
   readonly rssMb: number | undefined;
 }
 
+/** What is asked of the laboratory. */
+interface Seen {
+  readonly signal: Pick<Lab["signal"], "aborted">;
+  readonly usage: Pick<Lab["usage"], "names" | "cost" | "machine" | "curves">;
+}
+
 /** @param asked the sizes that were to be measured. */
-export function scaleOutcome(lab: Lab, all: readonly Size[], asked: readonly number[]): Outcome {
-  // What came after the user wanted an end is not of the same length.
-  const seen = all.filter(({ turns }) => turns.length > 0).map((size) => ({ ...size, turns: wholeOf(size.turns) }));
+export function scaleOutcome(lab: Seen, all: readonly Size[], asked: readonly number[]): Outcome {
+  const seen = all.filter(({ turns }) => turns.length > 0);
   const alone = asked.length === 1 ? [`with one number of workspaces (${asked[0]}) there is no growth to tell of: take more of them (--workspaces)`] : [];
   return { figures: figuresOf(lab, seen, asked), notes: [...alone, ...seen.flatMap((size) => notes(lab, size)), ...(lab.signal.aborted ? ["ended early by the user"] : [])], plots: plots(lab, seen) };
 }
 
-function figuresOf(lab: Lab, all: readonly Size[], asked: readonly number[]): Figures {
+function figuresOf(lab: Seen, all: readonly Size[], asked: readonly number[]): Figures {
   const by = (name: string, value: (size: Size) => number | undefined): Record<string, number | undefined> => Object.fromEntries(all.map((size) => [`${name}_${size.workspaces}`, value(size)]));
   const memory = all.flatMap(({ workspaces, rssMb }) => (rssMb === undefined ? [] : [[workspaces / 1000, rssMb] as const]));
   const sum = (name: "lost" | "reordered" | "repeated"): number => all.flatMap(({ turns }) => turns).reduce((total, { balance }) => total + balance[name], 0);
   return measured({
     cpu_growth: growth(lab, all, asked),
-    rss_mb_per_1000: slope(memory),
+    // The same rest after the same load, or nothing to compare.
+    rss_mb_per_1000: lab.signal.aborted ? undefined : slope(memory),
     lost: sum("lost"), reordered: sum("reordered"), repeated: sum("repeated"),
     ...by("cpu_us_per_change", (size) => cpuMicros(lab, size)),
     ...by("idle_cpu_percent", (size) => idlePercent(lab, size)),
     ...by("rss_mb", ({ rssMb }) => rssMb),
-    ...by("latency_p50_ms", ({ turns }) => ms(joinedDelays(turns, "latency"), 50)),
-    ...by("latency_p99_ms", ({ turns }) => ms(joinedDelays(turns, "latency"), 99)),
+    ...by("latency_p50_ms", ({ turns }) => ms(joinedDelays(wholeOf(turns), "latency"), 50)),
+    ...by("latency_p99_ms", ({ turns }) => ms(joinedDelays(wholeOf(turns), "latency"), 99)),
   });
 }
 
 /** The cost with the most workspaces over that with the fewest, of the rounds that both have. */
-function growth(lab: Lab, all: readonly Size[], asked: readonly number[]): number | undefined {
+function growth(lab: Seen, all: readonly Size[], asked: readonly number[]): number | undefined {
   const [first, last] = [all[0], all.at(-1)];
   if (!first || !last || asked.length < 2 || last.workspaces !== asked.at(-1)) return undefined;
-  const rounds = Math.min(first.turns.length, last.turns.length);
-  const [least = 0, most = 0] = [first, last].map((size) => cpuMicros(lab, { ...size, turns: size.turns.slice(0, rounds) }));
+  const rounds = Math.min(...[first, last].map(({ turns }) => wholeOf(turns).length));
+  const [least = 0, most = 0] = [first, last].map((size) => cpuMicros(lab, { ...size, turns: wholeOf(size.turns).slice(0, rounds) }));
   // Less than a tick of /proc is nothing to compare with.
   return least > 0 && most > 0 ? most / least : undefined;
 }
 
-/** CPU time per change, over all turns; undefined where it can not be seen. */
-function cpuMicros(lab: Lab, { suffix, turns }: Size): number | undefined {
-  const costs = turns.flatMap(({ from, to, sent, deliveredAt, plan, edgeMs }) => {
+/** CPU time per change, over all turns that were not cut short; undefined where it can not be seen. */
+function cpuMicros(lab: Seen, { suffix, turns }: Size): number | undefined {
+  const costs = wholeOf(turns).flatMap(({ from, to, sent, deliveredAt, plan, edgeMs }) => {
     const cost = lab.usage.cost(`daemon${suffix}`, from + edgeMs, to - edgeMs);
     // What was carried, which on a slow cluster is less than what was asked for.
     return cost && sent.sent > 0 ? (cost.cpu * 1000 * (deliveredAt - plan.startAt)) / sent.sent : [];
@@ -75,7 +81,7 @@ function cpuMicros(lab: Lab, { suffix, turns }: Size): number | undefined {
 }
 
 /** Percent of a core that a daemon takes between its turns: what it would put off until then, as collections, is seen here. Undefined where there is nothing between. */
-function idlePercent(lab: Lab, { suffix, turns }: Size): number | undefined {
+function idlePercent(lab: Seen, { suffix, turns }: Size): number | undefined {
   const between = turns.slice(1).flatMap(({ plan }, i) => {
     const [from, to] = [(turns[i]?.deliveredAt ?? 0) + afterMs, plan.startAt - afterMs];
     return to > from ? (lab.usage.cost(`daemon${suffix}`, from, to) ?? []) : [];
@@ -83,7 +89,7 @@ function idlePercent(lab: Lab, { suffix, turns }: Size): number | undefined {
   return between.length === 0 ? undefined : (between.reduce((sum, { cpu }) => sum + cpu, 0) / between.length) * 100;
 }
 
-function notes(lab: Lab, { workspaces, suffix, turns }: Size): Outcome["notes"] {
+function notes(lab: Seen, { workspaces, suffix, turns }: Size): Outcome["notes"] {
   const all = [...limitsOf(lab.usage, turns, Math.max(...turns.map(({ share }) => share)), joinedDelays(turns, "late")), ...turns.flatMap(({ balance, waited }) => lateness(balance, waited))];
   const failed = turns.reduce((sum, { sent }) => sum + sent.failed, 0);
   if (failed > 0) all.push(`the API server did not take ${failed} changes`);
@@ -94,7 +100,7 @@ function notes(lab: Lab, { workspaces, suffix, turns }: Size): Outcome["notes"] 
   return [...all, ...shares(lab.usage, from, to, "last turn", own)].map((note) => `${workspaces} workspaces: ${note}`);
 }
 
-function plots(lab: Lab, all: readonly Size[]): readonly Plot[] {
+function plots(lab: Seen, all: readonly Size[]): readonly Plot[] {
   const begin = all[0]?.turns[0]?.plan.startAt ?? 0;
   const named = <T>(value: (size: Size) => T): Record<string, T> => Object.fromEntries(all.map((size) => [`${size.workspaces} workspaces`, value(size)]));
   return [
@@ -107,7 +113,7 @@ function plots(lab: Lab, all: readonly Size[]): readonly Plot[] {
 }
 
 /** From a size's own first turn: on another cluster a daemon of the same name was there before. */
-function curve(lab: Lab, { suffix, turns, restedAt }: Size, begin: number, which: "rss" | "cpu"): Plot["lines"][number]["points"] {
+function curve(lab: Seen, { suffix, turns, restedAt }: Size, begin: number, which: "rss" | "cpu"): Plot["lines"][number]["points"] {
   const from = turns[0]?.plan.startAt ?? begin;
   return lab.usage.curves(`daemon${suffix}`, from, restedAt)[which].map(([at, value]) => [at + (from - begin) / 1000, value] as const);
 }

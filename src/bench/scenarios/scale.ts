@@ -17,7 +17,7 @@ const steps = [100, 1000, 5000];
 const maxEdgeMs = 500;
 /** Before each turn but the first, seconds: what has had nothing to do for a while finds cold caches, and a young generation that was made small. */
 const maxAgainSeconds = 1;
-/** How long a turn is measured, seconds; with fewer turns than these for a shorter load. Short ones: a watch that brings nothing for a minute and a half is made anew. */
+/** How long a turn is measured, seconds, more or less. Short ones: a watch that brings nothing for a minute and a half is made anew. */
 const usualTurnSeconds = 3;
 /** Most turns of each size; of a longer load they are longer. */
 const maxTurns = 40;
@@ -36,7 +36,7 @@ export const scale: Scenario = {
   uses: ["rest"],
   defaults: { workspaces: 20_000, subscribers: 10, rate: 200, seconds: 12 },
   replays: true,
-  needs: { pid: ["cpu_growth", "rss_mb_per_1000", "cpu_us_per_change_*", "rss_mb_*", "idle_cpu_percent_*"] },
+  needs: { pid: ["cpu_growth", "rss_mb_per_1000", "cpu_us_per_change_*", "rss_mb_*"] },
   run: async (lab) => {
     if (!lab.ownsAll && lab.options.runs > 1) throw new Error("on a cluster that is not its own, scale runs once: workspaces are only added there");
     const sizes = [...steps.filter((step) => step < lab.options.workspaces), lab.options.workspaces];
@@ -59,8 +59,7 @@ async function together(lab: Lab, sizes: readonly number[], all: Step[], ending:
     if (lab.signal.aborted) return;
     all.push(ending.use(await open(lab, workspaces, ` with ${workspaces}`)));
   }
-  // As many forth as back.
-  const rounds = Math.min(maxTurns, Math.max(2, 2 * Math.round(lab.options.seconds / usualTurnSeconds / 2)));
+  const rounds = roundsOf(lab.options.seconds);
   for (const [round, step] of inTurn(all, rounds)) {
     if (lab.signal.aborted) break;
     await turn(lab, step, rounds);
@@ -71,8 +70,13 @@ async function together(lab: Lab, sizes: readonly number[], all: Step[], ending:
   for (const step of all) if (step.restedAt === 0 && step.turns.length > 0) await rest(lab, step);
 }
 
-/** Forth, back, back, forth: what the machine does meanwhile, and the time since its last turn, meet all sizes alike. */
-function inTurn(all: readonly Step[], rounds: number): readonly (readonly [round: number, step: Step])[] {
+/** Turns that each size has: four, or a multiple of them, so that their order meets the first and the last size alike; two for a mere look whether all works. */
+export function roundsOf(seconds: number): number {
+  return seconds < usualTurnSeconds ? 2 : Math.min(maxTurns, 4 * Math.max(1, Math.round(seconds / usualTurnSeconds / 4)));
+}
+
+/** Forth, back, back, forth: what the machine does meanwhile, and the time since its last turn, are the same for the first and the last, which are compared. */
+export function inTurn<T>(all: readonly T[], rounds: number): readonly (readonly [round: number, one: T])[] {
   return Array.from({ length: rounds }, (_, round) => (round % 4 === 0 || round % 4 === 3 ? all : all.toReversed()).map((step) => [round, step] as const)).flat();
 }
 

@@ -17,8 +17,6 @@ export interface Outcome {
 
 /** A kind of measurement. */
 export interface Scenario extends Described {
-  /** Where cluster and daemon are the tool's own, the changes come from a replayer: no other API server is needed. */
-  readonly replays?: boolean;
   /** Where cluster and daemon are the tool's own, so many workspaces live at a time: on nodes with kubelets and node daemons, and the daemon acts on them. */
   readonly lives?: (options: Options) => number;
   /** Figures that need to know more of the daemon than its calls tell. */

@@ -14,7 +14,7 @@ import { loadNotes, streamNotes, streamPlots } from "./stream.ts";
 const order = ["without", "with", "with", "without"] as const;
 
 export const stall: Scenario = {
-  summary: "the same with and without one tenth more subscribers that do not read, twice each in turn (--stalled for another number)",
+  summary: "changes at a fixed rate with and without one tenth more subscribers that do not read, twice each in turn (--stalled for another number)",
   uses: ["stalled"],
   defaults: { subscribers: 45, seconds: 12 },
   needs: { pid: ["rss_growth_mb", "rss_growth_without_mb", "rss_over_without_mb", "rss_first_mb", "rss_last_mb", "rss_max_mb"] },

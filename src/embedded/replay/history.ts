@@ -1,11 +1,12 @@
 /** Which change has which resourceVersion. A history without end in a few numbers, since changes follow a plan: they are made anew whenever somebody asks for them. */
 
-/** Changes that follow each other: change n is one of pod n mod `pods`, and carries the stamp `base` + n. */
+/** Changes that follow each other: change n is one of pod (`from` + n) mod `pods`, and carries the stamp `base` + n. */
 interface Run {
   /** Version of its first change. */
   readonly first: number;
   readonly base: number;
   readonly pods: number;
+  readonly from: number;
   /** Changes that were made so far. */
   made: number;
 }
@@ -46,10 +47,10 @@ export class ReplayHistory {
     return this.#oldest;
   }
 
-  /** A run of changes begins; the one before is over. @throws RangeError for more pods than there are. */
-  begin(base: number, pods: number): void {
+  /** A run of changes begins, with one of pod `from`; the one before is over. @throws RangeError for more pods than there are. */
+  begin(base: number, pods: number, from: number): void {
     if (pods < 1 || pods > this.#versions.length) throw new RangeError(`there are ${this.#versions.length} pods, not ${pods}`);
-    this.#runs.push({ first: this.#head + 1, base, pods, made: 0 });
+    this.#runs.push({ first: this.#head + 1, base, pods, from: from % pods, made: 0 });
     if (this.#runs.length > maxRuns) this.#forget();
   }
 
@@ -66,7 +67,7 @@ export class ReplayHistory {
     const run = this.#runs.findLast(({ first }) => first <= version);
     const n = run ? version - run.first : 0;
     if (!run || n >= run.made) throw new RangeError(`no change has version ${version}`);
-    return { pod: n % run.pods, version, stamp: run.base + n };
+    return { pod: (run.from + n) % run.pods, version, stamp: run.base + n };
   }
 
   /** What a pod is like at a version, not older than `oldest`. */
@@ -95,7 +96,8 @@ export class ReplayHistory {
 }
 
 /** Number of a run's newest change of a pod, up to a version; negative if there is none. */
-function latest({ first, pods, made }: Run, pod: number, version: number): number {
+function latest({ first, pods, from, made }: Run, pod: number, version: number): number {
   const last = Math.min(made, version - first + 1) - 1;
-  return pod >= pods || last < pod ? -1 : last - ((last - pod) % pods);
+  const earliest = (pod - from + pods) % pods;
+  return pod >= pods || last < earliest ? -1 : last - ((last - earliest) % pods);
 }

@@ -18,11 +18,12 @@ import { PageSupply, WatchSupply } from "./supplies.ts";
 export { PreparedPods, replayedId } from "./pods.ts";
 export type { PreparedPodsOptions } from "./pods.ts";
 
-/** Changes to make: change n is one of pod n mod `workspaces`, and its stamp is `base` + n. */
+/** Changes to make: change n is one of pod (`first` + n) mod `workspaces`, and its stamp is `base` + n. */
 export interface ReplayPlan {
   readonly base: number;
   readonly total: number;
   readonly workspaces: number;
+  readonly first: number;
   /** Time between changes, milliseconds; 0: as fast as the watchers take them. */
   readonly interval: number;
   /** When the first change is due, on the clock's monotonic time. */
@@ -109,7 +110,7 @@ export class Replay {
   async play(plan: ReplayPlan, signal: AbortSignal, onMade: (made: number) => void = () => {}): Promise<number> {
     const ended = AbortSignal.any([signal, this.#closed.signal]);
     const history = this.#history;
-    history.begin(plan.base, plan.workspaces);
+    history.begin(plan.base, plan.workspaces, plan.first);
     const before = history.head;
     let made = 0;
     while (made < plan.total && !ended.aborted) {

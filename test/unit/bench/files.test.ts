@@ -70,6 +70,12 @@ test("a scenario's help says what it does, and leaves out the flags that do noth
   for (const flag of ["changes", "rest", "concurrency", "storm", "stalled"]) assert.match(all.out, new RegExp(`--${flag} <`));
 });
 
+test("Events are refused where there is no API server that they could be written to", async () => {
+  const { code, err } = await command(["bench", "burst", "--events", "5"]);
+  assert.equal(code, 2, err);
+  assert.match(err, /--events does nothing in burst without --kubeconfig/);
+});
+
 test("an image is refused where nothing pulls it, and where it is none", async () => {
   const target = ["--kubeconfig", "k", "--target", "h:1"];
   for (const [args, message] of [

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { inTime, joinedDelays, wholeOf } from "../../../src/bench/load/flow.ts";
 import { delayHistogram } from "../../../src/bench/load/ledger.ts";
 
-const plan = { base: 1, total: 10, workspaces: 1, interval: 5, startAt: 0, measuredFrom: 0 };
+const plan = { base: 1, total: 10, workspaces: 1, first: 0, interval: 5, startAt: 0, measuredFrom: 0 };
 const sent = { written: new Float64Array(), failed: 0, late: "", share: 0 };
 
 test("points of flows stand where each was, and between them there is nothing", () => {

@@ -5,7 +5,7 @@ import { Ledger } from "../../../src/bench/load/ledger.ts";
 import type { Plan } from "../../../src/bench/load/plan.ts";
 
 /** Changes 0 to 5 on two workspaces: 0, 2, 4 and 1, 3, 5; one each 10 ms from time 1000. */
-const plan: Plan = { base: 100, total: 6, workspaces: 2, interval: 10, startAt: 1000, measuredFrom: 2 };
+const plan: Plan = { base: 100, total: 6, workspaces: 2, first: 0, interval: 10, startAt: 1000, measuredFrom: 2 };
 const all = Float64Array.of(4, 5);
 
 /** Delivers changes in the order given, each with a newer version, to one subscriber. */

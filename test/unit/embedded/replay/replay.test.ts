@@ -32,8 +32,8 @@ async function started(count: number, size = 0): Promise<Replay> {
 }
 
 /** A plan that begins now. */
-function planOf(base: number, total: number, workspaces: number, interval = 0): ReplayPlan {
-  return { base, total, workspaces, interval, startAt: systemClock.monotonic() };
+function planOf(base: number, total: number, workspaces: number, interval = 0, first = 0): ReplayPlan {
+  return { base, total, workspaces, first, interval, startAt: systemClock.monotonic() };
 }
 
 function request(replay: Replay, query: string): Promise<IncomingMessage> {
@@ -78,6 +78,20 @@ async function watch(replay: Replay, query = ""): Promise<{ readonly lines: read
 }
 
 const nameOf = (index: number): string => `ws-${replayedId(index)}`;
+
+describe("a plan", () => {
+  test("begins with the pod that it names, goes round, and lists show what became of each", async () => {
+    const replay = await started(4);
+    const { metadata } = await list(replay);
+    const { lines } = await watch(replay, `&resourceVersion=${metadata.resourceVersion}`);
+    await replay.play(planOf(100, 2, 4), never);
+    await replay.play(planOf(200, 5, 4, 0, 2), never);
+    await until("all changes", () => lines.length === 7);
+    assert.deepEqual(lines.map(({ name, stamp }) => [name, stamp]), [[0, 100], [1, 101], [2, 200], [3, 201], [0, 202], [1, 203], [2, 204]].map(([pod = 0, stamp]) => [nameOf(pod), stamp]));
+    const { items } = await list(replay);
+    assert.deepEqual(items.map((pod) => seenIn(pod).stamp), [202, 203, 204, 201]);
+  });
+});
 
 describe("a list of the replayer", () => {
   test("has every pod, of the size asked for, as makeWorkspacePod makes them", async () => {
