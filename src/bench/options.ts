@@ -113,7 +113,7 @@ export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<str
   const found = scenarios.get(scenario);
   if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
   const given = program.opts<Given>();
-  const problem = metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
+  const problem = metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, scenarios) ?? eventsProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
   if (problem !== undefined) return program.error(`error: ${problem}`);
   return { scenario, options: complete(found.defaults, given) };
 }
@@ -160,8 +160,12 @@ function isRare(name: NumberName): name is RareName {
 
 function rareProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
   const useless = rare.find((name) => given[name] !== undefined && !scenarios.get(scenario)?.uses?.includes(name));
-  if (given.events !== undefined && given.kubeconfig === undefined && scenarios.get(scenario)?.replays) return `--events does nothing in ${scenario} without --kubeconfig: its pods come from a replayer, and there is no API server to write Events to`;
   return useless && `--${useless} does nothing in ${scenario}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([name]) => name).join(", ")}`;
+}
+
+function eventsProblem({ events, kubeconfig }: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  if (events === undefined || kubeconfig !== undefined || !scenarios.get(scenario)?.replays) return undefined;
+  return `--events does nothing in ${scenario} without --kubeconfig: its pods come from a replayer, and there is no API server to write Events to`;
 }
 
 function conflict(given: Given): string | undefined {

@@ -26,7 +26,6 @@ export type Sent = z.infer<typeof sentSchema>;
 /** A daemon, and what changes its workspaces. End it with `await using`. */
 export interface Flooded extends AsyncDisposable {
   readonly daemon: Daemon;
-  readonly workspaces: number;
   /** Changes for now, the first one of the workspace behind the last plan's last: with many workspaces, none is changed again soon. @param rate per second; Infinity: as fast as they are taken. @param measuredFrom changes before this one are not measured. */
   plan(rate: number, total?: number, measuredFrom?: number): Plan;
   begin(plan: Plan): Promise<void>;
@@ -49,7 +48,6 @@ export async function startFlood(lab: Lab, workspaces = lab.options.workspaces, 
   };
   return {
     daemon,
-    workspaces,
     plan,
     begin: (plan) => source.call("begin", plan, nothing),
     finish: (stop) => source.call("finish", { stop }, sentSchema, maxWaitMs),

@@ -50,6 +50,16 @@ export function notReplayed({ ownsAll }: Pick<Lab, "ownsAll">): readonly string[
   return ["the load side was the limit: changes were written to an API server, which takes far fewer than a replayed watch brings, so that the figures are the least that the daemon does, and a ratio to another server tells nothing of it"];
 }
 
+/** Changes that an API server did not take. */
+export function notTaken(failed: number): readonly string[] {
+  return failed > 0 ? [`the API server did not take ${failed} changes`] : [];
+}
+
+/** Streams that ended although nobody had closed them. @param why the first of them did. */
+export function endedEarly(ended: number, why: string): readonly string[] {
+  return ended > 0 ? [`${ended} streams ended early: ${why}`] : [];
+}
+
 /** What counts as lost because it had not come when it was waited for no longer. @param waited for how long, seconds; undefined: all came. */
 export function lateness({ lost }: Pick<Balance, "lost">, waited: number | undefined): readonly string[] {
   return waited === undefined || lost === 0 ? [] : [`${lost} statuses had not come ${waited.toFixed(1)} s after the last change was written, and count as lost: they may be late`];

@@ -10,7 +10,7 @@ import { percentilePlot, timePlot } from "../report/plot.ts";
 import { usagePlots } from "../report/usage-plots.ts";
 import { delayHistogram, recordDelay } from "../load/ledger.ts";
 import type { Histogram } from "hdr-histogram-js";
-import { limits, shares } from "../report/limits.ts";
+import { endedEarly, limits, shares } from "../report/limits.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** How long the last ones may take. */
@@ -54,7 +54,7 @@ export const connect: Scenario = {
       }),
       notes: [
         ...(missing > 0 ? [`${missing} subscribers did not get all ${workspaces} statuses`] : []),
-        ...(arrived.ended > 0 ? [`${arrived.ended} streams ended early: ${arrived.why}`] : []),
+        ...endedEarly(arrived.ended, arrived.why),
         ...(lab.signal.aborted ? [`ended early by the user: ${arrived.came} of ${subscribers} came`] : []),
         ...limits(lab.usage, from, to, arrived.share), ...shares(lab.usage, from, to),
       ],

@@ -5,7 +5,7 @@ import type { Flow } from "../load/flow.ts";
 import { pointsOf } from "../load/timeline.ts";
 import { measured, slope } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { lateness, limitsOf, ms, shares, toolName } from "../report/limits.ts";
+import { endedEarly, lateness, limitsOf, ms, notTaken, shares, toolName } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Outcome } from "./scenario.ts";
@@ -92,10 +92,10 @@ function idlePercent(lab: Seen, { suffix, turns }: Size): number | undefined {
 function notes(lab: Seen, { workspaces, suffix, turns }: Size): Outcome["notes"] {
   const all = [...limitsOf(lab.usage, turns, Math.max(...turns.map(({ share }) => share)), joinedDelays(turns, "late")), ...turns.flatMap(({ balance, waited }) => lateness(balance, waited))];
   const failed = turns.reduce((sum, { sent }) => sum + sent.failed, 0);
-  if (failed > 0) all.push(`the API server did not take ${failed} changes`);
+  all.push(...notTaken(failed));
   // The streams are the same in all turns.
   const { ended = 0, why = "", from = 0, to = 0 } = turns.at(-1) ?? {};
-  if (ended > 0) all.push(`${ended} streams ended early: ${why}`);
+  all.push(...endedEarly(ended, why));
   const own = (name: string): boolean => name === toolName || name.endsWith(suffix);
   return [...all, ...shares(lab.usage, from, to, "last turn", own)].map((note) => `${workspaces} workspaces: ${note}`);
 }

@@ -9,7 +9,7 @@ import type { Points } from "../load/timeline.ts";
 import type { Breaks } from "../load/watch-breaks.ts";
 import { measured, median } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { lateness, limits, ms, shares } from "../report/limits.ts";
+import { endedEarly, lateness, limits, ms, notTaken, shares } from "../report/limits.ts";
 import { percentilePlot, thinned, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import { trendOf } from "../report/trend.ts";
@@ -149,8 +149,8 @@ function soakNotes(lab: Lab, soaked: Soaked, memory: Memory): readonly string[] 
   return [
     ...limits(lab.usage, from, to, Math.max(load.share, visits.share, lives.share, calls.share), load.late), ...lateness(load.balance, load.waited),
     ...growthNotes(memory, (to - from) / 1000),
-    ...(load.failedWrites > 0 ? [`the API server did not take ${load.failedWrites} changes`] : []),
-    ...(load.ended > 0 ? [`${load.ended} streams ended early: ${load.why}`] : []),
+    ...notTaken(load.failedWrites),
+    ...endedEarly(load.ended, load.why),
     ...(visits.repeated + visits.reordered > 0 ? [`of what came twice or out of order, ${visits.repeated} and ${visits.reordered} came to subscribers that come and go`] : []),
     ...(visits.skipped + lives.skipped > 0 ? [`${visits.skipped} subscribers and ${lives.skipped} workspaces did not come, since too many were there`] : []),
     ...(broken ? [] : ["watches were not broken: only a built-in cluster can do that"]),

@@ -5,7 +5,7 @@ import { pointsOf } from "../load/timeline.ts";
 import type { Lab } from "../lab.ts";
 import { measured } from "../report/figures.ts";
 import type { Figures } from "../report/figures.ts";
-import { lateness, limits, ms, othersNote, shares } from "../report/limits.ts";
+import { endedEarly, lateness, limits, ms, notTaken, othersNote, shares } from "../report/limits.ts";
 import { percentilePlot, timePlot } from "../report/plot.ts";
 import type { Plot } from "../report/plot.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -73,9 +73,9 @@ export function streamNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
 /** The part of them that tells what was wrong with a load. */
 export function loadNotes(lab: Lab, result: LoadResult): Outcome["notes"] {
   const notes = [...limits(lab.usage, result.from, result.to, result.share, result.late), ...lateness(result.balance, result.waited)];
-  if (result.failedWrites > 0) notes.push(`the API server did not take ${result.failedWrites} changes`);
+  notes.push(...notTaken(result.failedWrites));
   if (result.disorderedLines > 0) notes.push(`the cluster itself brought ${result.disorderedLines} changes in another order than they were due: reordered does not tell of the daemon`);
   if (result.watchEnded) notes.push("the bare watch was ended by the API server: added_* hold only what it saw");
-  if (result.ended > 0) notes.push(`${result.ended} streams ended early: ${result.why}`);
+  notes.push(...endedEarly(result.ended, result.why));
   return notes;
 }
