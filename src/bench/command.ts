@@ -46,14 +46,14 @@ export async function bench(args: readonly string[], io: BenchIo): Promise<boole
   // Nothing that is told stands behind the progress of something that is over.
   const { outcomes, failure } = await runAll(scenario, options, io).finally(() => io.stderr.write(lineStart(io.stderr)));
   // What was measured before is reported all the same.
-  if (outcomes.length > 0) await report(name, options, outcomes, io).catch((error: unknown) => failBoth(failure, error));
+  if (outcomes.length > 0) await report({ name, scenario, options }, outcomes, io).catch((error: unknown) => failBoth(failure, error));
   if (failure) throw failure;
   if (outcomes.length === 0) lineTo(io.stderr, "ended early: nothing was measured yet");
   return outcomes.length > 0;
 }
 
-async function report(name: string, options: Options, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
-  const { summary, json } = await reportOf(name, options, outcomes);
+async function report({ name, scenario, options }: { readonly name: string; readonly scenario: Scenario; readonly options: Options }, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
+  const { summary, json } = await reportOf(name, scenario, options, outcomes);
   const left = Object.fromEntries(outcomes.flatMap((outcome) => Object.entries(outcome.leftOut ?? {})));
   stdout.write(`${table(summary, outcomes.length, left)}\n`);
   await writeFiles(filesOf(options, json), ({ flag, path }) => lineTo(stderr, `${flag}: written to ${resolve(path)}`));

@@ -7,7 +7,7 @@ import { messageOf } from "../domain/errors.ts";
 import { machineNow } from "./load/clock.ts";
 import { idOfPod } from "./load/found-pods.ts";
 import { Cluster, hiddenMarker, ownLabel } from "./load/kube.ts";
-import { notRunning } from "./load/probe.ts";
+import { mustAnswer, notRunning } from "./load/probe.ts";
 import type { Endpoint } from "./load/grpc-stream.ts";
 import type { Options } from "./options.ts";
 import { CpuProfiles } from "./parts/cpu-prof.ts";
@@ -220,6 +220,8 @@ export class Lab implements AsyncDisposable {
   /** @param living how many workspaces live at a time, on nodes; undefined: none, there are no nodes that run them. */
   async #open(withoutCluster: boolean, living: number | undefined): Promise<void> {
     if (this.options.cpuProf !== undefined) this.#profiles = await CpuProfiles.open(this.options.cpuProf);
+    // Before anything is made for it.
+    if (this.options.target) await mustAnswer(await this.#endpointOf(this.options.target));
     const { kubeconfig, namespace = living !== undefined ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#namespace = namespace ?? "";
@@ -262,12 +264,17 @@ export class Lab implements AsyncDisposable {
   }
 
   async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {
-    const { tls, tlsCa, tlsCert, tlsKey, pid, metrics } = this.options;
+    const { pid, metrics } = this.options;
+    const now = machineNow();
+    const endpoint = await this.#endpointOf(target);
+    return { endpoint, pid, metrics, startedAt: now, servedAt: now, synced: () => this.#caughtUp(endpoint), end: () => Promise.resolve() };
+  }
+
+  async #endpointOf(target: { readonly host: string; readonly port: number }): Promise<Endpoint> {
+    const { tls, tlsCa, tlsCert, tlsKey } = this.options;
     const [ca, cert, key] = await Promise.all([tlsCa, tlsCert, tlsKey].map(async (file) => (file === undefined ? undefined : readFile(file, "utf8"))));
     const secure = tls === true || ca !== undefined || cert !== undefined;
-    const now = machineNow();
-    const endpoint: Endpoint = { ...target, tls: secure ? { ca, cert, key } : undefined };
-    return { endpoint, pid, metrics, startedAt: now, servedAt: now, synced: () => this.#caughtUp(endpoint), end: () => Promise.resolve() };
+    return { ...target, tls: secure ? { ca, cert, key } : undefined };
   }
 
   /** Waits until a daemon that was there already tells of the workspaces that were made for it: what it has yet to work off would be measured with the rest. */

@@ -74,6 +74,8 @@ export interface Described {
   readonly uses?: readonly RareName[];
   /** Where cluster and daemon are the tool's own, the pods come from a replayer: no other API server is needed. */
   readonly replays?: boolean;
+  /** Says why it can not be run so; undefined: it can. Known before anything is started. */
+  readonly refuses?: (options: Options) => string | undefined;
   /** It starts workspaces whose images may be pulled, with --target. */
   readonly pulls?: boolean;
 }
@@ -113,9 +115,14 @@ export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<str
   const found = scenarios.get(scenario);
   if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
   const given = program.opts<Given>();
-  const problem = metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, scenarios) ?? eventsProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
-  if (problem !== undefined) return program.error(`error: ${problem}`);
-  return { scenario, options: complete(found.defaults, given) };
+  const options = complete(found.defaults, given);
+  const problem = problemOf(given, scenario, found, scenarios) ?? found.refuses?.(options);
+  return problem === undefined ? { scenario, options } : program.error(`error: ${problem}`);
+}
+
+/** What is wrong with flags, alone or together. */
+function problemOf(given: Given, scenario: string, found: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  return metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, found, scenarios) ?? eventsProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
 }
 
 /** The command line. @param name the scenario that is asked for: what it does, its flags and their defaults are told. */
@@ -144,22 +151,23 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, name: stri
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
     .option("--cpu-prof <folder>", "write CPU profiles of our daemon's threads there, and of the built-in API server's, and tell what they say; figures hold what that costs")
-    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}`);
+    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}\n\nThe exit code is 0 when something was measured, ended early or not, 130 when it was ended before that, 1 when it failed, and 2 when the command line is wrong.`);
   return program;
 }
 
 function numberOption({ name, unit, about, min, max, common }: (typeof numbers)[number], named: Described | undefined): Option {
   const value = named?.defaults[name] ?? common;
   return new Option(`--${name} ${unit}`, `${about} (default: ${value}${named ? "" : ", unless the scenario has another"})`)
-    .argParser((name === "seconds" ? decimal : whole)(min, max)).hideHelp(named !== undefined && isRare(name) && !named.uses?.includes(name));
+    .argParser((name === "seconds" ? decimal : whole)(min, max)).hideHelp(named !== undefined && uselessIn(named).some((one) => one === name));
 }
 
-function isRare(name: NumberName): name is RareName {
-  return rare.some((one) => one === name);
+/** Flags of those that do nothing in most scenarios which do nothing in this one. */
+export function uselessIn({ uses = [] }: Described): readonly RareName[] {
+  return rare.filter((name) => !uses.includes(name));
 }
 
-function rareProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
-  const useless = rare.find((name) => given[name] !== undefined && !scenarios.get(scenario)?.uses?.includes(name));
+function rareProblem(given: Given, scenario: string, found: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  const useless = uselessIn(found).find((name) => given[name] !== undefined);
   return useless && `--${useless} does nothing in ${scenario}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([name]) => name).join(", ")}`;
 }
 

@@ -1,33 +1,21 @@
-/** The load tool's scenarios of streams and lists at a small size: each measures, finds a daemon that loses nothing, and leaves nothing behind. */
+/** Every scenario of the load tool at a small size: each measures, finds a daemon that loses nothing, and leaves nothing behind. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { records, record, text } from "../../src/embedded/kubelet/json.ts";
-import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, restless, severalMs, shareBench, small, start } from "../support/bench.ts";
-import { onRealCluster, unlessReal } from "../support/cluster.ts";
+import { scenarios } from "../../src/bench/scenarios/index.ts";
+import { assert0, assertAbove0, assertThere, bench, benchBesideNodes, brief, common, notesIn, openSite, restless, severalMs, shareBench, small } from "../support/bench.ts";
+import { onRealCluster } from "../support/cluster.ts";
 import { Player } from "../support/player.ts";
-import { until } from "../support/until.ts";
 
 shareBench();
 
-// What comes first takes longest. Several go on at once: most of a run is waiting.
 /** Changes of the small load. */
 const changes = 50;
 const losses = ["lost", "reordered", "repeated"] as const;
 
 // What comes first takes longest. Several go on at once: most of a run is waiting.
-describe("the load tool", { concurrency: 3 }, () => {
-  test("on a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
+describe("the load tool's scenarios", { concurrency: 4 }, () => {
+  test("of lists and streams, on a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
-    await t.test("connect: everyone gets all of the initial state, in as many runs as are asked for", async () => {
-      const report = await site.bench("connect", ...small, ...restless, "--runs", "2");
-      assertAbove0(report, "connect_p99_ms");
-      assert0(report, "incomplete");
-      assert.equal(report.runs.length, 2);
-    });
-
     await t.test("fanout gives its figures", async () => {
       // The more there are, the fewer changes it takes.
       const report = await site.bench("fanout", ...small, ...brief, "--subscribers", "100");
@@ -40,6 +28,82 @@ describe("the load tool", { concurrency: 3 }, () => {
       assertAbove0(report, "get_ratio_to_bare", "get_p50_ms", "get_p99_ms", "get_per_s", "bare_get_per_s", "describe_ratio_to_bare", "describe_p50_ms", "describe_p99_ms", "describe_per_s", "answer_mb", "rss_mb");
       assertThere(report, "loop_delay_max_ms");
     });
+
+    await t.test("connect: everyone gets all of the initial state, in as many runs as are asked for", async () => {
+      const report = await site.bench("connect", ...small, ...restless, "--runs", "2");
+      assertAbove0(report, "connect_p99_ms");
+      assert0(report, "incomplete");
+      assert.equal(report.runs.length, 2);
+    });
+
+    await t.test("stall: who does not read is no one else's loss", async () => {
+      const report = await site.bench("stall", ...small, ...brief);
+      assert0(report, ...losses);
+      assertAbove0(report, "p99_ratio");
+    });
+
+    await t.test("stream: every change reaches every subscriber once and in order; what the cluster does not tell of is taken from the daemon's own metrics, which are of others, too", async () => {
+      const report = await site.bench("stream", ...small);
+      const { delivered = 0, coalesced = 0 } = report.figures;
+      assert.equal(delivered + coalesced, 4 * changes);
+      assert0(report, ...losses);
+      assertAbove0(report, "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "added_p50_ms", "added_p99_ms", "changes_per_s", "daemon_rss_mb");
+      assertThere(report, "api_requests");
+      assert.match(notesIn(report), /api_requests hold what was asked for others/);
+    });
+    await t.test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {
+      const report = await site.bench("scrape", ...small);
+      assert0(report, ...losses, "failed");
+      const { delivered = 0, coalesced = 0 } = report.figures;
+      assert.equal(delivered + coalesced, 4 * 50);
+      assertAbove0(report, "latency_p99_ms");
+      const notes = notesIn(report);
+      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertAbove0(report, "scrape_p50_ms", "scrape_p99_ms", "scrapes_per_s", "scrape_kb");
+      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertThere(report, "loop_delay_max_ms");
+      if (!/^[01] health probes were answered in the measured time/m.test(notes)) assertAbove0(report, "health_p99_ms");
+    });
+  });
+
+  test("lifecycle: every workspace runs, is backed up once, told as STOPPED once, and gone", { skip: onRealCluster }, async () => {
+    const report = await bench("lifecycle", "--workspaces", "5", "--rate", "8", "--seconds", "1", "--warmup", "0", "--size", "0");
+    const notes = notesIn(report);
+    assert0(report, "lost", "failures", "failed", "pods_twice", "stopped_missing", "stopped_again", "told_after_stopped", "stopped_early", "left_behind", "backups_missing", "backups_twice");
+    assert.equal(report.figures["lives"], 8, notes);
+    // How many they are is another matter (eight): a write whose version was overtaken, or that took longer than is waited for, is made again.
+    assertAbove0(report, "api_requests_per_life");
+    assert.match(notes, /requests per life: .*\bpatch pods /);
+    assertAbove0(report, "start_to_running_p50_ms", "start_to_running_p99_ms", "start_to_running_overhead_p99_ms", "stop_to_stopped_p50_ms", "stop_to_stopped_p99_ms", "stop_to_stopped_overhead_p99_ms", "rss_mb");
+    // Events are written when there is time for them.
+    assertThere(report, "daemon_cpu_percent", "rest_cpu_percent", "events_per_life");
+  });
+
+  test("scale: no change is lost with any number of workspaces", { skip: onRealCluster }, async () => {
+    const report = await bench("scale", ...small, ...restless, ...brief, "--workspaces", "101");
+    assert0(report, ...losses);
+    assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101");
+    assertThere(report, "cpu_us_per_change_100", "cpu_us_per_change_101");
+    assert.ok("rss_mb_per_1000" in report.figures);
+  });
+
+  test("relist: nothing is lost when the watches break and all workspaces are listed anew", { skip: onRealCluster }, async () => {
+    const report = await bench("relist", ...small, "--workspaces", "100", "--seconds", "2");
+    assert0(report, ...losses);
+    const { delivered = 0, coalesced = 0 } = report.figures;
+    assert.equal(delivered + coalesced, 4 * 100);
+    assertAbove0(report, "relists", "ready_s");
+    assertThere(report, "loop_delay_max_ms");
+    // In so few seconds nothing may have come where a gap could end: then none is told, rather than one of 0 ms.
+    for (const name of ["longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms"]) assert.notEqual(report.figures[name], 0, name);
+  });
+
+  test("burst: every subscriber gets every final status, and the figures of the daemon's threads are there", { skip: onRealCluster }, async () => {
+    const report = await bench("burst", ...small, ...brief, "--changes", "300", "--workers", "1");
+    const { delivered = 0, coalesced = 0 } = report.figures;
+    assert.equal(delivered + coalesced, 4 * 300);
+    assert0(report, ...losses);
+    assertAbove0(report, "changes_per_s", "ratio_to_parse_limit", "parse_limit_per_s", "worker_us_per_change", "batch_lines");
+    // So little may be less than a tick.
+    assertThere(report, "main_us_per_change");
   });
 
   test("soak: all of it together loses nothing, and tells the end of each workspace once; a scheduler, kubelets and node daemons leave its workspaces alone, a daemon that acts has to let them go", { skip: onRealCluster }, async () => {
@@ -59,140 +123,41 @@ describe("the load tool", { concurrency: 3 }, () => {
     assert.ok(known || /no growth is told|of resident memory there are too few readings/.test(notes), notes);
   });
 
-  test("scale: no change is lost with any number of workspaces", { skip: onRealCluster }, async () => {
-    const report = await bench("scale", ...small, ...restless, ...brief, "--workspaces", "101");
-    assert0(report, ...losses);
-    assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101");
-    assertThere(report, "cpu_us_per_change_100", "cpu_us_per_change_101");
-    assert.ok("rss_mb_per_1000" in report.figures);
-  });
-
-  test("scale: Ctrl-C in one of the turns gives what was measured until then, memory included", { skip: onRealCluster }, async () => {
-    const file = join(common().folder, "scale.json");
-    const wish = new AbortController();
-    const { output, code } = command(wish.signal, "scale", ...small, ...restless, "--workspaces", "101", "--seconds", "2", "--json", file);
-    await until("the second turn", () => output().includes("101 workspaces, turn"), longMs);
-    await until("its changes", () => (output().match(/^measuring/gm) ?? []).length > 1, longMs);
-    wish.abort("SIGINT");
-    assert.equal(await code, 0, output());
-    const report = await reportIn(file);
-    assert.match(notesIn(report), /ended early/);
-    assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100");
-    assert0(report, "reordered", "repeated");
-  });
-
-  test("relist: nothing is lost when the watches break and all workspaces are listed anew", { skip: onRealCluster }, async () => {
-    const report = await bench("relist", ...small, "--workspaces", "100", "--seconds", "2");
-    assert0(report, ...losses);
-    const { delivered = 0, coalesced = 0 } = report.figures;
-    assert.equal(delivered + coalesced, 4 * 100);
-    assertAbove0(report, "relists", "ready_s");
-    assertThere(report, "loop_delay_max_ms");
-    // In so few seconds nothing may have come where a gap could end: then none is told, rather than one of 0 ms.
-    for (const name of ["longest_gap_ms", "longest_gap_quiet_ms", "source_gap_ms"]) assert.notEqual(report.figures[name], 0, name);
-  });
-
-  test("streams of a daemon that is there already", { skip: onRealCluster, timeout: severalMs }, async (t) => {
+  test("of calls, on a daemon that is there already", { timeout: severalMs }, async (t) => {
     await using site = await openSite(t);
-    await t.test("stall: who does not read is no one else's loss", async () => {
-      const report = await site.bench("stall", ...small, ...brief);
-      assert0(report, ...losses);
-      assertAbove0(report, "p99_ratio");
+    await t.test("start: every workspace is started once, told of and stopped, for an API request each", async () => {
+      const report = await site.bench("start", "--workspaces", "1", "--rate", "100", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "4", "--storm", "30");
+      assert0(report, "start_lost", "start_twice", "start_failed", "stop_failed", "stopped_again", "told_after_stopped", "stopped_early");
+      const { storm_succeeded, storm_stops_succeeded, bare_storm_succeeded, api_requests_per_start = 0 } = report.figures;
+      assert.deepEqual({ storm_succeeded, storm_stops_succeeded, bare_storm_succeeded }, { storm_succeeded: 30, storm_stops_succeeded: 30, bare_storm_succeeded: 30 });
+      // One; a request that was not answered in time is made again.
+      assert.ok(api_requests_per_start >= 1 && api_requests_per_start < 2, `${api_requests_per_start}`);
+      assertAbove0(report, "start_p50_ms", "start_p99_ms", "bare_create_p50_ms", "bare_create_p99_ms", "stop_p99_ms", "bare_patch_p99_ms", "starts_per_s", "paced_start_p99_ms", "paced_stop_p99_ms", "storm_ms", "storm_stop_ms", "pod_bytes");
+      for (const name of ["start_overhead_p50_ms", "start_overhead_p99_ms", "stop_overhead_p99_ms", "paced_start_overhead_p50_ms"]) assert.ok(name in report.figures, name);
     });
 
-    await t.test("scale: workspaces are added to those that are there", async () => {
-      const report = await site.bench("scale", ...small, ...restless, ...brief, "--workspaces", "101");
-      assert0(report, ...losses);
-      assertAbove0(report, "rss_mb_100", "rss_mb_101", "latency_p99_ms_100", "latency_p99_ms_101");
-    });
-
-    await t.test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {
-      const report = await site.bench("scrape", ...small);
-      assert0(report, ...losses, "failed");
-      const { delivered = 0, coalesced = 0 } = report.figures;
-      assert.equal(delivered + coalesced, 4 * 50);
-      assertAbove0(report, "latency_p99_ms");
-      const notes = notesIn(report);
-      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertAbove0(report, "scrape_p50_ms", "scrape_p99_ms", "scrapes_per_s", "scrape_kb");
-      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertThere(report, "loop_delay_max_ms");
-      if (!/^[01] health probes were answered in the measured time/m.test(notes)) assertAbove0(report, "health_p99_ms");
-    });
-
-    await t.test("stream: what the cluster does not tell of is taken from the daemon's own metrics, which are of others, too", async () => {
-      const report = await site.bench("stream", ...small, ...brief);
-      assert0(report, ...losses);
+    await t.test("markactive: every call is answered as the bare server answers it, and not each is written", async () => {
+      const workspaces = 6;
+      const report = await site.bench("markactive", ...brief, "--workspaces", String(workspaces), "--warmup", "0", "--size", "0", "--concurrency", "2");
+      assert0(report, "failed", "different", "steady_failed");
+      assertAbove0(report, "ratio_to_bare", "calls_per_s", "bare_calls_per_s", "p99_ms", "steady_calls_per_s", "steady_p99_ms");
       assertThere(report, "api_requests");
-      assert.match(notesIn(report), /api_requests hold what was asked for others/);
+      // Once for each workspace, and a write that failed once more.
+      assert.ok((report.figures["api_requests"] ?? 0) <= 2 * workspaces, notesIn(report));
     });
 
-    await t.test("of a daemon of which no more than its address is known, it says which figures are left out, and why", async () => {
-      const address = site.flags.slice(0, site.flags.indexOf("--metrics"));
-      const report = await bench("stream", ...small, ...brief, ...address);
-      assert0(report, ...losses);
-      assert.match(notesIn(report), /^left out: daemon_cpu_us_per_change: give --pid; daemon_rss_mb: give --pid or --metrics; api_requests: give --metrics$/m);
+    await t.test("calls: every call is answered, and those that can not be made here are named", async () => {
+      // One after the other: of two that overtake each other the second may find that there is nothing to change.
+      const report = await site.bench("calls", "--workspaces", "4", "--seconds", "1", "--warmup", "0", "--size", "0", "--concurrency", "1");
+      assert0(report, "failed", "unchanged");
+      for (const name of ["describe_cluster", "describe_workspace", "get_workspaces", "mark_active", "set_timeout", "control_admission", "control_port", "update_ssh_key"]) assertAbove0(report, `${name}_p50_ms`, `${name}_p99_ms`);
+      for (const name of ["set_timeout", "control_admission", "control_port", "update_ssh_key"]) {
+        assertAbove0(report, `bare_${name}_p99_ms`);
+        assert.ok(`${name}_overhead_p99_ms` in report.figures, name);
+      }
+      const notes = notesIn(report);
+      for (const method of ["TakeSnapshot", "BackupWorkspace"]) assert.match(notes, new RegExp(`^${method} is left out: it needs a workspace that runs on a node with a node daemon, and the cluster has no nodes$`, "m"));
     });
-
-    await t.test("Ctrl-C in the warm-up gives no figures: nothing lost, of nothing, would read as good", async () => {
-      const file = join(common().folder, "warming.json");
-      const wish = new AbortController();
-      const { output, code } = command(wish.signal, "stream", ...small, "--warmup", "600", "--json", file, ...site.flags);
-      await until("the warm-up", () => output().includes("warming up"), longMs);
-      wish.abort("SIGINT");
-      assert.equal(await code, 130, output());
-      assert.match(output(), /^ended early: nothing was measured yet$/m);
-      assert.doesNotMatch(output(), /^lost|CPU of one core/m);
-      assert.ok(!existsSync(file));
-    });
-  });
-
-  test("burst: every subscriber gets every final status, and the figures of the daemon's threads are there", { skip: onRealCluster }, async () => {
-    const report = await bench("burst", ...small, ...brief, "--changes", "300", "--workers", "1");
-    const { delivered = 0, coalesced = 0 } = report.figures;
-    assert.equal(delivered + coalesced, 4 * 300);
-    assert0(report, ...losses);
-    assertAbove0(report, "changes_per_s", "ratio_to_parse_limit", "parse_limit_per_s", "worker_us_per_change", "batch_lines");
-    // So little may be less than a tick.
-    assertThere(report, "main_us_per_change");
-  });
-
-  test("Ctrl-C ends it with what was measured until then", { skip: onRealCluster }, async () => {
-    const file = join(common().folder, "interrupted.json");
-    const { child, output, code } = start("stream", ...small, "--seconds", "600", "--json", file);
-    // From then on a first change is due, and goes out.
-    await until("the measurement", () => output().includes("measuring"), longMs);
-    // npm passes on what the terminal has sent already: that is no second wish.
-    child.kill("SIGINT");
-    child.kill("SIGINT");
-    assert.equal(await code, 0, output());
-    // Somewhere: which of two pipes is read first is chance.
-    assert.match(output(), /^--json: written to .*interrupted\.json$/m);
-    const report = await reportIn(file);
-    const notes = notesIn(report);
-    assert.match(notes, /ended early/);
-    // Who wants an end is not kept waiting for what a machine that is busy with starting all this has yet to deliver; then the report says so.
-    const isLate = /count as lost: they may be late/.test(notes);
-    assert.equal((report.figures["lost"] ?? 0) > 0, isLate, notes);
-    assert.ok(isLate || (report.figures["delivered"] ?? 0) > 0, notes);
-    assert0(report, "reordered", "repeated");
-  });
-
-  test("stream: every change reaches every subscriber once, in order, and costs no API request", { skip: onRealCluster }, async () => {
-    // The one that comes to its end as it does for people: with a process for each part of the load. Its output closes once all of them have ended.
-    const profiles = join(common().folder, "profiles");
-    const report = await benchAsProcesses("stream", ...small, "--cpu-prof", profiles);
-    // One of each thread of the daemon, which has one worker at least.
-    assert.ok((await readdir(join(profiles, "daemon"))).length >= 2);
-    assert.equal((await readdir(join(profiles, "api-server"))).length, 1);
-    assert.match(notesIn(report), /CPU profiles were taken: the figures hold what that costs/);
-    assert.doesNotMatch(JSON.stringify(report), new RegExp(profiles));
-    const { delivered = 0, coalesced = 0, api_requests = changes } = report.figures;
-    assert.equal(delivered + coalesced, 4 * changes);
-    assert0(report, ...losses);
-    // None for a change: what the daemon has yet to do when it has begun, and may have to do again, is another matter.
-    assert.ok(api_requests < changes / 5, `${api_requests}`);
-    assertAbove0(report, "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "added_p50_ms", "added_p99_ms", "changes_per_s", "daemon_rss_mb");
-    // So little may be less than a tick.
-    assertThere(report, "daemon_cpu_us_per_change");
   });
 
   test("ready gives its figures; on a cluster that is there already it measures in a namespace of its own, and takes away what it made", { skip: onRealCluster }, async () => {
@@ -204,28 +169,8 @@ describe("the load tool", { concurrency: 3 }, () => {
     await player.close();
     assert.doesNotMatch(JSON.stringify(namespaces["items"]), /wsmand-bench/);
   });
+});
 
-  test("measures in a namespace of its own, and takes away what it made", { skip: unlessReal }, async () => {
-    const report = await bench("stream", ...small, "--kubeconfig", common().cluster.kubeconfig, "--events", "20");
-    const { delivered = 0, coalesced = 0 } = report.figures;
-    assert.equal(delivered + coalesced, 4 * changes);
-    assert0(report, ...losses);
-    const player = await Player.fromKubeconfig(common().cluster.kubeconfig);
-    const pods = await player.request("GET", "/api/v1/pods");
-    await player.close();
-    // Others are at work in theirs.
-    assert.deepEqual(records(pods["items"]).map(({ metadata }) => text(record(metadata)["namespace"])).filter((namespace) => namespace.startsWith("wsmand-bench")), []);
-  });
-
-  test("can not have its watches broken", async () => {
-    await assert.rejects(bench("relist", "--kubeconfig", common().cluster.kubeconfig, "--namespace", "default", "--target", "127.0.0.1:1"), /relist breaks the watches of the built-in API server: it can not be used with --target/);
-  });
-
-  test("a command line that makes no sense is told, and nothing is started", async () => {
-    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--target", "127.0.0.1:1", "--kubeconfig", "x", "--cpu-prof", "y"], /--cpu-prof does nothing with --target/], [["stream", "--rate", "x"], /whole number/]] as const) {
-      const { output, code } = command(new AbortController().signal, ...args);
-      assert.equal(await code, 2);
-      assert.match(output(), message);
-    }
-  });
+test("these are all scenarios that it has", { skip: onRealCluster }, () => {
+  assert.deepEqual([...common().measured].toSorted(), [...scenarios.keys()].toSorted());
 });

@@ -81,6 +81,8 @@ class Shared {
   readonly cluster: TestCluster;
   /** Where parts of the load are that need no process of their own: what a start costs is what all of this takes. */
   readonly held: HeldParts;
+  /** Scenarios that {@link bench} has run to their end. */
+  readonly measured = new Set<string>();
 
   constructor(folder: string, cluster: TestCluster, held: HeldParts) {
     this.folder = folder;
@@ -143,6 +145,7 @@ export async function bench(...args: readonly string[]): Promise<Report> {
   }
   const report = await reportIn(file);
   assertPlots(report);
+  common().measured.add(report.scenario);
   return report;
 }
 

@@ -83,12 +83,12 @@ async function measure(setting: Setting, method: Method): Promise<Sides> {
 /** One turn, added to those before it. */
 async function turn({ lab, callers, endpoints }: Setting, side: Side, { path, tasks }: Method, seconds: number, sums: Turns): Promise<void> {
   const { concurrency } = lab.options;
-  await lab.usage.sample();
+  lab.usage.sample();
   const called = await makeCalls(lab, callers, {
     target: { kind: "grpc", endpoint: endpoints[side], connections: concurrency },
     work: { kind: "tasks", tasks: tasks.map((task) => ({ path, ...task })) },
     pace: { kind: "loop", callers: concurrency, seconds },
   });
-  await lab.usage.sample();
+  lab.usage.sample();
   addTurn(sums, called, lab.usage.cost(processNames[side], called.from, called.to)?.main);
 }

@@ -58,7 +58,7 @@ export async function runFlowTo(lab: Lab, flood: Flooded, crowd: Crowd, plan: Pl
   const sent = await finished(lab, flood, () => progress(lab, crowd, plan));
   if (!endedBefore && sent.sent > plan.measuredFrom) lab.measures();
   const waited = await settle(crowd, sent.written, lab.signal);
-  await lab.usage.sample();
+  lab.usage.sample();
   const balances = await Promise.all(crowd.map(({ part }) => part.call("finish", { written: sent.written }, balanceSchema)));
   return collect(plan, sent, waited, balances);
 }

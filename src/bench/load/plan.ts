@@ -45,5 +45,7 @@ export function endOf(plan: Plan): number {
 export function progressOf(plan: Plan): string {
   const now = machineNow();
   const warmUpMs = dueAt(plan, plan.measuredFrom) - now;
-  return warmUpMs > 0 && plan.measuredFrom > 0 ? `warming up, ${Math.ceil(warmUpMs / 1000)} s to go` : `measuring, ${Math.max(0, Math.ceil((endOf(plan) - now) / 1000))} s to go`;
+  // The moment before the first change is due is no second of its own.
+  const seconds = (ms: number, changes: number): number => Math.max(0, Math.ceil(Math.min(ms, changes * plan.interval) / 1000));
+  return warmUpMs > 0 && plan.measuredFrom > 0 ? `warming up, ${seconds(warmUpMs, plan.measuredFrom)} s to go` : `measuring, ${seconds(endOf(plan) - now, plan.total - plan.measuredFrom)} s to go`;
 }

@@ -1,4 +1,5 @@
 /** Asks the daemon for single statuses, to learn without subscribers when changes have taken effect: a call costs it next to nothing. */
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { replayedId } from "../../embedded/replay/index.ts";
 import { machineNow } from "./clock.ts";
@@ -51,7 +52,7 @@ export async function notRunning(endpoint: Endpoint, ids: readonly string[], dea
   try {
     for (const id of ids.slice(-lastOnes)) {
       for (let status = await described(connection, id); status.phase !== runningPhase; status = await described(connection, id)) {
-        if (connection.failed) throw new Error(`the daemon at ${endpoint.host}:${endpoint.port} can not be asked: ${status.why}`);
+        if (connection.failed) throw unasked(endpoint, status.why);
         if (signal.aborted || machineNow() > end) return id;
         await sleep(pauseMs);
       }
@@ -62,25 +63,42 @@ export async function notRunning(endpoint: Endpoint, ids: readonly string[], dea
   }
 }
 
+/** Asks the daemon for a workspace that it does not have. @throws Error if it can not be asked, or gives no answer in time. */
+export async function mustAnswer(endpoint: Endpoint): Promise<void> {
+  const connection = new GrpcConnection(endpoint, Buffer.alloc(64 * 1024));
+  try {
+    const { answered, why } = await described(connection, randomUUID());
+    if (!answered) throw unasked(endpoint, why);
+  } finally {
+    connection.close();
+  }
+}
+
+function unasked({ host, port }: Endpoint, why: string): Error {
+  return new Error(`the daemon at ${host}:${port} can not be asked: ${why}`);
+}
+
 /** What a daemon tells of a workspace: the change that its status carries (-1 for none, and while it does not tell), its phase, and why it does not tell. */
 interface Described {
   readonly stamp: number;
   readonly phase: number;
   readonly why: string;
+  /** Whether it said anything, be it that it has no such workspace. */
+  readonly answered: boolean;
 }
 
 async function described(connection: GrpcConnection, id: string): Promise<Described> {
   const { promise, resolve } = Promise.withResolvers<Described>();
   const reader = new FrameReader();
-  const silent = (why: string): void => resolve({ stamp: -1, phase: 0, why });
-  const timer = setTimeout(() => silent(`no answer within ${callTimeoutMs / 1000} s`), callTimeoutMs);
+  const silent = (why: string, answered: boolean): void => resolve({ stamp: -1, phase: 0, why, answered });
+  const timer = setTimeout(() => silent(`no answer within ${callTimeoutMs / 1000} s`, false), callTimeoutMs);
   connection.call(path, Buffer.from([idTag, id.length, ...Buffer.from(id)]), {}, {
     message: (bytes, start, end) => {
       reader.read(bytes, start, end);
-      resolve({ stamp: reader.stamp, phase: reader.phase, why: "" });
+      resolve({ stamp: reader.stamp, phase: reader.phase, why: "", answered: true });
     },
     opened: () => {},
-    ended: silent,
+    ended: (why) => silent(why, !connection.failed),
   });
   try {
     return await promise;

@@ -95,7 +95,7 @@ export async function runLoad(lab: Lab, daemon: Daemon, stalled: number, detail:
   const to = machineNow();
   if (!endedBefore && written.sent > plan.measuredFrom) lab.measures();
   const waited = await settle(team.subscribers, written.written, lab.signal);
-  await lab.usage.sample();
+  lab.usage.sample();
   const asked = await askedMeanwhile();
   const { arrivals, balances } = await finish(team, written.written);
   return collect({ lab, plan, to, written, waited, arrivals, balances, asked });

@@ -1,5 +1,6 @@
 /** What a measurement gives as a whole: medians for machines, all runs beside them. */
-import type { Options } from "../options.ts";
+import { uselessIn } from "../options.ts";
+import type { Described, Options } from "../options.ts";
 import type { Outcome } from "../scenarios/scenario.ts";
 import { summarize } from "./figures.ts";
 import type { Figures, Summary } from "./figures.ts";
@@ -25,11 +26,12 @@ export interface Report {
   readonly summary: ReadonlyMap<string, Summary>;
 }
 
-/** Puts the report together. Files and credentials among the options are nobody's business and left out, and so is the address of the metrics, whose query may hold one. */
-export async function reportOf(scenario: string, options: Options, outcomes: readonly Outcome[]): Promise<Report> {
+/** Puts the report together. What does nothing in the scenario is no parameter of it. Files and credentials among the options are nobody's business and left out, and so is the address of the metrics, whose query may hold one. */
+export async function reportOf(name: string, scenario: Described, options: Options, outcomes: readonly Outcome[]): Promise<Report> {
   const summary = summarize(outcomes.map((outcome) => outcome.figures));
   const { json: _json, html: _html, cpuProf: _cpuProf, entry: _entry, tlsCa: _ca, tlsCert: _cert, tlsKey: _key, metrics: _metrics, kubeconfig, ...rest } = options;
-  const parameters = { ...rest, cluster: kubeconfig === undefined ? "built-in" : "given" };
+  const useless: readonly string[] = uselessIn(scenario);
+  const parameters = { ...Object.fromEntries(Object.entries(rest).filter(([key]) => !useless.includes(key))), cluster: kubeconfig === undefined ? "built-in" : "given" };
   const figures = Object.fromEntries([...summary].map(([figure, { median }]) => [figure, median]));
-  return { json: { scenario, machine: machine(), versions: await versions(), date: new Date().toISOString(), parameters, figures, runs: outcomes }, summary };
+  return { json: { scenario: name, machine: machine(), versions: await versions(), date: new Date().toISOString(), parameters, figures, runs: outcomes }, summary };
 }

@@ -1,5 +1,5 @@
 /** What processes cost: CPU time, that of their main thread, and resident memory, read from /proc while a load runs. */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { machineNow } from "../load/clock.ts";
 import { thinned } from "./plot.ts";
@@ -55,12 +55,9 @@ export class Usage {
   readonly #processes: Watched[] = [];
   readonly #machine = new Series<{ readonly at: number; readonly busyMs: number }>(maxSamples, (_older, newer) => newer);
   readonly #timer: NodeJS.Timeout;
-  #sampling: Promise<void> = Promise.resolve();
-  /** Samples that were asked for and are not taken yet. */
-  #waiting = 0;
 
   constructor() {
-    this.#timer = setInterval(() => void this.#unlessBusy(), everyMs);
+    this.#timer = setInterval(() => this.sample(), everyMs);
   }
 
   /** Watches a process under a name, from now until it ends. Another one may have had the name before it. */
@@ -72,16 +69,17 @@ export class Usage {
       if (oldest < 0) return;
       this.#processes.splice(oldest, 1);
     }
-    this.#processes.push({ name, pid, series: new Series<Sample>(maxSamples, folded), gone: false });
+    const watched = { name, pid, series: new Series<Sample>(maxSamples, folded), gone: false };
+    this.#processes.push(watched);
     // What its start costs is seen, too.
-    void this.sample();
+    lookAt(watched);
   }
 
-  /** Takes a sample, after those that were asked for before. */
-  sample(): Promise<void> {
-    this.#waiting++;
-    this.#sampling = this.#sampling.then(() => this.#take()).finally(() => this.#waiting--);
-    return this.#sampling;
+  /** Takes a sample. */
+  sample(): void {
+    const busyMs = machineBusy();
+    if (busyMs !== undefined) this.#machine.add({ at: machineNow(), busyMs });
+    for (const process of this.#processes) lookAt(process);
   }
 
   /** What a process cost between two times of the machine's clock; undefined if it was not seen then. */
@@ -137,22 +135,6 @@ export class Usage {
     const there = near.filter((samples) => samples.some(({ at }) => at >= from && at <= to));
     return (there.length > 0 ? there : near).flat();
   }
-
-  /** Where samples take longer than the time between them, none pile up. */
-  async #unlessBusy(): Promise<void> {
-    if (this.#waiting === 0) await this.sample();
-  }
-
-  async #take(): Promise<void> {
-    const busyMs = await machineBusy();
-    if (busyMs !== undefined) this.#machine.add({ at: machineNow(), busyMs });
-    for (const process of this.#processes) {
-      if (process.gone) continue;
-      const sample = await look(process.pid);
-      if (sample) process.series.add(sample);
-      else process.gone = true;
-    }
-  }
 }
 
 /** Without samples that were asked for just after another one: in so short a time a single tick of the CPU's clock looks like a peak, and none like rest. */
@@ -184,11 +166,26 @@ function folded(older: Sample, newer: Sample): Sample {
   return { ...newer, rssMaxMb: Math.max(older.rssMaxMb, newer.rssMaxMb) };
 }
 
-async function look(pid: number): Promise<Sample | undefined> {
-  const [all, main, status] = await Promise.all([`stat`, `task/${pid}/stat`, `status`].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")));
-  const rss = /^VmRSS:\s+(\d+) kB/m.exec(status ?? "")?.[1];
+function lookAt(process: Watched): void {
+  if (process.gone) return;
+  const sample = look(process.pid);
+  if (sample) process.series.add(sample);
+  else process.gone = true;
+}
+
+function look(pid: number): Sample | undefined {
+  const rss = /^VmRSS:\s+(\d+) kB/m.exec(kernelFile(`${pid}/status`))?.[1];
   if (rss === undefined) return undefined;
-  return { at: machineNow(), cpuMs: ticks(all ?? ""), mainMs: ticks(main ?? ""), rssMb: Number(rss) / 1024, rssMaxMb: Number(rss) / 1024 };
+  return { at: machineNow(), cpuMs: ticks(kernelFile(`${pid}/stat`)), mainMs: ticks(kernelFile(`${pid}/task/${pid}/stat`)), rssMb: Number(rss) / 1024, rssMaxMb: Number(rss) / 1024 };
+}
+
+/** Text of a file of /proc, without waiting: the kernel makes it up at once, for less than what it costs to wait for it. Empty if there is none. */
+function kernelFile(name: string): string {
+  try {
+    return readFileSync(`/proc/${name}`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** User and system time; the fields are counted from behind the name, which may hold anything. */
@@ -197,9 +194,8 @@ function ticks(stat: string): number {
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * tickMs;
 }
 
-async function machineBusy(): Promise<number | undefined> {
-  const text = await readFile("/proc/stat", "latin1").catch(() => "");
-  const fields = /^cpu +(.*)$/m.exec(text)?.[1]?.split(" ").map(Number);
+function machineBusy(): number | undefined {
+  const fields = /^cpu +(.*)$/m.exec(kernelFile("stat"))?.[1]?.split(" ").map(Number);
   if (!fields) return undefined;
   const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0] = fields;
   return (user + nice + system + irq + soft) * tickMs;

@@ -76,6 +76,7 @@ async function inTurns(lab: Lab, flood: Flooded): Promise<readonly Turn[]> {
   const count = Math.min(changes, changes < turnsFrom ? 2 : 4);
   const turns: Turn[] = [];
   for (let i = 0; i < count && !lab.signal.aborted; i++) {
+    lab.say(`turn ${i + 1} of ${count}`);
     const part = Math.floor(((i + 1) * changes) / count) - Math.floor((i * changes) / count);
     const orSkip = <T>(measure: () => Promise<T>): Promise<T | undefined> => (lab.signal.aborted ? Promise.resolve(undefined) : measure());
     const read = (): Promise<Flow> => runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, part));
@@ -156,13 +157,13 @@ function plots(lab: Lab, turns: readonly Turn[]): readonly Plot[] {
 async function unread(lab: Lab, flood: Flooded, changes: number): Promise<Unread> {
   const before = await metrics(flood.daemon);
   await sleep(calmMs);
-  await lab.usage.sample();
+  lab.usage.sample();
   const from = machineNow();
   const plan = flood.plan(Number.POSITIVE_INFINITY, changes);
   await flood.begin(plan);
   const { sent, written } = await finished(lab, flood, () => Promise.resolve());
   const to = await effective(flood.daemon.endpoint, plan, written, effectMs);
-  await lab.usage.sample();
+  lab.usage.sample();
   // Whatever else there is to do, garbage collection say, is done before the metrics are asked for.
   await sleep(calmMs);
   const { mainMs = Number.NaN, cpuMs = Number.NaN } = lab.usage.cost("daemon", from, to) ?? {};

@@ -87,7 +87,7 @@ export const calls: Scenario = {
     const found: Found[] = [];
     const from = machineNow();
     for (const [name, call] of possible) if (!lab.signal.aborted) found.push(await measure(setting, name, call, turnCount));
-    await lab.usage.sample();
+    lab.usage.sample();
     const to = machineNow();
     const turns = found.flatMap(({ sides }) => Object.values(sides));
     return {

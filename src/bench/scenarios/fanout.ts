@@ -185,11 +185,11 @@ async function turn(lab: Lab, sender: Sender): Promise<readonly Turn[]> {
   await sender.begin(plan);
   await firstMessage(lab, counts);
   await sleep(rampOf(lab), undefined, { signal: lab.signal }).catch(() => {});
-  await lab.usage.sample();
+  lab.usage.sample();
   const before = await counts();
   await sleep(lab.options.seconds * 1000, undefined, { signal: lab.signal }).catch(() => {});
   const after = await counts();
-  await lab.usage.sample();
+  lab.usage.sample();
   const counted = await Promise.all(parts.map(({ part }) => part.call("watched", {}, countedSchema)));
   const delays = await delaysOf(parts, plan);
   await sender.finish();

@@ -42,8 +42,8 @@ export const lifecycle: Scenario = {
   pulls: true,
   needs: { pid: ["daemon_cpu_percent", "rss_mb", "rest_cpu_percent", "rest_rss_mb", "daemon_cpu_ms_per_life"], metrics: ["api_requests_per_life", "events_per_life"] },
   lives: ({ rate }) => rate * lifeSeconds,
+  refuses: ({ kubeconfig, target }) => (kubeconfig !== undefined && !target ? "lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target" : undefined),
   run: async (lab) => {
-    if (!lab.ownsAll && !lab.options.target) throw new Error("lifecycle needs nodes that run its workspaces: use it without --kubeconfig, or on a daemon of an installation with --target");
     await liveOn(lab);
     if (lab.ownsAll) await slowNodeDaemons(lab);
     await lab.cluster.prepareStarts();
@@ -58,10 +58,10 @@ export const lifecycle: Scenario = {
     if (!lab.signal.aborted) lab.measures();
     lab.say(`${rate} starts a second`);
     const before = requestCounts(await metrics(daemon));
-    await lab.usage.sample();
+    lab.usage.sample();
     const from = machineNow();
     const lived = await letLive(lab, lifer, seconds);
-    await lab.usage.sample();
+    lab.usage.sample();
     const to = machineNow();
     const left = await leftBehind(lab);
     // The last workspaces were told as STOPPED before their finalizers went, with a request each.
@@ -109,10 +109,10 @@ async function settled(lab: Lab, daemon: Daemon): Promise<number | undefined> {
 async function atRest(lab: Lab): Promise<readonly [number, number]> {
   const seconds = Math.min(restSeconds, lab.options.seconds / 4);
   lab.say("nothing happens");
-  await lab.usage.sample();
+  lab.usage.sample();
   const from = machineNow();
   await pause(lab, seconds);
-  await lab.usage.sample();
+  lab.usage.sample();
   return [from, machineNow()];
 }
 

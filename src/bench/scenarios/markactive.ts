@@ -112,10 +112,10 @@ async function steadily({ lab, daemon, callers, endpoints, method: { path, tasks
   if (warmup > 0) await call(warmup, 0, noTurns());
   if (!lab.signal.aborted) lab.measures();
   const turns = noTurns();
-  await lab.usage.sample();
+  lab.usage.sample();
   const from = machineNow();
   const requests = await requestsDuring(daemon, () => call(seconds, Math.ceil(rate * warmup), turns));
-  await lab.usage.sample();
+  lab.usage.sample();
   return { turns, requests, from, to: machineNow() };
 }
 

@@ -12,8 +12,8 @@ export const ready: Scenario = {
   summary: "the daemon's start: time until it serves and has its first complete list, its longest event loop delay, its memory",
   uses: ["rest"],
   defaults: { workspaces: 5000 },
+  refuses: ({ target }) => (target ? "ready starts the daemon itself: it can not be used with --target" : undefined),
   run: async (lab) => {
-    if (lab.options.target) throw new Error("ready starts the daemon itself: it can not be used with --target");
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
     // Reading the metric sets it back: what is read next is the time of the list alone.
@@ -22,7 +22,7 @@ export const ready: Scenario = {
     lab.measures();
     const delay = await loopDelayMs(daemon);
     await sleep(lab.options.rest * 1000, undefined, { signal: lab.signal }).catch(() => {});
-    await lab.usage.sample();
+    lab.usage.sample();
     const cost = lab.usage.cost("daemon", daemon.startedAt, machineNow());
     return {
       figures: measured({

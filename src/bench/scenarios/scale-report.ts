@@ -39,8 +39,9 @@ interface Seen {
 /** @param asked the sizes that were to be measured. */
 export function scaleOutcome(lab: Seen, all: readonly Size[], asked: readonly number[]): Outcome {
   const seen = all.filter(({ turns }) => turns.length > 0);
+  const unseen = asked.filter((workspaces) => !seen.some((size) => size.workspaces === workspaces));
   const alone = asked.length === 1 ? [`with one number of workspaces (${asked[0]}) there is no growth to tell of: take more of them (--workspaces)`] : [];
-  return { figures: figuresOf(lab, seen, asked), notes: [...alone, ...seen.flatMap((size) => notes(lab, size)), ...(lab.signal.aborted ? ["ended early by the user"] : [])], plots: plots(lab, seen) };
+  return { figures: figuresOf(lab, seen, asked), notes: [...alone, ...seen.flatMap((size) => notes(lab, size)), ...(unseen.length > 0 ? [`nothing was measured with ${unseen.join(", ")} workspaces`] : []), ...(lab.signal.aborted ? ["ended early by the user"] : [])], plots: plots(lab, seen) };
 }
 
 function figuresOf(lab: Seen, all: readonly Size[], asked: readonly number[]): Figures {

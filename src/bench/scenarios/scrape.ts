@@ -28,8 +28,8 @@ export const scrape: Scenario = {
   uses: ["stalled"],
   defaults: { workspaces: 5000, rate: 200 },
   needs: { pid: ["daemon_rss_mb"], metrics: ["loop_delay_max_ms"] },
+  refuses: ({ target, metrics }) => (target && metrics === undefined ? "scrape needs to know where that daemon's metrics are: give --metrics URL" : undefined),
   run: async (lab) => {
-    if (lab.options.target && lab.options.metrics === undefined) throw new Error("scrape needs to know where that daemon's metrics are: give --metrics URL");
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();

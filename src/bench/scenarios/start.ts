@@ -46,8 +46,8 @@ export const start: Scenario = {
   defaults: { workspaces: 100, subscribers: 1, size: 10_000, rate: 50, seconds: 40, warmup: 2, concurrency: 50, qps: 100_000 },
   pulls: true,
   needs: { metrics: ["api_requests_per_start"] },
+  refuses: ({ size }) => (size > maxSize ? `start sends requests of at most --size ${maxSize}` : undefined),
   run: async (lab) => {
-    if (lab.options.size > maxSize) throw new Error(`start sends requests of at most --size ${maxSize}`);
     await lab.workspaces(lab.options.workspaces);
     await using daemon = await lab.daemon();
     await daemon.synced();
@@ -60,7 +60,7 @@ export const start: Scenario = {
     const paced = await inTurns(setting, `${lab.options.rate} a second`, atRate);
     const loop = await inTurns(setting, `${lab.options.concurrency} at once`, atOnce);
     const [bareStorm, storm] = [await stormOf(setting, "bare"), await stormOf(setting, "daemon")];
-    await lab.usage.sample();
+    lab.usage.sample();
     return startOutcome(lab, { paced, loop, storm, bareStorm, starts, witness, from, to: machineNow() });
   },
 };
@@ -81,9 +81,9 @@ async function inTurns(setting: Setting, how: string, turn: (setting: Setting, s
     if (lab.signal.aborted) break;
     lab.measures();
     lab.say(`${how}, ${side === "bare" ? "bare pods" : "the daemon"}`);
-    await lab.usage.sample();
+    lab.usage.sample();
     await turn(setting, side, both);
-    await lab.usage.sample();
+    lab.usage.sample();
   }
   return both;
 }
@@ -132,7 +132,7 @@ async function stormOf({ lab, starts }: Setting, side: Side): Promise<Storm | un
   if (lab.options.storm === 0 || lab.signal.aborted) return undefined;
   lab.say(`${lab.options.storm} at the same moment, ${side === "bare" ? "bare pods" : "the daemon"}`);
   const asked = starts.ids(lab.options.storm);
-  await lab.usage.sample();
+  lab.usage.sample();
   const started = await starts.start(side, asked, { kind: "once" });
   const there = answeredOf(asked, started);
   const stopped = await starts.stop(side, there, { kind: "once" });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { handleUnaryCall } from "@grpc/grpc-js";
-import { notRunning } from "../../../src/bench/load/probe.ts";
+import { mustAnswer, notRunning } from "../../../src/bench/load/probe.ts";
 import { asIs } from "../../../src/domain/as-is.ts";
 import { wsman } from "../../../src/gen/proto.js";
 
@@ -41,6 +41,12 @@ test("it is waited for up to the deadline, and no longer than the user wants", a
   phaseOf = () => undefined;
   assert.equal(await notRunning(endpoint, ids, 50, never), "w-1");
   assert.equal(await notRunning(endpoint, ids, 60_000, AbortSignal.abort()), "w-1");
+});
+
+test("a daemon that says of a workspace that it does not have it answers", async () => {
+  phaseOf = () => undefined;
+  await mustAnswer(endpoint);
+  await assert.rejects(mustAnswer({ host: "127.0.0.1", port: 1 }), /the daemon at 127\.0\.0\.1:1 can not be asked: .*ECONNREFUSED/);
 });
 
 test("where no one answers that is told at once", async () => {

@@ -10,6 +10,7 @@ import { reportOf } from "../../../src/bench/report/report.ts";
 import { plain, table } from "../../../src/bench/report/table.ts";
 import { Usage } from "../../../src/bench/report/usage.ts";
 import { scenarios } from "../../../src/bench/scenarios/index.ts";
+import type { Scenario } from "../../../src/bench/scenarios/scenario.ts";
 
 test("medians of odd and even numbers of runs", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -50,9 +51,9 @@ test("a process' CPU time and memory are seen", { skip: process.platform !== "li
   usage.watch("me", process.pid);
   usage.watch("nobody", 2 ** 22 + 1);
   const from = machineNow();
-  await usage.sample();
+  usage.sample();
   while (machineNow() < from + 300);
-  await usage.sample();
+  usage.sample();
   const to = machineNow();
   usage.stop();
   const cost = usage.cost("me", from, to);
@@ -64,10 +65,10 @@ test("a process' CPU time and memory are seen", { skip: process.platform !== "li
 test("what a process cost in a time in which nobody could look is told from the looks before and after", { skip: process.platform !== "linux" }, async () => {
   const usage = new Usage();
   usage.watch("me", process.pid);
-  await usage.sample();
+  usage.sample();
   const seen = machineNow();
   while (machineNow() < seen + 900);
-  await usage.sample();
+  usage.sample();
   usage.stop();
   const cost = usage.cost("me", seen + 400, seen + 450);
   assert.ok(cost && cost.cpuMs > 0, JSON.stringify(cost));
@@ -77,13 +78,13 @@ test("the curve of a process has nothing of the one that had its name just befor
   const usage = new Usage();
   const before = spawn("sleep", ["60"]);
   usage.watch("daemon", before.pid);
-  await usage.sample();
+  usage.sample();
   const ended = once(before, "exit");
   before.kill("SIGKILL");
   await ended;
   const from = machineNow();
   usage.watch("daemon", process.pid);
-  await usage.sample();
+  usage.sample();
   const { rss } = usage.curves("daemon", from, machineNow());
   usage.stop();
   // A process that sleeps takes next to nothing.
@@ -94,11 +95,11 @@ test("a look just after another one makes no peak in the curve", { skip: process
   const usage = new Usage();
   usage.watch("me", process.pid);
   const from = machineNow();
-  await usage.sample();
-  await usage.sample();
+  usage.sample();
+  usage.sample();
   while (machineNow() < from + 200);
-  await usage.sample();
-  await usage.sample();
+  usage.sample();
+  usage.sample();
   const { rss, cpu } = usage.curves("me", from, machineNow());
   usage.stop();
   assert.equal(rss.length, 2);
@@ -109,7 +110,19 @@ test("what may hold a password is no parameter of a report, and what was measure
   const out = { write: () => {} };
   const { options } = parseOptions(["calls", "--kubeconfig", "hunter2", "--target", "h:1", "--metrics", "http://h:2/metrics?token=hunter2", "--image", "r.example.com/a:b"], scenarios, { stdout: out, stderr: out });
   assert.equal(options.metrics, "http://h:2/metrics?token=hunter2");
-  const { json } = await reportOf("calls", options, []);
+  const { json } = await reportOf("calls", described("calls"), options, []);
   assert.equal(json.parameters["image"], "r.example.com/a:b");
   assert.ok(!JSON.stringify(json).includes("hunter2"));
 });
+
+test("a flag that does nothing in a scenario is no parameter of its report", async () => {
+  const out = { write: () => {} };
+  const { options } = parseOptions(["scale", "--rest", "3"], scenarios, { stdout: out, stderr: out });
+  const { json } = await reportOf("scale", described("scale"), options, []);
+  assert.equal(json.parameters["rest"], 3);
+  assert.deepEqual(Object.keys(json.parameters).filter((name) => ["changes", "stalled", "concurrency", "storm"].includes(name)), []);
+});
+
+function described(name: string): Scenario {
+  return scenarios.get(name) ?? assert.fail(name);
+}

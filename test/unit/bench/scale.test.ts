@@ -64,7 +64,8 @@ test("where the user ends it, a turn that was cut short does not count for costs
   assert.ok(!("rss_mb_per_1000" in figures));
 });
 
-test("without the largest size there is no growth", () => {
-  const { figures } = scaleOutcome(lab(true), [size(10, " a", [turnAt(0)]), size(1010, " b", [turnAt(5000)])], [10, 1010, 5000]);
+test("without the largest size there is no growth, and its absence is told", () => {
+  const { figures, notes } = scaleOutcome(lab(true), [size(10, " a", [turnAt(0)]), size(1010, " b", [turnAt(5000)])], [10, 1010, 5000]);
   assert.ok(!("cpu_growth" in figures));
+  assert.match(notes.join("\n"), /^nothing was measured with 5000 workspaces$/m);
 });

@@ -67,8 +67,9 @@ test("explain takes a pod as kubectl prints it", async () => {
   assert.deepEqual(bare, await command(args, { stdin: JSON.stringify({ pod }) }));
 });
 
-test("explain needs no pod templates: where those of the daemon's machine are missing, it warns and explains", async () => {
+test("explain needs no pod templates: where those of the daemon's machine are missing, it warns and explains", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "wsmand-explain-"));
+  t.after(() => rm(folder, { recursive: true }));
   const file = join(folder, "config.json");
   const document = record(JSON.parse(await readFile("examples/local.json", "utf8")));
   await writeFile(file, JSON.stringify({ ...document, manager: { ...record(document["manager"]), workspaceClass: { default: { templates: { defaultPath: "/mnt/templates/default.yaml" } } } } }));
@@ -76,7 +77,6 @@ test("explain needs no pod templates: where those of the daemon's machine are mi
   assert.equal(code, 0, out);
   assert.match(err, /^warning: manager\.workspaceClass\.default\.templates\.defaultPath: .* there is no such file\n$/);
   assert.equal((await command(["render", "--config", file], { stdin: "{}" })).code, 1, "without them there is no pod to render");
-  await rm(folder, { recursive: true });
 });
 
 test("explain reads a workspace of the cluster, with its events", async () => {
