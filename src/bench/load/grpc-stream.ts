@@ -62,7 +62,7 @@ export class GrpcConnection {
     this.#endpoint = endpoint;
     this.#socket = open(endpoint, shared, (bytes, length) => this.#read(bytes, length));
     this.#socket.setNoDelay(true);
-    this.#socket.on("error", (error) => this.#end(error.message));
+    this.#socket.on("error", (error) => this.#end(reasonOf(error)));
     this.#socket.on("close", () => this.#end("the connection was closed"));
     this.#socket.write(Buffer.concat([
       Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -243,6 +243,11 @@ export class GrpcConnection {
     if (this.#idle.length < maxIdle) this.#idle.push(stream.parts);
     stream.sink.ended(why, complete);
   }
+}
+
+/** OpenSSL's own word for what it refuses, where it is one of its errors: their messages are for its developers. */
+function reasonOf(error: Error): string {
+  return "reason" in error && typeof error.reason === "string" ? `TLS: ${error.reason}` : error.message;
 }
 
 function open(endpoint: Endpoint, shared: Buffer, read: (bytes: Buffer, length: number) => void): Socket {

@@ -75,6 +75,13 @@ test("the same over TLS, with a client certificate", async () => {
   connection.close();
 });
 
+test("a server that wants a client certificate is told of in words", async () => {
+  const connection = new GrpcConnection({ host: "localhost", port: securePort, tls: { ca: authority.crt, cert: undefined, key: undefined } }, Buffer.alloc(1024));
+  const call = begin(connection);
+  await until("its end", () => call.ended.length > 0);
+  assert.deepEqual(call.ended, ["TLS: tlsv13 alert certificate required"]);
+});
+
 test("flow control goes on for longer than any window", async () => {
   const connection = connect();
   const streams = [begin(connection), begin(connection)];
