@@ -4,7 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import { Lab } from "./lab.ts";
 import type { StartPart } from "./parts/part.ts";
 import { parseOptions } from "./options.ts";
-import type { Options } from "./options.ts";
+import type { Asked, Options } from "./options.ts";
 import { checkFiles, writeFiles } from "./report/files.ts";
 import type { ReportFile } from "./report/files.ts";
 import { htmlReport } from "./report/html.ts";
@@ -39,24 +39,23 @@ export interface BenchIo {
  * @throws CommanderError, after having told, for a wrong command line and for --help; Error if something can not be measured, or a file of the report not be written.
  */
 export async function bench(args: readonly string[], io: BenchIo): Promise<boolean> {
-  const { scenario: name, options } = parseOptions(args, scenarios, io);
-  const scenario = scenarios.get(name);
-  if (!scenario) return false;
+  const asked = parseOptions(args, scenarios, io);
+  const { scenario, options } = asked;
   await checkFiles(filesOf(options));
   // Nothing that is told stands behind the progress of something that is over.
   const { outcomes, failure } = await runAll(scenario, options, io).finally(() => io.stderr.write(lineStart(io.stderr)));
   // What was measured before is reported all the same.
-  if (outcomes.length > 0) await report({ name, scenario, options }, outcomes, io).catch((error: unknown) => failBoth(failure, error));
+  if (outcomes.length > 0) await report(asked, outcomes, io).catch((error: unknown) => failBoth(failure, error));
   if (failure) throw failure;
   if (outcomes.length === 0) lineTo(io.stderr, "ended early: nothing was measured yet");
   return outcomes.length > 0;
 }
 
-async function report({ name, scenario, options }: { readonly name: string; readonly scenario: Scenario; readonly options: Options }, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
-  const { summary, json } = await reportOf(name, scenario, options, outcomes);
+async function report(asked: Asked<Scenario>, outcomes: readonly Outcome[], { stdout, stderr }: BenchIo): Promise<void> {
+  const { summary, json } = await reportOf(asked, outcomes);
   const left = Object.fromEntries(outcomes.flatMap((outcome) => Object.entries(outcome.leftOut ?? {})));
   stdout.write(`${table(summary, outcomes.length, left)}\n`);
-  await writeFiles(filesOf(options, json), ({ flag, path }) => lineTo(stderr, `${flag}: written to ${resolve(path)}`));
+  await writeFiles(filesOf(asked.options, json), ({ flag, path }) => lineTo(stderr, `${flag}: written to ${resolve(path)}`));
 }
 
 /** @param json the report; without it the files are only named. */
@@ -76,7 +75,8 @@ function failBoth(failure: Error | undefined, error: unknown): never {
 async function runAll(scenario: Scenario, options: Options, { signal, stderr, startPart }: BenchIo): Promise<{ readonly outcomes: readonly Outcome[]; readonly failure: Error | undefined }> {
   const say = teller(stderr);
   const outcomes: Outcome[] = [];
-  await using lab = await Lab.open(options, { signal, say, tell: (text) => lineTo(stderr, text), startPart }, scenario);
+  await using lab = await Lab.open(options, { signal, say, tell: (text) => lineTo(stderr, text), startPart }, scenario).catch(unlessAborted(signal));
+  if (!lab) return { outcomes, failure: undefined };
   await lab.events(options.events).catch(unlessAborted(signal));
   for (let i = 0; i < options.runs && !signal.aborted; i++) {
     const run = `run ${i + 1} of ${options.runs}`;

@@ -1,6 +1,6 @@
 /** Where a measurement happens: the cluster, the daemon and the load's processes, all of which end with it, whatever happens. */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../domain/errors.ts";
@@ -18,6 +18,7 @@ import type { Part, StartPart } from "./parts/part.ts";
 import { startProgram } from "./parts/program.ts";
 import { toolName } from "./report/limits.ts";
 import { Usage } from "./report/usage.ts";
+import { targetOf } from "./target.ts";
 
 /** Node that the built-in cluster does not have: nobody runs these pods. */
 const absentNode = "bench-node";
@@ -63,6 +64,8 @@ export class Lab implements AsyncDisposable {
   #kubeconfig = "";
   #namespace = "";
   #cluster: Cluster | undefined;
+  /** Of the daemon that is there already, if there is one. */
+  #endpoint: Endpoint | undefined;
   #builtIn = false;
   readonly #names: string[] = [];
   readonly #twins: string[] = [];
@@ -205,8 +208,8 @@ export class Lab implements AsyncDisposable {
       this.#daemons.add(name);
       this.usage.watch(name, pid);
     };
-    const daemon = options.target ? await this.#target(options.target) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags(name) ?? [], started });
-    if (options.target) started(daemon.pid);
+    const daemon = this.#endpoint ? this.#target(this.#endpoint) : await startDaemon({ entry: options.entry, kubeconfig, namespace: this.namespace, workers: options.workers, qps: options.qps, nodeDaemonPort: this.#nodeDaemonPort, nodeFlags: this.#profiles?.flags(name) ?? [], started });
+    if (this.#endpoint) started(daemon.pid);
     return { ...daemon, synced: () => unlessEnded(daemon.synced(), this.signal), [Symbol.asyncDispose]: () => this.#endProfiled(daemon) };
   }
 
@@ -220,8 +223,12 @@ export class Lab implements AsyncDisposable {
   /** @param living how many workspaces live at a time, on nodes; undefined: none, there are no nodes that run them. */
   async #open(withoutCluster: boolean, living: number | undefined): Promise<void> {
     if (this.options.cpuProf !== undefined) this.#profiles = await CpuProfiles.open(this.options.cpuProf);
+    this.#endpoint = await targetOf(this.options);
     // Before anything is made for it.
-    if (this.options.target) await mustAnswer(await this.#endpointOf(this.options.target));
+    if (this.#endpoint) {
+      this.#say(`asking the daemon at ${this.#endpoint.host}:${this.#endpoint.port}`);
+      await mustAnswer(this.#endpoint, this.signal);
+    }
     const { kubeconfig, namespace = living !== undefined ? livesNamespace : this.options.target ? undefined : `wsmand-bench-${randomBytes(4).toString("hex")}`, entry } = this.options;
     this.#builtIn = kubeconfig === undefined;
     this.#namespace = namespace ?? "";
@@ -263,18 +270,10 @@ export class Lab implements AsyncDisposable {
     for (const line of lines ?? []) this.#tell(line);
   }
 
-  async #target(target: { readonly host: string; readonly port: number }): Promise<Daemon> {
+  #target(endpoint: Endpoint): Daemon {
     const { pid, metrics } = this.options;
     const now = machineNow();
-    const endpoint = await this.#endpointOf(target);
     return { endpoint, pid, metrics, startedAt: now, servedAt: now, synced: () => this.#caughtUp(endpoint), end: () => Promise.resolve() };
-  }
-
-  async #endpointOf(target: { readonly host: string; readonly port: number }): Promise<Endpoint> {
-    const { tls, tlsCa, tlsCert, tlsKey } = this.options;
-    const [ca, cert, key] = await Promise.all([tlsCa, tlsCert, tlsKey].map(async (file) => (file === undefined ? undefined : readFile(file, "utf8"))));
-    const secure = tls === true || ca !== undefined || cert !== undefined;
-    return { ...target, tls: secure ? { ca, cert, key } : undefined };
   }
 
   /** Waits until a daemon that was there already tells of the workspaces that were made for it: what it has yet to work off would be measured with the rest. */

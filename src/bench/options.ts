@@ -106,23 +106,30 @@ const imageFlags = [{ flag: "--image", name: "image" }, { flag: "--ide-image", n
 /** Name, tag and digest, as far as that tells it from something else. */
 const imageReference = /^[\da-z][\w./:-]*(@sha256:[\da-f]{64})?$/i;
 
+/** What a command line asks for. */
+export interface Asked<Scenario> {
+  readonly name: string;
+  readonly scenario: Scenario;
+  readonly options: Options;
+}
+
 /** Reads a command line. @throws CommanderError, after having told, for a wrong one and for --help. */
-export function parseOptions(argv: readonly string[], scenarios: ReadonlyMap<string, Described>, out: { readonly stdout: TextOutput; readonly stderr: TextOutput }): { readonly scenario: string; readonly options: Options } {
+export function parseOptions<Scenario extends Described>(argv: readonly string[], scenarios: ReadonlyMap<string, Scenario>, out: { readonly stdout: TextOutput; readonly stderr: TextOutput }): Asked<Scenario> {
   const first = argv.find((text) => !text.startsWith("-")) ?? "";
   const program = commandFor(scenarios, first).configureOutput({ writeOut: (text) => void out.stdout.write(text), writeErr: (text) => void out.stderr.write(text) });
   program.parse([...argv], { from: "user" });
-  const [scenario = ""] = program.args;
-  const found = scenarios.get(scenario);
-  if (!found) return program.error(`error: there is no scenario ${JSON.stringify(scenario)}; there are ${[...scenarios.keys()].join(", ")}`);
+  const [name = ""] = program.args;
+  const scenario = scenarios.get(name);
+  if (!scenario) return program.error(`error: there is no scenario ${JSON.stringify(name)}; there are ${[...scenarios.keys()].join(", ")}`);
   const given = program.opts<Given>();
-  const options = complete(found.defaults, given);
-  const problem = problemOf(given, scenario, found, scenarios) ?? found.refuses?.(options);
-  return problem === undefined ? { scenario, options } : program.error(`error: ${problem}`);
+  const options = complete(scenario.defaults, given);
+  const problem = problemOf(given, name, scenario, scenarios) ?? scenario.refuses?.(options);
+  return problem === undefined ? { name, scenario, options } : program.error(`error: ${problem}`);
 }
 
 /** What is wrong with flags, alone or together. */
-function problemOf(given: Given, scenario: string, found: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
-  return metricsProblem(given) ?? conflict(given) ?? rareProblem(given, scenario, found, scenarios) ?? eventsProblem(given, scenario, scenarios) ?? imageProblem(given, scenario, scenarios);
+function problemOf(given: Given, name: string, scenario: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  return metricsProblem(given) ?? conflict(given) ?? rareProblem(given, name, scenario, scenarios) ?? eventsProblem(given, name, scenario) ?? imageProblem(given, name, scenario, scenarios);
 }
 
 /** The command line. @param name the scenario that is asked for: what it does, its flags and their defaults are told. */
@@ -151,7 +158,7 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, name: stri
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
     .option("--cpu-prof <folder>", "write CPU profiles of our daemon's threads there, and of the built-in API server's, and tell what they say; figures hold what that costs")
-    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}\n\nThe exit code is 0 when something was measured, ended early or not, 130 when it was ended before that, 1 when it failed, and 2 when the command line is wrong.`);
+    .addHelpText("after", `\nScenarios (bench SCENARIO --help tells their defaults):\n${[...scenarios].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join("\n")}\n\nThe exit code is 0 when something was measured, ended early or not; 1 when a run failed (what was measured before is reported); 2 when the command line is wrong, or asks for what the scenario can not do; 130 when Ctrl-C came before anything was measured.`);
   return program;
 }
 
@@ -161,19 +168,19 @@ function numberOption({ name, unit, about, min, max, common }: (typeof numbers)[
     .argParser((name === "seconds" ? decimal : whole)(min, max)).hideHelp(named !== undefined && uselessIn(named).some((one) => one === name));
 }
 
-/** Flags of those that do nothing in most scenarios which do nothing in this one. */
+/** Which of the rare flags do nothing in a scenario. */
 export function uselessIn({ uses = [] }: Described): readonly RareName[] {
   return rare.filter((name) => !uses.includes(name));
 }
 
-function rareProblem(given: Given, scenario: string, found: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
-  const useless = uselessIn(found).find((name) => given[name] !== undefined);
-  return useless && `--${useless} does nothing in ${scenario}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([name]) => name).join(", ")}`;
+function rareProblem(given: Given, name: string, scenario: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  const useless = uselessIn(scenario).find((flag) => given[flag] !== undefined);
+  return useless && `--${useless} does nothing in ${name}: it is for ${[...scenarios].filter(([, { uses }]) => uses?.includes(useless)).map(([other]) => other).join(", ")}`;
 }
 
-function eventsProblem({ events, kubeconfig }: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
-  if (events === undefined || kubeconfig !== undefined || !scenarios.get(scenario)?.replays) return undefined;
-  return `--events does nothing in ${scenario} without --kubeconfig: its pods come from a replayer, and there is no API server to write Events to`;
+function eventsProblem({ events, kubeconfig }: Given, name: string, { replays }: Described): string | undefined {
+  if (events === undefined || kubeconfig !== undefined || !replays) return undefined;
+  return `--events does nothing in ${name} without --kubeconfig: its pods come from a replayer, and there is no API server to write Events to`;
 }
 
 function conflict(given: Given): string | undefined {
@@ -193,13 +200,13 @@ function metricsProblem({ metrics }: Given): string | undefined {
   return url.username !== "" || url.password !== "" ? "--metrics must not hold credentials: the tool does not send them" : undefined;
 }
 
-function imageProblem(given: Given, scenario: string, scenarios: ReadonlyMap<string, Described>): string | undefined {
-  const [flag] = imageFlags.filter(({ name }) => given[name] !== undefined).map((one) => one.flag);
+function imageProblem(given: Given, name: string, { pulls }: Described, scenarios: ReadonlyMap<string, Described>): string | undefined {
+  const [flag] = imageFlags.filter((one) => given[one.name] !== undefined).map((one) => one.flag);
   if (flag === undefined) return undefined;
-  if (!scenarios.get(scenario)?.pulls) return `${flag} does nothing in ${scenario}: ${pulling(scenarios).join(", ")} start workspaces`;
-  if (given.target === undefined) return `${flag} needs --target: otherwise ${scenario} starts no workspaces whose images are pulled`;
+  if (!pulls) return `${flag} does nothing in ${name}: ${pulling(scenarios).join(", ")} start workspaces`;
+  if (given.target === undefined) return `${flag} needs --target: otherwise ${name} starts no workspaces whose images are pulled`;
   if (given.image === undefined) return `${flag} needs --image`;
-  const wrong = imageFlags.find(({ name }) => !imageReference.test(given[name] ?? "a"));
+  const wrong = imageFlags.find((one) => !imageReference.test(given[one.name] ?? "a"));
   return wrong && `${wrong.flag} must be a reference such as registry.example.com/name:tag, or one with a digest`;
 }
 

@@ -6,17 +6,13 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../../src/domain/errors.ts";
 import { records, record, text } from "../../src/embedded/kubelet/json.ts";
-import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, command, common, longMs, notesIn, openSite, reportIn, restless, severalMs, shareBench, small, start } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, benchAsProcesses, benchBesideNodes, brief, changes, command, common, longMs, losses, notesIn, openSite, reportIn, restless, severalMs, shareBench, small, start } from "../support/bench.ts";
 import { onRealCluster, unlessReal } from "../support/cluster.ts";
 import { kubeApi } from "../support/kube-api.ts";
 import { Player } from "../support/player.ts";
 import { until } from "../support/until.ts";
 
 shareBench();
-
-/** Changes of the small load. */
-const changes = 50;
-const losses = ["lost", "reordered", "repeated"] as const;
 
 // What comes first takes longest. Several go on at once: most of a run is waiting.
 describe("the load tool in use", { concurrency: 4 }, () => {
@@ -147,7 +143,7 @@ describe("the load tool in use", { concurrency: 4 }, () => {
   });
 
   test("a command line that makes no sense is told, and nothing is started", async () => {
-    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--target", "127.0.0.1:1", "--kubeconfig", "x", "--cpu-prof", "y"], /--cpu-prof does nothing with --target/], [["stream", "--rate", "x"], /whole number/]] as const) {
+    for (const [args, message] of [[["nonsense"], /no scenario "nonsense"/], [["stream", "--target", "127.0.0.1:1"], /--target needs --kubeconfig/], [["stream", "--pid", "1"], /--pid needs --target/], [["stream", "--target", "127.0.0.1:1", "--kubeconfig", "x", "--cpu-prof", "y"], /--cpu-prof does nothing with --target/], [["stream", "--rate", "x"], /whole number/], [["relist", "--kubeconfig", "x"], /relist breaks the watches/]] as const) {
       const { output, code } = command(new AbortController().signal, ...args);
       assert.equal(await code, 2);
       assert.match(output(), message);

@@ -2,15 +2,11 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { scenarios } from "../../src/bench/scenarios/index.ts";
-import { assert0, assertAbove0, assertThere, bench, benchBesideNodes, brief, common, notesIn, openSite, restless, severalMs, shareBench, small } from "../support/bench.ts";
+import { assert0, assertAbove0, assertThere, bench, benchBesideNodes, brief, changes, common, losses, notesIn, openSite, restless, severalMs, shareBench, small } from "../support/bench.ts";
 import { onRealCluster } from "../support/cluster.ts";
 import { Player } from "../support/player.ts";
 
 shareBench();
-
-/** Changes of the small load. */
-const changes = 50;
-const losses = ["lost", "reordered", "repeated"] as const;
 
 // What comes first takes longest. Several go on at once: most of a run is waiting.
 describe("the load tool's scenarios", { concurrency: 4 }, () => {
@@ -51,15 +47,18 @@ describe("the load tool's scenarios", { concurrency: 4 }, () => {
       assertThere(report, "api_requests");
       assert.match(notesIn(report), /api_requests hold what was asked for others/);
     });
+
     await t.test("scrape: metrics and health are answered while every change reaches every subscriber", async () => {
       const report = await site.bench("scrape", ...small);
       assert0(report, ...losses, "failed");
       const { delivered = 0, coalesced = 0 } = report.figures;
-      assert.equal(delivered + coalesced, 4 * 50);
+      assert.equal(delivered + coalesced, 4 * changes);
       assertAbove0(report, "latency_p99_ms");
       const notes = notesIn(report);
-      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertAbove0(report, "scrape_p50_ms", "scrape_p99_ms", "scrapes_per_s", "scrape_kb");
-      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) assertThere(report, "loop_delay_max_ms");
+      if (!/^[01] scrapes were answered in the measured time/m.test(notes)) {
+        assertAbove0(report, "scrape_p50_ms", "scrape_p99_ms", "scrapes_per_s", "scrape_kb");
+        assertThere(report, "loop_delay_max_ms");
+      }
       if (!/^[01] health probes were answered in the measured time/m.test(notes)) assertAbove0(report, "health_p99_ms");
     });
   });
@@ -172,5 +171,5 @@ describe("the load tool's scenarios", { concurrency: 4 }, () => {
 });
 
 test("these are all scenarios that it has", { skip: onRealCluster }, () => {
-  assert.deepEqual([...common().measured].toSorted(), [...scenarios.keys()].toSorted());
+  assert.deepEqual([...scenarios.keys()].filter((name) => !common().measured.has(name)), [], "not run to their end");
 });

@@ -34,6 +34,9 @@ const reportSchema = z.object({ scenario: z.string(), figures: z.record(z.string
 export type Report = z.infer<typeof reportSchema>;
 /** As little as shows that it works. Figures are asserted to be there, never how good they are: on a busy machine any of them may be anything. */
 export const small = ["--workspaces", "10", "--subscribers", "4", "--rate", "50", "--seconds", "1", "--warmup", "0", "--size", "0"];
+/** Changes of the small load, and what must not become of them. */
+export const changes = 50;
+export const losses = ["lost", "reordered", "repeated"] as const;
 /** For those that read memory after a rest. */
 export const restless = ["--rest", "0"];
 /** The time of loads that are as fast as can be, and take all of the machine: any will do. Of all turns together. */

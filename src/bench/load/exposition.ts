@@ -2,12 +2,12 @@
 
 /** The sum of all series of a metric whose labels contain a text (`reason="stalled"`): 0 for a counter that has none yet, undefined if there is no such metric. */
 export function metricSum(text: string, name: string, label = ""): number | undefined {
-  let sum = text.includes(`# TYPE ${name} counter\n`) ? 0 : undefined;
-  for (const line of text.split("\n")) {
-    const [, found = "", labels = "", value = ""] = /^([A-Za-z_:][\w:]*)(\{.*\})? (\S+)/.exec(line) ?? [];
-    if (found === name && labels.includes(label)) sum = (sum ?? 0) + Number(value);
-  }
-  return sum;
+  const values = text.split("\n").flatMap((line) => {
+    const [, found, labels = "", value] = /^([A-Za-z_:][\w:]*)(\{.*\})? (\S+)/.exec(line) ?? [];
+    return found === name && labels.includes(label) ? [Number(value)] : [];
+  });
+  if (values.length === 0 && !text.includes(`# TYPE ${name} counter\n`)) return undefined;
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 /** The value of a metric without labels; undefined if it is not there, or no number. */

@@ -2,16 +2,19 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { replayedId } from "../../embedded/replay/index.ts";
+import { wsman } from "../../gen/proto.js";
 import { machineNow } from "./clock.ts";
 import { FrameReader, runningPhase } from "./frame.ts";
 import { GrpcConnection } from "./grpc-stream.ts";
 import type { Endpoint } from "./grpc-stream.ts";
+import { callUnary } from "./grpc-unary.ts";
 import { pathOf } from "./paths.ts";
 import { workspaceOf } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 
 const path = pathOf("DescribeWorkspace");
 const callTimeoutMs = 10_000;
+const silence = `no answer within ${callTimeoutMs / 1000} s`;
 /** Between two questions about a workspace. */
 const pauseMs = 20;
 /** So many of the last changes, or of the last workspaces, are asked for: a cluster's writers may overtake each other, by fewer than that. */
@@ -63,12 +66,17 @@ export async function notRunning(endpoint: Endpoint, ids: readonly string[], dea
   }
 }
 
-/** Asks the daemon for a workspace that it does not have. @throws Error if it can not be asked, or gives no answer in time. */
-export async function mustAnswer(endpoint: Endpoint): Promise<void> {
+/** Asks the daemon for the workspaces of somebody who has none: any manager can answer that, and at once. @throws Error if it does not answer, or the user wants an end. */
+export async function mustAnswer(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const connection = new GrpcConnection(endpoint, Buffer.alloc(64 * 1024));
+  const deadline = AbortSignal.timeout(callTimeoutMs);
+  const limit = AbortSignal.any([signal, deadline]);
+  limit.addEventListener("abort", () => connection.close(), { once: true });
   try {
-    const { answered, why } = await described(connection, randomUUID());
-    if (!answered) throw unasked(endpoint, why);
+    const { ok, why } = await callUnary(connection, pathOf("GetWorkspaces"), wsman.GetWorkspacesRequest.encode({ mustMatch: { metaId: randomUUID() } }).finish(), () => {});
+    signal.throwIfAborted();
+    if (!ok) throw unasked(endpoint, deadline.aborted ? silence : why);
   } finally {
     connection.close();
   }
@@ -83,22 +91,20 @@ interface Described {
   readonly stamp: number;
   readonly phase: number;
   readonly why: string;
-  /** Whether it said anything, be it that it has no such workspace. */
-  readonly answered: boolean;
 }
 
 async function described(connection: GrpcConnection, id: string): Promise<Described> {
   const { promise, resolve } = Promise.withResolvers<Described>();
   const reader = new FrameReader();
-  const silent = (why: string, answered: boolean): void => resolve({ stamp: -1, phase: 0, why, answered });
-  const timer = setTimeout(() => silent(`no answer within ${callTimeoutMs / 1000} s`, false), callTimeoutMs);
+  const silent = (why: string): void => resolve({ stamp: -1, phase: 0, why });
+  const timer = setTimeout(() => silent(silence), callTimeoutMs);
   connection.call(path, Buffer.from([idTag, id.length, ...Buffer.from(id)]), {}, {
     message: (bytes, start, end) => {
       reader.read(bytes, start, end);
-      resolve({ stamp: reader.stamp, phase: reader.phase, why: "", answered: true });
+      resolve({ stamp: reader.stamp, phase: reader.phase, why: "" });
     },
     opened: () => {},
-    ended: (why) => silent(why, !connection.failed),
+    ended: silent,
   });
   try {
     return await promise;

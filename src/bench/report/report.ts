@@ -1,6 +1,6 @@
 /** What a measurement gives as a whole: medians for machines, all runs beside them. */
 import { uselessIn } from "../options.ts";
-import type { Described, Options } from "../options.ts";
+import type { Asked, Described } from "../options.ts";
 import type { Outcome } from "../scenarios/scenario.ts";
 import { summarize } from "./figures.ts";
 import type { Figures, Summary } from "./figures.ts";
@@ -27,7 +27,7 @@ export interface Report {
 }
 
 /** Puts the report together. What does nothing in the scenario is no parameter of it. Files and credentials among the options are nobody's business and left out, and so is the address of the metrics, whose query may hold one. */
-export async function reportOf(name: string, scenario: Described, options: Options, outcomes: readonly Outcome[]): Promise<Report> {
+export async function reportOf({ name, scenario, options }: Asked<Described>, outcomes: readonly Outcome[]): Promise<Report> {
   const summary = summarize(outcomes.map((outcome) => outcome.figures));
   const { json: _json, html: _html, cpuProf: _cpuProf, entry: _entry, tlsCa: _ca, tlsCert: _cert, tlsKey: _key, metrics: _metrics, kubeconfig, ...rest } = options;
   const useless: readonly string[] = uselessIn(scenario);

@@ -174,9 +174,11 @@ function lookAt(process: Watched): void {
 }
 
 function look(pid: number): Sample | undefined {
-  const rss = /^VmRSS:\s+(\d+) kB/m.exec(kernelFile(`${pid}/status`))?.[1];
-  if (rss === undefined) return undefined;
-  return { at: machineNow(), cpuMs: ticks(kernelFile(`${pid}/stat`)), mainMs: ticks(kernelFile(`${pid}/task/${pid}/stat`)), rssMb: Number(rss) / 1024, rssMaxMb: Number(rss) / 1024 };
+  const [status = "", all = "", main = ""] = [`${pid}/status`, `${pid}/stat`, `${pid}/task/${pid}/stat`].map(kernelFile);
+  const rss = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1];
+  // It may end between two of them.
+  if (rss === undefined || all === "" || main === "") return undefined;
+  return { at: machineNow(), cpuMs: ticks(all), mainMs: ticks(main), rssMb: Number(rss) / 1024, rssMaxMb: Number(rss) / 1024 };
 }
 
 /** Text of a file of /proc, without waiting: the kernel makes it up at once, for less than what it costs to wait for it. Empty if there is none. */

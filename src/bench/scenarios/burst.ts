@@ -76,15 +76,22 @@ async function inTurns(lab: Lab, flood: Flooded): Promise<readonly Turn[]> {
   const count = Math.min(changes, changes < turnsFrom ? 2 : 4);
   const turns: Turn[] = [];
   for (let i = 0; i < count && !lab.signal.aborted; i++) {
-    lab.say(`turn ${i + 1} of ${count}`);
+    const turn = `turn ${i + 1} of ${count}`;
     const part = Math.floor(((i + 1) * changes) / count) - Math.floor((i * changes) / count);
     const orSkip = <T>(measure: () => Promise<T>): Promise<T | undefined> => (lab.signal.aborted ? Promise.resolve(undefined) : measure());
-    const read = (): Promise<Flow> => runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, part));
+    const read = (): Promise<Flow> => {
+      lab.say(`${turn}, with subscribers`);
+      return runFlow(lab, flood, () => flood.plan(Number.POSITIVE_INFINITY, part));
+    };
     const alone = (): Promise<Unread> => {
-      lab.say("without subscribers");
+      lab.say(`${turn}, without subscribers`);
       return unread(lab, flood, part);
     };
-    turns.push(await (i % 2 === 0 ? forth : back)({ limit: () => orSkip(() => parse(lab, count)), read: () => orSkip(read), unread: () => orSkip(alone) }));
+    const limit = (): Promise<Limit | undefined> => {
+      lab.say(`${turn}, parsing alone`);
+      return parse(lab, count);
+    };
+    turns.push(await (i % 2 === 0 ? forth : back)({ limit: () => orSkip(limit), read: () => orSkip(read), unread: () => orSkip(alone) }));
   }
   return turns;
 }
@@ -179,7 +186,6 @@ async function unread(lab: Lab, flood: Flooded, changes: number): Promise<Unread
 async function parse(lab: Lab, turns: number): Promise<Limit | undefined> {
   const { options, namespace } = lab;
   if (options.target) return undefined;
-  lab.say("parsing alone");
   await using parser = lab.part("parser", "parser");
   // The daemon's own number of workers, where none is asked for.
   const threads = options.workers ?? workersFor(availableParallelism());

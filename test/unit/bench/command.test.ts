@@ -1,8 +1,12 @@
 /** What the load tool shows on a terminal: progress is replaced, and what people should know also afterwards stands on lines of its own. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { CommanderError } from "commander";
 import { bench } from "../../../src/bench/command.ts";
+import { parseOptions } from "../../../src/bench/options.ts";
+import { scenarios } from "../../../src/bench/scenarios/index.ts";
 import { plainKubeconfig } from "../../support/plain-kubeconfig.ts";
 import { startScriptedServer } from "../../support/scripted-http.ts";
 
@@ -47,4 +51,32 @@ test("what a scenario can not do is told before anything is started", async (t) 
     assert.match(shown, message);
   }
   assert.equal(requests, 0);
+});
+
+test("what scenarios can do on a cluster that is there already is not refused", () => {
+  const out = { write: () => {} };
+  const there = ["--kubeconfig", "x", "--target", "127.0.0.1:1"];
+  for (const args of [["lifecycle", ...there], ["scrape", ...there, "--metrics", "http://h:1/metrics"], ["scale", "--kubeconfig", "x", "--runs", "1"], ["scale", "--runs", "2"], ["ready", "--kubeconfig", "x"], ["start", "--size", "10000"], ["relist"]]) {
+    assert.equal(parseOptions(args, scenarios, { stdout: out, stderr: out }).name, args[0]);
+  }
+});
+
+test("who wants an end while a target does not answer has it at once", async (t) => {
+  const api = await startScriptedServer(t);
+  const silent = createServer();
+  t.after(() => silent.close());
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const address = silent.address();
+  assert.ok(address !== null && typeof address === "object");
+  const wish = new AbortController();
+  silent.once("connection", (socket) => {
+    t.after(() => socket.destroy());
+    wish.abort("SIGINT");
+  });
+  let shown = "";
+  const out = { write: (text: string) => void (shown += text) };
+  const begun = Date.now();
+  assert.equal(await bench(["stream", "--kubeconfig", await plainKubeconfig(t, api.address), "--target", `127.0.0.1:${address.port}`], { stdout: out, stderr: out, signal: wish.signal }), false);
+  assert.ok(Date.now() - begun < 9000, "it waited for an answer");
+  assert.match(shown, /^asking the daemon at 127\.0\.0\.1:\d+\nended early: nothing was measured yet\n$/);
 });

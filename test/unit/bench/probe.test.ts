@@ -1,5 +1,8 @@
 /** The load tool waits until a daemon tells of the workspaces that were made for it: what it has yet to work off is not measured. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { constants, createServer } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import { after, test } from "node:test";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { handleUnaryCall } from "@grpc/grpc-js";
@@ -24,7 +27,8 @@ const describeWorkspace: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
   else callback(null, Buffer.from(wsman.DescribeWorkspaceResponse.encode({ status: { id, phase } }).finish()));
 };
 const server = new Server();
-server.addService({ describe: { path: "/wsman.WorkspaceManager/DescribeWorkspace", requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } }, { describe: describeWorkspace });
+const getWorkspaces: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(null, Buffer.from(wsman.GetWorkspacesResponse.encode({}).finish()));
+server.addService({ get: { path: "/wsman.WorkspaceManager/GetWorkspaces", requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs }, describe: { path: "/wsman.WorkspaceManager/DescribeWorkspace", requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } }, { get: getWorkspaces, describe: describeWorkspace });
 const port = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
 after(() => server.forceShutdown());
 const endpoint = { host: "127.0.0.1", port };
@@ -43,10 +47,22 @@ test("it is waited for up to the deadline, and no longer than the user wants", a
   assert.equal(await notRunning(endpoint, ids, 60_000, AbortSignal.abort()), "w-1");
 });
 
-test("a daemon that says of a workspace that it does not have it answers", async () => {
-  phaseOf = () => undefined;
-  await mustAnswer(endpoint);
-  await assert.rejects(mustAnswer({ host: "127.0.0.1", port: 1 }), /the daemon at 127\.0\.0\.1:1 can not be asked: .*ECONNREFUSED/);
+test("a daemon must answer for itself: one that refuses, goes or is none does not", async (t) => {
+  await mustAnswer(endpoint, never);
+  await assert.rejects(mustAnswer({ host: "127.0.0.1", port: 1 }, never), /the daemon at 127\.0\.0\.1:1 can not be asked: .*ECONNREFUSED/);
+  const ways: Record<string, (stream: ServerHttp2Stream) => void> = {
+    "reset": (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM),
+    "closed": (stream) => stream.session?.destroy(),
+    "refused": (stream) => stream.respond({ ":status": 404 }, { endStream: true }),
+  };
+  for (const [why, way] of Object.entries(ways)) {
+    const other = createServer().on("stream", (stream) => way(stream.on("error", () => {}))).on("sessionError", () => {});
+    t.after(() => other.close());
+    await once(other.listen(0, "127.0.0.1"), "listening");
+    const address = other.address();
+    assert.ok(address !== null && typeof address === "object");
+    await assert.rejects(mustAnswer({ host: "127.0.0.1", port: address.port }, never), new RegExp(`can not be asked: .*${why}`));
+  }
 });
 
 test("where no one answers that is told at once", async () => {

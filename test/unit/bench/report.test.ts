@@ -10,7 +10,6 @@ import { reportOf } from "../../../src/bench/report/report.ts";
 import { plain, table } from "../../../src/bench/report/table.ts";
 import { Usage } from "../../../src/bench/report/usage.ts";
 import { scenarios } from "../../../src/bench/scenarios/index.ts";
-import type { Scenario } from "../../../src/bench/scenarios/scenario.ts";
 
 test("medians of odd and even numbers of runs", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -108,21 +107,16 @@ test("a look just after another one makes no peak in the curve", { skip: process
 
 test("what may hold a password is no parameter of a report, and what was measured with is", async () => {
   const out = { write: () => {} };
-  const { options } = parseOptions(["calls", "--kubeconfig", "hunter2", "--target", "h:1", "--metrics", "http://h:2/metrics?token=hunter2", "--image", "r.example.com/a:b"], scenarios, { stdout: out, stderr: out });
-  assert.equal(options.metrics, "http://h:2/metrics?token=hunter2");
-  const { json } = await reportOf("calls", described("calls"), options, []);
+  const asked = parseOptions(["calls", "--kubeconfig", "hunter2", "--target", "h:1", "--metrics", "http://h:2/metrics?token=hunter2", "--image", "r.example.com/a:b"], scenarios, { stdout: out, stderr: out });
+  assert.equal(asked.options.metrics, "http://h:2/metrics?token=hunter2");
+  const { json } = await reportOf(asked, []);
   assert.equal(json.parameters["image"], "r.example.com/a:b");
   assert.ok(!JSON.stringify(json).includes("hunter2"));
 });
 
 test("a flag that does nothing in a scenario is no parameter of its report", async () => {
   const out = { write: () => {} };
-  const { options } = parseOptions(["scale", "--rest", "3"], scenarios, { stdout: out, stderr: out });
-  const { json } = await reportOf("scale", described("scale"), options, []);
+  const { json } = await reportOf(parseOptions(["scale", "--rest", "3"], scenarios, { stdout: out, stderr: out }), []);
   assert.equal(json.parameters["rest"], 3);
   assert.deepEqual(Object.keys(json.parameters).filter((name) => ["changes", "stalled", "concurrency", "storm"].includes(name)), []);
 });
-
-function described(name: string): Scenario {
-  return scenarios.get(name) ?? assert.fail(name);
-}
