@@ -102,7 +102,11 @@ const numbers = [
 const rare = ["changes", "rest", "stalled", "concurrency", "storm"] as const;
 type RareName = (typeof rare)[number];
 
-const imageFlags = [{ flag: "--image", name: "image" }, { flag: "--ide-image", name: "ideImage" }, { flag: "--supervisor-image", name: "supervisorImage" }] as const;
+const imageFlags = [
+  { flag: "--image", name: "image", about: "image of the workspaces that are started with --target, for a cluster that really pulls it; their content is empty then" },
+  { flag: "--ide-image", name: "ideImage", about: "likewise, of their IDE" },
+  { flag: "--supervisor-image", name: "supervisorImage", about: "likewise, of their supervisor" },
+] as const;
 /** Name, tag and digest, as far as that tells it from something else. */
 const imageReference = /^[\da-z][\w./:-]*(@sha256:[\da-f]{64})?$/i;
 
@@ -151,10 +155,9 @@ export function commandFor(scenarios: ReadonlyMap<string, Described>, name: stri
     .option("--tls", "use TLS, with the system's authorities; any other --tls flag implies it")
     .option("--tls-ca <file>", "authorities that its certificate must come from, PEM", readableFile)
     .option("--tls-cert <file>", "client certificate, PEM", readableFile)
-    .option("--tls-key <file>", "its key, PEM", readableFile)
-    .option("--image <ref>", `image of the workspaces that ${pulling(scenarios).join(", ")} start, for a cluster that really pulls it; their content is empty then`)
-    .option("--ide-image <ref>", "likewise, of their IDE")
-    .option("--supervisor-image <ref>", "likewise, of their supervisor")
+    .option("--tls-key <file>", "its key, PEM", readableFile);
+  for (const { flag, about } of imageFlags) program.addOption(new Option(`${flag} <ref>`, about).hideHelp(named !== undefined && named.pulls !== true));
+  program
     .option("--json <file>", "write figures, parameters, machine and versions there")
     .option("--html <file>", "write a page with plots there")
     .option("--cpu-prof <folder>", "write CPU profiles of our daemon's threads there, and of the built-in API server's, and tell what they say; figures hold what that costs")

@@ -142,6 +142,7 @@ function notes(lab: Lab, turns: readonly Turn[]): readonly string[] {
   all.push(...notTaken(failed));
   const ended = reads.reduce((sum, { ended }) => sum + ended, 0);
   all.push(...endedEarly(ended, reads.find(({ why }) => why !== "")?.why ?? ""));
+  if (lab.options.changes < turnsFrom) all.push(`so few changes are over before a burst has got going, so that what they tell of its speed is too little: take ${turnsFrom} or more (--changes)`);
   if (lab.signal.aborted) all.push("ended early by the user");
   const read = reads.at(-1);
   const unread = turns.flatMap((turn) => turn.unread ?? []).at(-1);

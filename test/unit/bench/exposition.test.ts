@@ -10,7 +10,7 @@ test("a metric without labels is found by its whole name, wherever it stands", (
 });
 
 test("the series of a metric are added up by a label; a counter that has none yet is 0, and what is not there is nothing", () => {
-  const text = '# TYPE ends_total counter\nends_total{reason="stalled"} 2\nends_total{reason="gone"} 3\n# TYPE lists_total counter\n# TYPE room gauge\n';
+  const text = '# HELP ends_total Ends, as {reason="stalled"} 5\n# TYPE ends_total counter\nends_total{reason="stalled"} 2\nends_total{reason="gone"} 3e0\nends_total_more 7\nplain 2.5\n# TYPE lists_total counter\n# TYPE room gauge\n';
   assert.deepEqual([metricSum(text, "ends_total"), metricSum(text, "ends_total", 'reason="stalled"'), metricSum(text, "ends_total", 'reason="x"')], [5, 2, 0]);
-  assert.deepEqual([metricSum(text, "lists_total"), metricSum(text, "room"), metricSum(text, "total")], [0, undefined, undefined]);
+  assert.deepEqual([metricSum(text, "lists_total"), metricSum(text, "plain"), metricSum(text, "room"), metricSum(text, "ends")], [0, 2.5, undefined, undefined]);
 });

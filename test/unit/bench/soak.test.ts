@@ -2,7 +2,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { AnswerCheck } from "../../../src/bench/load/answer-check.ts";
-import { metricSum } from "../../../src/bench/load/exposition.ts";
 import { InitialStates } from "../../../src/bench/load/initial-state.ts";
 import { Lives } from "../../../src/bench/load/lives.ts";
 import { Knowledge, Visit } from "../../../src/bench/load/visits.ts";
@@ -159,13 +158,4 @@ describe("answers", () => {
     assert.throws(() => answers.get(bytes.subarray(0, -1)), RangeError);
     assert.throws(() => answers.get(Uint8Array.of(1, 2, 3)), RangeError);
   });
-});
-
-test("a metric is summed over its series, those that have a label only if it is asked for", () => {
-  const text = '# HELP a_total help {x="1"} 5\n# TYPE a_total counter\na_total{x="1",y="2"} 5\na_total{x="2"} 1e1\nab_total 7\nplain 2.5\n';
-  assert.equal(metricSum(text, "a_total"), 15);
-  assert.equal(metricSum(text, "a_total", 'x="1"'), 5);
-  assert.equal(metricSum(text, "plain"), 2.5);
-  assert.equal(metricSum(text, "a"), undefined);
-  assert.equal(metricSum(text, "a_total", 'x="3"'), undefined);
 });
